@@ -1,0 +1,65 @@
+"""Every error that a person can meet.
+
+    ReconcilerError
+    ├── InputError            what was given is wrong: a file, an argument, the environment
+    │   └── JsoncError        a JSONC file does not parse
+    ├── ProviderError         Neon or Cloudflare said no
+    │   ├── AnswerLost        a write may or may not have happened: look before repeating
+    │   └── Unreachable       nothing was done
+    ├── GateFailed            a verification did not pass (could not run is not a pass)
+    ├── DeployFailed          a deployment was tried and is not live
+    └── NotConverged          the steps were taken and the world does not show it
+
+An error says what happened, to what, with which numbers; `hint` says what to do next.
+"""
+
+
+class ReconcilerError(Exception):
+    """The root. `message` is one sentence in lower case; `hint` is the way out, or empty."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InputError(ReconcilerError):
+    """What was given is wrong: a file, an argument or the environment. Nothing was sent anywhere."""
+
+
+class JsoncError(InputError):
+    """A JSONC file does not parse. `line` and `column` start at 1 and count characters."""
+
+    def __init__(self, message: str, *, line: int, column: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.line = line
+        self.column = column
+
+
+class ProviderError(ReconcilerError):
+    """A provider refused a request. `status` is the HTTP status, `code` the provider's own code as text."""
+
+    def __init__(self, message: str, *, status: int = 0, code: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.code = code
+
+
+class AnswerLost(ProviderError):
+    """A write was sent and its answer never came: it may have happened. Look before repeating."""
+
+
+class Unreachable(ProviderError):
+    """The provider could not be reached at all, or kept answering that it is busy; nothing was done."""
+
+
+class GateFailed(ReconcilerError):
+    """A verification did not pass, timed out, or could not run."""
+
+
+class DeployFailed(ReconcilerError):
+    """A deployment was tried, and reading back shows that it is not live."""
+
+
+class NotConverged(ReconcilerError):
+    """Steps were taken and answered, and the world still does not show their effect."""

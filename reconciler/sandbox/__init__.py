@@ -1,0 +1,1 @@
+"""A local Neon and Cloudflare on real PostgreSQL. Imports nothing else of the project, so that it shares no mistake."""
