@@ -1,0 +1,122 @@
+"""What the desired-state file asks for, after every mistake in it has been ruled out."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+
+from reconciler.core.instant import Instant
+from reconciler.core.timeline import ORIGIN, Timeline
+
+
+class Method(Enum):
+    """How a timeline becomes live."""
+
+    BRANCH = "branch"
+    IN_PLACE = "in-place"
+
+
+class DeployDriver(Enum):
+    """How a Worker gets a version with another Hyperdrive binding."""
+
+    REBIND = "rebind"
+    WRANGLER = "wrangler"
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """A restore that was asked for. `source` overrides the timeline that was live at that moment."""
+
+    to: Instant
+    id: str = ""
+    reason: str = ""
+    source: Timeline | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Primary:
+    """The Neon project, the name that its primary branch carries, and which history that branch has.
+
+    `hold` is how long a replaced timeline is kept; None is for ever.
+    """
+
+    project: str
+    branch: str
+    restore: Restore | None = None
+    method: Method = Method.BRANCH
+    hold: timedelta | None = timedelta(days=7)
+
+    @property
+    def timeline(self) -> Timeline:
+        """The timeline that the file declares live: the same file always means the same one."""
+        return ORIGIN if self.restore is None else Timeline(self.restore.to, self.restore.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperdrive:
+    """The Hyperdrive config that points to the primary. Restored timelines get `<name>-<timeline>`."""
+
+    name: str
+    database: str
+    role: str
+
+    def config_for(self, timeline: Timeline) -> str:
+        """Name the config that points to a timeline: names are unique per account, so this is its identity."""
+        return self.name if timeline == ORIGIN else f"{self.name}-{timeline}"
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A Worker that reaches the database through Hyperdrive.
+
+    `config` is the path of its wrangler.jsonc from the repository's root, `environment` the wrangler environment.
+    """
+
+    config: str
+    binding: str
+    environment: str | None = None
+    deploy: DeployDriver = DeployDriver.REBIND
+
+
+@dataclass(frozen=True, slots=True)
+class SqlGate:
+    """A query that must answer exactly one row with one value equal to `expect`."""
+
+    name: str
+    query: str
+    expect: bool | int | float | str = True
+
+
+@dataclass(frozen=True, slots=True)
+class HttpGate:
+    """A GET that must answer with this status and, where given, contain this text."""
+
+    name: str
+    url: str
+    status: int = 200
+    contains: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """The gates that must pass before promotion, and the database and role that SQL gates use."""
+
+    sql: tuple[SqlGate, ...] = ()
+    http: tuple[HttpGate, ...] = ()
+    database: str = ""
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """One environment, as its file declares it."""
+
+    environment: str
+    primary: Primary
+    hyperdrive: Hyperdrive | None = None
+    workers: tuple[Worker, ...] = ()
+    verify: Verify = Verify()
+
+    @property
+    def timeline(self) -> Timeline:
+        """The timeline that is to be live."""
+        return self.primary.timeline

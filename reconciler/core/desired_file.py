@@ -1,0 +1,315 @@
+"""From the text of a desired-state file to `Desired`, or to every mistake in it at once, each with its place."""
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from reconciler.core import jsonc
+from reconciler.core.desired import (
+    DeployDriver,
+    Desired,
+    HttpGate,
+    Hyperdrive,
+    Method,
+    Primary,
+    Restore,
+    SqlGate,
+    Verify,
+    Worker,
+)
+from reconciler.core.file_model import FileModel, PrimaryModel, VerifyModel
+from reconciler.core.instant import Instant, for_people
+from reconciler.core.timeline import Timeline
+from reconciler.errors import InputError, JsoncError
+
+_ENVIRONMENT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+_WHOLE = 'a desired-state file is one JSONC object, such as {"primary": {…}, "hyperdrive": {…}, "worker": {…}}'
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake: where it stands, what is wrong, and what would be right."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.file}:{self.line}:{self.column}: {self.message}"
+        return f"{text}\n    hint: {self.hint}" if self.hint else text
+
+
+class DesiredStateError(InputError):
+    """A desired-state file has mistakes; `problems` are all of them, in the order of the file."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+def read_desired_state(text: str, *, file: str, environment: str, now: Instant) -> Desired:
+    """Read a desired-state file. `environment` is the file's name without its ending.
+
+    Raises DesiredStateError with every mistake. `now` (UTC) only serves to find a restore to the future.
+    """
+    if not _ENVIRONMENT.fullmatch(environment):
+        hint = "name it with lower-case letters, digits and dashes, at most 40: production.jsonc"
+        raise DesiredStateError((Problem(file, 1, 1, f'"{environment}" cannot be an environment', hint),))
+    try:
+        document = jsonc.read(text)
+    except JsoncError as error:
+        problem = Problem(file, error.line, error.column, error.message, error.hint or _WHOLE)
+        raise DesiredStateError((problem,)) from error
+    reader = _Reader(file, document)
+    model = reader.shape()
+    reader.meaning(now)
+    if reader.problems or model is None:
+        raise DesiredStateError(tuple(sorted(reader.problems, key=lambda each: (each.line, each.column))))
+    return _desired(environment, model)
+
+
+class _Reader:
+    """Collects the problems of one document."""
+
+    def __init__(self, file: str, document: jsonc.Document) -> None:
+        self.file = file
+        self.document = document
+        self.problems: list[Problem] = []
+
+    def shape(self) -> FileModel | None:
+        """Check keys and types: everything that one value's place can tell."""
+        for duplicate in self.document.duplicates:
+            message = f"{_dotted(duplicate.path)} is given twice, and the last one would count"
+            self._add(duplicate.start, message, "keep one of them")
+        try:
+            return FileModel.model_validate(self.document.value)
+        except ValidationError as error:
+            for details in error.errors(include_url=False):
+                self._shape_problem(details)
+            return None
+
+    def meaning(self, now: Instant) -> None:
+        """Check what only several values together can tell."""
+        if not isinstance(self.document.value, dict):
+            return
+        self._no_future(now)
+        for path, message, hint in _contradictions(self.document.value):
+            self._add(self._place(path), message, hint)
+
+    def _no_future(self, now: Instant) -> None:
+        path = ("primary", "restore", "to")
+        try:
+            to = Instant.asked(_at(self.document.value, path))
+        except (TypeError, ValueError, KeyError):
+            return
+        if to > now:
+            message = f"primary.restore.to: {to} lies {for_people(to - now)} in the future (now it is {now})"
+            hint = "check the zone: a local time with Z at its end is the usual cause"
+            self._add(self._place(path), message, hint)
+
+    def _shape_problem(self, details: ErrorDetails) -> None:
+        path = self._real_path(details["loc"])
+        if details["type"] == "extra_forbidden":
+            known = _known_keys(path)
+            close = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
+            hint = f'did you mean "{close[0]}"?' if close else f"known here: {', '.join(known)}"
+            self._add(self._key_place(path), f'{_dotted(path)}: unknown key "{path[-1]}"', hint)
+        elif details["type"] == "missing":
+            self._add(self._place(path[:-1]), f"{_dotted(path)} is missing", _MISSING.get(str(path[-1]), ""))
+        else:
+            self._add(self._place(path), f"{_dotted(path)} {_sentence(details)}")
+
+    def _real_path(self, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+        """Undo what the model adds to a path: a single Worker counts as a list of one."""
+        path = list(location)
+        if path[:2] == ["worker", 0] and not isinstance(self.document.value.get("worker"), list):
+            del path[1]
+        return tuple(path)
+
+    def _place(self, path: tuple[int | str, ...]) -> int:
+        """Find where a value stands; of one that is not there, what it would stand in."""
+        while True:
+            try:
+                return self.document.span(path).start
+            except KeyError:
+                path = path[:-1]
+
+    def _key_place(self, path: tuple[int | str, ...]) -> int:
+        try:
+            return self.document.key_span(path).start
+        except KeyError:
+            return self._place(path)
+
+    def _add(self, offset: int, message: str, hint: str = "") -> None:
+        line, column = self.document.line_and_column(offset)
+        problem = Problem(self.file, line, column, message, hint)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+
+_MISSING = {
+    "restore": 'write "restore": null for the original timeline, or {"to": "2026-11-21T09:55:00Z"}',
+    "to": 'write the moment to go back to, such as "2026-11-21T09:55:00Z"',
+    "project": "the Neon project's id, such as aged-wildflower-123456 (neon projects list)",
+    "primary": 'write "primary": {"project": …, "branch": …, "restore": null}',
+}
+_KINDS = {
+    "string": "text",
+    "string_sub": "text",
+    "bool": "true or false",
+    "int": "a whole number",
+    "model": "an object",
+    "dict": "an object",
+    "list": "a list",
+    "float": "a number",
+}
+
+
+def _sentence(details: ErrorDetails) -> str:
+    """Say in our words what was expected and what was found."""
+    kind, context = details["type"], details.get("ctx", {})
+    match kind:
+        case "literal_error":
+            return f"must be {context['expected']}, and is {_shown(details['input'])}"
+        case "string_too_short" | "string_too_long":
+            low, high = context.get("min_length", 1), context.get("max_length")
+            size = f"at most {high}" if high else f"at least {low}"
+            return f"must have {size} characters, and has {len(details['input'])}"
+        case "string_pattern_mismatch":
+            return f"must look like {_EXAMPLES.get(str(details['loc'][-1]), context['pattern'])}, and is " + _shown(
+                details["input"]
+            )
+        case "greater_than_equal" | "less_than_equal":
+            return f"must be from 100 to 599, and is {_shown(details['input'])}"
+        case _ if kind.removesuffix("_type") in _KINDS:
+            return f"must be {_KINDS[kind.removesuffix('_type')]}, and is {_shown(details['input'])}"
+        case _:
+            return details["msg"]
+
+
+_EXAMPLES = {
+    "project": "aged-wildflower-123456 (lower-case letters, digits, dashes)",
+    "id": "inc-42 (lower-case letters, digits and dashes, at most 40)",
+    "hold": '"7d", "36h", "2w" or "forever"',
+    "binding": "HYPERDRIVE (a JavaScript identifier)",
+}
+
+
+def _shown(value: Any) -> str:  # noqa: PLR0911  one answer per kind of value
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "an object"
+        case list():
+            return "a list"
+        case str() if len(value) > 40:
+            return f'"{value[:40]}…"'
+        case str():
+            return f'"{value}"'
+        case _:
+            return str(value)
+
+
+def _known_keys(path: tuple[int | str, ...]) -> list[str]:
+    """List the keys that the model knows at the place of this one."""
+    model: Any = FileModel
+    for step in path[:-1]:
+        if isinstance(step, int):
+            continue
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        model = _model_in(fields[step].annotation)
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> Any:
+    """Find the model in `Model`, `Model | None`, `list[Model]`."""
+    inner = [part for part in getattr(annotation, "__args__", ()) if part is not type(None)]
+    return _model_in(inner[0]) if inner else annotation
+
+
+def _contradictions(value: dict[str, Any]) -> Iterator[tuple[tuple[int | str, ...], str, str]]:
+    given = value.get("verify")
+    verify: dict[str, Any] = given if isinstance(given, dict) else {}
+    if value.get("worker") and not value.get("hyperdrive"):
+        hint = "add hyperdrive, or leave worker out"
+        yield ("worker",), "worker needs hyperdrive: its binding has nothing to point to", hint
+    if verify.get("http") and not value.get("worker"):
+        hint = "add worker, or prove it with verify.sql"
+        yield (
+            ("verify", "http"),
+            "verify.http needs worker: without one, nothing answers from the new branch",
+            hint,
+        )
+    if verify.get("sql") and not value.get("hyperdrive") and not (verify.get("database") and verify.get("role")):
+        hint = "add verify.database and verify.role"
+        yield ("verify", "sql"), "verify.sql does not know which database and role to use", hint
+    for kind in ("sql", "http"):
+        yield from _repeated_names(kind, verify.get(kind))
+
+
+def _repeated_names(kind: str, gates: Any) -> Iterator[tuple[tuple[int | str, ...], str, str]]:
+    names: set[str] = set()
+    for index, gate in enumerate(gates if isinstance(gates, list) else []):
+        name = gate.get("name") if isinstance(gate, dict) else None
+        if isinstance(name, str) and name in names:
+            yield ("verify", kind, index, "name"), f'two {kind} gates are named "{name}"', "tell them apart"
+        names.add(str(name))
+
+
+def _at(value: Any, path: tuple[str, ...]) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _dotted(path: tuple[int | str, ...]) -> str:
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".") or "the file"
+
+
+def _desired(environment: str, model: FileModel) -> Desired:
+    hyperdrive = model.hyperdrive
+    return Desired(
+        environment=environment,
+        primary=_primary(model.primary),
+        hyperdrive=Hyperdrive(hyperdrive.name, hyperdrive.database, hyperdrive.role) if hyperdrive else None,
+        workers=tuple(
+            Worker(each.config, each.binding, each.environment, DeployDriver(each.deploy)) for each in model.worker
+        ),
+        verify=_verify(model.verify, model),
+    )
+
+
+def _primary(model: PrimaryModel) -> Primary:
+    restore = model.restore
+    asked = None
+    if restore is not None:
+        source = Timeline.parse(restore.source) if restore.source else None
+        asked = Restore(Instant.asked(restore.to), restore.id or "", restore.reason, source)
+    return Primary(model.project, model.branch, asked, Method(model.method), _hold(model.hold))
+
+
+def _verify(verify: VerifyModel, model: FileModel) -> Verify:
+    hyperdrive = model.hyperdrive
+    return Verify(
+        sql=tuple(SqlGate(each.name, each.query, each.expect) for each in verify.sql),
+        http=tuple(HttpGate(each.name, each.url, each.status, each.contains) for each in verify.http),
+        database=verify.database or (hyperdrive.database if hyperdrive else ""),
+        role=verify.role or (hyperdrive.role if hyperdrive else ""),
+    )
+
+
+def _hold(text: str) -> timedelta | None:
+    return None if text == "forever" else timedelta(**{_UNITS[text[-1]]: int(text[:-1])})

@@ -1,0 +1,196 @@
+"""The shape of a desired-state file, as pydantic models: one source for validation and for the JSON Schema."""
+
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from reconciler.core.instant import Instant
+from reconciler.core.timeline import ID_PATTERN, Timeline
+
+
+def _instant(text: str) -> str:
+    try:
+        Instant.asked(text)
+    except ValueError as error:
+        raise PydanticCustomError("instant", "{problem}", {"problem": str(error)}) from error
+    return text
+
+
+def _timeline(text: str) -> str:
+    if Timeline.parse(text) is None:
+        problem = 'is not the name of a timeline; it is "origin" or like "r-20261121T095500000Z"'
+        raise PydanticCustomError("timeline", "{problem}", {"problem": problem})
+    return text
+
+
+def _short_utf8(text: str) -> str:
+    if len(text.encode()) > 63:
+        problem = f"is {len(text.encode())} bytes long, and PostgreSQL takes at most 63"
+        raise PydanticCustomError("identifier", "{problem}", {"problem": problem})
+    return text
+
+
+def _printable(text: str) -> str:
+    if text != text.strip() or not text.isprintable():
+        problem = "must not begin or end with white space, or hold control characters"
+        raise PydanticCustomError("printable", "{problem}", {"problem": problem})
+    return text
+
+
+def _inside(path: str) -> str:
+    parts = path.replace("\\", "/").split("/")
+    if path.startswith(("/", "~")) or ":" in parts[0] or ".." in parts or not path.isprintable():
+        problem = "must be a path inside the repository, from its root"
+        raise PydanticCustomError("path", "{problem}", {"problem": problem})
+    if not path.endswith((".json", ".jsonc")):
+        raise PydanticCustomError("path", "{problem}", {"problem": "must end in .jsonc or .json"})
+    return path
+
+
+def _web_address(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        right = parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
+    except ValueError:
+        right = False
+    if not right:
+        problem = "is not an address that begins with https:// or http://"
+        raise PydanticCustomError("url", "{problem}", {"problem": problem})
+    return url
+
+
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, bool | int | float | str):
+        raise PydanticCustomError("scalar", "must be true, false, a number or text")
+    return value
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+Identifier = Annotated[str, Field(min_length=1), AfterValidator(_short_utf8), AfterValidator(_printable)]
+Label = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class RestoreModel(_Model):
+    """A restore: this timeline is live, made from the data as it was at a moment."""
+
+    to: Annotated[str, AfterValidator(_instant), Field(examples=["2026-11-21T09:55:00.000Z"])]
+    """The moment to go back to: RFC 3339 with a time zone, at most milliseconds."""
+    id: Annotated[str, Field(pattern=f"^{ID_PATTERN}$", max_length=40)] | None = None
+    """Tells two restores to the same moment apart, such as an incident's number."""
+    reason: Annotated[str, Field(max_length=500)] = ""
+    """Why, for those who look back later."""
+    source: Annotated[str, AfterValidator(_timeline)] | None = Field(default=None, alias="from")
+    """The timeline to take the moment from, where it is not the one that was live then."""
+
+
+class PrimaryModel(_Model):
+    """Which timeline of the data is live."""
+
+    project: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,60}$")]
+    """The Neon project's id."""
+    branch: Label
+    """The name that the primary branch carries, such as main or production."""
+    restore: RestoreModel | None
+    """null: the original timeline, origin, is live. Otherwise: the restore that is live. The one line that changes."""
+    method: Literal["branch", "in-place"] = "branch"
+    """branch: restore to a fresh branch, and hold the old one."""
+    hold: Annotated[str, Field(pattern=r"^([1-9][0-9]{0,3}[hdw]|forever)$")] = "7d"
+    """How long a replaced timeline is kept at least: hours, days, weeks (36h, 7d, 2w) or forever."""
+
+
+class HyperdriveModel(_Model):
+    """The Hyperdrive config that points to the primary."""
+
+    name: Label
+    """The config's name. A restored timeline gets a config of its own, named after this one and the timeline."""
+    database: Identifier
+    """The database that it connects to."""
+    role: Identifier
+    """The role that it connects as."""
+
+
+class WorkerModel(_Model):
+    """A Worker that uses the Hyperdrive config."""
+
+    config: Annotated[str, AfterValidator(_inside)]
+    """Its wrangler.jsonc, as a path from the repository's root."""
+    binding: Annotated[str, Field(pattern=r"^[A-Za-z_$][A-Za-z0-9_$]{0,63}$")]
+    """The name of its Hyperdrive binding."""
+    environment: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)] | None = None
+    """Its wrangler environment, where it is not the top level of the file."""
+    deploy: Literal["rebind", "wrangler"] = "rebind"
+    """rebind: the live code again with another binding. wrangler: build and upload the code of this checkout."""
+
+
+class SqlGateModel(_Model):
+    """A query that must answer one row with one value."""
+
+    name: Label
+    """What it proves, in a few words."""
+    query: Annotated[str, Field(min_length=1, max_length=10_000)]
+    """Runs read-only, as the role that Hyperdrive uses."""
+    expect: Annotated[bool | int | float | str, BeforeValidator(_scalar)] = True
+    """The value that must come back."""
+
+
+class HttpGateModel(_Model):
+    """An address that must answer."""
+
+    name: Label
+    """What it proves, in a few words."""
+    url: Annotated[str, AfterValidator(_web_address)]
+    """Asked with GET, through the new version of the Worker, before any user reaches it."""
+    status: Annotated[int, Field(ge=100, le=599)] = 200
+    """The status that must come back."""
+    contains: Annotated[str, Field(max_length=1_000)] = ""
+    """Text that must stand in the answer."""
+
+
+class VerifyModel(_Model):
+    """What must hold before another timeline becomes live."""
+
+    sql: list[SqlGateModel] = Field(default_factory=list)
+    """Queries on the restored branch."""
+    http: list[HttpGateModel] = Field(default_factory=list)
+    """Requests to the Worker that is bound to the restored branch."""
+    database: Identifier | None = None
+    """The database of the SQL gates, where no hyperdrive names it."""
+    role: Identifier | None = None
+    """The role of the SQL gates, where no hyperdrive names it."""
+
+
+class FileModel(_Model):
+    """The desired state of one environment."""
+
+    schema_: str | None = Field(default=None, alias="$schema")
+    """Where an editor finds this schema."""
+    primary: PrimaryModel
+    """Which timeline of the data is live."""
+    hyperdrive: HyperdriveModel | None = None
+    """Leave it out where nothing connects through Hyperdrive."""
+    worker: Annotated[list[WorkerModel], BeforeValidator(_listed)] = Field(default_factory=list)
+    """The Worker that uses the config, or a list of them. Leave it out where there is none."""
+    verify: VerifyModel = Field(default_factory=VerifyModel)
+    """The gates."""
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a desired-state file, for editors and for other tools."""
+    schema = FileModel.model_json_schema(by_alias=True)
+    workers = schema["properties"]["worker"]
+    one_or_many = [workers["items"], {"type": "array", "items": workers["items"]}]
+    schema["properties"]["worker"] = {"description": workers["description"], "anyOf": one_or_many}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "Desired state of a Neon primary behind Hyperdrive",
+    }

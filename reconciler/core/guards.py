@@ -1,0 +1,145 @@
+"""The guards: what must hold before a candidate is created, and before a branch or a config is used."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from reconciler.core.desired import Desired, Hyperdrive, Method, Restore
+from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.observed import (
+    Branch,
+    HyperdriveConfig,
+    Observed,
+    ObservedWorker,
+    Project,
+    Unknown,
+    named,
+)
+from reconciler.core.refusals import (
+    BeforeSourceExisted,
+    BeforeSourceReset,
+    BranchLimitReached,
+    CandidateDiffers,
+    HistoryDisabled,
+    HyperdriveDiffers,
+    InTheFuture,
+    MethodUnavailable,
+    NameTaken,
+    OutsideHistoryWindow,
+    PooledOrigin,
+    Refusal,
+    SameWorkerTwice,
+    SourceExpires,
+    TimelineNotHeld,
+    TooRecent,
+    Unreadable,
+    WorkerNotDeployed,
+)
+from reconciler.core.timeline import candidate_name
+
+# A commit needs a moment on its way to storage; Neon's own tests stay a second clear of now.
+SETTLING = timedelta(seconds=2)
+
+
+def unreadable(observed: Observed) -> list[Refusal]:
+    """Refuse to decide on what could not be read."""
+    parts = {
+        "Neon project": observed.project,
+        "Neon branches": observed.branches,
+        "Hyperdrive configs": observed.configs,
+    }
+    refusals: list[Refusal] = [
+        Unreadable(part, value.reason, value.hint) for part, value in parts.items() if isinstance(value, Unknown)
+    ]
+    refusals += [Unreadable("Worker", each.reason, each.hint) for each in observed.workers if isinstance(each, Unknown)]
+    return refusals
+
+
+def workers(observed: tuple[ObservedWorker, ...]) -> list[Refusal]:
+    """Refuse Workers that can't be switched."""
+    scripts = [each.script for each in observed]
+    refusals: list[Refusal] = [SameWorkerTwice(name) for name in sorted({n for n in scripts if scripts.count(n) > 1})]
+    refusals += [WorkerNotDeployed(each.script) for each in observed if each.serving is None]
+    return refusals
+
+
+def creation(desired: Desired, observed: Observed, lineage: Lineage, project: Project) -> Carrier | list[Refusal]:
+    """Return the source of the candidate that is to be created, or every reason against it."""
+    restore = desired.primary.restore
+    if restore is None:
+        held = tuple(str(each.timeline) for each in lineage.held)
+        return [TimelineNotHeld(desired.timeline, str(lineage.live.timeline), held)]
+    refusals = [*_method(desired), *_moment(restore, observed, project), *_room(desired, observed, project)]
+    source = lineage.source(restore)
+    if isinstance(source, Refusal):
+        return [*refusals, source]
+    refusals += _source(restore, source.branch)
+    return refusals or source
+
+
+def _method(desired: Desired) -> Iterator[Refusal]:
+    if desired.primary.method is Method.IN_PLACE:
+        yield MethodUnavailable()
+
+
+def _moment(restore: Restore, observed: Observed, project: Project) -> Iterator[Refusal]:
+    if restore.to > observed.at:
+        yield InTheFuture(restore.to, observed.at)
+    elif restore.to > observed.at.before(SETTLING):
+        yield TooRecent(restore.to, observed.at, SETTLING)
+    edge = observed.at.before(project.history)
+    if not project.history:
+        yield HistoryDisabled(project.id)
+    elif restore.to < edge:
+        yield OutsideHistoryWindow(restore.to, edge, project.history)
+
+
+def _room(desired: Desired, observed: Observed, project: Project) -> Iterator[Refusal]:
+    branches = () if isinstance(observed.branches, Unknown) else observed.branches
+    name = candidate_name(desired.primary.branch, desired.timeline)
+    if named(branches, name) is not None:
+        yield NameTaken(name)
+    if project.branches_limit is not None and len(branches) >= project.branches_limit:
+        yield BranchLimitReached(len(branches), project.branches_limit)
+
+
+def _source(restore: Restore, branch: Branch) -> Iterator[Refusal]:
+    if restore.to <= branch.created_at:
+        yield BeforeSourceExisted(restore.to, branch.name, branch.created_at)
+    elif branch.last_reset_at is not None and restore.to <= branch.last_reset_at:
+        yield BeforeSourceReset(restore.to, branch.name, branch.last_reset_at)
+    if branch.expires_at is not None:
+        yield SourceExpires(branch.name, branch.expires_at)
+
+
+def candidate(restore: Restore | None, carrier: Carrier, lineage: Lineage) -> list[Refusal]:
+    """Refuse a candidate that is not what is asked: made from another branch, or holding a later moment."""
+    if restore is None or carrier not in lineage.candidates or lineage.swapping:
+        return []
+    source = lineage.source(restore)
+    if isinstance(source, Refusal):
+        return [source]
+    branch = carrier.branch
+    if branch.parent_id != source.branch.id:
+        difference = f'its parent is {branch.parent_id or "nothing"}, not "{source.branch.name}" ({source.branch.id})'
+        return [CandidateDiffers(branch.name, difference)]
+    if branch.resolved_at is not None and branch.resolved_at > restore.to:
+        return [CandidateDiffers(branch.name, f"it holds {branch.resolved_at}, later than {restore.to}")]
+    return []
+
+
+def config(hyperdrive: Hyperdrive, existing: HyperdriveConfig, branch: Branch) -> list[Refusal]:
+    """Refuse a Hyperdrive config that does not point to the branch: it is never edited, nor trusted by its name."""
+    if existing.host.split(".")[0].endswith("-pooler"):
+        return [PooledOrigin(existing.host)]
+    wanted = {"database": hyperdrive.database, "user": hyperdrive.role}
+    if branch.endpoint is not None:
+        wanted["host"] = f"{branch.endpoint.host}:{branch.endpoint.port}"
+    found = {
+        "database": existing.database,
+        "user": existing.user,
+        "host": f"{existing.host}:{existing.port}",
+    }
+    differences = tuple(
+        f"{part} is {found[part]}, not {value}" for part, value in sorted(wanted.items()) if found[part] != value
+    )
+    return [HyperdriveDiffers(existing.name, differences)] if differences else []

@@ -1,0 +1,151 @@
+"""Everything that was read from Neon, Cloudflare and the working tree in one pass.
+
+Unknown is a value, never absence: what could not be read is `Unknown` with the reason, and what is not there is
+None or an empty tuple.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeVar
+
+from reconciler.core.instant import Instant
+from reconciler.core.timeline import Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Something that could not be read, and why."""
+
+    reason: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A Neon project. `history` is how far back it can be restored; `branches_limit` is None where not told."""
+
+    id: str
+    name: str
+    history: timedelta
+    plan: str = ""
+    branches_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The annotations that were set in the request that created a candidate."""
+
+    environment: str
+    timeline: Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A branch's read-write compute, by its direct (not pooled) host."""
+
+    id: str
+    host: str
+    port: int = 5432
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A Neon branch. `resolved_at` is the commit time that a branch at a moment really got, once Neon tells it."""
+
+    id: str
+    name: str
+    created_at: Instant
+    parent_id: str | None = None
+    resolved_at: Instant | None = None
+    default: bool = False
+    protected: bool = False
+    ready: bool = True
+    expires_at: Instant | None = None
+    last_reset_at: Instant | None = None
+    mark: Mark | None = None
+    endpoint: Endpoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HyperdriveConfig:
+    """A Hyperdrive config, as far as it can be read: its password never can."""
+
+    id: str
+    name: str
+    host: str
+    port: int
+    database: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedVersion:
+    """A version in the Worker's live deployment, its share of the traffic, and what it is bound to."""
+
+    id: str
+    percentage: float
+    hyperdrive_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedVersion:
+    """A version that an earlier step uploaded, found by its label."""
+
+    id: str
+    label: str
+    hyperdrive_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedWorker:
+    """A Worker: what its wrangler.jsonc says, what is deployed, and what was uploaded for the desired timeline."""
+
+    config: str
+    environment: str | None
+    script: str
+    file_hyperdrive_id: str
+    deployed: tuple[DeployedVersion, ...] = ()
+    uploaded: tuple[UploadedVersion, ...] = ()
+
+    @property
+    def serving(self) -> DeployedVersion | None:
+        """The version that takes the most traffic; None where nothing is deployed."""
+        return max(self.deployed, key=lambda version: version.percentage, default=None)
+
+    def serves_only(self, hyperdrive_id: str) -> bool:
+        """Tell whether all traffic goes to versions that are bound to this config."""
+        served = [version for version in self.deployed if version.percentage > 0]
+        return bool(served) and all(version.hyperdrive_id == hyperdrive_id for version in served)
+
+    def uploaded_as(self, label: str, hyperdrive_id: str) -> UploadedVersion | None:
+        """Find the version that an earlier pass uploaded for the same purpose."""
+        for version in self.uploaded:
+            if version.label == label and version.hyperdrive_id == hyperdrive_id:
+                return version
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One look at the world.
+
+    `at` is the clock's time when the look began; `passed` names the gates that have passed since this run began (a
+    gate's answer is an observation too, though an expensive one).
+    """
+
+    at: Instant
+    project: Project | Unknown
+    branches: tuple[Branch, ...] | Unknown
+    configs: tuple[HyperdriveConfig, ...] | Unknown = ()
+    workers: tuple[ObservedWorker | Unknown, ...] = ()
+    commit: str = ""
+    passed: frozenset[str] = field(default_factory=frozenset)
+
+
+_Named = TypeVar("_Named", Branch, HyperdriveConfig)
+
+
+def named(items: Iterable[_Named], name: str) -> _Named | None:
+    """Find by exact name: names are unique per Neon project and per Cloudflare account."""
+    return next((item for item in items if item.name == name), None)

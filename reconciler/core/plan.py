@@ -1,0 +1,106 @@
+"""The plan: the unfolding of `next_steps` through `predict`, and the digest that binds an approval to it."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+
+from reconciler.core.desired import Desired
+from reconciler.core.lineage import Lineage, trace
+from reconciler.core.next_steps import Refused, next_steps
+from reconciler.core.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Project, Unknown
+from reconciler.core.plan_warnings import warnings
+from reconciler.core.predict import predict
+from reconciler.core.refusals import Refusal
+from reconciler.core.steps import Step, arguments
+from reconciler.core.timeline import Timeline
+
+# No plan comes near this: it turns a rule that never settles into an error instead of a hang.
+_MOST_WAVES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would be done, or why nothing may be. `live` is None where it cannot be told."""
+
+    desired: Desired
+    live: Timeline | None
+    lineage: Lineage | None
+    waves: tuple[tuple[Step, ...], ...]
+    warnings: tuple[str, ...]
+    refusals: tuple[Refusal, ...]
+    digest: str
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Every step, in order."""
+        return tuple(step for wave in self.waves for step in wave)
+
+    @property
+    def in_sync(self) -> bool:
+        """Tell whether reality is what the file asks for."""
+        return not self.waves and not self.refusals
+
+
+def plan(desired: Desired, observed: Observed) -> Plan:
+    """Unfold the steps from what is seen to what is asked. A refusal anywhere on the way is the whole plan."""
+    lineage = trace(desired, observed.branches) if isinstance(observed.branches, tuple) else None
+    lineage = lineage if isinstance(lineage, Lineage) else None
+    waves, refusals = _unfold(desired, observed)
+    steps = tuple(step for wave in waves for step in wave)
+    told: tuple[str, ...] = ()
+    if lineage is not None and isinstance(observed.project, Project):
+        told = warnings(desired, observed, observed.project, lineage, steps)
+    return Plan(
+        desired=desired,
+        live=lineage.live.timeline if lineage else None,
+        lineage=lineage,
+        waves=waves,
+        warnings=told,
+        refusals=refusals,
+        digest=_digest(desired, observed, steps, refusals),
+    )
+
+
+def _unfold(desired: Desired, observed: Observed) -> tuple[tuple[tuple[Step, ...], ...], tuple[Refusal, ...]]:
+    waves: list[tuple[Step, ...]] = []
+    seen = observed
+    for _ in range(_MOST_WAVES):
+        wave = next_steps(desired, seen)
+        if isinstance(wave, Refused):
+            return (), wave.refusals
+        if not wave:
+            return tuple(waves), ()
+        waves.append(wave)
+        for step in wave:
+            seen = predict(seen, step)
+    raise AssertionError(f"the rules did not settle within {_MOST_WAVES} waves; the last was {waves[-1]}")
+
+
+def _digest(desired: Desired, observed: Observed, steps: tuple[Step, ...], refusals: tuple[Refusal, ...]) -> str:
+    """Bind what was asked, what the decision was made on, and the steps. Clocks and counters are left out."""
+    content = {
+        "desired": repr(desired),
+        "observed": _fingerprint(observed),
+        "steps": [[type(step).__name__, arguments(step)] for step in steps],
+        "refusals": [refusal.rule for refusal in refusals],
+    }
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _fingerprint(observed: Observed) -> list[object]:
+    """Say what the decision was made on. Lists come in the order of their last change, which is no difference."""
+    return [
+        repr(observed.project),
+        _in_order(observed.branches),
+        _in_order(observed.configs),
+        [_worker(each) for each in observed.workers],
+    ]
+
+
+def _in_order(items: tuple[Branch, ...] | tuple[HyperdriveConfig, ...] | Unknown) -> object:
+    return repr(items) if isinstance(items, Unknown) else sorted(repr(item) for item in items)
+
+
+def _worker(worker: ObservedWorker | Unknown) -> str:
+    return repr(worker) if isinstance(worker, Unknown) else repr(replace(worker, uploaded=()))

@@ -1,0 +1,95 @@
+"""What a person should know before saying yes, although nothing forbids going on."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from reconciler.core.desired import Desired
+from reconciler.core.instant import for_people
+from reconciler.core.lineage import Lineage
+from reconciler.core.observed import Branch, Observed, Project, named
+from reconciler.core.steps import CreateBranch, CreateHyperdrive, RenameBranch, Step, SwitchTraffic
+from reconciler.core.timeline import ORIGIN
+
+_SOON = timedelta(hours=2)
+
+
+def warnings(
+    desired: Desired, observed: Observed, project: Project, lineage: Lineage, steps: tuple[Step, ...]
+) -> tuple[str, ...]:
+    """List what the steps cost or leave to people, one sentence each."""
+    return (
+        *_about_leftovers(desired, lineage),
+        *_about_the_live_branch(lineage),
+        *_about_the_new_branch(observed, project, steps),
+        *_about_the_switch(desired, steps),
+        *_about_promotion(desired, lineage, steps),
+    )
+
+
+def _about_leftovers(desired: Desired, lineage: Lineage) -> Iterator[str]:
+    for each in lineage.candidates:
+        if each.timeline != desired.timeline and each.branch.id != lineage.live.branch.id:
+            yield f'"{each.branch.name}" was prepared and is not asked for any more; it is left alone'
+
+
+def _about_the_live_branch(lineage: Lineage) -> Iterator[str]:
+    branch = lineage.live.branch
+    if lineage.live.timeline == ORIGIN and branch.last_reset_at is not None:
+        yield (
+            f'"{branch.name}" was reset or restored in place at {branch.last_reset_at}, not by this tool: what it '
+            "held before then is not in its history"
+        )
+
+
+def _about_the_new_branch(observed: Observed, project: Project, steps: tuple[Step, ...]) -> Iterator[str]:
+    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    for step in steps:
+        source = named(branches, step.source) if isinstance(step, CreateBranch) else None
+        if not isinstance(step, CreateBranch) or source is None:
+            continue
+        left = step.at - observed.at.before(project.history)
+        if left < _SOON:
+            yield f"{step.at} leaves the history window in {for_people(left)}: apply before then"
+        yield from _about_the_source(source, step)
+
+
+def _about_the_source(source: Branch, step: CreateBranch) -> Iterator[str]:
+    if source.parent_id is not None:
+        yield (
+            f'"{source.name}" is not a root branch, and whether Neon makes a branch at a moment from such a one is '
+            "not documented: Neon's answer decides, before anything is changed"
+        )
+    if source.protected:
+        yield f'"{source.name}" is protected, so every role has a new password on "{step.name}"'
+    yield (
+        f'"{step.name}" is a child of "{source.name}": Neon offers no restore in place on a child, and its parent '
+        "can never be deleted while it exists"
+    )
+
+
+def _about_the_switch(desired: Desired, steps: tuple[Step, ...]) -> Iterator[str]:
+    switches = [step for step in steps if isinstance(step, SwitchTraffic)]
+    moves = any(isinstance(step, RenameBranch) for step in steps)
+    if len(switches) > 1:
+        scripts = ", ".join(step.script for step in switches)
+        yield f"the Workers are switched right after each other ({scripts}): for that moment they use different data"
+    if moves and desired.hyperdrive is None:
+        yield "no hyperdrive in the file: the connection string changes, and putting it where it is used is yours"
+    elif not desired.workers and any(isinstance(step, CreateHyperdrive) for step in steps):
+        yield "no worker in the file: binding the new Hyperdrive config to whatever uses it is yours"
+    if moves and not desired.verify.sql:
+        yield "no SQL gate in the file: only the branch's identity and the login are checked before the switch"
+
+
+def _about_promotion(desired: Desired, lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:
+    held = next((step for step in steps if isinstance(step, RenameBranch) and ".held." in step.to), None)
+    if held is None:
+        return
+    hold = desired.primary.hold
+    span = "for ever" if hold is None else f"for at least {for_people(hold)}"
+    yield f'"{held.to}" keeps {lineage.live.timeline} whole {span}; nothing is ever deleted by this version'
+    if desired.workers:
+        yield (
+            f"writes that reach {lineage.live.timeline} while the Worker is being switched stay there: they are held, "
+            "not carried over"
+        )

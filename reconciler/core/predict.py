@@ -1,0 +1,167 @@
+"""What the world will look like once a step has been taken: the mirror of `engine.execute`.
+
+Ids that only a provider can give are predicted as a phrase such as "(id of main.candidate.r-...)"; nothing compares
+them with real ones.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import assert_never
+
+from reconciler.core.observed import (
+    Branch,
+    DeployedVersion,
+    Endpoint,
+    HyperdriveConfig,
+    Mark,
+    Observed,
+    ObservedWorker,
+    Unknown,
+    UploadedVersion,
+    named,
+)
+from reconciler.core.steps import (
+    AddCompute,
+    AwaitBranch,
+    ClearExpiry,
+    CreateBranch,
+    CreateHyperdrive,
+    ProtectBranch,
+    RenameBranch,
+    SetDefaultBranch,
+    StageVersion,
+    Step,
+    SwitchTraffic,
+    UploadVersion,
+    VerifyBranch,
+    VerifyWorker,
+    WriteBinding,
+)
+
+
+def predict(observed: Observed, step: Step) -> Observed:  # noqa: C901, PLR0911, PLR0912  one case per step, and no more
+    """Return what will be observed after a step, everything else being as it was."""
+    match step:
+        case CreateBranch():
+            return _with_branches(observed, (*_branches(observed), _candidate(observed, step)))
+        case AwaitBranch():
+            return _with_branch(observed, step.branch, lambda branch: replace(branch, ready=True))
+        case AddCompute():
+            return _with_branch(observed, step.branch, _with_compute)
+        case ClearExpiry():
+            return _with_branch(observed, step.branch, lambda branch: replace(branch, expires_at=None))
+        case VerifyBranch() | VerifyWorker():
+            return replace(observed, passed=observed.passed | {step.key})
+        case CreateHyperdrive():
+            return replace(observed, configs=(*_configs(observed), _config(observed, step)))
+        case WriteBinding():
+            identity = _config_id(observed, step.hyperdrive)
+            return _with_worker_of(observed, step, lambda seen: replace(seen, file_hyperdrive_id=identity))
+        case UploadVersion():
+            upload = UploadedVersion(_version_id(step.label), step.label, _config_id(observed, step.hyperdrive))
+            return _with_worker(observed, step.script, lambda seen: replace(seen, uploaded=(*seen.uploaded, upload)))
+        case StageVersion():
+            return _with_worker(observed, step.script, lambda seen: _staged(observed, seen, step))
+        case SwitchTraffic():
+            return _with_worker(observed, step.script, lambda seen: _switched(observed, seen, step))
+        case RenameBranch():
+            return _with_branch(observed, step.branch, lambda branch: replace(branch, name=step.to))
+        case SetDefaultBranch():
+            return _with_branches(
+                observed,
+                tuple(replace(each, default=each.name == step.branch) for each in _branches(observed)),
+            )
+        case ProtectBranch():
+            return _with_branch(observed, step.branch, lambda branch: replace(branch, protected=True))
+        case _:
+            assert_never(step)
+
+
+def _branches(observed: Observed) -> tuple[Branch, ...]:
+    return () if isinstance(observed.branches, Unknown) else observed.branches
+
+
+def _configs(observed: Observed) -> tuple[HyperdriveConfig, ...]:
+    return () if isinstance(observed.configs, Unknown) else observed.configs
+
+
+def _with_branches(observed: Observed, branches: tuple[Branch, ...]) -> Observed:
+    return replace(observed, branches=branches)
+
+
+def _with_branch(observed: Observed, name: str, change: Callable[[Branch], Branch]) -> Observed:
+    changed = tuple(change(each) if each.name == name else each for each in _branches(observed))
+    return _with_branches(observed, changed)
+
+
+def _with_compute(branch: Branch) -> Branch:
+    return replace(branch, endpoint=Endpoint(f"(endpoint of {branch.name})", f"(host of {branch.name})"))
+
+
+def _candidate(observed: Observed, step: CreateBranch) -> Branch:
+    source = named(_branches(observed), step.source)
+    branch = Branch(
+        id=f"(id of {step.name})",
+        name=step.name,
+        created_at=observed.at,
+        parent_id=source.id if source else None,
+        mark=Mark(step.environment, step.timeline),
+    )
+    return _with_compute(branch)
+
+
+def _config(observed: Observed, step: CreateHyperdrive) -> HyperdriveConfig:
+    branch = named(_branches(observed), step.branch)
+    endpoint = branch.endpoint if branch and branch.endpoint else Endpoint("", f"(host of {step.branch})")
+    return HyperdriveConfig(
+        id=f"(id of {step.name})",
+        name=step.name,
+        host=endpoint.host,
+        port=endpoint.port,
+        database=step.database,
+        user=step.role,
+    )
+
+
+def _config_id(observed: Observed, name: str) -> str:
+    config = named(_configs(observed), name)
+    return config.id if config else f"(id of {name})"
+
+
+def _version_id(label: str) -> str:
+    return f"(version {label})"
+
+
+def _with_worker(observed: Observed, script: str, change: Callable[[ObservedWorker], ObservedWorker]) -> Observed:
+    workers = tuple(
+        change(each) if isinstance(each, ObservedWorker) and each.script == script else each
+        for each in observed.workers
+    )
+    return replace(observed, workers=workers)
+
+
+def _with_worker_of(
+    observed: Observed, step: WriteBinding, change: Callable[[ObservedWorker], ObservedWorker]
+) -> Observed:
+    workers = tuple(
+        change(each)
+        if isinstance(each, ObservedWorker) and (each.config, each.environment) == (step.config, step.environment)
+        else each
+        for each in observed.workers
+    )
+    return replace(observed, workers=workers)
+
+
+def _upload(observed: Observed, seen: ObservedWorker, step: StageVersion | SwitchTraffic) -> DeployedVersion:
+    identity = _config_id(observed, step.hyperdrive)
+    upload = seen.uploaded_as(step.label, identity)
+    return DeployedVersion(upload.id if upload else _version_id(step.label), 0, identity)
+
+
+def _staged(observed: Observed, seen: ObservedWorker, step: StageVersion) -> ObservedWorker:
+    live = () if seen.serving is None else (replace(seen.serving, percentage=100),)
+    return replace(seen, deployed=(_upload(observed, seen, step), *live))
+
+
+def _switched(observed: Observed, seen: ObservedWorker, step: SwitchTraffic) -> ObservedWorker:
+    return replace(seen, deployed=(replace(_upload(observed, seen, step), percentage=100),))

@@ -1,0 +1,188 @@
+"""The steps: each is one effect on the world, as data, with the reason for it.
+
+A step names things by the names that are unique at their provider and known before anything is done (a branch in
+its project, a config in its account), so the plan of a pull request and the steps of the apply are equal, and a
+digest can bind one to the other. Ids are looked up by exact name in the same pass that decided the step.
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import ClassVar
+
+from reconciler.core.desired import DeployDriver
+from reconciler.core.instant import Instant
+from reconciler.core.timeline import Timeline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    reason: str = field(compare=False)
+
+    summary: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateBranch(_Step):
+    """Create a candidate from the source branch as it was at a moment, with a compute of its own."""
+
+    name: str
+    source: str
+    source_timeline: Timeline
+    at: Instant
+    timeline: Timeline
+    environment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitBranch(_Step):
+    """Wait until Neon has finished making a branch."""
+
+    branch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddCompute(_Step):
+    """Give a branch a read-write compute: without one it cannot be queried."""
+
+    branch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearExpiry(_Step):
+    """Remove a branch's expiry, so that nothing deletes it while it serves."""
+
+    branch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyBranch(_Step):
+    """Check a branch before it is used: its identity, the login of the role, the SQL gates."""
+
+    branch: str
+    gates: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """What `Observed.passed` holds once this has passed."""
+        return f"sql:{self.branch}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateHyperdrive(_Step):
+    """Create a Hyperdrive config that points to a branch's direct host."""
+
+    name: str
+    branch: str
+    database: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteBinding(_Step):
+    """Put the config's id into wrangler.jsonc; no other byte changes."""
+
+    config: str
+    binding: str
+    environment: str | None
+    hyperdrive: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadVersion(_Step):
+    """Upload a Worker version that is bound to the config. It takes no traffic yet."""
+
+    script: str
+    config: str
+    binding: str
+    environment: str | None
+    hyperdrive: str
+    driver: DeployDriver
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageVersion(_Step):
+    """Deploy the uploaded version at 0 % beside the live one, so that it can be probed."""
+
+    script: str
+    hyperdrive: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyWorker(_Step):
+    """Run the HTTP gates against the staged versions."""
+
+    scripts: tuple[str, ...]
+    gates: tuple[str, ...]
+    hyperdrive: str
+
+    @property
+    def key(self) -> str:
+        """What `Observed.passed` holds once this has passed."""
+        return f"http:{self.hyperdrive}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchTraffic(_Step):
+    """Send all of a Worker's traffic to the uploaded version, in one call."""
+
+    script: str
+    hyperdrive: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenameBranch(_Step):
+    """Rename a branch."""
+
+    branch: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetDefaultBranch(_Step):
+    """Make a branch the project's default."""
+
+    branch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtectBranch(_Step):
+    """Protect a branch against deletion and reset."""
+
+    branch: str
+
+
+Step = (
+    CreateBranch
+    | AwaitBranch
+    | AddCompute
+    | ClearExpiry
+    | VerifyBranch
+    | CreateHyperdrive
+    | WriteBinding
+    | UploadVersion
+    | StageVersion
+    | VerifyWorker
+    | SwitchTraffic
+    | RenameBranch
+    | SetDefaultBranch
+    | ProtectBranch
+)
+
+
+def arguments(step: Step) -> dict[str, object]:
+    """Return a step's fields but its reason, in JSON's terms: what it does, for the plan's JSON and its digest."""
+    return {item.name: _plain(getattr(step, item.name)) for item in fields(step) if item.name != "reason"}
+
+
+def _plain(value: object) -> object:
+    match value:
+        case Timeline() | Instant():
+            return str(value)
+        case DeployDriver():
+            return value.value
+        case tuple():
+            return [_plain(item) for item in value]
+        case _:
+            return value

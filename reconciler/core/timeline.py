@@ -1,0 +1,98 @@
+"""Timelines and the names that carry them.
+
+An environment begins on the timeline `origin`; each restore begins a new one, named after what was asked. Where a
+timeline lives must be readable from Neon alone after any crash, so it stands in two places that a branch can hold:
+
+- a candidate carries annotations that are set in the very request that creates it (they can't be changed later),
+- a held branch says in its name which timeline it holds and which one replaced it.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Self
+
+from reconciler.core.instant import Instant
+
+ID_PATTERN = r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
+_NAME = rf"origin|r-[0-9]{{8}}T[0-9]{{9}}Z(?:-{ID_PATTERN})?"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """One continuous history of the data: `origin`, or a restore to the moment `to`, told apart by `id`."""
+
+    to: Instant | None = None
+    id: str = ""
+
+    @classmethod
+    def parse(cls, name: str) -> Self | None:
+        """Read a timeline's name; None if it is not one."""
+        if name == "origin":
+            return cls()
+        if not re.fullmatch(_NAME, name):
+            return None
+        day, clock, identity = name[2:10], name[11:20], name[22:]
+        text = f"{day[:4]}-{day[4:6]}-{day[6:]}T{clock[:2]}:{clock[2:4]}:{clock[4:6]}.{clock[6:]}Z"
+        try:
+            return cls(Instant.told(text), identity)
+        except ValueError:
+            return None
+
+    @property
+    def name(self) -> str:
+        """`origin`, or `r-20261121T095500000Z`, with `-<id>` where an id was given."""
+        if self.to is None:
+            return "origin"
+        return f"r-{self.to.compact}" + (f"-{self.id}" if self.id else "")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+ORIGIN = Timeline()
+
+
+def candidate_name(primary: str, timeline: Timeline) -> str:
+    """Name the branch that is prepared for a timeline and not yet promoted."""
+    return f"{primary}.candidate.{timeline}"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldName:
+    """The name of a branch that holds a replaced timeline: `main.held.origin.before.r-20261121T095500000Z`.
+
+    `count` is above 1 where the same pair of timelines repeats.
+    """
+
+    primary: str
+    held: Timeline
+    before: Timeline
+    count: int = 1
+
+    @classmethod
+    def parse(cls, primary: str, name: str) -> Self | None:
+        """Read a branch name; None unless it holds a timeline of the environment whose primary has that name."""
+        pattern = rf"{re.escape(primary)}\.held\.({_NAME})\.before\.({_NAME})(?:\.([1-9][0-9]{{0,5}}))?"
+        found = re.fullmatch(pattern, name)
+        if found is None:
+            return None
+        held, before = Timeline.parse(found[1]), Timeline.parse(found[2])
+        if held is None or before is None:
+            return None
+        return cls(primary, held, before, int(found[3] or 1))
+
+    @property
+    def name(self) -> str:
+        """The branch name that says it."""
+        counter = f".{self.count}" if self.count > 1 else ""
+        return f"{self.primary}.held.{self.held}.before.{self.before}{counter}"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def free_held_name(wanted: HeldName, taken: frozenset[str]) -> str:
+    """Return the name, with a higher count where the project already has it."""
+    while wanted.name in taken:
+        wanted = replace(wanted, count=wanted.count + 1)
+    return wanted.name

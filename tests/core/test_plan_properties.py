@@ -1,0 +1,115 @@
+"""What holds for every plan, whatever is asked and whatever was interrupted before."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.desired import Desired
+from reconciler.core.lineage import Lineage, trace
+from reconciler.core.next_steps import Refused, next_steps
+from reconciler.core.observed import Observed
+from reconciler.core.plan import plan
+from reconciler.core.predict import predict
+from tests.core.worlds import asked, asking, ended, restores, world_for
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[Desired, Observed]:
+    """A file that was changed several times, each apply having been killed after any number of steps."""
+    desired = draw(asked())
+    observed = world_for(desired, protected=draw(st.booleans()))
+    choices = draw(st.lists(restores, min_size=1, max_size=3))
+    for restore in draw(st.lists(st.sampled_from([None, *choices]), max_size=4)):
+        steps = plan(asking(restore, desired), observed).steps
+        for step in steps[: draw(st.integers(0, len(steps)))]:
+            observed = predict(observed, step)
+        observed = ended(observed)
+    return asking(draw(st.sampled_from([None, *choices])), desired), observed
+
+
+@given(histories())
+def test_every_plan_ends_and_its_steps_in_order_lead_to_in_sync(history):
+    desired, observed = history
+    found = plan(desired, observed)
+    for step in found.steps:
+        observed = predict(observed, step)
+    assert found.refusals or plan(desired, observed).in_sync
+
+
+@given(histories(), st.data())
+def test_after_any_prefix_the_rest_of_the_plan_is_the_plan_of_the_new_state(history, data):
+    desired, observed = history
+    steps = plan(desired, observed).steps
+    cut = data.draw(st.integers(0, len(steps)))
+    for step in steps[:cut]:
+        observed = predict(observed, step)
+    assert steps[cut:] == plan(desired, observed).steps
+
+
+@given(histories(), st.data())
+def test_a_run_that_was_killed_anywhere_is_continued_to_the_same_end_with_one_branch_per_timeline(history, data):
+    desired, observed = history
+    found = plan(desired, observed)
+    for step in found.steps[: data.draw(st.integers(0, len(found.steps)))]:
+        observed = predict(observed, step)
+    resumed = plan(desired, ended(observed))
+    assert bool(found.refusals) == bool(resumed.refusals)
+    final = ended(observed)
+    for step in resumed.steps:
+        final = predict(final, step)
+    lineage = trace(desired, final.branches)
+    assert found.refusals or isinstance(lineage, Lineage)
+    if isinstance(lineage, Lineage) and not found.refusals:
+        assert desired.timeline == lineage.live.timeline
+        timelines = [each.timeline for each in lineage.all]
+        assert len(timelines) == len(set(timelines))
+
+
+@given(histories())
+def test_what_was_live_is_never_lost_from_sight(history):
+    desired, observed = history
+    before = {branch.id for branch in observed.branches}
+    for step in plan(desired, observed).steps:
+        observed = predict(observed, step)
+    assert before <= {branch.id for branch in observed.branches}
+
+
+@given(histories())
+def test_no_traffic_moves_before_the_gates_have_passed_and_no_name_moves_before_the_traffic(history):
+    desired, observed = history
+    lineage = trace(desired, observed.branches)
+    names = [type(step).__name__ for step in plan(desired, observed).steps]
+    starts_from_another = isinstance(lineage, Lineage) and lineage.live.timeline != desired.timeline
+    if "SwitchTraffic" in names and starts_from_another:
+        assert "VerifyBranch" in names[: names.index("SwitchTraffic")]
+        if desired.verify.http:
+            assert "VerifyWorker" in names[: names.index("SwitchTraffic")]
+    if "RenameBranch" in names:
+        assert "SwitchTraffic" not in names[names.index("RenameBranch") :]
+
+
+@given(histories())
+def test_steps_that_come_out_together_write_at_most_once_to_neon(history):
+    desired, observed = history
+    to_neon = {"CreateBranch", "AddCompute", "ClearExpiry", "RenameBranch", "SetDefaultBranch", "ProtectBranch"}
+    for wave in plan(desired, observed).waves:
+        assert sum(type(step).__name__ in to_neon for step in wave) <= 1
+
+
+@given(histories())
+def test_the_digest_does_not_depend_on_the_clock_or_on_the_order_of_lists(history):
+    desired, observed = history
+    later = replace(
+        ended(observed), branches=tuple(reversed(observed.branches)), configs=tuple(reversed(observed.configs))
+    )
+    first, second = plan(desired, observed), plan(desired, later)
+    assert first.refusals or first.digest == second.digest
+
+
+@given(histories(), restores)
+def test_the_same_file_always_means_the_same_timeline(history, restore):
+    desired, observed = history
+    once = next_steps(asking(restore, desired), observed)
+    again = next_steps(asking(restore, desired), observed)
+    assert once == again or isinstance(once, Refused)
