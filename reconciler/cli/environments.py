@@ -1,0 +1,87 @@
+"""Finds desired-state files and reads them."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from reconciler.core.desired import Desired
+from reconciler.core.desired_file import DesiredStateError, read_desired_state
+from reconciler.core.instant import Instant
+from reconciler.errors import InputError
+
+DIRECTORY = "desired-state"
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentFile:
+    """A desired-state file. `root` is the directory that paths in it start from: the repository's."""
+
+    path: Path
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """The environment's name."""
+        return self.path.stem
+
+    def read(self) -> Desired:
+        """Read it. Raises DesiredStateError with every mistake."""
+        shown = _relative(self.path)
+        try:
+            text = self.path.read_bytes().decode("utf-8")
+        except OSError as error:
+            raise InputError(f"{shown}: cannot be read ({error.strerror})") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"{shown}: is not UTF-8 (byte {error.start})", hint="save it as UTF-8") from error
+        now = Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
+        return read_desired_state(text, file=shown, environment=self.name, now=now)
+
+
+def find(name: str | None) -> EnvironmentFile:
+    """Find one environment: by name, by path, or the only one there is. Raises InputError."""
+    if name is not None and (name.endswith((".json", ".jsonc")) or "/" in name):
+        path = Path(name).resolve()
+        if not path.is_file():
+            raise InputError(f"{name}: there is no such file")
+        return EnvironmentFile(path, path.parent.parent if path.parent.name == DIRECTORY else path.parent)
+    files = find_all()
+    names = ", ".join(file.name for file in files)
+    if name is None:
+        if len(files) > 1:
+            raise InputError("which environment?", hint=f"name one of: {names}")
+        return files[0]
+    for file in files:
+        if file.name == name:
+            return file
+    raise InputError(f'there is no environment "{name}"', hint=f"there is: {names}")
+
+
+def find_all() -> list[EnvironmentFile]:
+    """Find every environment of this repository, from this directory upward. Raises InputError where there is none."""
+    here = Path.cwd()
+    for root in (here, *here.parents):
+        directory = root / DIRECTORY
+        if directory.is_dir():
+            files = sorted(path for path in directory.iterdir() if path.suffix == ".jsonc" and path.is_file())
+            if not files:
+                raise InputError(f"{_relative(directory)} holds no environment", hint="add production.jsonc")
+            return [EnvironmentFile(path, root) for path in files]
+    raise InputError(
+        f"there is no directory {DIRECTORY}/ here or above",
+        hint=f"run it inside the repository, or name a file: reconciler plan {DIRECTORY}/production.jsonc",
+    )
+
+
+def show_mistakes(error: DesiredStateError) -> None:
+    """Print every mistake on stderr."""
+    for problem in error.problems:
+        click.echo(str(problem), err=True)
+
+
+def _relative(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

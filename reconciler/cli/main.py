@@ -1,0 +1,93 @@
+"""The entry point. Commands are imported when they run, so that `--help` answers at once."""
+
+import importlib
+import os
+import sys
+
+import click
+
+from reconciler import __version__
+from reconciler.errors import ReconcilerError
+
+_ERROR = 1
+_INTERRUPTED = 130
+
+# name -> (module, one line of help)
+_COMMANDS = {
+    "validate": ("reconciler.cli.validate_command", "Check desired-state files, without asking anybody."),
+    "plan": ("reconciler.cli.plan_command", "Show what would be done, and why."),
+    "apply": ("reconciler.cli.apply_command", "Make reality what the file asks for."),
+    "status": ("reconciler.cli.status_command", "Show what is live, held and deployed."),
+    "schema": ("reconciler.cli.schema_command", "Print the JSON Schema of desired-state files."),
+    "sandbox": ("reconciler.cli.sandbox_commands", "Run a local Neon and Cloudflare on real PostgreSQL."),
+    "demo": ("reconciler.cli.demo_command", "Damage a sandbox's data, restore it, undo it, and prove it."),
+}
+
+
+class _Commands(click.Group):
+    """A group whose commands live in modules of their own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  click's signature
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(_COMMANDS[cmd_name][0])
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="reconciler %(version)s")
+def group() -> None:
+    """Restore Neon Postgres behind Cloudflare Hyperdrive by changing one timestamp in Git.
+
+    A file in desired-state/ says which history of the data is live. `plan` shows the way there, `apply` takes it,
+    and git revert is the undo.
+
+    Exit status: 0 done or in sync, 1 error, 2 changes pending (plan), 3 refused.
+    """
+
+
+def main() -> None:
+    """Run a command. No traceback ever reaches a person: errors are sentences, on stderr."""
+    try:
+        status = group.main(prog_name="reconciler", standalone_mode=False)
+    except click.exceptions.Abort:
+        status = _interrupted()
+    except KeyboardInterrupt:
+        status = _interrupted()
+    except click.ClickException as error:
+        error.show()
+        status = _ERROR
+    except ReconcilerError as error:
+        show_error(error)
+        status = _ERROR
+    except BrokenPipeError:
+        # Whoever read our output has left: nothing can be said, and nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = _ERROR
+    except Exception as error:
+        click.echo(f"error: unexpected {type(error).__name__}: {error}", err=True)
+        click.echo("hint: this is a bug in reconciler; RECONCILER_TRACEBACK=1 shows where", err=True)
+        if os.environ.get("RECONCILER_TRACEBACK"):
+            raise
+        status = _ERROR
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def show_error(error: ReconcilerError) -> None:
+    """Say what happened and what to do, on stderr."""
+    click.echo(f"error: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"hint: {error.hint}", err=True)
+
+
+def _interrupted() -> int:
+    click.echo("\ninterrupted. Nothing is lost: run the same command again, and it goes on from here", err=True)
+    return _INTERRUPTED

@@ -1,0 +1,71 @@
+"""`reconciler plan`: what would be done, and why."""
+
+import asyncio
+from enum import IntEnum
+
+import click
+
+from reconciler.cli import environments, plan_text
+from reconciler.cli.wiring import connected
+from reconciler.core.desired_file import DesiredStateError
+from reconciler.core.observed import Observed
+from reconciler.core.plan import Plan, plan
+from reconciler.core.refusals import Unreadable
+from reconciler.engine.observe import observe
+
+
+class Status(IntEnum):
+    """Exit statuses."""
+
+    DONE = 0
+    ERROR = 1
+    PENDING = 2
+    REFUSED = 3
+
+
+@click.command(name="plan")
+@click.argument("environment", required=False)
+@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
+def command(environment: str | None, form: str) -> int:
+    """Show what would be done, and why.
+
+    Reads Neon, Cloudflare and wrangler.jsonc, and changes nothing. ENVIRONMENT is the name of a file in
+    desired-state/ (production), or a path to one; it may be left out where there is only one.
+
+    Exit status: 0 in sync, 2 changes pending, 3 refused, 1 error.
+    """
+    try:
+        file = environments.find(environment)
+        desired = file.read()
+    except DesiredStateError as error:
+        environments.show_mistakes(error)
+        return Status.ERROR
+
+    async def look() -> Observed:
+        async with connected(desired, file.root) as ports:
+            return await observe(desired, ports)
+
+    observed = asyncio.run(look())
+    found = plan(desired, observed)
+    click.echo(rendered(found, observed, form))
+    return status_of(found)
+
+
+def rendered(found: Plan, observed: Observed, form: str) -> str:
+    """Render a plan in the form that was asked for."""
+    match form:
+        case "json":
+            return plan_text.as_json(found)
+        case "markdown":
+            return plan_text.as_markdown(found, observed)
+        case _:
+            return plan_text.as_text(found, observed)
+
+
+def status_of(found: Plan) -> Status:
+    """Return the exit status of a plan: what could not be read is an error, not a refusal."""
+    if any(isinstance(each, Unreadable) for each in found.refusals):
+        return Status.ERROR
+    if found.refusals:
+        return Status.REFUSED
+    return Status.DONE if found.in_sync else Status.PENDING

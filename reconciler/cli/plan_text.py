@@ -1,0 +1,135 @@
+"""The plan as text, JSON and Markdown. Pure: from a plan and what was observed to a string."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.cli.wording import describe, target
+from reconciler.core.instant import for_people
+from reconciler.core.observed import Observed, Project
+from reconciler.core.plan import Plan
+from reconciler.core.steps import RenameBranch, arguments
+
+
+def as_json(plan: Plan) -> str:
+    """Render for programs."""
+    return json.dumps(facts(plan), indent=2, ensure_ascii=False)
+
+
+def facts(plan: Plan) -> dict[str, Any]:
+    """Return the plan in JSON's terms."""
+    return {
+        "environment": plan.desired.environment,
+        "digest": plan.digest,
+        "in_sync": plan.in_sync,
+        "live_timeline": str(plan.live) if plan.live else None,
+        "desired_timeline": str(plan.desired.timeline),
+        "steps": [
+            {**arguments(step), "step": type(step).__name__, "target": target(step), "reason": step.reason}
+            for step in plan.steps
+        ],
+        "warnings": list(plan.warnings),
+        "refusals": [{"rule": each.rule, "message": each.message, "hint": each.hint} for each in plan.refusals],
+    }
+
+
+def as_text(plan: Plan, observed: Observed) -> str:
+    """Render for a person at a terminal."""
+    lines = [headline(plan), "", *_situation(plan, observed), ""]
+    if plan.refusals:
+        lines += ["Refused", *_refusals(plan), ""]
+    elif plan.steps:
+        lines += ["Steps", *_steps(plan), "", "The data", *_data(plan, observed), ""]
+    if plan.warnings:
+        lines += ["Warnings", *(f"  ! {warning}" for warning in plan.warnings), ""]
+    return "\n".join([*lines, _closing(plan)])
+
+
+def as_markdown(plan: Plan, observed: Observed) -> str:
+    """Render for a pull request."""
+    lines = [f"### {headline(plan)}", "", "```text", *_situation(plan, observed), "```", ""]
+    if plan.refusals:
+        lines += ["**Refused**", ""]
+        lines += [f"- `{each.rule}`: {each.message}\n  *{each.hint}*" for each in plan.refusals]
+    elif plan.steps:
+        lines += ["| | step | because |", "|---|---|---|"]
+        lines += [
+            f"| {number} | {_cell(describe(step))} | {_cell(step.reason)} |"
+            for number, step in enumerate(plan.steps, 1)
+        ]
+        lines += ["", "**The data**", "", *(f"- {line.strip()}" for line in _data(plan, observed))]
+    if plan.warnings:
+        lines += ["", "**Warnings**", "", *(f"- {warning}" for warning in plan.warnings)]
+    return "\n".join([*lines, "", _closing(plan)])
+
+
+def headline(plan: Plan) -> str:
+    """Say in one line how things stand."""
+    name, live, asked = plan.desired.environment, plan.live, plan.desired.timeline
+    if plan.refusals:
+        return f"{name}: refused ({', '.join(each.rule for each in plan.refusals)})"
+    if plan.in_sync:
+        return f"{name}: in sync, {live} is live"
+    count = f"{len(plan.steps)} step{'s' if len(plan.steps) != 1 else ''}"
+    if live == asked:
+        return f"{name}: {live} is live, {count} to set the rest right"
+    return f"{name}: {live} is live, {asked} is asked for, {count}"
+
+
+def _situation(plan: Plan, observed: Observed) -> Iterator[str]:
+    restore = plan.desired.primary.restore
+    if isinstance(observed.project, Project):
+        project = observed.project
+        yield f"  project  {project.name} ({project.id}), history window {for_people(project.history) or 'none'}"
+    if plan.lineage is not None:
+        live = plan.lineage.live
+        yield f'  live     {live.timeline}, on branch "{live.branch.name}" ({live.branch.id})'
+    if restore is None:
+        yield f"  asked    {plan.desired.timeline}"
+    else:
+        age = for_people(observed.at - restore.to)
+        yield f"  asked    {plan.desired.timeline}: the data as of {restore.to} ({age} ago)"
+        if restore.reason:
+            yield f"  because  {restore.reason}"
+    for each in plan.lineage.held if plan.lineage else ():
+        yield f'  held     {each.timeline}, on branch "{each.branch.name}"'
+
+
+def _steps(plan: Plan) -> Iterator[str]:
+    for number, step in enumerate(plan.steps, 1):
+        yield f"  {number:2}. {describe(step)}"
+        yield f"      because {step.reason}"
+
+
+def _data(plan: Plan, observed: Observed) -> Iterator[str]:
+    restore, live = plan.desired.primary.restore, plan.live
+    if live == plan.desired.timeline:
+        yield f"  {live} stays live; no data changes"
+        return
+    if restore is not None and plan.lineage is not None and plan.lineage.carrier(plan.desired.timeline) is None:
+        lost = for_people(observed.at - restore.to)
+        yield f"  lost to users: every write after {restore.to} (the last {lost})"
+    else:
+        yield f"  {plan.desired.timeline} comes back exactly as it was left; writes since then are on {live}"
+    for step in plan.steps:
+        if isinstance(step, RenameBranch) and ".held." in step.to:
+            yield f'  held: {live}, whole, as "{step.to}"; git revert makes it live again'
+
+
+def _refusals(plan: Plan) -> Iterator[str]:
+    for each in plan.refusals:
+        yield f"  {each.rule}: {each.message}"
+        yield f"      hint: {each.hint}"
+
+
+def _closing(plan: Plan) -> str:
+    if plan.refusals:
+        return "nothing was changed, and nothing will be until this is resolved"
+    if plan.in_sync:
+        return f"digest {plan.digest}"
+    name = plan.desired.environment
+    return f"digest {plan.digest}: `reconciler apply {name} --expect {plan.digest}` does exactly this"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

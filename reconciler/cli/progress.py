@@ -1,0 +1,65 @@
+"""Says on stderr what is being done: on a terminal with the time that goes by, elsewhere in plain lines."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+import click
+from rich.console import Console
+from rich.progress import Progress as Bars
+from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from reconciler.cli.wording import describe
+from reconciler.core.steps import Step
+from reconciler.engine.apply import Event, StepFinished, StepStarted, StepUncertain
+
+
+class Progress:
+    """A context in which `report` is called with each event."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._running: dict[Step, TaskID] = {}
+        self._bars = Bars(
+            SpinnerColumn("line"),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            disable=not sys.stderr.isatty(),
+        )
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bars.stop()
+
+    def report(self, event: Event) -> None:
+        """Show an event."""
+        what = describe(event.step)
+        match event:
+            case StepStarted():
+                if self._bars.disable:
+                    self._say(f"..  {what}")
+                elif event.step not in self._running:
+                    self._running[event.step] = self._bars.add_task(what, total=None)
+            case StepFinished():
+                if event.step in self._running:
+                    self._bars.remove_task(self._running.pop(event.step))
+                self._say(f"ok  {what} ({event.seconds:.1f} s)")
+            case StepUncertain():
+                self._say(f"?   {what}: {event.why}; looking again")
+
+    def retrying(self, what: str, seconds: float) -> None:
+        """Say that a provider is busy and when it will be asked again."""
+        self._say(f"    {what}; asking again in {seconds:.1f} s")
+
+    def _say(self, line: str) -> None:
+        stamped = f"[{time.monotonic() - self._begun:5.1f} s] {line}"
+        if self._bars.disable:
+            click.echo(stamped, err=True)
+        else:
+            self._bars.console.print(stamped, markup=False, highlight=False, soft_wrap=True)

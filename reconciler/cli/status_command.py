@@ -1,0 +1,119 @@
+"""`reconciler status`: what is live, held and deployed."""
+
+import asyncio
+import json
+from typing import Any
+
+import click
+
+from reconciler.cli import environments
+from reconciler.cli.plan_command import Status
+from reconciler.cli.wiring import connected
+from reconciler.core.desired_file import DesiredStateError
+from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.observed import Branch, Observed, ObservedWorker, Unknown
+from reconciler.core.plan import Plan, plan
+from reconciler.engine.observe import observe
+
+
+@click.command(name="status")
+@click.argument("environment", required=False)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def command(environment: str | None, form: str) -> int:
+    """Show what is live, held and deployed, as far as it can be read.
+
+    Exit status: 0 everything could be read, 1 something could not.
+    """
+    try:
+        file = environments.find(environment)
+        desired = file.read()
+    except DesiredStateError as error:
+        environments.show_mistakes(error)
+        return Status.ERROR
+
+    async def look() -> Observed:
+        async with connected(desired, file.root) as ports:
+            return await observe(desired, ports)
+
+    observed = asyncio.run(look())
+    facts = _facts(plan(desired, observed), observed)
+    click.echo(json.dumps(facts, indent=2, ensure_ascii=False) if form == "json" else _as_text(facts))
+    return Status.ERROR if facts["unreadable"] else Status.DONE
+
+
+def _facts(found: Plan, observed: Observed) -> dict[str, Any]:
+    parts = {"project": observed.project, "branches": observed.branches, "hyperdrive": observed.configs}
+    unreadable = [f"{part}: {value.reason}" for part, value in parts.items() if isinstance(value, Unknown)]
+    unreadable += [f"worker: {each.reason}" for each in observed.workers if isinstance(each, Unknown)]
+    lineage = found.lineage
+    return {
+        "environment": found.desired.environment,
+        "in_sync": found.in_sync,
+        "desired_timeline": str(found.desired.timeline),
+        "live": _carrier(lineage.live) if lineage else None,
+        "held": [_carrier(each) for each in lineage.held] if lineage else [],
+        "candidates": [_carrier(each) for each in lineage.candidates] if lineage else [],
+        "unmanaged": _unmanaged(observed, lineage),
+        "workers": [_worker(each, observed) for each in observed.workers if isinstance(each, ObservedWorker)],
+        "pending": len(found.steps),
+        "refusals": [each.message for each in found.refusals],
+        "unreadable": unreadable,
+    }
+
+
+def _carrier(carrier: Carrier) -> dict[str, Any]:
+    branch = carrier.branch
+    return {
+        "timeline": str(carrier.timeline),
+        "branch": branch.name,
+        "id": branch.id,
+        "created_at": str(branch.created_at),
+        "default": branch.default,
+        "protected": branch.protected,
+        "host": f"{branch.endpoint.host}:{branch.endpoint.port}" if branch.endpoint else None,
+    }
+
+
+def _unmanaged(observed: Observed, lineage: Lineage | None) -> list[str]:
+    branches: tuple[Branch, ...] = observed.branches if isinstance(observed.branches, tuple) else ()
+    ours = {each.branch.id for each in lineage.all} if lineage else set()
+    return [branch.name for branch in branches if branch.id not in ours]
+
+
+def _worker(seen: ObservedWorker, observed: Observed) -> dict[str, Any]:
+    configs = observed.configs if isinstance(observed.configs, tuple) else ()
+    names = {config.id: config.name for config in configs}
+    return {
+        "script": seen.script,
+        "config": seen.config,
+        "wrangler_jsonc": names.get(seen.file_hyperdrive_id, seen.file_hyperdrive_id),
+        "deployed": [
+            {
+                "version": version.id,
+                "percentage": version.percentage,
+                "hyperdrive": names.get(version.hyperdrive_id or "", version.hyperdrive_id),
+            }
+            for version in seen.deployed
+        ],
+    }
+
+
+def _as_text(facts: dict[str, Any]) -> str:
+    state = "in sync" if facts["in_sync"] else f"{facts['pending']} steps from what is asked"
+    lines = [f"{facts['environment']}: {'refused' if facts['refusals'] else state}"]
+    lines += [f"  live       {_line(facts['live'])}" if facts["live"] else "  live       unknown"]
+    lines += [f"  asked      {facts['desired_timeline']}"]
+    lines += [f"  held       {_line(each)}" for each in facts["held"]]
+    lines += [f"  candidate  {_line(each)}" for each in facts["candidates"]]
+    for worker in facts["workers"]:
+        shares = ", ".join(f"{each['percentage']:g} % on {each['hyperdrive']}" for each in worker["deployed"])
+        lines += [f"  worker     {worker['script']}: {shares or 'not deployed'}"]
+        lines += [f"             {worker['config']} names {worker['wrangler_jsonc']}"]
+    lines += [f"  other      branch {name} (not managed here)" for name in facts["unmanaged"]]
+    lines += [f"  refused    {each}" for each in facts["refusals"]]
+    lines += [f"  unreadable {each}" for each in facts["unreadable"]]
+    return "\n".join(lines)
+
+
+def _line(carrier: dict[str, Any]) -> str:
+    return f'{carrier["timeline"]}, on branch "{carrier["branch"]}" ({carrier["id"]}), created {carrier["created_at"]}'

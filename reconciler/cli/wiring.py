@@ -1,0 +1,62 @@
+"""Joins the ports with the providers, from the environment variables that the official command lines use."""
+
+import os
+import shlex
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from reconciler.core.desired import Desired
+from reconciler.core.secret import Secret
+from reconciler.errors import InputError
+from reconciler.ports import Ports
+from reconciler.providers import cloudflare, neon
+from reconciler.providers.clock import SystemClock
+from reconciler.providers.gates import RealGates
+from reconciler.providers.http import Api
+from reconciler.providers.working_tree import Checkout
+from reconciler.providers.wrangler import CloudflareAccess, Wrangler
+
+_NEON = "https://console.neon.tech/api/v2"
+_CLOUDFLARE = "https://api.cloudflare.com/client/v4"
+
+
+@asynccontextmanager
+async def connected(desired: Desired, root: Path, environment: Mapping[str, str] = os.environ) -> AsyncIterator[Ports]:
+    """Open what an environment needs, and close it. Raises InputError where a credential is missing."""
+    needed = ["NEON_API_KEY"]
+    if desired.hyperdrive is not None:
+        needed += ["CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID"]
+    _require(needed, environment)
+    clock = SystemClock()
+    checkout = Checkout(root)
+    access = CloudflareAccess(
+        base_url=environment.get("CLOUDFLARE_API_BASE_URL") or _CLOUDFLARE,
+        account=environment.get("CLOUDFLARE_ACCOUNT_ID", ""),
+        token=Secret(environment.get("CLOUDFLARE_API_TOKEN", "")),
+    )
+    key = Secret(environment["NEON_API_KEY"])
+    neon_api = Api("Neon", environment.get("NEON_API_HOST") or _NEON, key, neon.explain)
+    cloudflare_api = Api("Cloudflare", access.base_url, access.token, cloudflare.explain)
+    command = shlex.split(environment.get("RECONCILER_WRANGLER") or "wrangler")
+    try:
+        yield Ports(
+            neon=neon.NeonApi(neon_api, clock),
+            cloudflare=cloudflare.CloudflareApi(cloudflare_api, access.account, clock),
+            tree=checkout,
+            uploader=Wrangler(command, access, checkout, environment),
+            gates=RealGates(),
+            clock=clock,
+        )
+    finally:
+        await neon_api.close()
+        await cloudflare_api.close()
+
+
+def _require(names: list[str], environment: Mapping[str, str]) -> None:
+    missing = [name for name in names if not environment.get(name)]
+    if missing:
+        raise InputError(
+            f"not set in the environment: {', '.join(missing)}",
+            hint="a project-scoped Neon key, and a Cloudflare token with Workers Scripts Write and Hyperdrive Write",
+        )

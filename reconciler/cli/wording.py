@@ -1,0 +1,96 @@
+"""Says steps in words: one line each, for people."""
+
+from typing import assert_never
+
+from reconciler.core.steps import (
+    AddCompute,
+    AwaitBranch,
+    ClearExpiry,
+    CreateBranch,
+    CreateHyperdrive,
+    ProtectBranch,
+    RenameBranch,
+    SetDefaultBranch,
+    StageVersion,
+    Step,
+    SwitchTraffic,
+    UploadVersion,
+    VerifyBranch,
+    VerifyWorker,
+    WriteBinding,
+)
+
+
+def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence per step, and no more
+    """Say what a step does, to what."""
+    match step:
+        case CreateBranch():
+            return f'create branch "{step.name}" from "{step.source}" at {step.at}'
+        case AwaitBranch():
+            return f'wait for branch "{step.branch}"'
+        case AddCompute():
+            return f'add a compute to branch "{step.branch}"'
+        case ClearExpiry():
+            return f'remove the expiry of branch "{step.branch}"'
+        case VerifyBranch():
+            return f'verify branch "{step.branch}": {", ".join(step.gates)}'
+        case CreateHyperdrive():
+            return (
+                f'create Hyperdrive config "{step.name}" for database {step.database} as role {step.role} '
+                f'on "{step.branch}"'
+            )
+        case WriteBinding():
+            place = f" (env.{step.environment})" if step.environment else ""
+            return f'write the id of "{step.hyperdrive}" into {step.config}{place}, binding {step.binding}'
+        case UploadVersion():
+            return f'upload Worker "{step.script}" bound to "{step.hyperdrive}" ({step.driver.value}), without traffic'
+        case StageVersion():
+            return f'stage Worker "{step.script}" bound to "{step.hyperdrive}" at 0 %'
+        case VerifyWorker():
+            return f"verify {', '.join(step.scripts)} at 0 %: {', '.join(step.gates)}"
+        case SwitchTraffic():
+            return f'switch Worker "{step.script}" to "{step.hyperdrive}", 100 %'
+        case RenameBranch():
+            return f'rename branch "{step.branch}" to "{step.to}"'
+        case SetDefaultBranch():
+            return f'make "{step.branch}" the default branch'
+        case ProtectBranch():
+            return f'protect branch "{step.branch}"'
+        case _:
+            assert_never(step)
+
+
+def target(step: Step) -> str:
+    """Name the one thing that a step acts on."""
+    match step:
+        case CreateBranch() | CreateHyperdrive():
+            return step.name
+        case AwaitBranch() | AddCompute() | ClearExpiry() | VerifyBranch() | RenameBranch() | SetDefaultBranch():
+            return step.branch
+        case ProtectBranch():
+            return step.branch
+        case WriteBinding():
+            return step.config
+        case UploadVersion() | StageVersion() | SwitchTraffic():
+            return step.script
+        case VerifyWorker():
+            return ", ".join(step.scripts)
+        case _:
+            assert_never(step)
+
+
+def phase(step: Step) -> str:
+    """Name the part of a restore that a step belongs to, for timing tables."""
+    match step:
+        case CreateBranch() | AwaitBranch() | AddCompute() | ClearExpiry():
+            return "branch"
+        case VerifyBranch() | VerifyWorker():
+            return "verify"
+        case CreateHyperdrive() | WriteBinding():
+            return "Hyperdrive"
+        case UploadVersion() | StageVersion() | SwitchTraffic():
+            return "deploy"
+        case RenameBranch() | SetDefaultBranch() | ProtectBranch():
+            return "promote"
+        case _:
+            assert_never(step)

@@ -1,0 +1,1 @@
+"""Observes, executes and loops, through the ports."""

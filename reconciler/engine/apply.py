@@ -1,0 +1,180 @@
+"""The loop: look, derive the next steps, take them, look again, until there are none.
+
+Nothing is remembered between runs: a run that was killed is continued by running again. An answer that is lost
+is no error but a reason to look. Success is what is read back, so a step counts as done when the rules do not ask for
+it any more.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from reconciler.core.desired import Desired
+from reconciler.core.next_steps import Refused, next_steps
+from reconciler.core.observed import Observed
+from reconciler.core.plan import Plan, plan
+from reconciler.core.steps import AwaitBranch, Step, VerifyBranch, VerifyWorker
+from reconciler.engine.execute import Executor
+from reconciler.engine.observe import observe
+from reconciler.errors import AnswerLost, NotConverged, ReconcilerError
+from reconciler.ports import Ports
+
+# A step that was answered may stay unseen this long: Neon's reads lag behind its writes for up to half a minute.
+_SETTLING_SECONDS = 60.0
+_MOST_TRIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A step is being taken."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    """A step was taken and its effect was read back, after so many seconds."""
+
+    step: Step
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepUncertain:
+    """A step's answer was lost, or its effect is not to be seen yet: the world is looked at again."""
+
+    step: Step
+    why: str
+
+
+Event = StepStarted | StepFinished | StepUncertain
+Report = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an apply ended: what was planned at its start, the steps taken with their seconds, and the last look."""
+
+    planned: Plan
+    taken: tuple[StepFinished, ...]
+    final: Plan
+    seconds: float
+
+    @property
+    def converged(self) -> bool:
+        """Tell whether reality is what the file asks for."""
+        return self.final.in_sync
+
+
+class PlanChanged(ReconcilerError):
+    """The plan that was approved is not what would be done now; `fresh` is the plan of this moment."""
+
+    def __init__(self, expected: str, fresh: Plan) -> None:
+        super().__init__(
+            f"the plan is {fresh.digest} now, and {expected} was approved: reality or the file has changed since",
+            hint="read the new plan, and approve that one if it is right",
+        )
+        self.fresh = fresh
+
+
+class Apply:
+    """One run for one environment."""
+
+    def __init__(self, desired: Desired, ports: Ports, report: Report) -> None:
+        self._desired = desired
+        self._ports = ports
+        self._report = report
+        self._taken: list[StepFinished] = []
+        self._tries: dict[Step, int] = {}
+        self._uncertain: set[Step] = set()
+        self._expected = ""
+        self._approved: list[Step] = []
+
+    async def run(self, expect: str | None = None) -> Outcome:
+        """Converge. `expect` is the digest of the plan that was approved. Raises ReconcilerError."""
+        clock = self._ports.clock
+        begun = clock.elapsed()
+        observed = await observe(self._desired, self._ports)
+        planned = plan(self._desired, observed)
+        if expect is not None:
+            self._approve(planned, expect)
+        while not planned.refusals and isinstance(wave := next_steps(self._desired, observed), tuple) and wave:
+            observed = await self._take(wave, observed)
+        return Outcome(planned, tuple(self._taken), plan(self._desired, observed), clock.elapsed() - begun)
+
+    def _approve(self, planned: Plan, expect: str) -> None:
+        if planned.digest != expect:
+            raise PlanChanged(expect, planned)
+        self._expected = expect
+        self._approved = list(planned.steps)
+
+    async def _take(self, wave: tuple[Step, ...], observed: Observed) -> Observed:
+        """Take steps that do not depend on each other, and look until each is seen to be done."""
+        self._check_approval(wave, observed)
+        for step in wave:
+            self._count(step)
+            self._report(StepStarted(step))
+        begun = self._ports.clock.elapsed()
+        executor = Executor(self._desired, observed, self._ports)
+        results = await asyncio.gather(*(executor.take(step) for step in wave), return_exceptions=True)
+        lost: dict[Step, str] = {}
+        for step, result in zip(wave, results, strict=True):
+            if isinstance(result, AnswerLost):
+                lost[step] = result.message
+            elif isinstance(result, BaseException):
+                raise result
+        gates = {step.key for step in wave if isinstance(step, VerifyBranch | VerifyWorker) and step not in lost}
+        return await self._read_back(list(wave), lost, observed.passed | gates, begun)
+
+    async def _read_back(
+        self, pending: list[Step], lost: dict[Step, str], passed: frozenset[str], begun: float
+    ) -> Observed:
+        """Look until the rules do not ask for these steps any more, or it is time to try one again."""
+        clock, pause = self._ports.clock, 0.2
+        answered = clock.elapsed()
+        while True:
+            observed = await observe(self._desired, self._ports, passed)
+            asked = next_steps(self._desired, observed)
+            if isinstance(asked, Refused):
+                return observed
+            for step in [each for each in pending if each not in asked]:
+                pending.remove(step)
+                self._finished(step, clock.elapsed() - begun)
+            for step in pending:
+                self._doubt(step, lost.get(step, "its effect cannot be read back yet"))
+            if not pending or clock.elapsed() - answered > _SETTLING_SECONDS:
+                return observed
+            if all(step in lost for step in pending):
+                await clock.sleep(self._patience(pending))
+                return await observe(self._desired, self._ports, passed)
+            await clock.sleep(pause)
+            pause = min(pause * 1.5, 5.0)
+
+    def _finished(self, step: Step, seconds: float) -> None:
+        done = StepFinished(step, seconds)
+        self._taken.append(done)
+        if step in self._approved:
+            self._approved.remove(step)
+        self._report(done)
+
+    def _doubt(self, step: Step, why: str) -> None:
+        if step not in self._uncertain:
+            self._uncertain.add(step)
+            self._report(StepUncertain(step, why))
+
+    def _patience(self, pending: list[Step]) -> float:
+        """Return how long a lost write may take to show: longer with every try, and about 40 s in all."""
+        return 0.5 * 4.0 ** (max(self._tries[step] for step in pending) - 1)
+
+    def _count(self, step: Step) -> None:
+        self._tries[step] = self._tries.get(step, 0) + 1
+        if self._tries[step] > _MOST_TRIES:
+            raise NotConverged(
+                f"{type(step).__name__} was tried {_MOST_TRIES} times, and its effect cannot be read back",
+                hint="run the same command again when the provider has recovered: it looks first",
+            )
+
+    def _check_approval(self, wave: tuple[Step, ...], observed: Observed) -> None:
+        """Take only what was approved; waiting for what it began is part of it."""
+        if self._expected and any(step not in self._approved for step in wave if not isinstance(step, AwaitBranch)):
+            raise PlanChanged(self._expected, plan(self._desired, observed))

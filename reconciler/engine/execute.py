@@ -1,0 +1,165 @@
+"""One step, one effect. What a step names is looked up by exact name in the same look that decided it."""
+
+import asyncio
+from typing import assert_never
+
+from reconciler.core.desired import DeployDriver, Desired, Worker
+from reconciler.core.instant import Instant
+from reconciler.core.observed import (
+    Branch,
+    HyperdriveConfig,
+    Mark,
+    Observed,
+    ObservedWorker,
+    UploadedVersion,
+    named,
+)
+from reconciler.core.steps import (
+    AddCompute,
+    AwaitBranch,
+    ClearExpiry,
+    CreateBranch,
+    CreateHyperdrive,
+    ProtectBranch,
+    RenameBranch,
+    SetDefaultBranch,
+    StageVersion,
+    Step,
+    SwitchTraffic,
+    UploadVersion,
+    VerifyBranch,
+    VerifyWorker,
+    WriteBinding,
+)
+from reconciler.errors import GateFailed, NotConverged
+from reconciler.ports import Ports, Rebinding
+
+
+class Executor:
+    """Takes the steps that one look at the world has led to."""
+
+    def __init__(self, desired: Desired, observed: Observed, ports: Ports) -> None:
+        self._desired = desired
+        self._observed = observed
+        self._ports = ports
+        self._project = desired.primary.project
+
+    async def take(self, step: Step) -> None:  # noqa: C901, PLR0912  one case per step, and no more
+        """Take a step and wait until its provider says that it is done. Raises ReconcilerError."""
+        neon, project = self._ports.neon, self._project
+        match step:
+            case CreateBranch():
+                mark = Mark(step.environment, step.timeline)
+                await neon.create_branch(project, step.name, self._branch(step.source).id, step.at, mark)
+            case AwaitBranch():
+                await neon.await_branch(project, self._branch(step.branch).id)
+            case AddCompute():
+                await neon.add_compute(project, self._branch(step.branch).id)
+            case ClearExpiry():
+                await neon.clear_expiry(project, self._branch(step.branch).id)
+            case VerifyBranch():
+                await self._verify_branch(step)
+            case CreateHyperdrive():
+                origin = await neon.origin(project, self._branch(step.branch).id, step.database, step.role)
+                await self._ports.cloudflare.create_config(step.name, origin)
+            case WriteBinding():
+                self._ports.tree.write(self._worker(step), self._config(step.hyperdrive).id)
+            case UploadVersion():
+                await self._upload(step)
+            case StageVersion():
+                await self._stage(step)
+            case VerifyWorker():
+                await self._verify_worker(step)
+            case SwitchTraffic():
+                version = self._uploaded(step.script, step.label, step.hyperdrive).id
+                await self._ports.cloudflare.deploy(step.script, [(version, 100)], step.label)
+            case RenameBranch():
+                await neon.rename_branch(project, self._branch(step.branch).id, step.to)
+            case SetDefaultBranch():
+                await neon.set_default(project, self._branch(step.branch).id)
+            case ProtectBranch():
+                await neon.protect(project, self._branch(step.branch).id)
+            case _:
+                assert_never(step)
+
+    async def _verify_branch(self, step: VerifyBranch) -> None:
+        branch, verify = self._branch(step.branch), self._desired.verify
+        _check_identity(branch, self._desired)
+        if not verify.role:
+            return
+        origin = await self._ports.neon.origin(self._project, branch.id, verify.database, verify.role)
+        await self._ports.gates.login(origin)
+        await asyncio.gather(*(self._ports.gates.sql(origin, gate) for gate in verify.sql))
+
+    async def _upload(self, step: UploadVersion) -> None:
+        seen = self._seen(step.script)
+        config = self._config(step.hyperdrive)
+        change = Rebinding(step.binding, config.id, step.label, self._ports.tree.commit())
+        match step.driver:
+            case DeployDriver.REBIND:
+                serving = seen.serving
+                assert serving is not None  # the guard has refused a Worker that was never deployed
+                await self._ports.cloudflare.copy_version(step.script, serving.id, change)
+            case DeployDriver.WRANGLER:
+                await self._ports.uploader.upload(self._worker(step), change)
+            case _:
+                assert_never(step.driver)
+
+    async def _stage(self, step: StageVersion) -> None:
+        serving = self._seen(step.script).serving
+        assert serving is not None  # the guard has refused a Worker that was never deployed
+        version = self._uploaded(step.script, step.label, step.hyperdrive).id
+        await self._ports.cloudflare.deploy(step.script, [(version, 0), (serving.id, 100)], step.label)
+
+    async def _verify_worker(self, step: VerifyWorker) -> None:
+        config = self._config(step.hyperdrive)
+        versions = {script: self._staged(script, config) for script in step.scripts}
+        await asyncio.gather(*(self._ports.gates.http(gate, versions) for gate in self._desired.verify.http))
+
+    def _staged(self, script: str, config: HyperdriveConfig) -> str:
+        for version in self._seen(script).deployed:
+            if version.hyperdrive_id == config.id and version.percentage == 0:
+                return version.id
+        raise NotConverged(f'Worker "{script}" has no staged version that is bound to {config.name}')
+
+    def _uploaded(self, script: str, label: str, hyperdrive: str) -> UploadedVersion:
+        upload = self._seen(script).uploaded_as(label, self._config(hyperdrive).id)
+        if upload is None:
+            raise NotConverged(f'Worker "{script}" has no uploaded version labelled "{label}"')
+        return upload
+
+    def _branch(self, name: str) -> Branch:
+        branches = self._observed.branches
+        branch = named(branches, name) if isinstance(branches, tuple) else None
+        if branch is None:
+            raise NotConverged(f'there is no branch "{name}"')
+        return branch
+
+    def _config(self, name: str) -> HyperdriveConfig:
+        configs = self._observed.configs
+        config = named(configs, name) if isinstance(configs, tuple) else None
+        if config is None:
+            raise NotConverged(f'there is no Hyperdrive config "{name}"')
+        return config
+
+    def _seen(self, script: str) -> ObservedWorker:
+        for worker in self._observed.workers:
+            if isinstance(worker, ObservedWorker) and worker.script == script:
+                return worker
+        raise NotConverged(f'there is no Worker "{script}"')
+
+    def _worker(self, step: WriteBinding | UploadVersion) -> Worker:
+        wanted = (step.config, step.environment)
+        return next(each for each in self._desired.workers if (each.config, each.environment) == wanted)
+
+
+def _check_identity(branch: Branch, desired: Desired) -> None:
+    """The branch must be the timeline's own, and hold nothing later than the moment asked for."""
+    restore = desired.primary.restore
+    if restore is None or branch.mark is None:
+        return
+    resolved: Instant | None = branch.resolved_at
+    if branch.mark.timeline != desired.timeline:
+        raise GateFailed(f'gate "identity" failed: "{branch.name}" is annotated as {branch.mark.timeline}')
+    if resolved is not None and resolved > restore.to:
+        raise GateFailed(f'gate "identity" failed: "{branch.name}" holds {resolved}, later than {restore.to}')

@@ -1,0 +1,96 @@
+"""One look at everything, as concurrently as the providers allow. What cannot be read is Unknown, with the reason."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import replace
+from typing import TypeVar
+
+from reconciler.core.desired import DeployDriver, Desired, Worker
+from reconciler.core.next_steps import label_purpose
+from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker, Unknown, named
+from reconciler.errors import InputError, ProviderError
+from reconciler.ports import Ports, WranglerFile
+
+_Value = TypeVar("_Value")
+
+
+async def observe(desired: Desired, ports: Ports, passed: frozenset[str] = frozenset()) -> Observed:
+    """Read the project, its branches, the Hyperdrive configs, the Workers and their wrangler.jsonc files."""
+    at = ports.clock.now()
+    files = [_file(worker, ports) for worker in desired.workers]
+    deploys_code = any(worker.deploy is DeployDriver.WRANGLER for worker in desired.workers)
+    reading = [_worker(worker, file, ports) for worker, file in zip(desired.workers, files, strict=True)]
+    (project, branches, configs), workers = await asyncio.gather(
+        asyncio.gather(
+            _known(ports.neon.project(desired.primary.project)),
+            _known(ports.neon.branches(desired.primary.project)),
+            _configs(desired, ports),
+        ),
+        asyncio.gather(*reading),
+    )
+    observed = Observed(
+        at=at,
+        project=project,
+        branches=branches,
+        configs=configs,
+        workers=tuple(workers),
+        commit=ports.tree.commit() if deploys_code else "",
+        passed=passed,
+    )
+    return await _with_uploads(desired, observed, ports)
+
+
+def _file(worker: Worker, ports: Ports) -> WranglerFile | Unknown:
+    try:
+        return ports.tree.read(worker)
+    except InputError as error:
+        return Unknown(error.message, error.hint)
+
+
+async def _configs(desired: Desired, ports: Ports) -> tuple[HyperdriveConfig, ...] | Unknown:
+    return await _known(ports.cloudflare.configs()) if desired.hyperdrive else ()
+
+
+async def _worker(worker: Worker, file: WranglerFile | Unknown, ports: Ports) -> ObservedWorker | Unknown:
+    if isinstance(file, Unknown):
+        return file
+    deployed = await _known(ports.cloudflare.deployed(file.script, worker.binding))
+    if isinstance(deployed, Unknown):
+        return deployed
+    return ObservedWorker(worker.config, worker.environment, file.script, file.hyperdrive_id, deployed)
+
+
+async def _with_uploads(desired: Desired, observed: Observed, ports: Ports) -> Observed:
+    """Look for versions that an interrupted run has uploaded, where there is something to switch."""
+    hyperdrive, configs = desired.hyperdrive, observed.configs
+    if hyperdrive is None or isinstance(configs, Unknown):
+        return observed
+    config = named(configs, hyperdrive.config_for(desired.timeline))
+    workers = await asyncio.gather(
+        *(
+            _upload(desired, worker, seen, config, ports)
+            for worker, seen in zip(desired.workers, observed.workers, strict=True)
+        )
+    )
+    return replace(observed, workers=tuple(workers))
+
+
+async def _upload(
+    desired: Desired,
+    worker: Worker,
+    seen: ObservedWorker | Unknown,
+    config: HyperdriveConfig | None,
+    ports: Ports,
+) -> ObservedWorker | Unknown:
+    if isinstance(seen, Unknown) or config is None or not seen.deployed or seen.serves_only(config.id):
+        return seen
+    uploads = ports.cloudflare.uploaded(seen.script, worker.binding, label_purpose(desired))
+    uploaded = await _known(uploads)
+    return uploaded if isinstance(uploaded, Unknown) else replace(seen, uploaded=uploaded)
+
+
+async def _known(reading: Awaitable[_Value]) -> _Value | Unknown:
+    try:
+        return await reading
+    except ProviderError as error:
+        return Unknown(error.message, error.hint)

@@ -1,0 +1,197 @@
+"""What the engine asks of the outside, and what it may rely on.
+
+Every method that changes something waits until its provider says that it is done; whether it really is, is read
+back in the next pass. All of them may raise ProviderError: AnswerLost where a write may have happened, Unreachable
+where nothing did. Each can be called again after any of these.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from reconciler.core.desired import HttpGate, SqlGate, Worker
+from reconciler.core.instant import Instant
+from reconciler.core.observed import (
+    Branch,
+    DeployedVersion,
+    HyperdriveConfig,
+    Mark,
+    Project,
+    UploadedVersion,
+)
+from reconciler.core.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where and how to log in to a branch: the direct host, the role, its password, the database."""
+
+    host: str
+    port: int
+    database: str
+    role: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class WranglerFile:
+    """What a wrangler.jsonc says of one Worker in one environment."""
+
+    script: str
+    hyperdrive_id: str
+
+
+class Neon(Protocol):
+    """The Neon project."""
+
+    async def project(self, project: str) -> Project:
+        """Read the project."""
+        ...
+
+    async def branches(self, project: str) -> tuple[Branch, ...]:
+        """Read every branch, with annotations and read-write endpoints."""
+        ...
+
+    async def create_branch(self, project: str, name: str, source: str, at: Instant, mark: Mark) -> None:
+        """Create a branch from the branch with the id `source` as it was `at`, with a compute, and wait for it.
+
+        A name that is taken is an AnswerLost: an earlier call may have made it.
+        """
+        ...
+
+    async def await_branch(self, project: str, branch: str) -> None:
+        """Wait until the branch with this id is ready."""
+        ...
+
+    async def add_compute(self, project: str, branch: str) -> None:
+        """Add a read-write compute and wait for it."""
+        ...
+
+    async def rename_branch(self, project: str, branch: str, name: str) -> None:
+        """Rename."""
+        ...
+
+    async def clear_expiry(self, project: str, branch: str) -> None:
+        """Remove the expiry."""
+        ...
+
+    async def set_default(self, project: str, branch: str) -> None:
+        """Make it the default branch."""
+        ...
+
+    async def protect(self, project: str, branch: str) -> None:
+        """Protect it."""
+        ...
+
+    async def origin(self, project: str, branch: str, database: str, role: str) -> Origin:
+        """Read how to log in to a branch, by its direct host."""
+        ...
+
+
+class Cloudflare(Protocol):
+    """Hyperdrive configs, and the versions and deployments of Workers."""
+
+    async def configs(self) -> tuple[HyperdriveConfig, ...]:
+        """Read every Hyperdrive config of the account."""
+        ...
+
+    async def create_config(self, name: str, origin: Origin) -> None:
+        """Create a config. A name that is taken is an AnswerLost."""
+        ...
+
+    async def deployed(self, script: str, binding: str) -> tuple[DeployedVersion, ...]:
+        """Read the live deployment and what `binding` is in its versions; empty where there is none."""
+        ...
+
+    async def uploaded(self, script: str, binding: str, purpose: str) -> tuple[UploadedVersion, ...]:
+        """Read the recent versions whose label begins with `purpose`."""
+        ...
+
+    async def copy_version(self, script: str, version: str, change: "Rebinding") -> None:
+        """Upload a version again with only one Hyperdrive binding changed."""
+        ...
+
+    async def deploy(self, script: str, shares: Sequence[tuple[str, int]], message: str) -> None:
+        """Deploy versions with their percentages."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rebinding:
+    """What a new version is to be bound to, and how it is labelled."""
+
+    binding: str
+    hyperdrive_id: str
+    label: str
+    tag: str
+
+
+class WorkingTree(Protocol):
+    """The checkout: wrangler.jsonc files and the commit."""
+
+    def read(self, worker: Worker) -> WranglerFile:
+        """Read what wrangler.jsonc says. Raises InputError with the reason where it must not be trusted."""
+        ...
+
+    def write(self, worker: Worker, hyperdrive_id: str) -> None:
+        """Put the id into wrangler.jsonc, durably, changing no other byte."""
+        ...
+
+    def commit(self) -> str:
+        """Return the id of the commit that is checked out; empty where there is none."""
+        ...
+
+
+class Uploader(Protocol):
+    """The wrangler command."""
+
+    async def upload(self, worker: Worker, change: Rebinding) -> None:
+        """Build and upload the checkout's code as a new version that takes no traffic.
+
+        Raises DeployFailed with what wrangler said; whether a version came of it is read back.
+        """
+        ...
+
+
+class Gates(Protocol):
+    """Verifications."""
+
+    async def login(self, origin: Origin) -> None:
+        """Log in, waking the compute if it sleeps. Raises GateFailed."""
+        ...
+
+    async def sql(self, origin: Origin, gate: SqlGate) -> None:
+        """Run a query gate. Raises GateFailed, also where it could not run."""
+        ...
+
+    async def http(self, gate: HttpGate, versions: dict[str, str]) -> None:
+        """Run a request gate through these versions (by script). Raises GateFailed, also where it could not run."""
+        ...
+
+
+class Clock(Protocol):
+    """Time."""
+
+    def now(self) -> Instant:
+        """Return the present moment, UTC."""
+        ...
+
+    def elapsed(self) -> float:
+        """Return seconds on a clock that never goes back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything outside, joined by the command line."""
+
+    neon: Neon
+    cloudflare: Cloudflare
+    tree: WorkingTree
+    uploader: Uploader
+    gates: Gates
+    clock: Clock

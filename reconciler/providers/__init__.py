@@ -1,0 +1,1 @@
+"""The outside systems, one file each: they translate, and decide nothing."""

@@ -1,0 +1,231 @@
+"""Cloudflare, by its API v4: Hyperdrive configs, and the versions and deployments of Workers.
+
+What is live is the first deployment of the list, read version by version (`S/settings` is ambiguous while traffic is
+split). A version pins the id of its Hyperdrive config, so a switch and its undo are one deployment each; the origin
+of a config that is in use is never edited.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from email import message_from_bytes
+from email.message import Message
+from email.policy import HTTP
+from typing import Any
+
+from reconciler.core.observed import DeployedVersion, HyperdriveConfig, UploadedVersion
+from reconciler.errors import AnswerLost, ProviderError
+from reconciler.ports import Clock, Origin, Rebinding
+from reconciler.providers.http import Answer, Api
+
+_NAME_TAKEN = "2017"
+_CONFIG_UNKNOWN = "10157"
+_CANNOT_CONNECT = "2015"
+_NO_WORKER = frozenset({"10007", "10090"})
+_PAGE = 50
+# A config that was just made may be unknown to uploads for some seconds.
+_FRESH_TRIES = 10
+_FRESH_PAUSE_SECONDS = 2.0
+
+
+class CloudflareApi:
+    """The port `Cloudflare` over HTTP."""
+
+    def __init__(self, api: Api, account: str, clock: Clock) -> None:
+        self._api = api
+        self._account = f"/accounts/{account}"
+        self._clock = clock
+
+    async def configs(self) -> tuple[HyperdriveConfig, ...]:
+        """Read every Hyperdrive config of the account, page by page."""
+        found: dict[str, HyperdriveConfig] = {}
+        page = 1
+        while True:
+            body = await self._api.get(f"{self._account}/hyperdrive/configs", page=page, per_page=_PAGE)
+            items = body.get("result") or []
+            found |= {item["id"]: _config(item) for item in items}
+            total = (body.get("result_info") or {}).get("total_count")
+            if not items or total is None or len(found) >= total:
+                return tuple(found.values())
+            page += 1
+
+    async def create_config(self, name: str, origin: Origin) -> None:
+        """Create a config. Cloudflare logs in to the origin before it saves, which wakes a sleeping compute."""
+        body = {
+            "name": name,
+            "origin": {
+                "scheme": "postgres",
+                "host": origin.host,
+                "port": origin.port,
+                "database": origin.database,
+                "user": origin.role,
+                "password": origin.password.reveal(),
+            },
+        }
+        path = f"{self._account}/hyperdrive/configs"
+        try:
+            await self._api.send("POST", path, json=body)
+        except ProviderError as error:
+            if error.code == _NAME_TAKEN:
+                raise AnswerLost(error.message, code=error.code, hint="a config of that name exists: look") from error
+            if error.code != _CANNOT_CONNECT:
+                raise
+            # Seen once right after a change of infrastructure, and gone 45 s later: one more try.
+            await self._clock.sleep(45.0)
+            await self._api.send("POST", path, json=body)
+
+    async def deployed(self, script: str, binding: str) -> tuple[DeployedVersion, ...]:
+        """Read the live deployment; empty where the Worker does not exist or was never deployed."""
+        try:
+            body = await self._api.get(f"{self._script(script)}/deployments")
+        except ProviderError as error:
+            if error.code in _NO_WORKER:
+                return ()
+            raise
+        deployments = (body.get("result") or {}).get("deployments") or []
+        versions = deployments[0]["versions"] if deployments else []
+        return tuple([await self._deployed_version(script, item, binding) for item in versions])
+
+    async def _deployed_version(self, script: str, item: dict[str, Any], binding: str) -> DeployedVersion:
+        version = await self._version(script, item["version_id"])
+        return DeployedVersion(item["version_id"], item["percentage"], _hyperdrive_id(version, binding))
+
+    async def uploaded(self, script: str, binding: str, purpose: str) -> tuple[UploadedVersion, ...]:
+        """Read the recent versions whose label begins with `purpose`, newest first."""
+        body = await self._api.get(f"{self._script(script)}/versions")
+        found = []
+        for item in (body.get("result") or {}).get("items") or []:
+            label = (item.get("annotations") or {}).get("workers/message") or ""
+            if label.startswith(purpose):
+                version = await self._version(script, item["id"])
+                found.append(UploadedVersion(item["id"], label, _hyperdrive_id(version, binding)))
+        return tuple(found)
+
+    async def copy_version(self, script: str, version: str, change: Rebinding) -> None:
+        """Upload a version again with one binding changed: its modules as they are, every other binding inherited.
+
+        The official command `wrangler versions secret put` makes its copies in the same way. Bindings are inherited
+        from that very version, as "latest" could be one that never served.
+        """
+        described = await self._version(script, version)
+        content = await self._api.send("GET", f"{self._script(script)}/content/v2", params={"version": version})
+        files = _modules(content)
+        main = content.headers.get("cf-entrypoint") or next(iter(files))
+        entry = "main_module" if "cf-entrypoint" in content.headers else "body_part"
+        settings = (await self._api.get(f"{self._script(script)}/script-settings")).get("result") or {}
+        metadata = {entry: main, **_metadata(described, settings, version, change)}
+        parts: list[tuple[str, tuple[str | None, bytes, str]]] = [
+            ("metadata", (None, json.dumps(metadata).encode(), "application/json")),
+            *((name, (name, data, kind)) for name, (data, kind) in files.items()),
+        ]
+        await self._upload(script, parts)
+
+    async def _upload(self, script: str, parts: list[tuple[str, tuple[str | None, bytes, str]]]) -> None:
+        for tries in range(1, _FRESH_TRIES + 1):
+            try:
+                await self._api.send(
+                    "POST",
+                    f"{self._script(script)}/versions",
+                    files=parts,
+                    params={"bindings_inherit": "strict"},
+                )
+            except ProviderError as error:
+                if error.code != _CONFIG_UNKNOWN or tries == _FRESH_TRIES:
+                    raise
+                await self._clock.sleep(_FRESH_PAUSE_SECONDS)
+            else:
+                return
+
+    async def deploy(self, script: str, shares: Sequence[tuple[str, int]], message: str) -> None:
+        """Deploy versions with their percentages. There is no precondition: the caller reads back who won."""
+        body = {
+            "strategy": "percentage",
+            "versions": [{"version_id": version, "percentage": share} for version, share in shares],
+            "annotations": {"workers/message": message},
+        }
+        await self._api.send("POST", f"{self._script(script)}/deployments", json=body)
+
+    async def _version(self, script: str, version: str) -> dict[str, Any]:
+        body = await self._api.get(f"{self._script(script)}/versions/{version}")
+        result: dict[str, Any] = body["result"]
+        return result
+
+    def _script(self, name: str) -> str:
+        return f"{self._account}/workers/scripts/{name}"
+
+
+def explain(body: Any) -> tuple[str, str]:
+    """Find code and message of the first error in Cloudflare's envelope."""
+    first = body["errors"][0]
+    return str(first["code"]), str(first["message"])
+
+
+def _config(item: dict[str, Any]) -> HyperdriveConfig:
+    origin = item.get("origin") or {}
+    return HyperdriveConfig(
+        id=item["id"],
+        name=item["name"],
+        host=origin.get("host") or "",
+        port=origin.get("port") or 5432,
+        database=origin.get("database") or "",
+        user=origin.get("user") or "",
+    )
+
+
+def _bindings(version: dict[str, Any]) -> list[dict[str, Any]]:
+    return list((version.get("resources") or {}).get("bindings") or [])
+
+
+def _hyperdrive_id(version: dict[str, Any], binding: str) -> str | None:
+    ids = (each["id"] for each in _bindings(version) if each["type"] == "hyperdrive" and each["name"] == binding)
+    return next(ids, None)
+
+
+def _modules(content: Answer) -> dict[str, tuple[bytes, str]]:
+    """Take a script's content apart: a service worker's one script, or a multipart body of modules."""
+    kind = content.headers.get("content-type", "")
+    if not kind.startswith("multipart/form-data"):
+        return {"index.js": (_bytes(content.body), kind)}
+    message = message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + _bytes(content.body), policy=HTTP)
+    return {_part_name(part): (_payload(part), part.get_content_type()) for part in message.iter_parts()}
+
+
+def _part_name(part: Message) -> str:
+    return str(part.get_param("name", header="content-disposition"))
+
+
+def _payload(part: Message) -> bytes:
+    payload = part.get_payload(decode=True)
+    return payload if isinstance(payload, bytes) else b""
+
+
+def _bytes(body: Any) -> bytes:
+    return body if isinstance(body, bytes) else b""
+
+
+def _metadata(described: dict[str, Any], settings: dict[str, Any], version: str, change: Rebinding) -> dict[str, Any]:
+    resources = described.get("resources") or {}
+    runtime = resources.get("script_runtime") or {}
+    smart = (resources.get("script") or {}).get("placement_mode") == "smart"
+    optional = {
+        "compatibility_date": runtime.get("compatibility_date"),
+        "compatibility_flags": runtime.get("compatibility_flags"),
+        "placement": {"mode": "smart"} if smart else None,
+        "limits": runtime.get("limits") or None,
+        "logpush": settings.get("logpush"),
+        "tail_consumers": settings.get("tail_consumers"),
+        "observability": settings.get("observability"),
+    }
+    return {
+        "bindings": list(_rebound(_bindings(described), version, change)),
+        "keep_assets": True,
+        "annotations": {"workers/message": change.label, "workers/tag": change.tag},
+        **{key: value for key, value in optional.items() if value is not None},
+    }
+
+
+def _rebound(bindings: list[dict[str, Any]], version: str, change: Rebinding) -> Iterable[dict[str, Any]]:
+    for binding in bindings:
+        if binding["name"] == change.binding:
+            continue
+        yield {"name": binding["name"], "type": "inherit", "version_id": version}
+    yield {"name": change.binding, "type": "hyperdrive", "id": change.hyperdrive_id}

@@ -1,0 +1,123 @@
+"""The wrangler command, used for the one thing that only it can do: build a Worker and upload the result.
+
+The checkout is treated as code that will run with the Cloudflare token. wrangler would take variables from a `.env` in
+the checkout, which can send the token elsewhere or name another Worker: it is given an empty file in its place, an
+environment of its own in which where to go and as whom is set, and a HOME of its own. The Neon key is never in it.
+"""
+
+import asyncio
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.core.desired import Worker
+from reconciler.core.secret import Secret
+from reconciler.errors import DeployFailed, InputError
+from reconciler.ports import Rebinding
+from reconciler.providers.working_tree import Checkout
+
+_DEADLINE_SECONDS = 600.0
+_STOPPING_SECONDS = 10.0
+_LINES_SHOWN = 15
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+# wrangler and what it starts need these to find programs, and nothing else of ours.
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TZ", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE")
+
+
+@dataclass(frozen=True, slots=True)
+class CloudflareAccess:
+    """Where Cloudflare's API is, which account, and the token."""
+
+    base_url: str
+    account: str
+    token: Secret
+
+
+class Wrangler:
+    """The port `Uploader`. `command` is how wrangler is started, such as ("wrangler",) or ("npx", "wrangler")."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        access: CloudflareAccess,
+        checkout: Checkout,
+        environment: Mapping[str, str],
+    ) -> None:
+        self._command = tuple(command)
+        self._access = access
+        self._checkout = checkout
+        self._environment = environment
+
+    async def upload(self, worker: Worker, change: Rebinding) -> None:
+        """Run `wrangler versions upload` with the commit as its tag. Raises DeployFailed with its last lines."""
+        program = shutil.which(self._command[0], path=self._environment.get("PATH", os.defpath))
+        if program is None:
+            raise InputError(
+                f"{self._command[0]} is not on the PATH, and {worker.config} is deployed with it",
+                hint='install wrangler (npm install wrangler), or set "deploy": "rebind" for this worker',
+            )
+        config = self._checkout.path(worker).resolve()
+        with tempfile.TemporaryDirectory(prefix="reconciler-wrangler-") as home:
+            no_variables = Path(home, "empty.env")
+            no_variables.touch()  # noqa: ASYNC240  an instant
+            arguments = [
+                *self._command[1:], "versions", "upload", "-c", str(config), f"--env={worker.environment or ''}",
+                f"--env-file={no_variables}", f"--tag={change.tag}", f"--message={change.label}",
+            ]  # fmt: skip
+            status, output = await self._run([program, *arguments], config.parent, home)
+        if status != 0:
+            shown = "\n".join(f"    {line}" for line in output[-_LINES_SHOWN:])
+            raise DeployFailed(f"wrangler versions upload ended with status {status}; it said:\n{shown}")
+
+    async def _run(self, command: list[str], directory: Path, home: str) -> tuple[int, list[str]]:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=directory,
+            env=self._variables(home),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            output, _ = await asyncio.wait_for(process.communicate(), _DEADLINE_SECONDS)
+        except TimeoutError:
+            raise DeployFailed(f"wrangler versions upload did not end within {_DEADLINE_SECONDS:.0f} s") from None
+        finally:
+            await _end(process)
+        return process.returncode or 0, self._readable(output)
+
+    def _variables(self, home: str) -> dict[str, str]:
+        passed_on = {name: self._environment[name] for name in _PASSED_ON if name in self._environment}
+        return {
+            **passed_on,
+            "HOME": home,
+            "XDG_CONFIG_HOME": f"{home}/config",
+            "XDG_CACHE_HOME": f"{home}/cache",
+            "CLOUDFLARE_API_BASE_URL": self._access.base_url,
+            "CLOUDFLARE_API_TOKEN": self._access.token.reveal(),
+            "CLOUDFLARE_ACCOUNT_ID": self._access.account,
+            "WRANGLER_SEND_METRICS": "false",
+            "WRANGLER_HIDE_BANNER": "true",
+            "CI": "1",
+            "NO_COLOR": "1",
+        }
+
+    def _readable(self, output: bytes) -> list[str]:
+        text = _ESCAPES.sub("", output.decode("utf-8", "replace")).replace(self._access.token.reveal(), "********")
+        return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Leave no wrangler behind, whatever interrupted us."""
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), _STOPPING_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
