@@ -202,10 +202,7 @@ class TestRefusing:
         closing = {"[": "]", '{"a":': "}", '[{"a":': "}]"}[bracket]
         fits = MAXIMUM_DEPTH // (2 if bracket == '[{"a":' else 1)
         assert read(bracket * fits + "0" + closing * fits).value
-        assert (
-            f"deeper than {MAXIMUM_DEPTH} levels"
-            in refusal(bracket * (fits + 1) + closing * (fits + 1)).message
-        )
+        assert f"deeper than {MAXIMUM_DEPTH} levels" in refusal(bracket * (fits + 1) + closing * (fits + 1)).message
         assert "deeper than" in refusal(bracket * 100_000).message
 
     def test_nesting_beyond_the_limit_is_refused_even_on_a_nearly_full_stack(self):
@@ -217,15 +214,11 @@ class TestRefusing:
             depth += 1
         assert deep(sys.getrecursionlimit() - depth - 300)
 
-    @pytest.mark.parametrize(
-        "text", ["{name: 'api'}", "[0x1F]", "[+1, .5, NaN]", "[1,\u00a02]", '["a\\\nb"]']
-    )
+    @pytest.mark.parametrize("text", ["{name: 'api'}", "[0x1F]", "[+1, .5, NaN]", "[1,\u00a02]", '["a\\\nb"]'])
     def test_what_only_json5_reads_is_told_so(self, text):
         assert "JSON5, which wrangler refuses" in refusal(text).hint
 
-    @pytest.mark.parametrize(
-        "text", ["{", "[,]", "[" * 5000, "{a:" * 5000 + "}" * 5000, "[01]" + " " * 20_000]
-    )
+    @pytest.mark.parametrize("text", ["{", "[,]", "[" * 5000, "{a:" * 5000 + "}" * 5000, "[01]" + " " * 20_000])
     def test_what_json5_cannot_read_either_gets_no_such_hint(self, text):
         assert "JSON5" not in refusal(text).hint
 
@@ -294,11 +287,7 @@ def write(draw, value):
     members = value if is_list else value.items()
     parts = [
         fill()
-        + (
-            write(draw, m)
-            if is_list
-            else write_string(draw, m[0]) + fill() + ":" + fill() + write(draw, m[1])
-        )
+        + (write(draw, m) if is_list else write_string(draw, m[0]) + fill() + ":" + fill() + write(draw, m[1]))
         + fill()
         for m in members
     ]
@@ -317,9 +306,7 @@ def documents(draw):
 def paths(value, path=()):
     """Every path into a value."""
     yield path
-    members = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    )
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for step, inner in members:
         yield from paths(inner, (*path, step))
 
@@ -354,9 +341,7 @@ class TestProperties:
     def test_json5_agrees_on_every_value(self, made):
         _, text = made
         value = json5.loads(text)
-        assert (
-            json.loads(json.dumps(value)) == read(text).value
-        )  # json5 doesn't join surrogate pairs, json does
+        assert json.loads(json.dumps(value)) == read(text).value  # json5 doesn't join surrogate pairs, json does
 
     @settings(deadline=None)
     @given(documents(), st.data(), scalars)

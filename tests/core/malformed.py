@@ -1,0 +1,93 @@
+"""Desired-state files with mistakes: the text, and what the answer must hold for each."""
+
+PRIMARY = '"primary": {"project": "aged-wildflower-123456", "branch": "main", "restore": null}'
+HYPERDRIVE = '"hyperdrive": {"name": "tech961", "database": "tech961", "role": "app"}'
+WORKER = '"worker": {"config": "wrangler.jsonc", "binding": "HYPERDRIVE"}'
+
+
+def restore(text: str) -> str:
+    return '{\n  "primary": {"project": "p", "branch": "main", "restore": ' + text + "}\n}"
+
+
+# name -> (text, {what stands at the place that must be named: words that the mistake there must be told with})
+MALFORMED: dict[str, tuple[str, dict[str, str]]] = {
+    "an empty file": ("", {"": "end of the file"}),
+    "only a comment": ("// nothing yet\n", {"": "end of the file"}),
+    "a list": ("[]", {"[]": "must be an object"}),
+    "null": ("null", {"null": "must be an object"}),
+    "an empty object": ("{}", {"{}": "primary is missing"}),
+    "an object that is not closed": ('{\n  "primary": {', {"": "end of the file"}),
+    "a missing comma": (
+        "{\n  " + PRIMARY + "\n  " + HYPERDRIVE + "\n}",
+        {'"hyperdrive": ': "expected ','"},
+    ),
+    "single quotes": ("{'primary': 1}", {"'primary': 1}": "JSON5"}),
+    "content after the end": ("{" + PRIMARY + "}\n}", {"}": "end of the file"}),
+    "an unknown key at the top": (
+        "{" + PRIMARY + ',\n  "hyperdive": {}}',
+        {'"hyperdive": {': 'did you mean "hyperdrive"?'},
+    ),
+    "an unknown key deep inside": (
+        restore('{"to": "2026-11-21T09:55:00Z", "resaon": "x"}'),
+        {'"resaon": "x"}': 'did you mean "reason"?'},
+    ),
+    "an unknown key that is like no other": (
+        "{" + PRIMARY + ',"zzz": 1}',
+        {'"zzz": 1}': "known here: $schema, primary"},
+    ),
+    "a duplicate key": (
+        '{"primary": {"project": "p", "branch": "main", "restore": null, "restore": null}}',
+        {'"restore": nul': "given twice"},
+    ),
+    "a number for a name": (
+        '{"primary": {"project": 961, "branch": "main", "restore": null}}',
+        {'961, "branch":': "must be text, and is 961"},
+    ),
+    "text for an object": ("{" + PRIMARY + ', "hyperdrive": "tech961"}', {'"tech961"}': "must be an object"}),
+    "no restore line": ('{"primary": {"project": "p", "branch": "main"}}', {'{"project": "p': '"restore": null'}),
+    "a time without a zone": (restore('{"to": "2026-11-21T09:55:00"}'), {'"2026-11-21T09': "no time zone"}),
+    "a date without a time": (restore('{"to": "2026-11-21"}'), {'"2026-11-21"}}': "no time of day"}),
+    "a time finer than milliseconds": (
+        restore('{"to": "2026-11-21T09:55:00.0001Z"}'),
+        {'"2026-11-21T09': "finer than"},
+    ),
+    "a day that does not exist": (restore('{"to": "2026-02-30T09:55:00Z"}'), {'"2026-02-30T09': "does not exist"}),
+    "a time in words": (restore('{"to": "yesterday"}'), {'"yesterday"}}': "RFC 3339"}),
+    "a time in the future": (restore('{"to": "2027-01-01T00:00:00Z"}'), {'"2027-01-01T00': "in the future"}),
+    "a restore that is only a time": (restore('"2026-11-21T09:55:00Z"'), {'"2026-11-21T09': "must be an object"}),
+    "an id with blanks": (restore('{"to": "2026-11-21T09:55:00Z", "id": "inc 42"}'), {'"inc 42"}}': "inc-42"}),
+    "an unknown method": (
+        '{"primary": {"project": "p", "branch": "main", "restore": null, "method": "overwrite"}}',
+        {'"overwrite"}}': "'branch' or 'in-place'"},
+    ),
+    "a hold in words": (
+        '{"primary": {"project": "p", "branch": "main", "restore": null, "hold": "a week"}}',
+        {'"a week"}}': '"7d"'},
+    ),
+    "a worker without hyperdrive": ("{" + PRIMARY + ", " + WORKER + "}", {'{"config": "wr': "worker needs hyperdrive"}),
+    "a config outside the repository": (
+        "{" + PRIMARY + "," + HYPERDRIVE + ',\n"worker": {"config": "../wrangler.jsonc", "binding": "H"}}',
+        {'"../wrangler.j': "inside the repository"},
+    ),
+    "an HTTP gate without a worker": (
+        "{" + PRIMARY + ',\n"verify": {"http": [{"name": "health", "url": "https://x.example/"}]}}',
+        {'[{"name": "hea': "verify.http needs worker"},
+    ),
+    "an address that is none": (
+        "{" + PRIMARY + "," + HYPERDRIVE + "," + WORKER + ',\n"verify": {"http": [{"name": "h", "url": "x"}]}}',
+        {'"x"}]}}': "https://"},
+    ),
+    "two gates of one name": (
+        "{" + PRIMARY + "," + HYPERDRIVE + ',\n"verify": {"sql": ['
+        '{"name": "a", "query": "select true"}, {"name": "a", "query": "select true"}]}}',
+        {'"a", "query": ': 'two sql gates are named "a"'},
+    ),
+    "a role that is too long": (
+        "{" + PRIMARY + ', "hyperdrive": {"name": "t", "database": "d", "role": "' + "ä" * 32 + '"}}',
+        {'"äääääääääääää': "64 bytes"},
+    ),
+    "two problems at once": (
+        '{\n  "primary": {"project": "P!", "branch": "main",\n    "restore": {"to": "2026-11-21T09:55:00"}}\n}',
+        {'"P!", "branch"': "aged-wildflower-123456", '"2026-11-21T09': "no time zone"},
+    ),
+}

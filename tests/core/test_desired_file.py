@@ -1,0 +1,106 @@
+"""A desired-state file is read whole, or every mistake in it is told with its place and the way out."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.desired import Desired, Method, Restore
+from reconciler.core.desired_file import DesiredStateError, Problem, read_desired_state
+from reconciler.core.instant import Instant
+from reconciler.core.timeline import ORIGIN, Timeline
+from tests.core.malformed import HYPERDRIVE, MALFORMED, PRIMARY, WORKER
+
+NOW = Instant.asked("2026-11-22T10:00:00Z")
+
+
+def read(text: str, environment: str = "production") -> Desired:
+    return read_desired_state(text, file="desired-state/production.jsonc", environment=environment, now=NOW)
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_each_mistake_is_told_with_its_place_and_remedy(name):
+    text, expected = MALFORMED[name]
+    with pytest.raises(DesiredStateError) as caught:
+        read(text)
+    told = {standing_at(text, problem): str(problem) for problem in caught.value.problems}
+    assert len(expected) == len(told)
+    for (place, words), (found, said) in zip(expected.items(), told.items(), strict=True):
+        assert found.startswith(place) if place else not found
+        assert words in said
+        assert re.match(r"desired-state/production\.jsonc:[0-9]+:[0-9]+: ", said)
+
+
+def standing_at(text: str, problem: Problem) -> str:
+    lines = text.split("\n")
+    return lines[problem.line - 1][problem.column - 1 :] if problem.line <= len(lines) else ""
+
+
+def test_a_whole_file_is_read():
+    text = """// production
+    {
+      "$schema": "./schema.json",
+      "primary": {
+        "project": "aged-wildflower-123456", "branch": "main",
+        "restore": { "to": "2026-11-21T10:55:00.5+01:00", "id": "inc-42", "reason": "0042 dropped Listing", "from": "origin" },
+        "method": "in-place", "hold": "forever",
+      },
+      "hyperdrive": { "name": "tech961", "database": "tech961", "role": "app" },
+      "worker": [ { "config": "a/wrangler.jsonc", "binding": "H" }, { "config": "b/wrangler.jsonc", "binding": "H" } ],
+      "verify": { "sql": [ { "name": "n", "query": "select 5", "expect": 5 } ] },
+    }"""
+    desired = read(text)
+    to = Instant.asked("2026-11-21T09:55:00.500Z")
+    assert Restore(to, "inc-42", "0042 dropped Listing", ORIGIN) == desired.primary.restore
+    assert Timeline(to, "inc-42") == desired.timeline
+    assert (Method.IN_PLACE, None) == (desired.primary.method, desired.primary.hold)
+    assert ["a/wrangler.jsonc", "b/wrangler.jsonc"] == [worker.config for worker in desired.workers]
+    assert ("tech961", "app", 5) == (desired.verify.database, desired.verify.role, desired.verify.sql[0].expect)
+
+
+def test_one_worker_may_stand_without_a_list_and_a_week_is_the_usual_hold():
+    desired = read("{" + ", ".join((PRIMARY, HYPERDRIVE, WORKER)) + "}")
+    assert (["wrangler.jsonc"], timedelta(days=7)) == ([w.config for w in desired.workers], desired.primary.hold)
+    assert ORIGIN == desired.timeline
+
+
+@pytest.mark.parametrize("name", ["Production", "-a", "a b", "a/b", "x" * 41, "", "..", "a\n"])
+def test_an_environment_has_a_name_that_is_safe_in_branches_and_files(name):
+    with pytest.raises(DesiredStateError, match="cannot be an environment"):
+        read("{" + PRIMARY + "}", environment=name)
+
+
+@given(st.text(max_size=200))
+def test_text_of_any_kind_is_read_or_refused_with_places(text):
+    try:
+        read(text)
+    except DesiredStateError as error:
+        assert all(problem.line >= 1 and problem.column >= 1 for problem in error.problems)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["primary", "project", "branch", "restore", "to", "worker", "verify", "sql", "http", "name", "x"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["primary", "hyperdrive", "worker", "verify", "$schema"]), VALUES))
+def test_values_of_any_kind_are_read_or_refused_with_places(value):
+    import json
+
+    try:
+        read(json.dumps(value))
+    except DesiredStateError as error:
+        assert error.problems

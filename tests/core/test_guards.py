@@ -1,0 +1,109 @@
+"""Each guard forbids its step, says the numbers, and names a way out."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from reconciler.core.desired import Method, Restore
+from reconciler.core.instant import Instant
+from reconciler.core.observed import Mark, Observed, Unknown
+from reconciler.core.plan import plan
+from reconciler.core.steps import CreateBranch
+from reconciler.core.timeline import Timeline
+from tests.core.worlds import CONFIG, DESIRED, MAIN, NOW, PROJECT, SEEN, WORLD, asking, hours_ago, with_main
+
+RESTORE = Restore(hours_ago(24), "inc-42")
+CANDIDATE = replace(
+    MAIN,
+    id="br-candidate",
+    name=f"main.candidate.{Timeline(RESTORE.to, RESTORE.id)}",
+    default=False,
+    parent_id="br-main",
+    mark=Mark("production", Timeline(RESTORE.to, RESTORE.id)),
+)
+IN_PLACE = replace(asking(RESTORE), primary=replace(asking(RESTORE).primary, method=Method.IN_PLACE))
+
+
+def with_project(**changes: object) -> Observed:
+    return replace(WORLD, project=replace(PROJECT, **changes))
+
+
+def with_branch(**changes: object) -> Observed:
+    return replace(WORLD, branches=(MAIN, replace(CANDIDATE, **changes)))
+
+
+def with_config(**changes: object) -> Observed:
+    return replace(WORLD, configs=(replace(CONFIG, **changes),))
+
+
+GONE = Restore(hours_ago(24), "gone")
+CASES = [
+    ("in-the-future", asking(Restore(hours_ago(-1))), WORLD, "1 h in the future"),
+    ("too-recent", asking(Restore(Instant(NOW.milliseconds - 500))), WORLD, "only 0.5 s ago"),
+    ("history-disabled", asking(RESTORE), with_project(history=timedelta(0)), "keeps no history"),
+    ("outside-history-window", asking(RESTORE), with_project(history=timedelta(hours=6)), "18 h older than"),
+    ("before-source-existed", asking(Restore(hours_ago(24 * 6))), WORLD, "was created"),
+    ("before-source-reset", asking(RESTORE), with_main(last_reset_at=hours_ago(2)), "last reset or restored"),
+    ("source-expires", asking(RESTORE), with_main(expires_at=hours_ago(-2)), "no children"),
+    ("branch-limit", asking(RESTORE), with_project(branches_limit=1), "1 branches, and its limit is 1"),
+    ("branch-name-taken", asking(RESTORE), with_branch(mark=None), "not those of a candidate"),
+    ("source-not-held", asking(replace(RESTORE, source=Timeline(hours_ago(1)))), WORLD, "no branch carries it"),
+    ("method-unavailable", IN_PLACE, WORLD, "in-place"),
+    (
+        "timeline-not-held",
+        DESIRED,
+        with_main(mark=Mark("production", Timeline(GONE.to, GONE.id))),
+        '"origin" is not held any more',
+    ),
+    ("candidate-differs", asking(RESTORE), with_branch(parent_id="br-other"), "its parent is br-other"),
+    ("candidate-differs", asking(RESTORE), with_branch(resolved_at=hours_ago(23)), "later than"),
+    ("hyperdrive-differs", DESIRED, with_config(host="elsewhere.neon.tech"), "elsewhere.neon.tech:5432, not"),
+    ("hyperdrive-differs", DESIRED, with_config(user="other", database="x"), "database is x, not tech961; user is"),
+    ("pooled-origin", DESIRED, with_config(host="ep-main-pooler.neon.tech"), "pooled host"),
+    ("worker-not-deployed", DESIRED, replace(WORLD, workers=(replace(SEEN, deployed=()),)), "no deployment"),
+    (
+        "same-worker-twice",
+        replace(DESIRED, workers=DESIRED.workers * 2),
+        replace(WORLD, workers=(SEEN, SEEN)),
+        "two entries",
+    ),
+    ("unreadable", DESIRED, replace(WORLD, configs=Unknown("403 10000: no right")), "403 10000"),
+    ("unreadable", DESIRED, replace(WORLD, workers=(Unknown("wrangler.jsonc:3:1: no such binding"),)), "no such"),
+    ("unreadable", asking(RESTORE), replace(WORLD, project=Unknown("404")), "404"),
+]
+
+
+@pytest.mark.parametrize(("rule", "desired", "observed", "words"), CASES, ids=[f"{c[0]}: {c[3]}" for c in CASES])
+def test_a_guard_refuses_the_whole_plan_with_numbers_and_a_way_out(rule, desired, observed, words):
+    found = plan(desired, observed)
+    assert [rule] == [refusal.rule for refusal in found.refusals]
+    assert ((), False) == (found.steps, found.in_sync)
+    assert words in found.refusals[0].message
+    assert found.refusals[0].hint
+
+
+def test_every_reason_against_a_restore_is_told_at_once():
+    observed = replace(with_project(history=timedelta(hours=6), branches_limit=1), branches=(MAIN,))
+    found = plan(replace(IN_PLACE), observed)
+    assert ["method-unavailable", "outside-history-window", "branch-limit"] == [each.rule for each in found.refusals]
+
+
+def test_a_candidate_that_is_already_there_is_used_whatever_the_history_window_says_by_now():
+    observed = replace(with_branch(), project=replace(PROJECT, history=timedelta(hours=1)))
+    assert not any(isinstance(step, CreateBranch) for step in plan(asking(RESTORE), observed).steps)
+    assert plan(asking(RESTORE), observed).refusals == ()
+
+
+def test_a_restore_that_is_live_is_in_sync_when_its_moment_has_left_the_window():
+    live = replace(MAIN, mark=CANDIDATE.mark)
+    config = replace(CONFIG, name=f"tech961-{Timeline(RESTORE.to, RESTORE.id)}")
+    observed = replace(WORLD, branches=(live,), configs=(config,), project=replace(PROJECT, history=timedelta(hours=1)))
+    assert plan(asking(RESTORE), observed).in_sync
+
+
+def test_what_is_warned_of_names_what_it_costs():
+    found = plan(asking(RESTORE), with_main(protected=True, parent_id="br-root"))
+    told = " ".join(found.warnings)
+    for words in ("new password", "not a root branch", "no restore in place on a child", "keeps origin whole"):
+        assert words in told
