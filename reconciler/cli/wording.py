@@ -33,7 +33,7 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence p
         case ClearExpiry():
             return f'remove the expiry of branch "{step.branch}"'
         case VerifyBranch():
-            return f'verify branch "{step.branch}": {", ".join(step.gates)}'
+            return f'verify branch "{step.branch}": {", ".join(("identity", "login", *step.gates))}'
         case CreateHyperdrive():
             return (
                 f'create Hyperdrive config "{step.name}" for database {step.database} as role {step.role} '

@@ -90,8 +90,8 @@ def next_steps(desired: Desired, observed: Observed) -> tuple[Step, ...] | Refus
         or _point_hyperdrive(scene, carrier)
         or _write_bindings(scene)
         or _upload_versions(scene)
-        or _stage_versions(scene)
-        or _verify_workers(scene)
+        or _stage_versions(scene, carrier)
+        or _verify_workers(scene, carrier)
         or _switch_traffic(scene)
         or _promote(scene, carrier)
     )
@@ -145,12 +145,14 @@ def _make_usable(carrier: Carrier) -> tuple[Step, ...]:
 
 
 def _verify_branch(scene: _Scene, carrier: Carrier) -> tuple[Step, ...]:
-    """Prove the data before anything points to it. What already serves has been proved."""
+    """Prove the branch before anything points to it; what already serves has been proved.
+
+    The gates of the file judge a timeline before it is live for the first time. One that was live before comes back
+    as it was left, whatever state that is: an undo that its own reason could forbid would be none.
+    """
     if _is_serving(scene, carrier):
         return ()
-    gates = ("identity", "login", *(gate.name for gate in scene.desired.verify.sql))
-    if not scene.desired.verify.role:
-        gates = ("identity",)
+    gates = () if carrier.held is not None else tuple(gate.name for gate in scene.desired.verify.sql)
     reason = f"{carrier.timeline} must be proved before anything points to it"
     step = VerifyBranch(branch=carrier.branch.name, gates=gates, reason=reason)
     return () if step.key in scene.observed.passed else (step,)
@@ -213,9 +215,9 @@ def _upload_versions(scene: _Scene) -> tuple[Step, ...]:
     )
 
 
-def _stage_versions(scene: _Scene) -> tuple[Step, ...]:
+def _stage_versions(scene: _Scene, carrier: Carrier) -> tuple[Step, ...]:
     """Put the new versions beside the live ones at 0 %, where only the gates reach them."""
-    if not scene.desired.verify.http:
+    if not _request_gates(scene, carrier):
         return ()
     steps: list[Step] = []
     for worker, seen, config in _not_switched(scene):
@@ -227,14 +229,19 @@ def _stage_versions(scene: _Scene) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _verify_workers(scene: _Scene) -> tuple[Step, ...]:
-    gates = tuple(gate.name for gate in scene.desired.verify.http)
+def _verify_workers(scene: _Scene, carrier: Carrier) -> tuple[Step, ...]:
+    gates = _request_gates(scene, carrier)
     scripts = tuple(seen.script for _, seen, _ in _not_switched(scene))
     if not gates or not scripts:
         return ()
     reason = "the Worker must answer from the new database before users do"
     step = VerifyWorker(scripts=scripts, gates=gates, hyperdrive=scene.config_name, reason=reason)
     return () if step.key in scene.observed.passed else (step,)
+
+
+def _request_gates(scene: _Scene, carrier: Carrier) -> tuple[str, ...]:
+    was_live = carrier == scene.lineage.live or carrier.held is not None
+    return () if was_live else tuple(gate.name for gate in scene.desired.verify.http)
 
 
 def _switch_traffic(scene: _Scene) -> tuple[Step, ...]:

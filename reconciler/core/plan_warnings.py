@@ -7,7 +7,7 @@ from reconciler.core.desired import Desired
 from reconciler.core.instant import for_people
 from reconciler.core.lineage import Lineage
 from reconciler.core.observed import Branch, Observed, Project, named
-from reconciler.core.steps import CreateBranch, CreateHyperdrive, RenameBranch, Step, SwitchTraffic
+from reconciler.core.steps import CreateBranch, CreateHyperdrive, RenameBranch, Step, SwitchTraffic, VerifyBranch
 from reconciler.core.timeline import ORIGIN
 
 _SOON = timedelta(hours=2)
@@ -79,6 +79,8 @@ def _about_the_switch(desired: Desired, steps: tuple[Step, ...]) -> Iterator[str
         yield "no worker in the file: binding the new Hyperdrive config to whatever uses it is yours"
     if moves and not desired.verify.sql:
         yield "no SQL gate in the file: only the branch's identity and the login are checked before the switch"
+    elif moves and not any(isinstance(step, VerifyBranch) and step.gates for step in steps):
+        yield f"{desired.timeline} was live before, so it comes back as it was left: the file's gates are not run on it"
 
 
 def _about_promotion(desired: Desired, lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:

@@ -55,7 +55,7 @@ class ClearExpiry(_Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyBranch(_Step):
-    """Check a branch before it is used: its identity, the login of the role, the SQL gates."""
+    """Check a branch before it is used: its identity, the login of the role, and these SQL gates."""
 
     branch: str
     gates: tuple[str, ...]
