@@ -1,0 +1,81 @@
+"""The class that the sandbox's server mounts: Cloudflare's routes, and the example that a newcomer meets."""
+
+import hashlib
+import uuid
+from importlib.resources import files
+
+from aiohttp import web
+
+from reconciler.sandbox.cloudflare import account, hyperdrive, scripts, versions
+from reconciler.sandbox.cloudflare.answers import guarded, not_found
+from reconciler.sandbox.cloudflare.state import HyperdriveConfig, Module, Script, State, Version, new_id, now
+
+PREFIX = "/client/v4"
+EXAMPLE_CONFIG_ID = "7f3c9a52e1d04b6f8a2c5e9d1b3f7a60"
+EXAMPLE_CONFIG_NAME = "tech961"
+EXAMPLE_SCRIPT_NAME = "tech961-api"
+
+
+class Cloudflare:
+    """One imitated account. Handlers read its state from `request["state"]`, which a middleware must set."""
+
+    def __init__(self, account_id: str, token: str) -> None:
+        self.state = State(account_id, token)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give every route below `/client/v4`; the last one answers whatever the others don't."""
+        tables = (account.ROUTES, hyperdrive.ROUTES, scripts.ROUTES, versions.ROUTES)
+        routes = [
+            web.route(method, PREFIX + path, guarded(handler)) for table in tables for method, path, handler in table
+        ]
+        return [*routes, web.route("*", PREFIX + "/{rest:.*}", guarded(not_found))]
+
+    async def close(self) -> None:
+        """Let go of everything held: nothing, since each connection test closes its own connection."""
+
+    def seed_example(self, host: str, port: int, database: str, user: str, password: str) -> None:
+        """Put the example in place: a Hyperdrive config for this database and a Worker bound to it, live."""
+        moment = now()
+        self.state.configs[EXAMPLE_CONFIG_ID] = HyperdriveConfig(
+            id=EXAMPLE_CONFIG_ID,
+            name=EXAMPLE_CONFIG_NAME,
+            origin={
+                "scheme": "postgres",
+                "database": database,
+                "user": user,
+                "password": password,
+                "host": host,
+                "port": port,
+            },
+            caching={"disabled": False},
+            mtls={},
+            origin_connection_limit=60,
+            created_on=moment,
+            modified_on=moment,
+        )
+        script = Script(EXAMPLE_SCRIPT_NAME, new_id(), moment, moment)
+        script.versions.append(_example_version())
+        script.workers_dev["enabled"] = True
+        scripts.deploy_upload(script)
+        self.state.scripts[script.name] = script
+
+
+def _example_version() -> Version:
+    content = files("reconciler.sandbox").joinpath("example", "index.js").read_bytes()
+    return Version(
+        id=str(uuid.uuid4()),
+        number=1,
+        created_on=now(),
+        source="wrangler",
+        annotations={"workers/message": "the example", "workers/triggered_by": "upload"},
+        bindings=[
+            {"type": "hyperdrive", "name": "HYPERDRIVE", "id": EXAMPLE_CONFIG_ID},
+            {"type": "version_metadata", "name": "VERSION"},
+            {"type": "secret_text", "name": "PARTNER_API_KEY", "text": "a secret of the sandbox"},
+        ],
+        main_module="index.js",
+        modules=(Module("index.js", "application/javascript+module", content),),
+        compatibility_date="2025-09-01",
+        compatibility_flags=["nodejs_compat"],
+        etag=hashlib.sha256(content).hexdigest(),
+    )

@@ -1,0 +1,138 @@
+"""What the imitated Cloudflare account holds: plain data, so that a copy of it is a snapshot."""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+Json = dict[str, Any]
+"""An object as it came over the wire or goes there."""
+
+
+@dataclass
+class Settings:
+    """Switches for what no public source settles, and limits; each default is a proposal, not a fact."""
+
+    config_limit: int = 25
+    """Hyperdrive configs per account: 25 on the paid plan, 10 on the free one (Hyperdrive limits page)."""
+    connection_timeout_s: float = 15
+    """How long the connection test of an origin may take (Hyperdrive troubleshooting page)."""
+    name_taken_status: int = 409
+    """HTTP status of error 2017; the code is known, the status isn't. Vary 400."""
+    percentages_refusal: tuple[int, int] = (400, 10207)
+    """HTTP status and code for percentages that don't total 100; both are placeholders."""
+    version_not_found: tuple[int, int] = (404, 10216)
+    """HTTP status and code for an unknown version; both are placeholders."""
+    promote_without_config: bool = False
+    """Whether a version may be deployed whose Hyperdrive config is gone (its queries would then fail)."""
+    zero_percentage_accepted: bool = True
+    """Whether a deployment may hold a version at 0 %: documented, but the API description says 0.01."""
+    fresh_config_unknown_s: float = 0
+    """How long after its creation a config is unknown to uploads (error 10157). Vary up to 15 s."""
+    unknown_inherit_is_dropped: bool = False
+    """Whether an `inherit` that finds nothing is left out unless `bindings_inherit=strict` is asked."""
+    deployable_versions: int = 100
+    """How many of the newest versions can be deployed (changelog of 2025-09-11)."""
+
+
+@dataclass
+class HyperdriveConfig:
+    """One config; `origin` holds its secrets too, which no answer shows."""
+
+    id: str
+    name: str
+    origin: Json
+    caching: Json
+    mtls: Json
+    origin_connection_limit: int
+    created_on: datetime
+    modified_on: datetime
+    restarted_on: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Module:
+    """One file of an uploaded Worker."""
+
+    name: str
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Version:
+    """One immutable upload of a Worker; `bindings` hold their secret values, which no answer shows."""
+
+    id: str
+    number: int
+    created_on: datetime
+    source: str
+    annotations: Json
+    bindings: list[Json]
+    main_module: str
+    modules: tuple[Module, ...]
+    compatibility_date: str | None
+    compatibility_flags: list[str]
+    etag: str
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Which versions serve which share of the traffic, in percent; `split` holds (version id, percentage)."""
+
+    id: str
+    created_on: datetime
+    source: str
+    annotations: Json
+    split: tuple[tuple[str, float], ...]
+
+
+@dataclass
+class Script:
+    """One Worker. Versions are in order of upload, deployments newest first, as the API lists the latter."""
+
+    name: str
+    tag: str
+    created_on: datetime
+    modified_on: datetime
+    versions: list[Version] = field(default_factory=list)
+    deployments: list[Deployment] = field(default_factory=list)
+    workers_dev: Json = field(default_factory=lambda: {"enabled": False, "previews_enabled": False})
+    settings: Json = field(
+        default_factory=lambda: {"logpush": False, "observability": None, "tail_consumers": None, "tags": []}
+    )
+
+    def version(self, version_id: str) -> Version | None:
+        """Look a version up by its id."""
+        return next((version for version in self.versions if version.id == version_id), None)
+
+    @property
+    def live(self) -> Version:
+        """The version that serves: the first of the newest deployment."""
+        return next(v for v in self.versions if v.id == self.deployments[0].split[0][0])
+
+
+@dataclass
+class State:
+    """The whole account."""
+
+    account_id: str
+    token: str
+    settings: Settings = field(default_factory=Settings)
+    configs: dict[str, HyperdriveConfig] = field(default_factory=dict)
+    scripts: dict[str, Script] = field(default_factory=dict)
+
+
+def now() -> datetime:
+    """Read the clock, in UTC."""
+    return datetime.now(UTC)  # noqa: TID251 - the sandbox stands for an outside world, which has a clock
+
+
+def wire_time(moment: datetime) -> str:
+    """Write a moment as the API does: microseconds and Z."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def new_id() -> str:
+    """Make an id of the form that configs and Workers have: 32 hexadecimal characters."""
+    return uuid.uuid4().hex
