@@ -10,11 +10,15 @@ from reconciler.cli import environments, plan_text
 from reconciler.cli.main import show_error
 from reconciler.cli.plan_command import Status, status_of
 from reconciler.cli.progress import Progress
+from reconciler.cli.status_command import seen_workers, served
 from reconciler.cli.wiring import connected
 from reconciler.cli.wording import target
 from reconciler.core.desired import Desired
 from reconciler.core.desired_file import DesiredStateError
+from reconciler.core.plan import plan
 from reconciler.engine.apply import Apply, Outcome, PlanChanged
+from reconciler.engine.observe import observe
+from reconciler.errors import ReconcilerError
 
 
 @click.command(name="apply")
@@ -37,10 +41,16 @@ def command(environment: str | None, expect: str | None, form: str) -> int:
     try:
         with Progress() as progress:
             outcome = asyncio.run(_run(desired, file, expect, progress))
+    except asyncio.CancelledError:
+        raise click.Abort from None
     except PlanChanged as error:
         show_error(error)
         click.echo(plan_text.as_json(error.fresh) if form == "json" else plan_text.headline(error.fresh))
         return Status.REFUSED
+    except ReconcilerError as error:
+        show_error(error)
+        click.echo(asyncio.run(_live_now(desired, file)), err=True)
+        return Status.ERROR
     click.echo(_as_json(desired, outcome) if form == "json" else _as_text(desired, outcome))
     return status_of(outcome.final)
 
@@ -50,8 +60,18 @@ async def _run(desired: Desired, file: environments.EnvironmentFile, expect: str
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with connected(desired, file.root) as ports:
+    async with connected(desired, file.root, waiting=progress.waiting) as ports:
         return await Apply(desired, ports, progress.report).run(expect)
+
+
+async def _live_now(desired: Desired, file: environments.EnvironmentFile) -> str:
+    """Say what is live after a failure: the first thing that a person wants to know."""
+    async with connected(desired, file.root) as ports:
+        observed = await observe(desired, ports)
+    now = plan(desired, observed)
+    lines = [f"live now: {now.live or 'cannot be read'}"]
+    lines += [f"  Worker {each.script}: {served(each, observed)}" for each in seen_workers(observed)]
+    return "\n".join([*lines, f"next: mend the cause, then run reconciler apply {desired.environment} again"])
 
 
 def _as_json(desired: Desired, outcome: Outcome) -> str:

@@ -40,7 +40,7 @@ async def _tell() -> int:
     try:
         click.echo(f"A Neon and a Cloudflare on real PostgreSQL, on this machine ({time.monotonic() - begun:.1f} s)")
         with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as directory:
-            repository = DemoRepository(Path(directory).resolve())
+            repository = DemoRepository(Path(directory))
             desired = EnvironmentFile(repository.file, repository.root).read()
             async with connected(desired, repository.root, sandbox.environment) as ports:
                 story = Story(ports, repository, click.echo)

@@ -13,7 +13,7 @@ _ERROR = 1
 _INTERRUPTED = 130
 
 # name -> (module, one line of help)
-_COMMANDS = {
+COMMANDS = {
     "validate": ("reconciler.cli.validate_command", "Check desired-state files, without asking anybody."),
     "plan": ("reconciler.cli.plan_command", "Show what would be done, and why."),
     "apply": ("reconciler.cli.apply_command", "Make reality what the file asks for."),
@@ -28,18 +28,18 @@ class _Commands(click.Group):
     """A group whose commands live in modules of their own."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  click's signature
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(_COMMANDS[cmd_name][0])
-        command: click.Command = getattr(module, "sandbox" if cmd_name == "sandbox" else "command")
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

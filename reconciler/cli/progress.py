@@ -53,9 +53,9 @@ class Progress:
             case StepUncertain():
                 self._say(f"?   {what}: {event.why}; looking again")
 
-    def retrying(self, what: str, seconds: float) -> None:
-        """Say that a provider is busy and when it will be asked again."""
-        self._say(f"    {what}; asking again in {seconds:.1f} s")
+    def waiting(self, what: str, seconds: float) -> None:
+        """Say what is in the way, and when it is tried again."""
+        self._say(f"    {what}; trying again in {seconds:.1f} s")
 
     def _say(self, line: str) -> None:
         stamped = f"[{time.monotonic() - self._begun:5.1f} s] {line}"

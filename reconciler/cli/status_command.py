@@ -54,7 +54,7 @@ def _facts(found: Plan, observed: Observed) -> dict[str, Any]:
         "held": [_carrier(each) for each in lineage.held] if lineage else [],
         "candidates": [_carrier(each) for each in lineage.candidates] if lineage else [],
         "unmanaged": _unmanaged(observed, lineage),
-        "workers": [_worker(each, observed) for each in observed.workers if isinstance(each, ObservedWorker)],
+        "workers": [_worker(each, observed) for each in seen_workers(observed)],
         "pending": len(found.steps),
         "refusals": [each.message for each in found.refusals],
         "unreadable": unreadable,
@@ -96,6 +96,17 @@ def _worker(seen: ObservedWorker, observed: Observed) -> dict[str, Any]:
             for version in seen.deployed
         ],
     }
+
+
+def seen_workers(observed: Observed) -> list[ObservedWorker]:
+    """Return the Workers that could be read."""
+    return [each for each in observed.workers if isinstance(each, ObservedWorker)]
+
+
+def served(worker: ObservedWorker, observed: Observed) -> str:
+    """Say which config a Worker's traffic goes to: "100 % on tech961"."""
+    shares = [f"{each['percentage']:g} % on {each['hyperdrive']}" for each in _worker(worker, observed)["deployed"]]
+    return ", ".join(shares) or "not deployed"
 
 
 def _as_text(facts: dict[str, Any]) -> str:

@@ -2,9 +2,11 @@
 
 import os
 import shlex
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+from stamina.instrumentation import RetryDetails, RetryHook, set_on_retry_hooks
 
 from reconciler.core.desired import Desired
 from reconciler.core.secret import Secret
@@ -21,9 +23,16 @@ _NEON = "https://console.neon.tech/api/v2"
 _CLOUDFLARE = "https://api.cloudflare.com/client/v4"
 
 
+# Called with what is in the way and the seconds until it is tried again.
+Waiting = Callable[[str, float], None]
+
+
 @asynccontextmanager
-async def connected(desired: Desired, root: Path, environment: Mapping[str, str] = os.environ) -> AsyncIterator[Ports]:
+async def connected(
+    desired: Desired, root: Path, environment: Mapping[str, str] = os.environ, waiting: Waiting | None = None
+) -> AsyncIterator[Ports]:
     """Open what an environment needs, and close it. Raises InputError where a credential is missing."""
+    set_on_retry_hooks([] if waiting is None else [_telling(waiting)])
     needed = ["NEON_API_KEY"]
     if desired.hyperdrive is not None:
         needed += ["CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID"]
@@ -51,6 +60,13 @@ async def connected(desired: Desired, root: Path, environment: Mapping[str, str]
     finally:
         await neon_api.close()
         await cloudflare_api.close()
+
+
+def _telling(waiting: Waiting) -> RetryHook:
+    def told(details: RetryDetails) -> None:
+        waiting(str(details.caused_by).splitlines()[0], details.wait_for)
+
+    return told
 
 
 def _require(names: list[str], environment: Mapping[str, str]) -> None:

@@ -28,7 +28,7 @@ _LONGEST_MESSAGE = 500
 Explain = Callable[[Any], tuple[str, str]]
 
 
-class _Busy(Exception):  # noqa: N818  it is not an error yet: it is retried
+class _Busy(Exception):
     """The provider was busy, or a read was not answered: the request may be sent again as it is."""
 
     def __init__(self, error: ProviderError, wait: timedelta | None) -> None:

@@ -25,6 +25,11 @@ _PAGE = 100
 _OPERATION_DEADLINE_SECONDS = 300.0
 # Neon's own tests allow this long until a branch that was just made can be read.
 _FRESH_SECONDS = 30.0
+_FAILED_SECONDS = 20.0
+_FAILURE_HINT = (
+    "if Neon left an unfinished candidate, it never served: delete it (neon branches delete) and run this again, or "
+    "ask for the same moment under another id"
+)
 _SUCCEEDED = frozenset({"finished", "skipped"})
 _ENDED_BADLY = frozenset({"error", "cancelled"})
 
@@ -83,10 +88,16 @@ class NeonApi:
         await self._write(project, "POST", f"/projects/{project}/branches", body)
 
     async def await_branch(self, project: str, branch: str) -> None:
-        """Wait until the branch is ready. Raises ProviderError when it is not within five minutes."""
+        """Wait until the branch is ready. Raises ProviderError when it is not within five minutes, or cannot be."""
 
         async def ready() -> bool:
-            return _is_ready((await self._api.get(f"/projects/{project}/branches/{branch}"))["branch"])
+            if _is_ready((await self._api.get(f"/projects/{project}/branches/{branch}"))["branch"]):
+                return True
+            recent = (await self._api.get(f"/projects/{project}/operations", limit=_PAGE))["operations"]
+            for operation in recent:
+                if operation.get("branch_id") == branch and operation["action"] == "create_branch":
+                    self._refuse_failure(operation)
+            return False
 
         await self._until(ready, f"branch {branch} to be ready")
 
@@ -140,25 +151,30 @@ class NeonApi:
             await self._await_operation(project, operation)
 
     async def _await_operation(self, project: str, operation: dict[str, Any]) -> None:
-        """Wait for an operation. "Finished" is not "succeeded": four ends exist, and `failed` may be tried again."""
+        """Wait for an operation. "Finished" is not "succeeded": it may also end in an error or be cancelled."""
         last = operation
 
-        async def ended() -> bool:
+        async def succeeded() -> bool:
             nonlocal last
-            if last["status"] not in _SUCCEEDED | _ENDED_BADLY:
+            if last["status"] not in _SUCCEEDED:
                 path = f"/projects/{project}/operations/{operation['id']}"
                 last = (await self._api.get(path))["operation"]
-            return last["status"] in _SUCCEEDED | _ENDED_BADLY
+            self._refuse_failure(last)
+            return last["status"] in _SUCCEEDED
 
-        what = f"operation {operation['action']}"
-        try:
-            await self._until(ended, what)
-        except ProviderError as error:
-            if last["status"] == "failed":
-                raise ProviderError(_failure(last)) from error
-            raise
-        if last["status"] in _ENDED_BADLY:
-            raise ProviderError(_failure(last), hint="nothing points to it; run the same command again")
+        await self._until(succeeded, f"operation {operation['action']}")
+
+    def _refuse_failure(self, operation: dict[str, Any]) -> None:
+        """Raise ProviderError for an operation that will not succeed any more.
+
+        A `failed` one may be tried again by Neon ("not terminal", API reference, Operations): it is given up when no
+        retry is announced and it has not changed for a while.
+        """
+        status, retry_at = operation["status"], operation.get("retry_at")
+        quiet = self._clock.now() - Instant.told(operation["updated_at"])
+        given_up = status == "failed" and not retry_at and quiet.total_seconds() > _FAILED_SECONDS
+        if status in _ENDED_BADLY or given_up:
+            raise ProviderError(_failure(operation), hint=_FAILURE_HINT)
 
     async def _until(self, done: Callable[[], Any], what: str) -> None:
         """Ask again and again, at most every five seconds. What was just made may be unknown for half a minute."""

@@ -14,6 +14,7 @@ LISTINGS = 25
 CLICKS = 400
 # The click of a listing that never was: written after the damage, so it must not come back with the past.
 _AFTER = 961_000
+_WRITTEN_AFTER = 'select count(*) from "Click" where listing_id = 961000'
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ async def look(origin: Origin) -> Contents:
         return Contents(
             listings=await _value(connection, 'select count(*) from "Listing"') if exists else None,
             clicks=await _value(connection, 'select count(*) from "Click"'),
-            written_after=await _value(connection, f'select count(*) from "Click" where listing_id = {_AFTER}'),
+            written_after=await _value(connection, _WRITTEN_AFTER),
         )
 
 

@@ -1,7 +1,6 @@
 """The story that the demo tells, and the proofs in it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from reconciler.cli import plan_text
 from reconciler.cli.demo import shop
@@ -91,7 +90,9 @@ class Story:
     async def _prove_restored(self, before: shop.Contents, damaged: shop.Contents) -> None:
         now = await shop.look(await self._live_origin())
         held = await shop.look(await self._held_origin())
-        self._prove(f"{now.listings} listings are back, read from where Hyperdrive points", now.listings == before.listings)
+        self._prove(
+            f"{now.listings} listings are back, read from where Hyperdrive points", now.listings == before.listings
+        )
         self._prove(f"{now.clicks} clicks are back", now.clicks == before.clicks)
         self._prove("the click from after that moment is absent", now.written_after == 0 < damaged.written_after)
         self._prove("the damaged history is held whole, and can be queried", held == damaged)
@@ -108,9 +109,9 @@ class Story:
         configs = await self._ports.cloudflare.configs()
         config = next(each for each in configs if each.id == version.hyperdrive_id)
         for branch in await self._ports.neon.branches(self._project):
-            if branch.endpoint is not None and (branch.endpoint.host, branch.endpoint.port) == (config.host, config.port):
-                origin = await self._ports.neon.origin(self._project, branch.id, config.database, config.user)
-                return replace(origin, host=config.host, port=config.port)
+            endpoint = branch.endpoint
+            if endpoint is not None and (endpoint.host, endpoint.port) == (config.host, config.port):
+                return await self._ports.neon.origin(self._project, branch.id, config.database, config.user)
         raise AssertionError(f"Hyperdrive points to {config.host}:{config.port}, which is no branch's")
 
     async def _held_origin(self) -> Origin:

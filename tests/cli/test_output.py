@@ -1,0 +1,106 @@
+"""What a person reads: the plan in its three forms, the help, the schema."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli import plan_text
+from reconciler.cli.main import COMMANDS
+from reconciler.cli.wording import describe, phase, target
+from reconciler.core.desired import Restore
+from reconciler.core.plan import plan
+from tests.core.worlds import DESIRED, WORLD, asking, hours_ago
+
+ROOT = Path(__file__).parents[2]
+ASKED = asking(Restore(hours_ago(24), "inc-42", "migration 0042 dropped Listing"))
+
+
+def test_the_plan_says_what_is_live_what_is_asked_each_step_with_its_reason_what_is_lost_and_what_is_held():
+    found = plan(ASKED, WORLD)
+    expected = """\
+production: origin is live, r-20261121T100000000Z-inc-42 is asked for, 9 steps
+
+  project  961tech (aged-wildflower-123456), history window 7 d
+  live     origin, on branch "main" (br-main)
+  asked    r-20261121T100000000Z-inc-42: the data as of 2026-11-21T10:00:00.000Z (1 d ago)
+  because  migration 0042 dropped Listing
+
+Steps
+   1. create branch "main.candidate.r-20261121T100000000Z-inc-42" from "main" at 2026-11-21T10:00:00.000Z
+      because no branch carries r-20261121T100000000Z-inc-42, and origin was live at 2026-11-21T10:00:00.000Z
+   2. verify branch "main.candidate.r-20261121T100000000Z-inc-42": identity, login, listings
+      because r-20261121T100000000Z-inc-42 must be proved before anything points to it
+"""
+    text = plan_text.as_text(found, WORLD)
+    assert expected == text[: len(expected)]
+    assert "lost to users: every write after 2026-11-21T10:00:00.000Z (the last 1 d)" in text
+    assert 'held: origin, whole, as "main.held.origin.before.r-20261121T100000000Z-inc-42"' in text
+    assert f"reconciler apply production --expect {found.digest}" in text
+
+
+def test_in_sync_is_one_line_to_read():
+    assert "production: in sync, origin is live" == plan_text.as_text(plan(DESIRED, WORLD), WORLD).splitlines()[0]
+
+
+def test_a_refusal_is_told_with_its_rule_and_its_hint_in_every_form():
+    found = plan(asking(Restore(hours_ago(-1))), WORLD)
+    for text in (plan_text.as_text(found, WORLD), plan_text.as_markdown(found, WORLD)):
+        assert "in-the-future" in text
+        assert "check the zone" in text
+    refusal = json.loads(plan_text.as_json(found))["refusals"][0]
+    assert {"rule", "message", "hint"} == set(refusal)
+
+
+def test_the_json_has_the_promised_keys():
+    facts = json.loads(plan_text.as_json(plan(ASKED, WORLD)))
+    keys = ["environment", "digest", "in_sync", "live_timeline", "desired_timeline", "steps", "warnings", "refusals"]
+    assert keys == list(facts)
+    assert all({"step", "reason", "target"} <= set(step) for step in facts["steps"])
+    assert ("origin", "r-20261121T100000000Z-inc-42") == (facts["live_timeline"], facts["desired_timeline"])
+
+
+def test_every_step_has_a_sentence_a_target_and_a_phase():
+    hold = replace(DESIRED.primary, restore=ASKED.primary.restore)
+    for step in plan(replace(ASKED, primary=hold), WORLD).steps:
+        assert describe(step)
+        assert target(step)
+        assert phase(step)
+
+
+def test_a_pipe_in_a_reason_does_not_break_the_table_of_a_pull_request():
+    world = replace(WORLD, configs=(replace(WORLD.configs[0], name="a|b"),))
+    text = plan_text.as_markdown(plan(replace(ASKED, hyperdrive=replace(DESIRED.hyperdrive, name="a|b")), world), world)
+    assert all(line.replace("\\|", "").count("|") == 4 for line in text.splitlines() if line.startswith("| "))
+
+
+def test_help_answers_without_loading_what_only_commands_need():
+    code = (
+        "import sys\nfrom reconciler.cli.main import group\n"
+        "try: group.main(['--help'])\nexcept SystemExit: pass\n"
+        "print(sorted({'httpx', 'psycopg', 'git', 'pydantic', 'rich', 'stamina', 'aiohttp'} & set(sys.modules)))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "[]" == answer.stdout.splitlines()[-1]
+    for name in COMMANDS:
+        assert f"  {name} " in answer.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_that_agrees_with_the_list_and_stands_in_the_readme(name):
+    answer = subprocess.run([sys.executable, "-m", "reconciler", name, "--help"], capture_output=True, text=True)
+    assert (0, "") == (answer.returncode, answer.stderr)
+    assert f"`reconciler {name}" in (ROOT / "README.md").read_text()
+
+
+def test_the_checked_in_schema_is_the_one_that_the_command_prints():
+    answer = subprocess.run([sys.executable, "-m", "reconciler", "schema"], capture_output=True, text=True, check=True)
+    assert (ROOT / "desired-state" / "schema.json").read_text() == answer.stdout
+
+
+def test_the_files_of_this_repository_are_right():
+    answer = subprocess.run([sys.executable, "-m", "reconciler", "validate"], capture_output=True, text=True, cwd=ROOT)
+    assert (0, "production: right, asks for origin\n") == (answer.returncode, answer.stdout)
