@@ -67,7 +67,8 @@ def test_drift_is_set_right_without_restoring_again(what, observed, expected):
 
 
 def test_a_branch_without_a_compute_gets_one():
-    assert ["AddCompute"] == steps(replace(DESIRED, hyperdrive=None, workers=()), with_main(endpoint=None))
+    observed = replace(with_main(endpoint=None), workers=(), configs=())
+    assert ["AddCompute"] == steps(replace(DESIRED, hyperdrive=None, workers=()), observed)
 
 
 def test_a_config_whose_compute_was_deleted_is_refused_and_not_edited():
