@@ -1,0 +1,100 @@
+"""What is in a cluster: roles, databases and schemas, by SQL as the superuser."""
+
+import psycopg
+from psycopg import sql
+
+from reconciler.sandbox.storage import Inventory, StorageError
+
+GROUP = "neon_superuser"
+"""Roles made through the API belong to it, as they do at Neon (docs: Manage roles)."""
+
+
+class ClusterContents:
+    """The part of the storage that speaks SQL. Its statements commit one by one."""
+
+    async def connect(self, cluster: str, database: str = "postgres") -> psycopg.AsyncConnection[tuple[object, ...]]:
+        """Connect as the superuser; the cluster is started where it does not run."""
+        raise NotImplementedError
+
+    async def inventory(self, cluster: str) -> Inventory:
+        """List the roles and databases that people made."""
+        roles = await self._select(
+            cluster,
+            "select rolname, rolcanlogin from pg_roles where oid >= 16384 and rolname <> 'neon_superuser' order by oid",
+        )
+        databases = await self._select(
+            cluster,
+            "select datname, pg_get_userbyid(datdba) from pg_database where oid >= 16384 order by oid",
+        )
+        return Inventory(
+            {str(name): bool(may_log_in) for name, may_log_in in roles},
+            {str(name): str(owner) for name, owner in databases},
+        )
+
+    async def create_role(self, cluster: str, name: str, password: str | None) -> None:
+        """Make a role (None: one that may not log in)."""
+        login = sql.SQL("login password {}").format(password) if password else sql.SQL("nologin")
+        await self._execute(
+            cluster,
+            sql.SQL(
+                "do $$ begin if to_regrole('neon_superuser') is null then"
+                " create role neon_superuser createdb createrole bypassrls nologin;"
+                " grant pg_read_all_data, pg_write_all_data, pg_monitor to neon_superuser with admin option;"
+                " end if; end $$"
+            ),
+            sql.SQL("create role {} createdb createrole bypassrls {} in role neon_superuser").format(
+                sql.Identifier(name), login
+            ),
+        )
+
+    async def set_passwords(self, cluster: str, passwords: dict[str, str]) -> None:
+        """Set the passwords of roles, all or none."""
+        statements = [
+            sql.SQL("alter role {} password {}").format(sql.Identifier(name), password)
+            for name, password in passwords.items()
+        ]
+        await self._execute(cluster, sql.SQL("begin"), *statements, sql.SQL("commit"))
+
+    async def drop_role(self, cluster: str, name: str) -> None:
+        """Remove a role that owns no database, with what it owns in them."""
+        role = sql.Identifier(name)
+        databases = await self._select(cluster, "select datname from pg_database where datallowconn")
+        for (database,) in databases:
+            await self._execute(cluster, sql.SQL("drop owned by {} cascade").format(role), database=str(database))
+        await self._execute(cluster, sql.SQL("drop role {}").format(role))
+
+    async def create_database(self, cluster: str, name: str, owner: str) -> None:
+        """Make a database."""
+        # copying files keeps the log short, so that forks replay it quickly
+        statement = sql.SQL("create database {} owner {} strategy file_copy")
+        await self._execute(cluster, statement.format(sql.Identifier(name), sql.Identifier(owner)))
+
+    async def alter_database(self, cluster: str, name: str, new_name: str, owner: str) -> None:
+        """Rename a database and give it an owner; its connections are cut."""
+        old, new = sql.Identifier(name), sql.Identifier(new_name)
+        cut = sql.SQL("select pg_terminate_backend(pid) from pg_stat_activity where datname = {}").format(name)
+        rename = [cut, sql.SQL("alter database {} rename to {}").format(old, new)] if name != new_name else []
+        owned = sql.SQL("alter database {} owner to {}").format(new, sql.Identifier(owner))
+        await self._execute(cluster, *rename, owned)
+
+    async def drop_database(self, cluster: str, name: str) -> None:
+        """Remove a database; its connections are cut."""
+        await self._execute(cluster, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+    async def schema(self, cluster: str, database: str) -> str:
+        """Give the statements that make the schema of a database."""
+        raise StorageError(f"the sandbox does not yet give the schema of {database} in {cluster}")
+
+    async def _execute(self, cluster: str, *statements: sql.SQL | sql.Composed, database: str = "postgres") -> None:
+        connection = await self.connect(cluster, database)
+        try:
+            async with connection:
+                for statement in statements:
+                    await connection.execute(statement)
+        except psycopg.Error as error:
+            raise StorageError(str(error).strip()) from error
+
+    async def _select(self, cluster: str, query: str) -> list[tuple[object, ...]]:
+        async with await self.connect(cluster) as connection:
+            answer = await connection.execute(query.encode())
+            return await answer.fetchall()

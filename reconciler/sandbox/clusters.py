@@ -1,0 +1,352 @@
+"""The real storage: every cluster is a PostgreSQL server of its own, and its history is its write-ahead log.
+
+- One **base**, a cold copy of the cluster as `initdb` left it, is the beginning of every history. Most of its files
+  belong to the two template databases; nobody may connect to these, so they never change, and all clusters share them
+  by hard links.
+- No segment of the log is ever removed (`wal_keep_size`) or overwritten (`wal_recycle`): `pg_wal` is the archive.
+- A **fork** is a copy of the base, with the log of its source up to the mark, which PostgreSQL replays up to the
+  recovery target and then leaves on a new timeline. Finished segments are hard links, as they never change. So a fork
+  holds all that it needs, and its source may be removed.
+- A **mark** is a restore point, which is no commit and so does not become "the last commit" of a fork. Recovery to a
+  time ends in an error unless a later transaction is in the log; where none is, the restore point is the target.
+
+Source of the rules: PostgreSQL's documentation, "Continuous Archiving and Point-in-Time Recovery", "Recovery Target".
+"""
+
+import asyncio
+import itertools
+import os
+import re
+import secrets
+import shutil
+import signal
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+import psycopg
+
+from reconciler.sandbox import timestamps
+from reconciler.sandbox.cluster_contents import ClusterContents
+from reconciler.sandbox.postgres_binaries import Installation, ProgramFailed
+from reconciler.sandbox.postgres_process import PostgresProcess
+from reconciler.sandbox.storage import Fork, Mark, StorageError
+
+SUPERUSER = "cloud_admin"
+SEGMENT_BYTES = 1024 * 1024
+_UNCHANGING = ("1", "4")  # the directories of template1 and template0, whose numbers are fixed since PostgreSQL 15
+
+_CONFIGURATION = """
+listen_addresses = ''
+unix_socket_permissions = 0777
+password_encryption = 'scram-sha-256'
+max_connections = 60
+shared_buffers = 8MB
+dynamic_shared_memory_type = mmap
+huge_pages = off
+autovacuum = off
+max_logical_replication_workers = 0
+fsync = off
+full_page_writes = off
+wal_level = replica
+track_commit_timestamp = on
+max_wal_senders = 0
+wal_keep_size = 2000000000
+wal_recycle = off
+wal_init_zero = off
+hot_standby = off
+lc_messages = 'C'
+timezone = 'UTC'
+log_timezone = 'UTC'
+"""
+_NOTHING_LATER = "recovery ended before configured recovery target was reached"
+_ACCESS = "local all all scram-sha-256\n"
+
+
+@dataclass
+class Cluster:
+    """A cluster on disk.
+
+    `stopped` is its last restore point, where it does not run and was stopped in good order; `last_commit` is the time
+    of the last commit before the newest restore point, as far as it is known.
+    """
+
+    id: str
+    directory: Path
+    number: int
+    timeline: int
+    process: PostgresProcess | None = None
+    stopped: Mark | None = None
+    last_commit: datetime | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class PostgresStorage(ClusterContents):
+    """Clusters in one directory. `prepare` first; `close` at the end leaves no process."""
+
+    def __init__(self, installation: Installation, directory: Path, sockets: Path) -> None:
+        self._installation = installation
+        self._directory = directory
+        self._sockets = sockets
+        self._base = directory / "base"
+        self._shared = directory / "shared"
+        self._password = secrets.token_hex(16)
+        self._clusters: dict[str, Cluster] = {}
+        self._numbers = itertools.count(1)
+        self.version = 0
+
+    async def prepare(self) -> None:
+        """Make the base. Raises StorageError."""
+        for path in (self._directory, self._shared, self._sockets):
+            path.mkdir(exist_ok=True)
+            path.chmod(0o700)
+            self._installation.hand_over(path)
+        try:
+            await self._make_base()
+        except (ProgramFailed, PermissionError) as error:
+            raise StorageError(f"the sandbox could not make a database in {self._directory}: {error}") from error
+
+    async def _make_base(self) -> None:
+        password = self._base.with_name("password")
+        password.write_text(self._password)
+        password.chmod(0o600)
+        self._installation.hand_over(password)
+        base = self._base
+        await self._installation.run(
+            self._installation.program("initdb"),
+            f"--pgdata={base}",
+            f"--username={SUPERUSER}",
+            f"--pwfile={password}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C",
+            f"--wal-segsize={SEGMENT_BYTES // 1024 // 1024}",
+            "--no-sync",
+            "--no-instructions",
+        )
+        password.unlink()
+        self.version = int((base / "PG_VERSION").read_text())
+        (base / "pg_hba.conf").write_text(_ACCESS)
+        with (base / "postgresql.conf").open("a") as configuration:
+            configuration.write(_CONFIGURATION + f"unix_socket_directories = '{self._sockets}'\n")
+            if self.version >= 18:
+                configuration.write("io_method = sync\n")  # no processes that only read ahead
+        await self._installation.run(
+            self._installation.program("postgres"),
+            "--single",
+            "-D",
+            str(base),
+            "postgres",
+            given=b"update pg_database set datallowconn = false where datname = 'template1';\n",
+        )
+        for name in _UNCHANGING:
+            (base / "base" / name).rename(self._shared / name)
+        (base / "pg_wal").rename(self._shared / "pg_wal")
+
+    async def create(self) -> str:
+        """Make an empty cluster, running, and give its id."""
+        cluster = await self._copy_base(timeline=1)
+        await self._installation.run("cp", "-R", str(self._shared / "pg_wal"), str(cluster.directory))
+        await self.start(cluster.id)
+        return cluster.id
+
+    async def mark(self, cluster: str, moment: datetime | None) -> Mark:
+        """Fix a moment that has passed, or (None) the end of the history as of now."""
+        source = self._cluster(cluster)
+        async with source.lock:
+            if source.stopped is None or _runs(source):
+                await self._start(source)
+                end = await self._restore_point(source)
+            else:
+                end = source.stopped
+        if moment is None or (source.last_commit is not None and source.last_commit <= moment):
+            return end
+        return replace(end, moment=moment)
+
+    async def fork(self, mark: Mark) -> Fork:
+        """Make a running cluster with everything that was committed at or before the mark, and nothing else."""
+        if mark.moment is not None:
+            until = mark.moment.strftime("%Y-%m-%d %H:%M:%S.%f+00")
+            try:
+                return await self._fork(mark, {"recovery_target_time": until})
+            except StorageError as error:
+                if _NOTHING_LATER not in str(error):
+                    raise
+        return await self._fork(mark, {"recovery_target_name": mark.name})
+
+    async def _fork(self, mark: Mark, target: dict[str, str]) -> Fork:
+        source = self._cluster(mark.cluster)
+        cluster = await self._copy_base(timeline=source.timeline + 1)
+        try:
+            await asyncio.to_thread(self._give_log, source, cluster, mark.lsn)
+            recovery = target | {
+                "restore_command": "false",  # everything is in pg_wal already
+                "recovery_target_timeline": str(source.timeline),
+                "recovery_target_action": "promote",
+            }
+            async with cluster.lock:
+                await self._start(cluster, recovery)
+            resolved, lsn = await self._replayed(cluster)
+        except BaseException:
+            await self.drop(cluster.id)
+            raise
+        cluster.last_commit = resolved
+        return Fork(cluster.id, resolved, lsn)
+
+    async def start(self, cluster: str) -> str:
+        """Start the cluster if it does not run; give the path of its socket."""
+        found = self._cluster(cluster)
+        async with found.lock:
+            await self._start(found)
+        return str(self._sockets / f".s.PGSQL.{found.number}")
+
+    async def stop(self, cluster: str) -> None:
+        """Stop the cluster if it runs, behind a last restore point; its connections are cut."""
+        found = self._cluster(cluster)
+        async with found.lock:
+            if not _runs(found) or found.process is None:
+                return
+            await self._cut_connections(found)
+            end = await self._restore_point(found)
+            await found.process.stop(signal.SIGINT)
+            found.process, found.stopped = None, end
+
+    async def drop(self, cluster: str) -> None:
+        """Remove the cluster. Forks of it do not depend on it."""
+        found = self._clusters.pop(cluster, None)
+        if found is None:
+            return
+        async with found.lock:
+            if found.process:
+                await found.process.stop(signal.SIGQUIT)
+        await asyncio.to_thread(shutil.rmtree, found.directory, ignore_errors=True)
+
+    async def close(self) -> None:
+        """Stop every cluster, without saving anything, and wait for the end of its processes."""
+        processes = [cluster.process for cluster in self._clusters.values() if cluster.process]
+        self._clusters.clear()
+        await asyncio.gather(*(process.stop(signal.SIGQUIT) for process in processes))
+
+    async def connect(self, cluster: str, database: str = "postgres") -> psycopg.AsyncConnection[tuple[object, ...]]:
+        """Connect as the superuser; starts the cluster. The connection commits every statement."""
+        await self.start(cluster)
+        return await self._connect(self._cluster(cluster), database)
+
+    def _cluster(self, cluster: str) -> Cluster:
+        try:
+            return self._clusters[cluster]
+        except KeyError:
+            raise StorageError(f"the cluster {cluster} is gone") from None
+
+    async def _copy_base(self, timeline: int) -> Cluster:
+        number = next(self._numbers)
+        directory = self._base.parent / str(number)
+        await self._installation.run("cp", "-R", str(self._base), str(directory))
+        for name in _UNCHANGING:
+            await asyncio.to_thread(self._link_all, self._shared / name, directory / "base" / name)
+        cluster = Cluster(str(number), directory, number, timeline)
+        self._clusters[cluster.id] = cluster
+        return cluster
+
+    async def _start(self, cluster: Cluster, settings: dict[str, str] | None = None) -> None:
+        if not _runs(cluster):
+            server = {"port": str(cluster.number)} | (settings or {})
+            cluster.process = await PostgresProcess.start(self._installation, cluster.directory, server)
+            cluster.stopped = None
+
+    async def _connect(
+        self, cluster: Cluster, database: str = "postgres"
+    ) -> psycopg.AsyncConnection[tuple[object, ...]]:
+        try:
+            return await psycopg.AsyncConnection.connect(
+                host=str(self._sockets),
+                port=cluster.number,
+                user=SUPERUSER,
+                password=self._password,
+                dbname=database,
+                autocommit=True,
+            )
+        except psycopg.OperationalError as error:
+            raise StorageError(f"the database {database} cannot be reached: {error}") from error
+
+    async def _restore_point(self, cluster: Cluster) -> Mark:
+        """Write a restore point and flush it. It is after every commit that was answered before."""
+        name = f"mark-{secrets.token_hex(8)}"
+        async with await self._connect(cluster) as connection:
+            point = "select pg_create_restore_point(%s)::text"
+            row = await (await connection.execute(point, (name,))).fetchone()
+            last = await (await connection.execute("select timestamp from pg_last_committed_xact()")).fetchone()
+            await connection.execute("checkpoint")  # nothing else flushes a record that is no commit, in all versions
+        if row is None:
+            raise StorageError("PostgreSQL made no restore point")
+        if last is not None and last[0] is not None:  # it knows of none between its start and the first commit
+            cluster.last_commit = timestamps.as_moment(last[0])
+        return Mark(cluster.id, name, None, str(row[0]))
+
+    async def _cut_connections(self, cluster: Cluster) -> None:
+        async with await self._connect(cluster) as connection:
+            await connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where backend_type = 'client backend' and pid <> pg_backend_pid()"
+            )
+
+    async def _replayed(self, cluster: Cluster) -> tuple[datetime | None, str]:
+        async with await self._connect(cluster) as connection:
+            answer = await connection.execute(
+                "select coalesce(timestamp, pg_last_xact_replay_timestamp()), pg_last_wal_replay_lsn()::text"
+                " from pg_last_committed_xact()"
+            )
+            row = await answer.fetchone()
+        if row is None:
+            raise StorageError("PostgreSQL does not say what it recovered")
+        return (None if row[0] is None else timestamps.as_moment(row[0])), str(row[1])
+
+    def _give_log(self, source: Cluster, target: Cluster, lsn: str) -> None:
+        """Give the target the log of the source up to the segment that holds `lsn`, and ask for recovery."""
+        last = (_position(lsn) - 1) // SEGMENT_BYTES
+        log = target.directory / "pg_wal"
+        for directory in (log, log / "archive_status"):
+            directory.mkdir(mode=0o700)
+            self._installation.hand_over(directory)
+        for path in (source.directory / "pg_wal").iterdir():
+            number = _segment_number(path.name)
+            if path.suffix == ".history" or number == last:
+                self._copy(path, log / path.name)
+            elif number is not None and number < last:
+                self._link(path, log / path.name)
+        signal_file = target.directory / "recovery.signal"
+        signal_file.touch()
+        self._installation.hand_over(signal_file)
+
+    def _link_all(self, source: Path, target: Path) -> None:
+        target.mkdir(mode=0o700)
+        self._installation.hand_over(target)
+        for path in source.iterdir():
+            self._link(path, target / path.name)
+
+    def _link(self, source: Path, target: Path) -> None:
+        try:
+            os.link(source, target)
+        except OSError:  # a file system without links, or too many of one file
+            self._copy(source, target)
+
+    def _copy(self, source: Path, target: Path) -> None:
+        shutil.copyfile(source, target)
+        target.chmod(0o600)
+        self._installation.hand_over(target)
+
+
+def _runs(cluster: Cluster) -> bool:
+    return cluster.process is not None and cluster.process.running
+
+
+def _position(lsn: str) -> int:
+    high, low = lsn.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+def _segment_number(name: str) -> int | None:
+    """Give the number of the segment of the log that a file holds, whatever its timeline; None for other files."""
+    if not re.fullmatch("[0-9A-F]{24}", name):
+        return None
+    return int(name[8:16], 16) * (0x1_0000_0000 // SEGMENT_BYTES) + int(name[16:], 16)

@@ -1,0 +1,192 @@
+"""Computes: the ports at which people reach the data, and what wakes and suspends the clusters behind them.
+
+Every compute has a port of its own on 127.0.0.1, held by the sandbox from its creation to its deletion. A connection
+wakes the cluster where it is suspended, and bytes are then passed both ways. So a port is as stable as a host name at
+Neon: it stays when the cluster behind it is suspended, or replaced by an in-place restore.
+"""
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from reconciler.sandbox.storage import Storage, StorageError
+
+ADDRESS = "127.0.0.1"
+_CHUNK_BYTES = 65536
+
+
+class Directory(Protocol):
+    """What the computes ask of the control plane, and tell it."""
+
+    async def settled(self, compute: str) -> None:
+        """Wait while an operation works on the compute or its branch."""
+
+    def cluster(self, compute: str) -> str | None:
+        """Give the cluster behind a compute; None where connections are refused."""
+
+    def woken(self, compute: str) -> None:
+        """Hear that a compute has been woken."""
+
+    def suspended(self, compute: str) -> None:
+        """Hear that a compute has been suspended."""
+
+
+@dataclass
+class _Compute:
+    id: str
+    server: asyncio.Server
+    port: int
+    idle_after: float
+    cluster: str | None = None
+    last_used: float = 0.0
+    waiting: set[asyncio.Task[None]] = field(default_factory=set)
+    connected: set[asyncio.Task[None]] = field(default_factory=set)
+    alarm: asyncio.TimerHandle | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Computes:
+    """All computes of the sandbox, by id. `directory` is set by the control plane before the first one is opened."""
+
+    directory: Directory
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._computes: dict[str, _Compute] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def open(self, compute: str, idle_after: float) -> int:
+        """Take a port for a new compute and give its number. It suspends after `idle_after` seconds without use."""
+        server = await asyncio.start_server(lambda r, w: self._accept(compute, r, w), ADDRESS, 0)
+        port = int(server.sockets[0].getsockname()[1])
+        self._computes[compute] = _Compute(compute, server, port, idle_after)
+        return port
+
+    def idle_after(self, compute: str, seconds: float) -> None:
+        """Change after how many seconds without use a compute suspends."""
+        self._computes[compute].idle_after = seconds
+        self._set_alarm(self._computes[compute])
+
+    async def start(self, compute: str) -> str:
+        """Wake a compute where it sleeps; give the socket of its PostgreSQL. Raises StorageError."""
+        await self.directory.settled(compute)
+        return await self.wake(compute)
+
+    async def wake(self, compute: str) -> str:
+        """Do as `start`, without waiting for operations: this is what an operation itself calls."""
+        found = self._computes.get(compute)
+        if found is None:
+            raise StorageError(f"the compute {compute} is gone")
+        async with found.lock:
+            cluster = self.directory.cluster(compute)
+            if cluster is None:
+                raise StorageError(f"the compute {compute} takes no connections")
+            socket = await self._storage.start(cluster)
+            if found.cluster != cluster:
+                found.cluster = cluster
+                self.directory.woken(compute)
+            self._set_alarm(found)
+        return socket
+
+    async def suspend(self, compute: str) -> None:
+        """Cut the connections of a compute, and stop its cluster unless another compute uses it."""
+        found = self._computes.get(compute)
+        if found is None:
+            return
+        async with found.lock:
+            cluster, found.cluster = found.cluster, None
+            await self._cut(found, found.connected)
+            if cluster is None:
+                return
+            if not any(other.cluster == cluster for other in self._computes.values()):
+                await self._storage.stop(cluster)
+            self.directory.suspended(compute)
+
+    async def shut(self, compute: str) -> None:
+        """Suspend a compute and give up its port."""
+        await self.suspend(compute)
+        found = self._computes.pop(compute, None)
+        if found:
+            found.server.close()
+            await self._cut(found, found.waiting)
+
+    async def close(self) -> None:
+        """Give up every port and end every connection; the clusters are left as they are."""
+        computes = list(self._computes.values())
+        self._computes.clear()
+        for compute in computes:
+            compute.server.close()
+            await self._cut(compute, compute.connected | compute.waiting)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _cut(self, compute: _Compute, connections: set[asyncio.Task[None]]) -> None:
+        if compute.alarm:
+            compute.alarm.cancel()
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+
+    async def _accept(self, compute: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        found, task = self._computes.get(compute), asyncio.current_task()
+        if found is None or task is None:
+            writer.transport.abort()
+            return
+        found.waiting.add(task)
+        try:
+            socket = await self.start(compute)
+            found.waiting.discard(task)
+            found.connected.add(task)
+            await _serve(found, socket, reader, writer)
+        except (OSError, StorageError, asyncio.CancelledError):
+            writer.transport.abort()  # the client sees a closed connection, as it does when a compute goes away
+        finally:
+            found.waiting.discard(task)
+            found.connected.discard(task)
+            writer.close()
+
+    def _set_alarm(self, compute: _Compute) -> None:
+        if compute.alarm:
+            compute.alarm.cancel()
+        compute.last_used = time.monotonic()
+        if compute.idle_after > 0 and compute.cluster is not None:
+            compute.alarm = asyncio.get_running_loop().call_later(compute.idle_after, self._look, compute)
+
+    def _look(self, compute: _Compute) -> None:
+        """Suspend the compute if it was not used since the alarm was set, else set the alarm for later."""
+        left = compute.last_used + compute.idle_after - time.monotonic()
+        if left > 0:
+            compute.alarm = asyncio.get_running_loop().call_later(left, self._look, compute)
+            return
+        task = asyncio.get_running_loop().create_task(self.suspend(compute.id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _serve(compute: _Compute, socket: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    upstream_reader, upstream_writer = await asyncio.open_unix_connection(socket)
+    try:
+        upward = asyncio.create_task(_pass_on(compute, reader, upstream_writer))
+        downward = asyncio.create_task(_pass_on(compute, upstream_reader, writer))
+        try:
+            await asyncio.wait({upward, downward}, return_when=asyncio.FIRST_COMPLETED)
+            if upward.done() and not upward.exception():
+                await downward  # PostgreSQL closes its side after the client's last message
+        finally:
+            upward.cancel()
+            downward.cancel()
+            await asyncio.gather(upward, downward, return_exceptions=True)
+    finally:
+        upstream_writer.close()
+
+
+async def _pass_on(compute: _Compute, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while chunk := await reader.read(_CHUNK_BYTES):
+        compute.last_used = time.monotonic()
+        writer.write(chunk)
+        await writer.drain()
+    with contextlib.suppress(OSError):
+        writer.write_eof()

@@ -1,0 +1,147 @@
+"""The paths under /sandbox: the request log, faults, latency, switches, and whether the sandbox is ready."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from aiohttp import web
+
+from reconciler.sandbox.faults import FaultError, Faults, parse_faults, parse_latencies
+
+
+@dataclass
+class LoggedRequest:
+    """A request to one of the two APIs. `status` and `took_ms` are None until it is answered; a lost answer has 0."""
+
+    n: int
+    at_ms: int
+    method: str
+    path: str
+    query: str
+    status: int | None = None
+    took_ms: float | None = None
+
+    def render(self) -> dict[str, Any]:
+        """Give the entry as JSON."""
+        names = ("n", "at_ms", "took_ms", "method", "path", "query", "status")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass
+class Control:
+    """The sandbox's own API. `switches` gives the record of switches of each half, by its name."""
+
+    faults: Faults
+    switches: Callable[[], dict[str, Any]]
+    log: list[LoggedRequest] = field(default_factory=list)
+    count: int = 0
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the routes."""
+        return [
+            web.get("/sandbox/ready", self.ready),
+            web.get("/sandbox/requests", self.requests),
+            web.delete("/sandbox/requests", self.clear_requests),
+            web.post("/sandbox/faults", self.set_faults),
+            web.delete("/sandbox/faults", self.clear_faults),
+            web.post("/sandbox/latency", self.set_latency),
+            web.delete("/sandbox/latency", self.clear_latency),
+            web.get("/sandbox/switches", self.get_switches),
+            web.post("/sandbox/switches", self.set_switches),
+        ]
+
+    def note(self, method: str, path: str, query: str, at_ms: int) -> LoggedRequest:
+        """Put a request into the log."""
+        self.count += 1
+        entry = LoggedRequest(self.count, at_ms, method, path, query)
+        self.log.append(entry)
+        return entry
+
+    async def ready(self, _request: web.Request) -> web.Response:
+        """Say that the sandbox serves."""
+        return web.json_response({"ready": True})
+
+    async def requests(self, _request: web.Request) -> web.Response:
+        """Give the log, oldest first."""
+        return web.json_response([entry.render() for entry in self.log])
+
+    async def clear_requests(self, _request: web.Request) -> web.Response:
+        """Empty the log, and count from 1 again."""
+        self.log.clear()
+        self.count = 0
+        return web.Response(status=204)
+
+    async def set_faults(self, request: web.Request) -> web.Response:
+        """Add faults to those in force."""
+        try:
+            faults = parse_faults(await _json(request))
+        except FaultError as error:
+            return _bad(error)
+        self.faults.faults += faults
+        return web.json_response({"faults": len(self.faults.faults)})
+
+    async def clear_faults(self, _request: web.Request) -> web.Response:
+        """Remove all faults."""
+        self.faults.faults.clear()
+        return web.Response(status=204)
+
+    async def set_latency(self, request: web.Request) -> web.Response:
+        """Replace the latencies in force."""
+        try:
+            self.faults.latencies = parse_latencies(await _json(request))
+        except FaultError as error:
+            return _bad(error)
+        return web.json_response({"latencies": len(self.faults.latencies)})
+
+    async def clear_latency(self, _request: web.Request) -> web.Response:
+        """Remove all latencies."""
+        self.faults.latencies = []
+        return web.Response(status=204)
+
+    async def get_switches(self, _request: web.Request) -> web.Response:
+        """Give all switches with their values."""
+        return web.json_response({name: vars(record) for name, record in self.switches().items()})
+
+    async def set_switches(self, request: web.Request) -> web.Response:
+        """Set some switches: `{"neon": {"child_as_source": false}}`."""
+        try:
+            _switch(self.switches(), await _json(request))
+        except FaultError as error:
+            return _bad(error)
+        return await self.get_switches(request)
+
+
+def _switch(records: dict[str, Any], value: Any) -> None:
+    """Set switches, all or none."""
+    changes = []
+    for half, wanted in _object(value, "the body").items():
+        if half not in records:
+            raise FaultError(f"there are no switches of {half!r}; there are of {', '.join(records)}")
+        known = {item.name for item in fields(records[half])}
+        for name, setting in _object(wanted, half).items():
+            if name not in known:
+                raise FaultError(f"{half} has no switch {name!r}; it has {', '.join(sorted(known))}")
+            former = getattr(records[half], name)
+            if not isinstance(setting, type(former)) and not isinstance(former, tuple | float):
+                raise FaultError(f"{half}.{name} must be like {former!r}")
+            changes.append((records[half], name, tuple(setting) if isinstance(former, tuple) else setting))
+    for record, name, setting in changes:
+        setattr(record, name, setting)
+
+
+def _object(value: Any, place: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise FaultError(f"{place} must be an object")
+    return value
+
+
+async def _json(request: web.Request) -> Any:
+    try:
+        return await request.json()
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise FaultError(f"the body is not JSON: {error}") from None
+
+
+def _bad(error: FaultError) -> web.Response:
+    return web.json_response({"message": str(error)}, status=400)

@@ -1,0 +1,122 @@
+"""The class that the server mounts: routes, access, one write at a time in a project, and the expiry of branches."""
+
+import asyncio
+import secrets
+import uuid
+from collections import defaultdict
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from reconciler.sandbox import timestamps
+from reconciler.sandbox.neon import account, unserved
+from reconciler.sandbox.neon.branches import Branches, check_deletable
+from reconciler.sandbox.neon.control_plane import ControlPlane
+from reconciler.sandbox.neon.endpoints import Endpoints
+from reconciler.sandbox.neon.errors import NeonError
+from reconciler.sandbox.neon.operations import Pause
+from reconciler.sandbox.neon.projects import Projects
+from reconciler.sandbox.neon.restore import Restore
+from reconciler.sandbox.neon.roles_and_databases import RolesAndDatabases
+from reconciler.sandbox.neon.state import Branch, NeonState, Project
+from reconciler.sandbox.storage import Storage, StorageError
+
+PREFIX = "/api/v2"
+
+
+class Neon:
+    """The Neon API. `pause` tells how much longer operations are asked to take; `failures` collects defects."""
+
+    def __init__(self, key: str, storage: Storage, pause: Pause, failures: list[BaseException]) -> None:
+        self._key = key
+        self._control = ControlPlane(storage, pause, failures)
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._expiry: asyncio.Task[None] | None = None
+        self.projects = Projects(self._control)
+
+    @property
+    def state(self) -> NeonState:
+        """Everything that the control plane knows; can be copied whole."""
+        return self._control.state
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the routes, with full paths."""
+        control = self._control
+        handlers = (Branches(control), Restore(control), Endpoints(control), RolesAndDatabases(control))
+        routes = [*self.projects.routes(), *account.routes()]
+        for handler in handlers:
+            routes += handler.routes()
+        served = [web.route(route.method, route.path, self._guarded(route.handler)) for route in routes]
+        return [*served, web.route("*", PREFIX + "/{path:.*}", self._guarded(_unserved))]
+
+    async def close(self) -> None:
+        """Abandon operations, give up every port."""
+        if self._expiry:
+            self._expiry.cancel()
+            await asyncio.gather(self._expiry, return_exceptions=True)
+        await self._control.close()
+
+    def _guarded(self, handler: object) -> Handler:
+        """Wrap a handler: access, one write at a time in a project, refusals as Neon writes them."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            try:
+                self._check_key(request)
+                if request.method == "GET":
+                    return await handler(request)  # type: ignore[operator,no-any-return]
+                async with self._locks[request.match_info.get("project_id", "")]:
+                    answer: web.StreamResponse = await handler(request)  # type: ignore[operator]
+                self._watch_expiry()
+                return answer
+            except NeonError as error:
+                return refusal(request, error.status, error.message, error.code)
+            except StorageError as error:
+                return refusal(request, 500, str(error))
+
+        return guarded
+
+    def _check_key(self, request: web.Request) -> None:
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not secrets.compare_digest(key.encode(), self._key.encode()):
+            raise NeonError(401, "supplied credentials do not pass authentication")
+
+    def _watch_expiry(self) -> None:
+        """Wait for the next branch to expire. Called after every write, as any may have changed when that is."""
+        if self._expiry:
+            self._expiry.cancel()
+        self._expiry = asyncio.create_task(self._expire())
+
+    async def _expire(self) -> None:
+        while times := [branch.expires_at for branch in self._branches() if branch.expires_at]:
+            await asyncio.sleep(max(0.0, (min(times) - timestamps.now()).total_seconds()))
+            for project in list(self.state.projects.values()):
+                async with self._locks[project.id]:
+                    await self._control.operations.settled(project)
+                    self._delete_expired(project)
+            for project in list(self.state.projects.values()):
+                await self._control.operations.settled(project)
+
+    def _branches(self) -> list[Branch]:
+        return [branch for project in self.state.projects.values() for branch in project.branches.values()]
+
+    def _delete_expired(self, project: Project) -> None:
+        jobs = []
+        for branch in list(project.branches.values()):
+            if branch.expires_at and branch.expires_at <= timestamps.now():
+                try:
+                    check_deletable(project, branch)
+                except NeonError:
+                    branch.expires_at = None  # it has become something that must not vanish
+                    continue
+                jobs += self._control.delete_jobs(project, branch)
+        self._control.operations.schedule(project, jobs)
+
+
+def refusal(request: web.Request, status: int, message: str, code: str = "") -> web.Response:
+    """Render a refusal (API description: GeneralError)."""
+    request_id = request.headers.get("X-Request-ID") or str(uuid.uuid4())
+    return web.json_response({"request_id": request_id, "code": code, "message": message}, status=status)
+
+
+async def _unserved(request: web.Request) -> web.Response:
+    raise unserved.refusal(request.method, request.path)

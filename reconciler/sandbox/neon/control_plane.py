@@ -1,0 +1,252 @@
+"""What all handlers share: the state, the storage, the computes and the operations, and the rules that bind them."""
+
+import copy
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from aiohttp import web
+
+from reconciler.sandbox import timestamps
+from reconciler.sandbox.compute import Computes
+from reconciler.sandbox.neon import identifiers
+from reconciler.sandbox.neon.errors import NeonError, bad_time, busy, name_taken, refused
+from reconciler.sandbox.neon.operations import Job, Operations, Pause, Work
+from reconciler.sandbox.neon.requests import cluster, state
+from reconciler.sandbox.neon.state import Branch, Database, Endpoint, NeonState, Operation, Project, Role
+from reconciler.sandbox.storage import Fork, Mark, Storage
+
+DEFAULT_SUSPEND_SECONDS = 300
+
+
+class ControlPlane:
+    """The state, and the ways to change it that more than one handler needs."""
+
+    def __init__(self, storage: Storage, pause: Pause, failures: list[BaseException]) -> None:
+        self.state = NeonState()
+        self.storage = storage
+        self.computes = Computes(storage)
+        self.computes.directory = self
+        self.operations = Operations(pause, failures)
+
+    async def close(self) -> None:
+        """Abandon operations, and give up every port."""
+        await self.operations.close()
+        await self.computes.close()
+
+    # What the computes ask (the protocol `Directory`).
+
+    async def settled(self, compute: str) -> None:
+        """Wait while an operation works on the compute's branch."""
+        for project in self.state.projects.values():
+            if endpoint := project.endpoints.get(compute):
+                await self.operations.settled(project, endpoint.branch_id)
+
+    def cluster(self, compute: str) -> str | None:
+        """Give the cluster behind a compute; None where it refuses connections."""
+        project, endpoint = self._find(compute)
+        if project is None or endpoint is None or endpoint.disabled:
+            return None
+        return project.branches[endpoint.branch_id].cluster
+
+    def woken(self, compute: str) -> None:
+        """Note that a compute is active."""
+        _, endpoint = self._find(compute)
+        if endpoint:
+            endpoint.current_state, endpoint.pending_state = "active", None
+            endpoint.started_at = endpoint.last_active = timestamps.now()
+            endpoint.suspended_at = None
+
+    def suspended(self, compute: str) -> None:
+        """Note that a compute is idle."""
+        _, endpoint = self._find(compute)
+        if endpoint:
+            endpoint.current_state, endpoint.pending_state = "idle", None
+            endpoint.suspended_at = timestamps.now()
+
+    def _find(self, compute: str) -> tuple[Project | None, Endpoint | None]:
+        for project in self.state.projects.values():
+            if endpoint := project.endpoints.get(compute):
+                return project, endpoint
+        return None, None
+
+    # What the handlers ask.
+
+    def schedule(
+        self, request: web.Request | None, project: Project, jobs: Sequence[Job], undo: Work | None = None
+    ) -> list[Operation]:
+        """Schedule operations for a request; the fault `fail-operation` on it makes the first one fail."""
+        fails = bool(request is not None and request.get("fail_operation"))
+        return self.operations.schedule(project, jobs, fails=fails, undo=undo)
+
+    def check_unlocked(self, project: Project) -> None:
+        """Refuse a write while an operation of the project is unfinished."""
+        if project.busy:
+            raise busy()
+
+    def check_name(self, project: Project, name: str, but: Branch | None = None) -> None:
+        """Refuse a branch name that another branch of the project has."""
+        if any(branch.name == name and branch is not but for branch in project.branches.values()):
+            raise name_taken(name)
+
+    def check_room(self, project: Project, *, root: bool) -> None:
+        """Refuse one more branch than the plan allows."""
+        plan = self.state.plan
+        if len(project.branches) >= plan.branches:
+            raise refused(f"branches limit exceeded; limit:{plan.branches}", "BRANCHES_LIMIT_EXCEEDED")
+        roots = sum(branch.parent_id is None for branch in project.branches.values())
+        if root and roots >= plan.root_branches:
+            message = f"root branches limit exceeded; limit:{plan.root_branches}"
+            raise refused(message, "ROOT_BRANCHES_LIMIT_EXCEEDED")
+
+    def check_protected_room(self, project: Project) -> None:
+        """Refuse one more protected branch than the plan allows."""
+        protected = sum(branch.protected for branch in project.branches.values())
+        if protected >= self.state.plan.protected_branches:
+            raise refused(
+                "You have reached the maximum number of protected branches for your current plan",
+                "BRANCHES_PROTECTED_LIMIT_EXCEEDED",
+            )
+
+    def check_moment(self, project: Project, source: Branch, moment: datetime) -> None:
+        """Refuse a moment that is not within the history of the source."""
+        now, status = timestamps.now(), self.state.switches.bad_time_status
+        if source.parent_id is not None and not self.state.switches.child_as_source:
+            raise refused("a point in time is available for root branches only")
+        if moment > now:
+            raise bad_time(status, moment, "in the future")
+        if moment < source.history_start:
+            start = source.history_start.isoformat()
+            raise bad_time(status, moment, f"before the start of the history of the branch, {start}")
+        oldest = max(now - timedelta(seconds=project.history_retention_seconds), project.history_start)
+        if moment < oldest:
+            raise bad_time(status, moment, f"outside the history window, which starts at {oldest.isoformat()}")
+
+    async def mark(self, project: Project, source: Branch, moment: datetime | None) -> Mark:
+        """Fix a moment of a branch, or its head. Raises NeonError."""
+        if moment is not None:
+            self.check_moment(project, source, moment)
+        return await self.storage.mark(cluster(source), moment)
+
+    def new_branch(self, project: Project, name: str | None, parent: Branch | None) -> Branch:
+        """Make the record of a branch, with the roles and databases of its parent; it is not yet in the project."""
+        now = timestamps.now()
+        identifier = identifiers.branch()
+        branch = Branch(
+            id=identifier,
+            project_id=project.id,
+            name=name or identifier,
+            created_at=now,
+            updated_at=now,
+            state_changed_at=now,
+            history_start=now,
+            parent_id=parent.id if parent else None,
+        )
+        if parent:
+            branch.roles = copy.deepcopy(parent.roles)
+            branch.databases = copy.deepcopy(parent.databases)
+        if parent and parent.protected:
+            for role in branch.roles.values():
+                role.password, role.updated_at = (identifiers.password() if role.login else None), now
+        return branch
+
+    async def fork(self, mark: Mark, branch: Branch, *, new_passwords: bool) -> Fork:
+        """Make a cluster for a branch, and bring its roles, databases and passwords and the record together."""
+        fork = await self.storage.fork(mark)
+        try:
+            await self._fill(branch, fork, new_passwords=new_passwords)
+        except BaseException:
+            await self.storage.drop(fork.cluster)
+            raise
+        return fork
+
+    async def _fill(self, branch: Branch, fork: Fork, *, new_passwords: bool) -> None:
+        inventory = await self.storage.inventory(fork.cluster)
+        now = timestamps.now()
+        for name, login in inventory.roles.items():
+            if name not in branch.roles:
+                password = identifiers.password() if login and new_passwords else None
+                branch.roles[name] = Role(name, password, login, now, now)
+        branch.roles = {name: role for name, role in branch.roles.items() if name in inventory.roles}
+        for name, owner in inventory.databases.items():
+            if name not in branch.databases:
+                branch.databases[name] = self.new_database(name, owner)
+            branch.databases[name].owner_name = owner
+        branch.databases = {n: database for n, database in branch.databases.items() if n in inventory.databases}
+        passwords = {
+            role.name: role.password
+            for role in branch.roles.values()
+            if role.password and (new_passwords or fork.resolved is None or role.updated_at > fork.resolved)
+        }
+        if passwords:
+            await self.storage.set_passwords(fork.cluster, passwords)
+
+    def new_database(self, name: str, owner: str) -> Database:
+        """Make the record of a database."""
+        self.state.database_count += 1
+        now = timestamps.now()
+        return Database(1_000_000 + self.state.database_count, name, owner, now, now)
+
+    async def new_endpoint(self, project: Project, branch: Branch, kind: str, suspend_seconds: int) -> Endpoint:
+        """Take a port for a new compute and put its record into the project."""
+        identifier = identifiers.endpoint()
+        port = await self.computes.open(identifier, idle_after(suspend_seconds))
+        now = timestamps.now()
+        endpoint = Endpoint(identifier, project.id, branch.id, kind, port, now, now)
+        endpoint.suspend_timeout_seconds = suspend_seconds
+        project.endpoints[identifier] = endpoint
+        return endpoint
+
+    def start_job(self, endpoint: Endpoint) -> Job:
+        """Give the operation that starts a compute."""
+
+        async def start() -> None:
+            await self.computes.wake(endpoint.id)
+
+        return Job("start_compute", endpoint.branch_id, endpoint.id, start)
+
+    def suspend_job(self, endpoint: Endpoint) -> Job:
+        """Give the operation that suspends a compute."""
+
+        async def suspend() -> None:
+            await self.computes.suspend(endpoint.id)
+
+        return Job("suspend_compute", endpoint.branch_id, endpoint.id, suspend)
+
+    def delete_jobs(self, project: Project, branch: Branch) -> list[Job]:
+        """Give the operations that remove a branch with its computes."""
+        endpoints = project.endpoints_of(branch.id)
+
+        async def delete() -> None:
+            for endpoint in endpoints:
+                await self.computes.shut(endpoint.id)
+                project.endpoints.pop(endpoint.id, None)
+            if branch.cluster:
+                await self.storage.drop(branch.cluster)
+            project.branches.pop(branch.id, None)
+
+        return [*map(self.suspend_job, endpoints), Job("delete_timeline", branch.id, None, delete)]
+
+
+def touch(record: Branch | Endpoint | Project) -> None:
+    """Note that a record was changed now."""
+    record.updated_at = timestamps.now()
+
+
+def set_state(branch: Branch, current: str, pending: str | None = None) -> None:
+    """Move a branch to another state."""
+    branch.current_state, branch.pending_state = current, pending
+    branch.state_changed_at = branch.updated_at = timestamps.now()
+
+
+def idle_after(suspend_seconds: int) -> float:
+    """Give the seconds without use after which a compute suspends: 0 means the plan's default, -1 never."""
+    return float(suspend_seconds or DEFAULT_SUSPEND_SECONDS)
+
+
+def writable_project(control: ControlPlane, request: web.Request) -> Project:
+    """Find the project of the path, for a write: refuses while an operation of it is unfinished."""
+    found = state(request).projects.get(request.match_info["project_id"])
+    if found is None:
+        raise NeonError(404, "project not found")
+    control.check_unlocked(found)
+    return found

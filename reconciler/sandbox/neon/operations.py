@@ -1,0 +1,122 @@
+"""Operations: the work that a write schedules, done in the background, in order, while the project is locked."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from reconciler.sandbox import timestamps
+from reconciler.sandbox.neon.state import UNFINISHED, Operation, Project, Status
+from reconciler.sandbox.storage import StorageError
+
+Work = Callable[[], Awaitable[None]]
+Pause = Callable[[str, str], float]
+"""Gives the seconds that (`OPERATION`, action) is asked to take longer."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """An operation to be: what it is called, what it is about, and the work (None: nothing to do here)."""
+
+    action: str
+    branch_id: str
+    endpoint_id: str | None = None
+    work: Work | None = None
+
+
+class Operations:
+    """Runs the operations of every project, one after the other within a project.
+
+    `failures` collects the unexpected exceptions of the work, for the tests and for --verbose.
+    """
+
+    def __init__(self, pause: Pause, failures: list[BaseException]) -> None:
+        self._pause = pause
+        self._failures = failures
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def schedule(
+        self, project: Project, jobs: Sequence[Job], *, fails: bool = False, undo: Work | None = None
+    ) -> list[Operation]:
+        """Register operations and begin to run them; the first is `running` in the answer already.
+
+        With `fails` the first one ends as `failed`, having done nothing. `undo` runs after a failure.
+        """
+        operations = [self._register(project, job) for job in jobs]
+        if operations:
+            operations[0].status = Status.RUNNING
+            run = self._run(list(zip(operations, jobs, strict=True)), fails=fails, undo=undo)
+            self._tasks[project.id] = asyncio.create_task(run)
+        return operations
+
+    async def settled(self, project: Project, branch_id: str | None = None) -> None:
+        """Wait until no operation of the project (of the branch, where given) is unfinished."""
+        while any(
+            operation.status in UNFINISHED and branch_id in (None, operation.branch_id)
+            for operation in project.operations.values()
+        ):
+            task = self._tasks.get(project.id)
+            if task is None or task.done():
+                return
+            await asyncio.wait({task})
+
+    async def close(self) -> None:
+        """Abandon what runs, and wait for its end."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _register(self, project: Project, job: Job) -> Operation:
+        # the list is sorted by time, and the cursor of its pages is a time: no two operations may share one
+        newest = max((other.created_at for other in project.operations.values()), default=None)
+        created_at = timestamps.now()
+        if newest is not None and created_at <= newest:
+            created_at = newest + timedelta(microseconds=1)
+        operation = Operation(
+            id=str(uuid.uuid4()),
+            project_id=project.id,
+            branch_id=job.branch_id,
+            endpoint_id=job.endpoint_id,
+            action=job.action,
+            status=Status.SCHEDULING,
+            created_at=created_at,
+            updated_at=created_at,
+        )
+        project.operations[operation.id] = operation
+        return operation
+
+    async def _run(self, jobs: list[tuple[Operation, Job]], *, fails: bool, undo: Work | None) -> None:
+        for position, (operation, job) in enumerate(jobs):
+            begun = timestamps.now()
+            _move(operation, Status.RUNNING)
+            error = "failure injected by a fault" if fails else await self._work(job)
+            operation.total_duration_ms = round((timestamps.now() - begun).total_seconds() * 1000)
+            if error is None:
+                _move(operation, Status.FINISHED)
+                continue
+            if undo:
+                await undo()
+            operation.error, operation.failures_count = error, 1
+            _move(operation, Status.FAILED)
+            for later, _ in jobs[position + 1 :]:
+                _move(later, Status.CANCELLED)
+            return
+
+    async def _work(self, job: Job) -> str | None:
+        """Do the work and give the text of its failure, or None."""
+        await asyncio.sleep(self._pause("OPERATION", job.action))
+        try:
+            if job.work:
+                await job.work()
+        except StorageError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - a defect of the sandbox must not leave the project locked
+            self._failures.append(error)
+            return "internal error"
+        return None
+
+
+def _move(operation: Operation, status: Status) -> None:
+    operation.status = status
+    operation.updated_at = timestamps.now()

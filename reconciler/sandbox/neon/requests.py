@@ -1,0 +1,158 @@
+"""Reads requests: bodies, query parameters and the parts of the path, with refusals in one style."""
+
+from datetime import datetime
+from json import JSONDecodeError
+from typing import Any, cast
+
+from aiohttp import web
+
+from reconciler.sandbox import timestamps
+from reconciler.sandbox.neon.errors import malformed, not_found, refused
+from reconciler.sandbox.neon.state import Branch, Endpoint, NeonState, Project
+
+LONGEST_NAME = 256
+
+
+class Fields:
+    """A JSON object of a request, read field by field; every refusal names the field. Unknown fields are ignored."""
+
+    def __init__(self, fields: dict[str, Any], place: str = "") -> None:
+        self._fields = fields
+        self._place = place
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._fields
+
+    def text(self, name: str) -> str | None:
+        """Give a string; None where it is absent, null or empty."""
+        return self._of(name, str, "a string") or None
+
+    def required(self, name: str) -> str:
+        """Give a string that must be there and not be empty."""
+        value = self.text(name)
+        if value is None:
+            raise malformed(f"{self._place}{name} is required")
+        return value
+
+    def name(self, name: str, longest: int = LONGEST_NAME) -> str | None:
+        """Give a name of 1 to `longest` characters, not all of them spaces; None where it is absent or null."""
+        value = self._of(name, str, "a string")
+        if value is not None and (not value.strip() or len(value) > longest):
+            raise malformed(f"{self._place}{name} must have 1 to {longest} characters")
+        return cast("str | None", value)
+
+    def flag(self, name: str) -> bool | None:
+        """Give a boolean; None where it is absent or null."""
+        return cast("bool | None", self._of(name, bool, "a boolean"))
+
+    def integer(self, name: str, least: int, most: int) -> int | None:
+        """Give a whole number within limits; None where it is absent or null."""
+        value = self._of(name, int, "an integer")
+        if value is not None and (isinstance(value, bool) or not least <= value <= most):
+            raise malformed(f"{self._place}{name} must be between {least} and {most}")
+        return cast("int | None", value)
+
+    def number(self, name: str) -> float | None:
+        """Give a number; None where it is absent or null."""
+        value = self._of(name, (int, float), "a number")
+        return None if value is None else float(value)
+
+    def moment(self, name: str) -> datetime | None:
+        """Give a date-time with a zone; None where it is absent, null or empty."""
+        value = self.text(name)
+        try:
+            return None if value is None else timestamps.parse(value)
+        except ValueError:
+            raise malformed(f"{self._place}{name} must be an RFC 3339 date-time, got {value!r}") from None
+
+    def object(self, name: str) -> "Fields":
+        """Give an object, empty where it is absent or null."""
+        return Fields(self._of(name, dict, "an object") or {}, f"{self._place}{name}.")
+
+    def objects(self, name: str) -> "list[Fields]":
+        """Give a list of objects, empty where it is absent or null."""
+        items = self._of(name, list, "a list") or []
+        if not all(isinstance(item, dict) for item in items):
+            raise malformed(f"{self._place}{name} must be a list of objects")
+        return [Fields(item, f"{self._place}{name}[{index}].") for index, item in enumerate(items)]
+
+    def strings(self, most: int) -> dict[str, str]:
+        """Give the whole object, of which every value must be a string, and of which there may be `most`."""
+        if len(self._fields) > most or not all(isinstance(value, str) for value in self._fields.values()):
+            raise malformed(f"{self._place.rstrip('.')} must have at most {most} values, all of them strings")
+        return dict(self._fields)
+
+    def raw(self) -> dict[str, Any]:
+        """Give the object as it came."""
+        return dict(self._fields)
+
+    def _of(self, name: str, kind: type | tuple[type, ...], words: str) -> Any:
+        value = self._fields.get(name)
+        if value is not None and not isinstance(value, kind):
+            raise malformed(f"{self._place}{name} must be {words}")
+        return value
+
+
+async def body(request: web.Request) -> Fields:
+    """Read the JSON object of a request; an absent body is an empty object."""
+    text = await request.text()
+    try:
+        value = await request.json() if text.strip() else {}
+    except JSONDecodeError as error:
+        raise malformed(f"the body is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise malformed("the body must be a JSON object")
+    return Fields(value)
+
+
+def query(request: web.Request) -> Fields:
+    """Give the query parameters, all of them strings."""
+    return Fields(dict(request.query))
+
+
+def limit(request: web.Request, default: int, most: int) -> int:
+    """Give the `limit` of a list."""
+    text = request.query.get("limit", str(default))
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+        raise malformed(f"limit must be between 1 and {most}")
+    return int(text)
+
+
+def state(request: web.Request) -> NeonState:
+    """Give the state that this request may see: under the fault `stale` it is the one before the last write."""
+    return cast("NeonState", request["state"])
+
+
+def project(request: web.Request) -> Project:
+    """Find the project of the path."""
+    found = state(request).projects.get(request.match_info["project_id"])
+    if found is None:
+        raise not_found("project")
+    return found
+
+
+def branch(request: web.Request) -> Branch:
+    """Find the branch of the path."""
+    return branch_of(project(request), request.match_info["branch_id"])
+
+
+def branch_of(found: Project, branch_id: str) -> Branch:
+    """Find a branch of a project by its id."""
+    if branch_id not in found.branches:
+        raise not_found("branch")
+    return found.branches[branch_id]
+
+
+def endpoint(request: web.Request) -> Endpoint:
+    """Find the compute of the path."""
+    found = project(request).endpoints.get(request.match_info["endpoint_id"])
+    if found is None:
+        raise not_found("endpoint")
+    return found
+
+
+def cluster(found: Branch) -> str:
+    """Give the cluster of a branch. Refuses where the branch has no data yet."""
+    if found.cluster is None:
+        raise refused("branch not ready yet")
+    return found.cluster

@@ -1,0 +1,259 @@
+"""Runs a sandbox as a process: in the foreground, in the background, or around a command.
+
+Nothing is left at the end, by whatever signal it comes: the sandbox stops its servers and removes its directory, and
+where it cannot (SIGKILL) its warden does.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from reconciler.sandbox import record
+from reconciler.sandbox.postgres_binaries import PostgresMissing
+from reconciler.sandbox.record import RecordError
+from reconciler.sandbox.server import Sandbox
+from reconciler.sandbox.storage import StorageError
+from reconciler.sandbox.workspace import WorkspaceError
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+NOT_FOUND, NOT_EXECUTABLE, SIGNALLED = 127, 126, 128
+_EXPECTED = (PostgresMissing, RecordError, RuntimeError, StorageError, WorkspaceError, OSError)
+
+
+class SandboxFailed(Exception):
+    """The sandbox could not do what it was asked; the text is one sentence for the person at the terminal."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a sandbox is to be started. Without a directory a temporary one is used; port 0 means any free one."""
+
+    directory: Path | None = None
+    port: int = 0
+    empty: bool = False
+    verbose: bool = False
+
+    def arguments(self) -> list[str]:
+        """Give the options as arguments of this module, for the background."""
+        directory = ["--dir", str(self.directory.absolute())] if self.directory else []
+        flags = [flag for flag, given in (("--empty", self.empty), ("--verbose", self.verbose)) if given]
+        return [*directory, "--port", str(self.port), *flags]
+
+
+def up(options: Options, *, background: bool = False) -> None:
+    """Run a sandbox until it is told to stop; its variables are printed when it is ready. Raises SandboxFailed.
+
+    In the background, standard output and error are given up once it is ready.
+    """
+    asyncio.run(_up(options, background=background))
+
+
+def up_detached(options: Options) -> str:
+    """Start a sandbox in a process of its own, and give the text of its variables when it is ready."""
+    process = subprocess.Popen(  # noqa: S603 - this very program
+        [sys.executable, "-m", "reconciler.sandbox.process", *options.arguments()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        # both end when the sandbox gives them up, being ready, or dies; what it says before that is short
+        variables, errors = _read(process.stdout), _read(process.stderr)
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    if variables:
+        process.returncode = 0  # it goes on by itself: Python needs not warn that it was left running
+        return variables
+    process.wait()
+    raise SandboxFailed(errors.strip() or f"the sandbox ended with status {process.returncode}")
+
+
+def down(directory: Path | None) -> int:
+    """Stop the recorded sandbox, wait for its end, and give its process id. Raises SandboxFailed."""
+    path = record.path_of(directory)
+    try:
+        process = record.running(path)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGTERM)
+        asyncio.run(record.ended(path))
+    except RecordError as error:
+        raise SandboxFailed(str(error)) from error
+    return process
+
+
+def execute(command: Sequence[str], options: Options) -> int:
+    """Run a command against a fresh sandbox, and give the status that the shell would. Raises SandboxFailed."""
+    return asyncio.run(_execute(command, options))
+
+
+def exports(environment: dict[str, str]) -> str:
+    """Write variables as lines that a shell can evaluate."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
+
+
+def _read(stream: IO[str] | None) -> str:
+    if stream is None:
+        return ""
+    with stream:
+        return stream.read()
+
+
+async def _up(options: Options, *, background: bool) -> None:
+    async with _signals() as arrived:
+        try:
+            held = record.take(record.path_of(options.directory))
+        except RecordError as error:
+            raise SandboxFailed(str(error)) from error
+        try:
+            async with _sandbox(options, arrived) as sandbox:
+                if sandbox is not None:
+                    await _serve(sandbox, arrived, background=background)
+        finally:
+            held.remove()
+
+
+async def _serve(sandbox: Sandbox, arrived: "Signals", *, background: bool) -> None:
+    printed = _print(exports(sandbox.environment))
+    if background:
+        if not printed:
+            return  # the process that asked for it has gone away
+        _give_up_output()
+    elif printed:
+        sys.stderr.write(f"the sandbox is ready at {sandbox.url}; Ctrl-C stops it and removes everything\n")
+    await arrived.get()
+
+
+async def _execute(command: Sequence[str], options: Options) -> int:
+    async with _signals() as arrived, _sandbox(options, arrived) as sandbox:
+        if sandbox is None:
+            return SIGNALLED + await arrived.get()
+        try:
+            process = await asyncio.create_subprocess_exec(*command, env=os.environ | sandbox.environment)
+        except FileNotFoundError:
+            sys.stderr.write(f"{command[0]}: command not found\n")
+            return NOT_FOUND
+        except OSError as error:
+            sys.stderr.write(f"{command[0]}: {error.strerror}\n")
+            return NOT_EXECUTABLE
+        forwarding = asyncio.create_task(_forward(arrived, process))
+        status = await process.wait()
+        forwarding.cancel()
+        await asyncio.gather(forwarding, return_exceptions=True)
+        return status if status >= 0 else SIGNALLED - status
+
+
+Signals = asyncio.Queue[signal.Signals]
+
+
+@contextlib.asynccontextmanager
+async def _signals() -> AsyncIterator[Signals]:
+    """Collect the signals that ask for the end, instead of ending by them."""
+    arrived: Signals = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    for number in ENDING:
+        loop.add_signal_handler(number, arrived.put_nowait, number)
+    try:
+        yield arrived
+    finally:
+        for number in ENDING:
+            loop.remove_signal_handler(number)
+
+
+@contextlib.asynccontextmanager
+async def _sandbox(options: Options, arrived: Signals) -> AsyncIterator[Sandbox | None]:
+    """Give a started sandbox, stopped at the end; None where a signal (left in `arrived`) came while it started."""
+    sandbox = Sandbox(options.directory, port=options.port, empty=options.empty, verbose=options.verbose)
+    starting = asyncio.create_task(sandbox.start())
+    signalled = asyncio.create_task(arrived.get())
+    try:
+        await asyncio.wait({starting, signalled}, return_when=asyncio.FIRST_COMPLETED)
+        if signalled.done():
+            arrived.put_nowait(signalled.result())
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            yield None
+            return
+        signalled.cancel()
+        await _started(starting)
+        yield sandbox
+    finally:
+        await sandbox.stop()
+
+
+async def _started(starting: "asyncio.Task[None]") -> None:
+    try:
+        await starting
+    except _EXPECTED as error:
+        raise SandboxFailed(f"the sandbox did not start: {error}") from error
+
+
+async def _forward(arrived: Signals, process: asyncio.subprocess.Process) -> None:
+    while True:
+        number = await arrived.get()
+        if number is signal.SIGINT and _in_foreground():
+            continue  # a Ctrl-C reaches the command by itself; a second one would make many programs give up
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(number)
+
+
+def _in_foreground() -> bool:
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (OSError, ValueError):
+        return False
+
+
+def _print(text: str) -> bool:
+    """Print to standard output, and tell whether somebody could read it."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _give_up(sys.stdout.fileno())
+        return False
+    return True
+
+
+def _give_up_output() -> None:
+    for descriptor in (sys.stdout.fileno(), sys.stderr.fileno()):
+        _give_up(descriptor)
+
+
+def _give_up(descriptor: int) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+def _main() -> int:
+    """Run the background half of `up_detached`."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--dir", type=Path)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--empty", action="store_true")
+    parser.add_argument("--verbose", action="store_true")
+    arguments = parser.parse_args()
+    options = Options(arguments.dir, arguments.port, arguments.empty, arguments.verbose)
+    try:
+        up(options, background=True)
+    except SandboxFailed as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main())
