@@ -10,7 +10,6 @@ from reconciler.cli.wiring import connected
 from reconciler.core.desired_file import DesiredStateError
 from reconciler.core.observed import Observed
 from reconciler.core.plan import Plan, plan
-from reconciler.core.refusals import Unreadable
 from reconciler.engine.observe import observe
 
 
@@ -64,7 +63,7 @@ def rendered(found: Plan, observed: Observed, form: str) -> str:
 
 def status_of(found: Plan) -> Status:
     """Return the exit status of a plan: what could not be read is an error, not a refusal."""
-    if any(isinstance(each, Unreadable) for each in found.refusals):
+    if found.unreadable:
         return Status.ERROR
     if found.refusals:
         return Status.REFUSED

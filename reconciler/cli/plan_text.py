@@ -37,7 +37,7 @@ def as_text(plan: Plan, observed: Observed) -> str:
     """Render for a person at a terminal."""
     lines = [headline(plan), "", *_situation(plan, observed), ""]
     if plan.refusals:
-        lines += ["Refused", *_refusals(plan), ""]
+        lines += ["Unreadable" if plan.unreadable else "Refused", *_refusals(plan), ""]
     elif plan.steps:
         lines += ["Steps", *_steps(plan), "", "The data", *_data(plan, observed), ""]
     if plan.warnings:
@@ -49,7 +49,7 @@ def as_markdown(plan: Plan, observed: Observed) -> str:
     """Render for a pull request."""
     lines = [f"### {headline(plan)}", "", "```text", *_situation(plan, observed), "```", ""]
     if plan.refusals:
-        lines += ["**Refused**", ""]
+        lines += ["**Unreadable**" if plan.unreadable else "**Refused**", ""]
         lines += [f"- `{each.rule}`: {each.message}\n  *{each.hint}*" for each in plan.refusals]
     elif plan.steps:
         lines += ["| | step | because |", "|---|---|---|"]
@@ -66,6 +66,8 @@ def as_markdown(plan: Plan, observed: Observed) -> str:
 def headline(plan: Plan) -> str:
     """Say in one line how things stand."""
     name, live, asked = plan.desired.environment, plan.live, plan.desired.timeline
+    if plan.unreadable:
+        return f"{name}: cannot tell, as not everything could be read"
     if plan.refusals:
         return f"{name}: refused ({', '.join(each.rule for each in plan.refusals)})"
     if plan.in_sync:
@@ -106,7 +108,8 @@ def _data(plan: Plan, observed: Observed) -> Iterator[str]:
     if live == plan.desired.timeline:
         yield f"  {live} stays live; no data changes"
         return
-    if restore is not None and plan.lineage is not None and plan.lineage.carrier(plan.desired.timeline) is None:
+    carrier = plan.lineage.carrier(plan.desired.timeline) if plan.lineage else None
+    if restore is not None and (carrier is None or carrier.held is None):
         lost = for_people(observed.at - restore.to)
         yield f"  lost to users: every write after {restore.to} (the last {lost})"
     else:
@@ -123,8 +126,10 @@ def _refusals(plan: Plan) -> Iterator[str]:
 
 
 def _closing(plan: Plan) -> str:
+    if plan.unreadable:
+        return "nothing is decided on what could not be read: run it again"
     if plan.refusals:
-        return "nothing was changed, and nothing will be until this is resolved"
+        return "nothing will be changed until this is resolved"
     if plan.in_sync:
         return f"digest {plan.digest}"
     name = plan.desired.environment

@@ -10,7 +10,7 @@ from reconciler.core.next_steps import Refused, next_steps
 from reconciler.core.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Project, Unknown
 from reconciler.core.plan_warnings import warnings
 from reconciler.core.predict import predict
-from reconciler.core.refusals import Refusal
+from reconciler.core.refusals import Refusal, Unreadable
 from reconciler.core.steps import Step, arguments
 from reconciler.core.timeline import Timeline
 
@@ -34,6 +34,11 @@ class Plan:
     def steps(self) -> tuple[Step, ...]:
         """Every step, in order."""
         return tuple(step for wave in self.waves for step in wave)
+
+    @property
+    def unreadable(self) -> bool:
+        """Tell whether nothing could be decided because something could not be read."""
+        return any(isinstance(each, Unreadable) for each in self.refusals)
 
     @property
     def in_sync(self) -> bool:
