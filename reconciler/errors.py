@@ -22,6 +22,11 @@ class ReconcilerError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def report(self) -> str:
+        """Return the lines that a person is shown."""
+        return f"error: {self.message}" + (f"\nhint: {self.hint}" if self.hint else "")
+
 
 class InputError(ReconcilerError):
     """What was given is wrong: a file, an argument or the environment. Nothing was sent anywhere."""

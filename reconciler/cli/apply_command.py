@@ -7,18 +7,16 @@ import signal
 import click
 
 from reconciler.cli import environments, plan_text
-from reconciler.cli.main import show_error
-from reconciler.cli.plan_command import Status, status_of
+from reconciler.cli.plan_command import Status, rendered, status_of
 from reconciler.cli.progress import Progress
 from reconciler.cli.status_command import seen_workers, served
 from reconciler.cli.wiring import connected
 from reconciler.cli.wording import target
 from reconciler.core.desired import Desired
-from reconciler.core.desired_file import DesiredStateError
 from reconciler.core.plan import plan
 from reconciler.engine.apply import Apply, Outcome, PlanChanged
 from reconciler.engine.observe import observe
-from reconciler.errors import ReconcilerError
+from reconciler.errors import InputError, ReconcilerError
 
 
 @click.command(name="apply")
@@ -32,23 +30,21 @@ def command(environment: str | None, expect: str | None, form: str) -> int:
 
     Exit status: 0 converged, 3 refused, 1 error.
     """
-    try:
-        file = environments.find(environment)
-        desired = file.read()
-    except DesiredStateError as error:
-        environments.show_mistakes(error)
-        return Status.ERROR
+    file = environments.find(environment)
+    desired = file.read()
     try:
         with Progress() as progress:
             outcome = asyncio.run(_run(desired, file, expect, progress))
     except asyncio.CancelledError:
         raise click.Abort from None
     except PlanChanged as error:
-        show_error(error)
-        click.echo(plan_text.as_json(error.fresh) if form == "json" else plan_text.headline(error.fresh))
+        click.echo(error.report, err=True)
+        click.echo(rendered(error.fresh, error.observed, form))
         return Status.REFUSED
+    except InputError:
+        raise  # nothing was sent to anybody
     except ReconcilerError as error:
-        show_error(error)
+        click.echo(error.report, err=True)
         click.echo(asyncio.run(_live_now(desired, file)), err=True)
         return Status.ERROR
     click.echo(_as_json(desired, outcome) if form == "json" else _as_text(desired, outcome))

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import click
-
 from reconciler.core.desired import Desired
-from reconciler.core.desired_file import DesiredStateError, read_desired_state
+from reconciler.core.desired_file import read_desired_state
 from reconciler.core.instant import Instant
 from reconciler.errors import InputError
 
@@ -72,12 +70,6 @@ def find_all() -> list[EnvironmentFile]:
         f"there is no directory {DIRECTORY}/ here or above",
         hint=f"run it inside the repository, or name a file: reconciler plan {DIRECTORY}/production.jsonc",
     )
-
-
-def show_mistakes(error: DesiredStateError) -> None:
-    """Print every mistake on stderr."""
-    for problem in error.problems:
-        click.echo(str(problem), err=True)
 
 
 def _relative(path: Path) -> str:

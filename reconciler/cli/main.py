@@ -66,7 +66,7 @@ def main() -> None:
         error.show()
         status = _ERROR
     except ReconcilerError as error:
-        show_error(error)
+        click.echo(error.report, err=True)
         status = _ERROR
     except BrokenPipeError:
         # Whoever read our output has left: nothing can be said, and nothing is wrong.
@@ -79,13 +79,6 @@ def main() -> None:
             raise
         status = _ERROR
     sys.exit(status if isinstance(status, int) else 0)
-
-
-def show_error(error: ReconcilerError) -> None:
-    """Say what happened and what to do, on stderr."""
-    click.echo(f"error: {error.message}", err=True)
-    if error.hint:
-        click.echo(f"hint: {error.hint}", err=True)
 
 
 def _interrupted() -> int:

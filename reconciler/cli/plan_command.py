@@ -1,16 +1,13 @@
 """`reconciler plan`: what would be done, and why."""
 
-import asyncio
 from enum import IntEnum
 
 import click
 
-from reconciler.cli import environments, plan_text
-from reconciler.cli.wiring import connected
-from reconciler.core.desired_file import DesiredStateError
+from reconciler.cli import plan_text
+from reconciler.cli.wiring import look
 from reconciler.core.observed import Observed
 from reconciler.core.plan import Plan, plan
-from reconciler.engine.observe import observe
 
 
 class Status(IntEnum):
@@ -33,18 +30,7 @@ def command(environment: str | None, form: str) -> int:
 
     Exit status: 0 in sync, 2 changes pending, 3 refused, 1 error.
     """
-    try:
-        file = environments.find(environment)
-        desired = file.read()
-    except DesiredStateError as error:
-        environments.show_mistakes(error)
-        return Status.ERROR
-
-    async def look() -> Observed:
-        async with connected(desired, file.root) as ports:
-            return await observe(desired, ports)
-
-    observed = asyncio.run(look())
+    desired, observed = look(environment)
     found = plan(desired, observed)
     click.echo(rendered(found, observed, form))
     return status_of(found)

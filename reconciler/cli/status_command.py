@@ -1,19 +1,15 @@
 """`reconciler status`: what is live, held and deployed."""
 
-import asyncio
 import json
 from typing import Any
 
 import click
 
-from reconciler.cli import environments
 from reconciler.cli.plan_command import Status
-from reconciler.cli.wiring import connected
-from reconciler.core.desired_file import DesiredStateError
+from reconciler.cli.wiring import look
 from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.observed import Branch, Observed, ObservedWorker, Unknown
 from reconciler.core.plan import Plan, plan
-from reconciler.engine.observe import observe
 
 
 @click.command(name="status")
@@ -24,18 +20,7 @@ def command(environment: str | None, form: str) -> int:
 
     Exit status: 0 everything could be read, 1 something could not.
     """
-    try:
-        file = environments.find(environment)
-        desired = file.read()
-    except DesiredStateError as error:
-        environments.show_mistakes(error)
-        return Status.ERROR
-
-    async def look() -> Observed:
-        async with connected(desired, file.root) as ports:
-            return await observe(desired, ports)
-
-    observed = asyncio.run(look())
+    desired, observed = look(environment)
     facts = _facts(plan(desired, observed), observed)
     click.echo(json.dumps(facts, indent=2, ensure_ascii=False) if form == "json" else _as_text(facts))
     return Status.ERROR if facts["unreadable"] else Status.DONE

@@ -19,7 +19,7 @@ def command(environment: tuple[str, ...]) -> int:
         try:
             desired = file.read()
         except DesiredStateError as error:
-            environments.show_mistakes(error)
+            click.echo(error.report, err=True)
             status = 1
         else:
             click.echo(f"{desired.environment}: right, asks for {desired.timeline}")

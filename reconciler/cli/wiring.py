@@ -1,5 +1,6 @@
 """Joins the ports with the providers, from the environment variables that the official command lines use."""
 
+import asyncio
 import os
 import shlex
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -8,8 +9,11 @@ from pathlib import Path
 
 from stamina.instrumentation import RetryDetails, RetryHook, set_on_retry_hooks
 
+from reconciler.cli import environments
 from reconciler.core.desired import Desired
+from reconciler.core.observed import Observed
 from reconciler.core.secret import Secret
+from reconciler.engine.observe import observe
 from reconciler.errors import InputError
 from reconciler.ports import Ports
 from reconciler.providers import cloudflare, neon
@@ -60,6 +64,18 @@ async def connected(
     finally:
         await neon_api.close()
         await cloudflare_api.close()
+
+
+def look(environment: str | None) -> tuple[Desired, Observed]:
+    """Read an environment's file, and what is there. Raises InputError, also for mistakes in the file."""
+    file = environments.find(environment)
+    desired = file.read()
+
+    async def once() -> Observed:
+        async with connected(desired, file.root) as ports:
+            return await observe(desired, ports)
+
+    return desired, asyncio.run(once())
 
 
 def _telling(waiting: Waiting) -> RetryHook:

@@ -55,6 +55,11 @@ class DesiredStateError(InputError):
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
 
+    @property
+    def report(self) -> str:
+        """Return every mistake with its place, as compilers do."""
+        return self.message
+
 
 def read_desired_state(text: str, *, file: str, environment: str, now: Instant) -> Desired:
     """Read a desired-state file. `environment` is the file's name without its ending.

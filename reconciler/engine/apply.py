@@ -67,14 +67,15 @@ class Outcome:
 
 
 class PlanChanged(ReconcilerError):
-    """The plan that was approved is not what would be done now; `fresh` is the plan of this moment."""
+    """The plan that was approved is not what would be done now; `fresh` is the plan of what is `observed` now."""
 
-    def __init__(self, expected: str, fresh: Plan) -> None:
+    def __init__(self, expected: str, fresh: Plan, observed: Observed) -> None:
         super().__init__(
             f"the plan is {fresh.digest} now, and {expected} was approved: reality or the file has changed since",
             hint="read the new plan, and approve that one if it is right",
         )
         self.fresh = fresh
+        self.observed = observed
 
 
 class Apply:
@@ -97,14 +98,14 @@ class Apply:
         observed = await observe(self._desired, self._ports)
         planned = plan(self._desired, observed)
         if expect is not None:
-            self._approve(planned, expect)
+            self._approve(planned, observed, expect)
         while not planned.refusals and isinstance(wave := next_steps(self._desired, observed), tuple) and wave:
             observed = await self._take(wave, observed)
         return Outcome(planned, tuple(self._taken), plan(self._desired, observed), clock.elapsed() - begun)
 
-    def _approve(self, planned: Plan, expect: str) -> None:
+    def _approve(self, planned: Plan, observed: Observed, expect: str) -> None:
         if planned.digest != expect:
-            raise PlanChanged(expect, planned)
+            raise PlanChanged(expect, planned, observed)
         self._expected = expect
         self._approved = list(planned.steps)
 
@@ -177,4 +178,4 @@ class Apply:
     def _check_approval(self, wave: tuple[Step, ...], observed: Observed) -> None:
         """Take only what was approved; waiting for what it began is part of it."""
         if self._expected and any(step not in self._approved for step in wave if not isinstance(step, AwaitBranch)):
-            raise PlanChanged(self._expected, plan(self._desired, observed))
+            raise PlanChanged(self._expected, plan(self._desired, observed), observed)
