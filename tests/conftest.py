@@ -3,6 +3,20 @@
 import pytest
 from hypothesis import settings
 
+from tests.fixtures import (  # noqa: F401  fixtures are found by being here
+    command,
+    make_production,
+    production,
+    sandbox,
+    shared_production,
+    shops,
+    untouched,
+    web,
+    without_waiting,
+)
+
+pytest_plugins = ("tests.conformance.plugin",)
+
 # Machines are noisy: no example fails for being slow.
 settings.register_profile("here", deadline=None, max_examples=150)
 settings.load_profile("here")

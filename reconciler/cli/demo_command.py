@@ -11,7 +11,8 @@ from reconciler.errors import InputError
 
 
 @click.command(name="demo")
-def command() -> int:
+@click.option("--worker", is_flag=True, help="Run the Worker too, in workerd, and visit it while it is switched.")
+def command(*, worker: bool) -> int:
     """Damage a sandbox's data, restore it by a commit, undo that by git revert, and prove each.
 
     Needs no account and touches nothing outside: Neon and Cloudflare are a sandbox on real PostgreSQL, on this
@@ -19,10 +20,10 @@ def command() -> int:
 
     Exit status: 0 everything was proved, 1 something was not.
     """
-    return asyncio.run(_tell())
+    return asyncio.run(_tell(worker=worker))
 
 
-async def _tell() -> int:
+async def _tell(*, worker: bool) -> int:
     try:
         from reconciler.sandbox.server import Sandbox
     except ImportError as error:
@@ -40,10 +41,11 @@ async def _tell() -> int:
     try:
         click.echo(f"A Neon and a Cloudflare on real PostgreSQL, on this machine ({time.monotonic() - begun:.1f} s)")
         with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as directory:
-            repository = DemoRepository(Path(directory))
+            address = await sandbox.worker_url("tech961-api") if worker else None
+            repository = DemoRepository(Path(directory), f"{address}/health" if address else None)
             desired = EnvironmentFile(repository.file, repository.root).read()
             async with connected(desired, repository.root, sandbox.environment) as ports:
-                story = Story(ports, repository, click.echo)
+                story = Story(ports, repository, click.echo, address)
                 await story.tell()
             repository.close()
     finally:

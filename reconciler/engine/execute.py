@@ -1,6 +1,7 @@
 """One step, one effect. What a step names is looked up by exact name in the same look that decided it."""
 
 import asyncio
+from collections.abc import Awaitable, Iterable
 from typing import assert_never
 
 from reconciler.core.desired import DeployDriver, Desired, Worker
@@ -90,7 +91,7 @@ class Executor:
         origin = await self._ports.neon.origin(self._project, branch.id, verify.database, verify.role)
         await self._ports.gates.login(origin)
         asked = [gate for gate in verify.sql if gate.name in step.gates]
-        await asyncio.gather(*(self._ports.gates.sql(origin, gate) for gate in asked))
+        await _every(self._ports.gates.sql(origin, gate) for gate in asked)
 
     async def _upload(self, step: UploadVersion) -> None:
         seen = self._seen(step.script)
@@ -115,7 +116,7 @@ class Executor:
     async def _verify_worker(self, step: VerifyWorker) -> None:
         config = self._config(step.hyperdrive)
         versions = {script: self._staged(script, config) for script in step.scripts}
-        await asyncio.gather(*(self._ports.gates.http(gate, versions) for gate in self._desired.verify.http))
+        await _every(self._ports.gates.http(gate, versions) for gate in self._desired.verify.http)
 
     def _staged(self, script: str, config: HyperdriveConfig) -> str:
         for version in self._seen(script).deployed:
@@ -152,6 +153,13 @@ class Executor:
     def _worker(self, step: WriteBinding | UploadVersion) -> Worker:
         wanted = (step.config, step.environment)
         return next(each for each in self._desired.workers if (each.config, each.environment) == wanted)
+
+
+async def _every(checks: Iterable[Awaitable[None]]) -> None:
+    """Let every check come to its end, and raise the first failure: none is left running behind an error."""
+    for result in await asyncio.gather(*checks, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
 
 
 def _check_identity(branch: Branch, desired: Desired) -> None:

@@ -60,8 +60,9 @@ class RealGates:
             await connection.set_read_only(True)
             timeout = sql.SQL("set statement_timeout = {}").format(sql.Literal(_STATEMENT_MILLISECONDS))
             await connection.execute(timeout)
-            # The query is the user's own, from the reviewed file, and runs as the user's own role.
-            cursor = await connection.execute(gate.query.encode())
+            # The query is the user's own, from the reviewed file, and runs as the user's own role. Prepared, as only
+            # then PostgreSQL takes a single statement, and no "set transaction read write" or COMMIT before a write.
+            cursor = await connection.execute(gate.query.encode(), prepare=True)
             return [] if cursor.description is None else await cursor.fetchmany(2)
 
     async def http(self, gate: HttpGate, versions: dict[str, str]) -> None:
@@ -93,15 +94,10 @@ async def _connect(origin: Origin) -> psycopg.AsyncConnection[tuple[Any, ...]]:
         dbname=origin.database,
         user=origin.role,
         password=origin.password.reveal(),
-        sslmode="prefer" if _is_loopback(origin.host) else "require",
+        sslmode="require",
         connect_timeout=_CONNECT_SECONDS,
         application_name="reconciler",
     )
-
-
-def _is_loopback(host: str) -> bool:
-    """A password crosses a network encrypted, or not at all; a local stand-in for Neon may have no TLS."""
-    return host in ("127.0.0.1", "::1", "localhost")
 
 
 def _compare(gate: SqlGate, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -6,7 +6,7 @@ AnswerLost, and the caller looks before it repeats.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -26,6 +26,7 @@ _LOST = frozenset({500, 502, 504, 520, 521, 522, 523, 524})
 _LONGEST_MESSAGE = 500
 
 Explain = Callable[[Any], tuple[str, str]]
+Look = Callable[[], Awaitable[None]]
 
 
 class _Busy(Exception):
@@ -69,8 +70,11 @@ class Api:
         """Read JSON. Raises ProviderError."""
         return (await self.send("GET", path, params=query)).body
 
-    async def send(self, method: str, path: str, **options: Any) -> Answer:
-        """Send a request, again and again while the provider is busy. Raises ProviderError."""
+    async def send(self, method: str, path: str, *, before_again: Look | None = None, **options: Any) -> Answer:
+        """Send a request, again and again while the provider is busy. Raises ProviderError.
+
+        `before_again` is awaited before each repetition, and what it raises ends them.
+        """
         try:
             async for attempt in stamina.retry_context(
                 on=_retry,
@@ -81,6 +85,8 @@ class Api:
                 wait_jitter=0.5,
             ):
                 with attempt:
+                    if attempt.num > 1 and before_again is not None:
+                        await before_again()
                     return await self._once(method, path, options)
         except _Busy as busy:
             raise busy.error from None

@@ -15,7 +15,7 @@ from reconciler.core.secret import Secret
 from reconciler.core.timeline import Timeline
 from reconciler.errors import AnswerLost, ProviderError
 from reconciler.ports import Clock, Origin
-from reconciler.providers.http import Api
+from reconciler.providers.http import Api, Look
 
 # Annotations are set in the request that creates a branch, and never again.
 ENVIRONMENT_KEY = "reconciler.environment"
@@ -79,13 +79,23 @@ class NeonApi:
         return {item["branch_id"]: _endpoint(item) for item in body["endpoints"] if item["type"] == "read_write"}
 
     async def create_branch(self, project: str, name: str, source: str, at: Instant, mark: Mark) -> None:
-        """Create a branch of the branch `source` as it was `at`, with a compute and the annotations of `mark`."""
+        """Create a branch of the branch `source` as it was `at`, with a compute and the annotations of `mark`.
+
+        Neon is busy when another run creates the same branch, and its name is free again when that run has promoted
+        it: so before each repetition the annotations are looked at, which stay with a branch.
+        """
+
+        async def still_missing() -> None:
+            if any(each.mark == mark for each in await self.branches(project)):
+                hint = "another run has made it meanwhile: look again"
+                raise AnswerLost(f"Neon: project {project} has a branch of {mark.timeline} already", hint=hint)
+
         body = {
             "branch": {"name": name, "parent_id": source, "parent_timestamp": at.text},
             "endpoints": [{"type": "read_write"}],
             "annotation_value": {ENVIRONMENT_KEY: mark.environment, TIMELINE_KEY: mark.timeline.name},
         }
-        await self._write(project, "POST", f"/projects/{project}/branches", body)
+        await self._write(project, "POST", f"/projects/{project}/branches", body, still_missing)
 
     async def await_branch(self, project: str, branch: str) -> None:
         """Wait until the branch is ready. Raises ProviderError when it is not within five minutes, or cannot be."""
@@ -140,9 +150,12 @@ class NeonApi:
     async def _change(self, project: str, branch: str, fields: dict[str, Any]) -> None:
         await self._write(project, "PATCH", f"/projects/{project}/branches/{branch}", {"branch": fields})
 
-    async def _write(self, project: str, method: str, path: str, body: dict[str, Any] | None) -> None:
+    async def _write(
+        self, project: str, method: str, path: str, body: dict[str, Any] | None, before_again: Look | None = None
+    ) -> None:
+        options = {} if body is None else {"json": body}
         try:
-            answer = await self._api.send(method, path, **({} if body is None else {"json": body}))
+            answer = await self._api.send(method, path, before_again=before_again, **options)
         except ProviderError as error:
             if error.status == 409:
                 raise AnswerLost(error.message, status=409, hint="something of that name exists: look again") from error

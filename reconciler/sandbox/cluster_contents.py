@@ -8,6 +8,23 @@ from reconciler.sandbox.storage import Inventory, StorageError
 GROUP = "neon_superuser"
 """Roles made through the API belong to it, as they do at Neon (docs: Manage roles)."""
 
+_EMPTY = """
+do $$
+declare name text;
+begin
+    perform set_config('session_replication_role', 'replica', true);
+    for name in select oid::regclass::text from pg_class where oid >= 16384 and relkind = 'r' loop
+        execute 'truncate ' || name || ' cascade';
+    end loop;
+    for name in select oid::regclass::text from pg_class where oid >= 16384 and relkind = 'S' loop
+        execute 'alter sequence ' || name || ' restart';
+    end loop;
+    for name in select oid::regclass::text from pg_class where oid >= 16384 and relkind = 'm' loop
+        execute 'refresh materialized view ' || name || ' with no data';
+    end loop;
+end $$
+"""
+
 
 class ClusterContents:
     """The part of the storage that speaks SQL. Its statements commit one by one."""
@@ -81,9 +98,17 @@ class ClusterContents:
         """Remove a database; its connections are cut."""
         await self._execute(cluster, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
-    async def schema(self, cluster: str, database: str) -> str:
-        """Give the statements that make the schema of a database."""
-        raise StorageError(f"the sandbox does not yet give the schema of {database} in {cluster}")
+    async def verifier(self, cluster: str, role: str) -> str | None:
+        """Give what is kept of the password of a role."""
+        async with await self.connect(cluster) as connection:
+            answer = await connection.execute("select rolpassword from pg_authid where rolname = %s", (role,))
+            row = await answer.fetchone()
+        return None if row is None or row[0] is None else str(row[0])
+
+    async def empty(self, cluster: str) -> None:
+        """Remove all rows from all databases, and begin all sequences anew."""
+        for (database,) in await self._select(cluster, "select datname from pg_database where oid >= 16384"):
+            await self._execute(cluster, sql.SQL(_EMPTY), database=str(database))
 
     async def _execute(self, cluster: str, *statements: sql.SQL | sql.Composed, database: str = "postgres") -> None:
         connection = await self.connect(cluster, database)

@@ -30,7 +30,7 @@ from reconciler.sandbox import timestamps
 from reconciler.sandbox.cluster_contents import ClusterContents
 from reconciler.sandbox.postgres_binaries import Installation, ProgramFailed
 from reconciler.sandbox.postgres_process import PostgresProcess
-from reconciler.sandbox.storage import Fork, Mark, StorageError
+from reconciler.sandbox.storage import BeyondTheEnd, Fork, Mark, Point, StorageError, position
 
 SUPERUSER = "cloud_admin"
 SEGMENT_BYTES = 1024 * 1024
@@ -150,8 +150,8 @@ class PostgresStorage(ClusterContents):
         await self.start(cluster.id)
         return cluster.id
 
-    async def mark(self, cluster: str, moment: datetime | None) -> Mark:
-        """Fix a moment that has passed, or (None) the end of the history as of now."""
+    async def mark(self, cluster: str, point: Point) -> Mark:
+        """Fix a moment that has passed, a position in the log, or (None) the end of the history as of now."""
         source = self._cluster(cluster)
         async with source.lock:
             if source.stopped is None or _runs(source):
@@ -159,16 +159,19 @@ class PostgresStorage(ClusterContents):
                 end = await self._restore_point(source)
             else:
                 end = source.stopped
-        if moment is None or (source.last_commit is not None and source.last_commit <= moment):
+        if isinstance(point, str):
+            if position(point) > position(end.lsn):
+                raise BeyondTheEnd(f"after the end of the history, {end.lsn}")
+            return end if position(point) == position(end.lsn) else replace(end, position=point)
+        if point is None or (source.last_commit is not None and source.last_commit <= point):
             return end
-        return replace(end, moment=moment)
+        return replace(end, moment=point)
 
     async def fork(self, mark: Mark) -> Fork:
         """Make a running cluster with everything that was committed at or before the mark, and nothing else."""
-        if mark.moment is not None:
-            until = mark.moment.strftime("%Y-%m-%d %H:%M:%S.%f+00")
+        if (exact := _recovery_target(mark)) is not None:
             try:
-                return await self._fork(mark, {"recovery_target_time": until})
+                return await self._fork(mark, exact)
             except StorageError as error:
                 if _NOTHING_LATER not in str(error):
                     raise
@@ -226,6 +229,24 @@ class PostgresStorage(ClusterContents):
         processes = [cluster.process for cluster in self._clusters.values() if cluster.process]
         self._clusters.clear()
         await asyncio.gather(*(process.stop(signal.SIGQUIT) for process in processes))
+
+    async def schema(self, cluster: str, database: str) -> str:
+        """Give the statements that make the schema of a database; starts the cluster."""
+        await self.start(cluster)
+        found = self._cluster(cluster)
+        try:
+            output = await self._installation.run(
+                self._installation.program("pg_dump"),
+                "--schema-only",
+                f"--host={self._sockets}",
+                f"--port={found.number}",
+                f"--username={SUPERUSER}",
+                variables={"PGPASSWORD": self._password, "PGDATABASE": database},
+            )
+        except (ProgramFailed, OSError) as error:
+            raise StorageError(f"the schema of {database} cannot be read: {error}") from error
+        # newer versions put a random word around everything, for psql, by which no two dumps are equal
+        return re.sub(r"^\\(un)?restrict .*\n\n?", "", output.decode(), flags=re.MULTILINE)
 
     async def connect(self, cluster: str, database: str = "postgres") -> psycopg.AsyncConnection[tuple[object, ...]]:
         """Connect as the superuser; starts the cluster. The connection commits every statement."""
@@ -303,7 +324,7 @@ class PostgresStorage(ClusterContents):
 
     def _give_log(self, source: Cluster, target: Cluster, lsn: str) -> None:
         """Give the target the log of the source up to the segment that holds `lsn`, and ask for recovery."""
-        last = (_position(lsn) - 1) // SEGMENT_BYTES
+        last = (position(lsn) - 1) // SEGMENT_BYTES
         log = target.directory / "pg_wal"
         for directory in (log, log / "archive_status"):
             directory.mkdir(mode=0o700)
@@ -336,13 +357,18 @@ class PostgresStorage(ClusterContents):
         self._installation.hand_over(target)
 
 
+def _recovery_target(mark: Mark) -> dict[str, str] | None:
+    """Give the settings that stop recovery exactly at what was asked for; None where that is the mark itself."""
+    if mark.position is not None:
+        # a position is where the next record begins, so that record is not wanted
+        return {"recovery_target_lsn": mark.position, "recovery_target_inclusive": "off"}
+    if mark.moment is not None:
+        return {"recovery_target_time": mark.moment.strftime("%Y-%m-%d %H:%M:%S.%f+00")}
+    return None
+
+
 def _runs(cluster: Cluster) -> bool:
     return cluster.process is not None and cluster.process.running
-
-
-def _position(lsn: str) -> int:
-    high, low = lsn.split("/")
-    return (int(high, 16) << 32) + int(low, 16)
 
 
 def _segment_number(name: str) -> int | None:

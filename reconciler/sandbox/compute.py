@@ -2,7 +2,7 @@
 
 Every compute has a port of its own on 127.0.0.1, held by the sandbox from its creation to its deletion. A connection
 wakes the cluster where it is suspended, and bytes are then passed both ways. So a port is as stable as a host name at
-Neon: it stays when the cluster behind it is suspended, or replaced by an in-place restore.
+Neon: it stays when the cluster behind it is suspended, or replaced by an in-place restore. TLS ends here (`login`).
 """
 
 import asyncio
@@ -11,7 +11,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from reconciler.sandbox.login import LoginFailed, Startup, Stream, greet, log_in, refuse
 from reconciler.sandbox.storage import Storage, StorageError
+from reconciler.sandbox.tls import make_identity
 
 ADDRESS = "127.0.0.1"
 _CHUNK_BYTES = 65536
@@ -25,6 +27,9 @@ class Directory(Protocol):
 
     def cluster(self, compute: str) -> str | None:
         """Give the cluster behind a compute; None where connections are refused."""
+
+    async def past(self, compute: str, point: str) -> str:
+        """Make a cluster of what the branch of a compute held at a point. Raises StorageError."""
 
     def woken(self, compute: str) -> None:
         """Hear that a compute has been woken."""
@@ -54,6 +59,7 @@ class Computes:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self._identity = make_identity()
         self._computes: dict[str, _Compute] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -136,17 +142,47 @@ class Computes:
             writer.transport.abort()
             return
         found.waiting.add(task)
+        client = Stream(reader, writer)
         try:
+            startup = await greet(client, self._identity.context)
+            if startup.past is not None:
+                await self._serve_past(found, startup.past, startup.reading_only(), client)
+                return
             socket = await self.start(compute)
             found.waiting.discard(task)
             found.connected.add(task)
-            await _serve(found, socket, reader, writer)
-        except (OSError, StorageError, asyncio.CancelledError):
+            await self._serve(found, found.cluster or "", socket, startup, client)
+        except LoginFailed:
+            pass  # it has been told why, and the connection is closed after that
+        except (OSError, EOFError, StorageError, asyncio.CancelledError):
             writer.transport.abort()  # the client sees a closed connection, as it does when a compute goes away
         finally:
             found.waiting.discard(task)
             found.connected.discard(task)
             writer.close()
+
+    async def _serve_past(self, compute: _Compute, point: str, startup: Startup, client: Stream) -> None:
+        """Let a client read what was so at a point, from a cluster that lives as long as the connection."""
+        try:
+            cluster = await self.directory.past(compute.id, point)
+        except StorageError as error:
+            await refuse(client, "08004", str(error))
+            return
+        try:
+            await self._serve(compute, cluster, await self._storage.start(cluster), startup, client)
+        finally:
+            await self._storage.drop(cluster)
+
+    async def _serve(self, compute: _Compute, cluster: str, socket: str, startup: Startup, client: Stream) -> None:
+        async def find(role: str) -> str | None:
+            return await self._storage.verifier(cluster, role)
+
+        server = Stream(*await asyncio.open_unix_connection(socket))
+        try:
+            await log_in(startup, client, server, self._identity, find)
+            await _join(compute, client, server)
+        finally:
+            server.writer.close()
 
     def _set_alarm(self, compute: _Compute) -> None:
         if compute.alarm:
@@ -166,21 +202,18 @@ class Computes:
         task.add_done_callback(self._tasks.discard)
 
 
-async def _serve(compute: _Compute, socket: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    upstream_reader, upstream_writer = await asyncio.open_unix_connection(socket)
+async def _join(compute: _Compute, client: Stream, server: Stream) -> None:
+    """Pass bytes on both ways until one side has nothing more to say."""
+    upward = asyncio.create_task(_pass_on(compute, client.reader, server.writer))
+    downward = asyncio.create_task(_pass_on(compute, server.reader, client.writer))
     try:
-        upward = asyncio.create_task(_pass_on(compute, reader, upstream_writer))
-        downward = asyncio.create_task(_pass_on(compute, upstream_reader, writer))
-        try:
-            await asyncio.wait({upward, downward}, return_when=asyncio.FIRST_COMPLETED)
-            if upward.done() and not upward.exception():
-                await downward  # PostgreSQL closes its side after the client's last message
-        finally:
-            upward.cancel()
-            downward.cancel()
-            await asyncio.gather(upward, downward, return_exceptions=True)
+        await asyncio.wait({upward, downward}, return_when=asyncio.FIRST_COMPLETED)
+        if upward.done() and not upward.exception():
+            await downward  # PostgreSQL closes its side after the client's last message
     finally:
-        upstream_writer.close()
+        upward.cancel()
+        downward.cancel()
+        await asyncio.gather(upward, downward, return_exceptions=True)
 
 
 async def _pass_on(compute: _Compute, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -188,5 +221,6 @@ async def _pass_on(compute: _Compute, reader: asyncio.StreamReader, writer: asyn
         compute.last_used = time.monotonic()
         writer.write(chunk)
         await writer.drain()
-    with contextlib.suppress(OSError):
-        writer.write_eof()
+    if writer.can_write_eof():  # TLS has no half-closed connections
+        with contextlib.suppress(OSError):
+            writer.write_eof()

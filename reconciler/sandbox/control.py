@@ -118,16 +118,26 @@ def _switch(records: dict[str, Any], value: Any) -> None:
     for half, wanted in _object(value, "the body").items():
         if half not in records:
             raise FaultError(f"there are no switches of {half!r}; there are of {', '.join(records)}")
-        known = {item.name for item in fields(records[half])}
+        known = {item.name: item for item in fields(records[half])}
         for name, setting in _object(wanted, half).items():
             if name not in known:
                 raise FaultError(f"{half} has no switch {name!r}; it has {', '.join(sorted(known))}")
             former = getattr(records[half], name)
-            if not isinstance(setting, type(former)) and not isinstance(former, tuple | float):
+            if not _is_like(setting, former):
                 raise FaultError(f"{half}.{name} must be like {former!r}")
+            choices = known[name].metadata.get("choices", (setting,))
+            if setting not in choices:
+                raise FaultError(f"{half}.{name} must be one of {', '.join(choices)}")
             changes.append((records[half], name, tuple(setting) if isinstance(former, tuple) else setting))
     for record, name, setting in changes:
         setattr(record, name, setting)
+
+
+def _is_like(setting: Any, former: Any) -> bool:
+    """Tell whether a value from JSON can take the place of another."""
+    if isinstance(former, float):
+        return isinstance(setting, int | float) and not isinstance(setting, bool)
+    return isinstance(setting, list) if isinstance(former, tuple) else type(setting) is type(former)
 
 
 def _object(value: Any, place: str) -> dict[str, Any]:

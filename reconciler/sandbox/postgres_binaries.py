@@ -10,7 +10,7 @@ import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -57,8 +57,11 @@ class Installation:
         if self.account is not None:
             os.chown(path, self.account.user, self.account.group)
 
-    async def run(self, *command: str, given: bytes = b"") -> bytes:
-        """Run a command under the account and give its standard output; its input is `given`. Raises ProgramFailed."""
+    async def run(self, *command: str, given: bytes = b"", variables: Mapping[str, str] | None = None) -> bytes:
+        """Run a command under the account and give its standard output; its input is `given`. Raises ProgramFailed.
+
+        `variables` are added to its environment.
+        """
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=subprocess.PIPE,
@@ -67,7 +70,7 @@ class Installation:
             cwd="/",
             umask=0o077,
             start_new_session=True,
-            env=environment(),
+            env=environment() | dict(variables or {}),
             **self.identity(),
         )
         try:

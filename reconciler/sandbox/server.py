@@ -15,12 +15,14 @@ from typing import Any, Protocol
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from reconciler.sandbox import cloudflare, example_project, neon, postgres_binaries, warden
+from reconciler.sandbox import cloudflare, example_project, neon, postgres_binaries, transcript, warden
 from reconciler.sandbox.clusters import PostgresStorage
 from reconciler.sandbox.compute import ADDRESS
 from reconciler.sandbox.control import Control
 from reconciler.sandbox.faults import Action, Faults, Kind
 from reconciler.sandbox.neon.api import refusal
+from reconciler.sandbox.transcript import Transcript
+from reconciler.sandbox.workers import Workers
 from reconciler.sandbox.workspace import Workspace, open_workspace
 
 NEON_PREFIX = "/api/v2"
@@ -76,6 +78,10 @@ class Sandbox:
             "CLOUDFLARE_ACCOUNT_ID": self._account_id,
         }
 
+    async def worker_url(self, name: str) -> str:
+        """Give where a Worker answers, which stays the same; raises KeyError where there is none of this name."""
+        return await self._workers.url(name)
+
     async def start(self) -> None:
         """Start, and return when everything can be used; where that fails, nothing is left."""
         async with contextlib.AsyncExitStack() as stack:
@@ -99,8 +105,12 @@ class Sandbox:
         stack.push_async_callback(neon_half.close)
         stack.push_async_callback(cloudflare_half.close)
         self._apis = {NEON_PREFIX: neon_half, CLOUDFLARE_PREFIX: cloudflare_half}
-        routes = [*neon_half.routes(), *cloudflare_half.routes(), *control.routes()]
-        await self._listen(stack, routes, _Gate(self, control))
+        self._workers = Workers(cloudflare_half.state, workspace.workers, self.note_failure)
+        stack.push_async_callback(self._workers.close)
+        cloudflare_half.changed = self._workers.changed
+        routes = [*neon_half.routes(), *cloudflare_half.routes(), *control.routes(), *self._workers.routes()]
+        gate = _Gate(self, control, stack.enter_context(transcript.opened()))
+        await self._listen(stack, routes, gate)
         await storage.prepare()
         if not self._empty:
             await example_project.seed(neon_half, cloudflare_half, storage)
@@ -139,6 +149,10 @@ class Sandbox:
             return state
         return self._before.get(prefix, state) if stale else state
 
+    def retry_after(self, prefix: str) -> str:
+        """Give the header of a refusal that says when to come again (a switch of the Neon half); empty for none."""
+        return str(self._apis[prefix].state.switches.retry_after) if prefix == NEON_PREFIX else ""
+
     def note_failure(self, error: BaseException) -> None:
         """Keep an unexpected exception; with `verbose`, say it in one line on standard error."""
         self.failures.append(error)
@@ -149,11 +163,12 @@ class Sandbox:
 
 
 class _Gate:
-    """What every request goes through: the log, latency, faults, and the state that it may see."""
+    """What every request goes through: log, transcript, latency, faults, and the state that it may see."""
 
-    def __init__(self, sandbox: Sandbox, control: Control) -> None:
+    def __init__(self, sandbox: Sandbox, control: Control, transcript: Transcript | None) -> None:
         self._sandbox = sandbox
         self._control = control
+        self._transcript = transcript
 
     @web.middleware
     async def pass_through(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -165,9 +180,12 @@ class _Gate:
         answer = await self._serve(request, handler, prefix)
         entry.status = answer.status if answer is not None else 0
         entry.took_ms = round((time.time() - begun) * 1000, 3)
-        if answer is None or request.get("answer_lost"):
-            return _cut(request)
-        return answer
+        if answer is not None and answer.status in {423, 429} and (time_to_wait := self._sandbox.retry_after(prefix)):
+            answer.headers["Retry-After"] = time_to_wait
+        lost = bool(request.get("answer_lost"))
+        if answer is not None and self._transcript:
+            await self._transcript.note(request, answer, lost=lost)
+        return _cut(request) if answer is None or lost else answer
 
     async def _serve(self, request: web.Request, handler: Handler, prefix: str) -> web.StreamResponse | None:
         """Give the answer; None where the connection is to be closed with nothing done."""

@@ -13,18 +13,34 @@ class StorageError(Exception):
     """The storage could not do what it was asked; the text is one sentence."""
 
 
+class BeyondTheEnd(StorageError):
+    """A position was asked for that the history has not reached."""
+
+
+Point = datetime | str | None
+"""A point in a history: a moment, a position in the log (`X/Y`, hexadecimal), or its end."""
+
+
+def position(lsn: str) -> int:
+    """Give a position in the log as a number of bytes."""
+    high, low = lsn.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
 @dataclass(frozen=True)
 class Mark:
     """A moment in the history of a cluster, fixed so that it can be forked from.
 
     `moment` is the instant asked for; None stands for the end of the history when the mark was made, which `name`
-    names. `lsn` is a position in the write-ahead log, at or after the moment.
+    names. `lsn` is a position in the write-ahead log, at or after the moment. `position` is the one asked for,
+    where a position was asked for.
     """
 
     cluster: str
     name: str
     moment: datetime | None
     lsn: str
+    position: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,8 +69,8 @@ class Storage(Protocol):
     async def create(self) -> str:
         """Make an empty cluster, running, and give its id."""
 
-    async def mark(self, cluster: str, moment: datetime | None) -> Mark:
-        """Fix a moment that has passed, or (None) the end of the history as of now, without starting the cluster."""
+    async def mark(self, cluster: str, point: Point) -> Mark:
+        """Fix a moment that has passed, a position (BeyondTheEnd), or the end of the history as of now."""
 
     async def fork(self, mark: Mark) -> Fork:
         """Make a running cluster with everything that was committed at or before the mark, and nothing else."""
@@ -88,6 +104,12 @@ class Storage(Protocol):
 
     async def drop_database(self, cluster: str, name: str) -> None:
         """Remove a database; its connections are cut; starts the cluster."""
+
+    async def verifier(self, cluster: str, role: str) -> str | None:
+        """Give what is kept of the password of a role; starts the cluster."""
+
+    async def empty(self, cluster: str) -> None:
+        """Remove all rows from all databases, and begin all sequences anew; starts the cluster."""
 
     async def schema(self, cluster: str, database: str) -> str:
         """Give the statements that make the schema of a database; starts the cluster."""

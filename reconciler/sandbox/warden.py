@@ -1,8 +1,8 @@
 """Cleans up after a sandbox that could not: run as a script, beside every sandbox, in a session of its own.
 
 It reads its standard input, which ends when the sandbox does, however that happens. Then it ends the PostgreSQL servers
-that have left their process id in one of the directories in its arguments, and removes the directories. After a sandbox
-that stopped in good order it finds nothing. Standard library only: it must start in an instant.
+and Workers that have left their process id in one of the directories in its arguments, and removes the directories.
+After a sandbox that stopped in good order it finds nothing. Standard library only: it must start in an instant.
 """
 
 import os
@@ -21,6 +21,8 @@ def main() -> None:
         signal.signal(ignored, signal.SIG_IGN)
     sys.stdin.buffer.read()
     directories = [Path(argument) for argument in sys.argv[1:]]
+    for file in (file for directory in directories for file in directory.glob("**/workerd.pid")):
+        _kill(file)
     files = [file for directory in directories for file in directory.glob("**/postmaster.pid")]
     for file in files:
         _end(file)
@@ -38,6 +40,14 @@ def _end(file: Path) -> None:
             time.sleep(0.01)  # nothing tells a process that one which is not its child has ended
         if file.exists():
             os.kill(server, signal.SIGKILL)
+    except (OSError, ValueError):
+        return  # it has ended meanwhile
+
+
+def _kill(file: Path) -> None:
+    """Kill the process that has left this file: a Worker keeps nothing."""
+    try:
+        os.kill(int(file.read_text()), signal.SIGKILL)
     except (OSError, ValueError):
         return  # it has ended meanwhile
 

@@ -9,7 +9,7 @@ from pathlib import Path
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory is made in it safely
 _ENOUGH_BYTES = 4 * 1024**3
 _NOEXEC = getattr(os, "ST_NOEXEC", 0)  # PostgreSQL may have to be copied there
-_CONTENTS = ("clusters", "sockets", "postgresql")
+_CONTENTS = ("clusters", "sockets", "postgresql", "workers")
 _LONGEST_SOCKET_DIRECTORY = 80  # a socket's path may have 103 bytes on macOS and 107 on Linux, its name included
 
 
@@ -29,6 +29,11 @@ class Workspace:
     def clusters(self) -> Path:
         """Where the clusters lie."""
         return self.path / "clusters"
+
+    @property
+    def workers(self) -> Path:
+        """Where the Workers run."""
+        return self.path / "workers"
 
     @property
     def removable(self) -> tuple[Path, ...]:

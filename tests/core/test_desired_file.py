@@ -44,7 +44,9 @@ def test_a_whole_file_is_read():
       "$schema": "./schema.json",
       "primary": {
         "project": "aged-wildflower-123456", "branch": "main",
-        "restore": { "to": "2026-11-21T10:55:00.5+01:00", "id": "inc-42", "reason": "0042 dropped Listing", "from": "origin" },
+        "restore": {
+          "to": "2026-11-21T10:55:00.5+01:00", "id": "inc-42", "reason": "0042 dropped Listing", "from": "origin",
+        },
         "method": "in-place", "hold": "forever",
       },
       "hyperdrive": { "name": "tech961", "database": "tech961", "role": "app" },

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from reconciler.core.instant import Instant, for_people
 
 MOMENTS = st.datetimes(
-    min_value=datetime(1971, 1, 1),
-    max_value=datetime(9000, 1, 1),
-    timezones=st.just(UTC),  # noqa: DTZ001
+    min_value=datetime(1971, 1, 1),  # noqa: DTZ001  the strategy wants it without a zone
+    max_value=datetime(9000, 1, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
 ).map(Instant.of)
 
 

@@ -57,6 +57,19 @@ async def neon(sandbox):
 
 
 @pytest.fixture
+async def switch(neon, sandbox):
+    """Set switches of the Neon half, which are as before at the end."""
+    path = f"{sandbox.url}/sandbox/switches"
+    before = (await neon.get(path)).json()["neon"]
+
+    async def switch(**values):
+        assert 200 == (await neon.post(path, json={"neon": values})).status_code
+
+    yield switch
+    await switch(**before)
+
+
+@pytest.fixture
 async def project(neon, sandbox):
     """A new project with the database `shop` of the role `owner`, and the table `item` in it."""
     created = await neon.post(

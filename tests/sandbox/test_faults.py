@@ -150,5 +150,11 @@ async def test_switches_change_what_nobody_knows_of_neon(project, control):
     answer = await project.create("never", "child", at="2026-01-01T00:00:00Z")
     assert 422 == answer.status_code
     await control.post("/switches", json={"neon": {"child_as_source": True}})
-    for wrong in ({"neon": {"x": 1}}, {"aws": {}}, {"neon": {"child_as_source": 1}}, []):
+    for wrong in (
+        {"neon": {"x": 1}},
+        {"aws": {}},
+        {"neon": {"child_as_source": 1}},
+        {"neon": {"subscription_type": "gold"}},
+        [],
+    ):
         assert 400 == (await control.post("/switches", json=wrong)).status_code

@@ -27,8 +27,8 @@ async def test_a_refusal_echoes_the_request_id(neon):
 
 
 async def test_what_is_not_served_says_so(project):
-    answer = await project.neon.get(f"{project.path}/snapshots")
-    assert (501, f"Neon serves GET /api/v2{project.path}/snapshots, and the sandbox does not") == message(answer)
+    answer = await project.neon.get(f"{project.path}/permissions")
+    assert (501, f"Neon serves GET /api/v2{project.path}/permissions, and the sandbox does not") == message(answer)
     assert 404 == (await project.neon.get("/nonsense")).status_code
 
 

@@ -7,7 +7,7 @@ import { Client } from "pg";
 
 // current_database() and now() keep Hyperdrive from answering out of its cache: a gate must ask the database itself.
 const HEALTH = `select current_database() as database, now() as at, count(*)::int as listings from "Listing"`;
-const NEWEST = `select id, title, price from "Listing" order by id desc limit 50`;
+const NEWEST = `select id, title, price_cents from "Listing" order by id desc limit 50`;
 
 export default {
   async fetch(request, env) {

@@ -18,10 +18,12 @@ _DESIRED_STATE = """\
   "hyperdrive": { "name": "tech961", "database": "tech961", "role": "app" },
   "worker": { "config": "wrangler.jsonc", "binding": "HYPERDRIVE" },
   "verify": {
-    "sql": [{ "name": "there are listings", "query": "select count(*) > 0 from \\"Listing\\"" }],
+    "sql": [{ "name": "there are listings", "query": "select count(*) > 0 from \\"Listing\\"" }],%s
   },
 }
 """
+_REQUEST_GATE = """
+    "http": [{ "name": "the Worker reaches its database", "url": "%s", "contains": "server_started" }],"""
 _WRANGLER = """\
 {
   "name": "tech961-api",
@@ -41,7 +43,8 @@ _CONFIGURATION = {
 class DemoRepository:
     """A real repository in an empty directory."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, health: str | None = None) -> None:
+        """Make it. `health` is an address of the Worker that becomes an HTTP gate."""
         self.root = root
         self.file = root / "desired-state" / f"{ENVIRONMENT}.jsonc"
         self._repository = git.Repo.init(root, initial_branch="main")
@@ -50,7 +53,8 @@ class DemoRepository:
                 for key, value in values.items():
                     configuration.set_value(section, key, value)
         self.file.parent.mkdir()
-        self.file.write_text(_DESIRED_STATE, encoding="utf-8")
+        gate = _REQUEST_GATE % health if health else ""
+        self.file.write_text(_DESIRED_STATE % gate, encoding="utf-8")
 
     def close(self) -> None:
         """End the processes that GitPython keeps."""

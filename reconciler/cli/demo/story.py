@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterable
 
+import httpx
+
 from reconciler.cli import plan_text
 from reconciler.cli.demo import shop
 from reconciler.cli.demo.repository import DemoRepository
+from reconciler.cli.demo.visitor import PER_SECOND, Visitor
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.progress import Progress
 from reconciler.cli.wording import phase
@@ -20,14 +23,17 @@ _PHASES = ("look and plan", "branch", "verify", "Hyperdrive", "deploy", "promote
 
 
 class Story:
-    """One telling. `failed` counts the proofs that did not hold."""
+    """One telling. `worker` is where the Worker answers, if it runs; `failed` counts the proofs that did not hold."""
 
-    def __init__(self, ports: Ports, repository: DemoRepository, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, ports: Ports, repository: DemoRepository, say: Callable[[str], None], worker: str | None = None
+    ) -> None:
         self._ports = ports
         self._repository = repository
         self._file = EnvironmentFile(repository.file, repository.root)
         self._project = self._file.read().primary.project
         self._say = say
+        self._worker = worker
         self._chapters = 0
         self.failed = 0
 
@@ -39,8 +45,9 @@ class Story:
         self._chapter("The wish: one line, in a commit")
         self._say(self._repository.ask_for(to))
         await self._settle(to)
-        restored = await self._apply()
+        restored = await self._apply_visited()
         await self._prove_restored(before, damaged)
+        await self._show_page()
         self._repository.commit_deployed()
 
         self._chapter("A change of mind: git revert, and apply")
@@ -64,12 +71,14 @@ class Story:
         before = await shop.fill(origin)
         to = await shop.present(origin)
         self._say(f"   {before.listings} listings and {before.clicks} clicks at {to}")
+        await self._show_page()
         return before, to
 
     async def _accident(self) -> shop.Contents:
         self._chapter("The accident: Listing is dropped, Click truncated, and a click comes in afterwards")
         damaged = await shop.damage(await self._live_origin())
         self._say(f"   no table Listing, and {damaged.clicks} click")
+        await self._show_page()
         return damaged
 
     async def _settle(self, to: Instant) -> None:
@@ -77,6 +86,27 @@ class Story:
         if left.total_seconds() > 0:
             self._say(f"   (a moment is safe to ask for once it is {SETTLING.seconds} s old: waiting)")
             await self._ports.clock.sleep(left.total_seconds())
+
+    async def _apply_visited(self) -> Outcome:
+        """Apply while somebody visits the Worker, where it runs, and prove that nobody noticed."""
+        if self._worker is None:
+            return await self._apply()
+        async with Visitor(f"{self._worker}/ping") as visitor:
+            outcome = await self._apply()
+            await self._ports.clock.sleep(1.0)  # and for a second more, for what is stale to show
+        seen = visitor.seen
+        self._say(f"   {seen.count} requests, {PER_SECOND} a second: {seen.failed} failed, {seen.stale} stale")
+        self._prove("no request failed while traffic was switched", seen.failed == 0 < seen.count)
+        return outcome
+
+    async def _show_page(self) -> None:
+        """Say what a visitor gets."""
+        if self._worker is None:
+            return
+        async with httpx.AsyncClient(timeout=10.0) as client:
+            answer = await client.get(self._worker, headers={"Accept": "application/json"})
+        shown = f"{len(answer.json())} listings" if answer.is_success else answer.text
+        self._say(f"   {self._worker}/ answers {answer.status_code}: {shown}")
 
     async def _apply(self) -> Outcome:
         """Plan, show the plan, and apply exactly that."""

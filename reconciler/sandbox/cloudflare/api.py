@@ -1,7 +1,9 @@
 """The class that the sandbox's server mounts: Cloudflare's routes, and the example that a newcomer meets."""
 
+import functools
 import hashlib
 import uuid
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 
 from aiohttp import web
@@ -14,6 +16,10 @@ PREFIX = "/client/v4"
 EXAMPLE_CONFIG_ID = "7f3c9a52e1d04b6f8a2c5e9d1b3f7a60"
 EXAMPLE_CONFIG_NAME = "tech961"
 EXAMPLE_SCRIPT_NAME = "tech961-api"
+_EXAMPLE_MODULES = ("index.js", "postgres.js", "page.js")
+_JAVASCRIPT = "application/javascript+module"
+
+Answerer = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class Cloudflare:
@@ -21,14 +27,28 @@ class Cloudflare:
 
     def __init__(self, account_id: str, token: str) -> None:
         self.state = State(account_id, token)
+        self.changed: Callable[[], None] = lambda: None
+        """Called after every request that may have changed the account."""
 
     def routes(self) -> list[web.RouteDef]:
         """Give every route below `/client/v4`; the last one answers whatever the others don't."""
         tables = (account.ROUTES, hyperdrive.ROUTES, scripts.ROUTES, versions.ROUTES)
         routes = [
-            web.route(method, PREFIX + path, guarded(handler)) for table in tables for method, path, handler in table
+            web.route(method, PREFIX + path, self._watched(method, guarded(handler)))
+            for table in tables
+            for method, path, handler in table
         ]
         return [*routes, web.route("*", PREFIX + "/{rest:.*}", guarded(not_found))]
+
+    def _watched(self, method: str, handler: Answerer) -> Answerer:
+        @functools.wraps(handler)
+        async def answer(request: web.Request) -> web.Response:
+            try:
+                return await handler(request)
+            finally:
+                self.changed()
+
+        return handler if method == "GET" else answer
 
     async def close(self) -> None:
         """Let go of everything held: nothing, since each connection test closes its own connection."""
@@ -61,7 +81,8 @@ class Cloudflare:
 
 
 def _example_version() -> Version:
-    content = files("reconciler.sandbox").joinpath("example", "index.js").read_bytes()
+    directory = files("reconciler.sandbox").joinpath("example")
+    modules = tuple(Module(name, _JAVASCRIPT, directory.joinpath(name).read_bytes()) for name in _EXAMPLE_MODULES)
     return Version(
         id=str(uuid.uuid4()),
         number=1,
@@ -73,9 +94,9 @@ def _example_version() -> Version:
             {"type": "version_metadata", "name": "VERSION"},
             {"type": "secret_text", "name": "PARTNER_API_KEY", "text": "a secret of the sandbox"},
         ],
-        main_module="index.js",
-        modules=(Module("index.js", "application/javascript+module", content),),
+        main_module=_EXAMPLE_MODULES[0],
+        modules=modules,
         compatibility_date="2025-09-01",
         compatibility_flags=["nodejs_compat"],
-        etag=hashlib.sha256(content).hexdigest(),
+        etag=hashlib.sha256(b"".join(module.content for module in modules)).hexdigest(),
     )

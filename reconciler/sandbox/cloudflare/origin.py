@@ -2,7 +2,7 @@
 
 Cloudflare connects to the database and sends an empty query, on creating a config and on changing its
 connection (Hyperdrive, Troubleshooting). Here too, with the same error codes. Loopback is the exception to
-the rule that an origin must be public: the sandbox's own databases are there, and they offer no TLS.
+the rule that an origin must be public: the sandbox's own databases are there, and others there may offer no TLS.
 """
 
 import asyncio

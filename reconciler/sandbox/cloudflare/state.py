@@ -33,6 +33,12 @@ class Settings:
     """Whether an `inherit` that finds nothing is left out unless `bindings_inherit=strict` is asked."""
     deployable_versions: int = 100
     """How many of the newest versions can be deployed (changelog of 2025-09-11)."""
+    hyperdrive_pool_survives_change: bool = False
+    """Whether Workers go on reaching the former origin of a changed config until it is restarted (Hyperdrive
+    documentation, Rotate credentials: true of the connections in its pool, for as long as those live)."""
+    hyperdrive_query_cache: bool = False
+    """Whether queries are answered from a cache as each config's `caching` says, whatever was written or changed
+    meanwhile (Hyperdrive documentation, Query caching)."""
 
 
 @dataclass

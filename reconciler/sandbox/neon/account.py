@@ -5,7 +5,14 @@ from aiohttp import web
 from reconciler.sandbox.neon.rendering import OWNER_ID
 
 USER_ID = "6a1f0c52-7f0e-4c1e-9c57-0d2f4d5b8c11"
-_REGION = {"region_id": "aws-eu-central-1", "name": "AWS Europe Central 1 (Frankfurt)", "default": True}
+_CREATED = "2026-01-01T00:00:00Z"
+_REGION = {
+    "region_id": "aws-eu-central-1",
+    "name": "AWS Europe Central 1 (Frankfurt)",
+    "default": True,
+    "geo_lat": "",
+    "geo_long": "",
+}
 
 
 async def auth(_request: web.Request) -> web.Response:
@@ -17,6 +24,7 @@ async def user(_request: web.Request) -> web.Response:
     """Say who the user is."""
     return web.json_response(
         {
+            "active_seconds_limit": 0,
             "id": USER_ID,
             "login": "sandbox",
             "email": "owner@sandbox.example",
@@ -34,9 +42,16 @@ async def user(_request: web.Request) -> web.Response:
 
 async def organizations(_request: web.Request) -> web.Response:
     """List the one organization."""
-    return web.json_response(
-        {"organizations": [{"id": OWNER_ID, "name": "Sandbox", "handle": "sandbox", "plan": "launch_v3"}]}
-    )
+    found = {
+        "id": OWNER_ID,
+        "name": "Sandbox",
+        "handle": "sandbox",
+        "plan": "launch_v3",
+        "managed_by": "console",
+        "created_at": _CREATED,
+        "updated_at": _CREATED,
+    }
+    return web.json_response({"organizations": [found]})
 
 
 async def regions(_request: web.Request) -> web.Response:

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import uuid
 from collections import defaultdict
+from datetime import datetime
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -16,9 +17,12 @@ from reconciler.sandbox.neon.endpoints import Endpoints
 from reconciler.sandbox.neon.errors import NeonError
 from reconciler.sandbox.neon.operations import Pause
 from reconciler.sandbox.neon.projects import Projects
+from reconciler.sandbox.neon.recovery import Recovery
 from reconciler.sandbox.neon.restore import Restore
 from reconciler.sandbox.neon.roles_and_databases import RolesAndDatabases
-from reconciler.sandbox.neon.state import Branch, NeonState, Project
+from reconciler.sandbox.neon.schemas import Schemas
+from reconciler.sandbox.neon.snapshots import Snapshots
+from reconciler.sandbox.neon.state import NeonState, Project
 from reconciler.sandbox.storage import Storage, StorageError
 
 PREFIX = "/api/v2"
@@ -42,10 +46,9 @@ class Neon:
     def routes(self) -> list[web.RouteDef]:
         """Give the routes, with full paths."""
         control = self._control
-        handlers = (Branches(control), Restore(control), Endpoints(control), RolesAndDatabases(control))
         routes = [*self.projects.routes(), *account.routes()]
-        for handler in handlers:
-            routes += handler.routes()
+        for handlers in (Branches, Restore, Recovery, Snapshots, Schemas, Endpoints, RolesAndDatabases):
+            routes += handlers(control).routes()
         served = [web.route(route.method, route.path, self._guarded(route.handler)) for route in routes]
         return [*served, web.route("*", PREFIX + "/{path:.*}", self._guarded(_unserved))]
 
@@ -87,7 +90,7 @@ class Neon:
         self._expiry = asyncio.create_task(self._expire())
 
     async def _expire(self) -> None:
-        while times := [branch.expires_at for branch in self._branches() if branch.expires_at]:
+        while times := self._expiries():
             await asyncio.sleep(max(0.0, (min(times) - timestamps.now()).total_seconds()))
             for project in list(self.state.projects.values()):
                 async with self._locks[project.id]:
@@ -96,19 +99,25 @@ class Neon:
             for project in list(self.state.projects.values()):
                 await self._control.operations.settled(project)
 
-    def _branches(self) -> list[Branch]:
-        return [branch for project in self.state.projects.values() for branch in project.branches.values()]
+    def _expiries(self) -> list[datetime]:
+        found: list[datetime | None] = []
+        for project in self.state.projects.values():
+            found += [branch.expires_at for branch in project.branches.values()]
+            found += [snapshot.expires_at for snapshot in project.snapshots.values()]
+        return [moment for moment in found if moment is not None]
 
     def _delete_expired(self, project: Project) -> None:
-        jobs = []
+        now = timestamps.now()
+        snapshots = [item for item in project.snapshots.values() if item.expires_at and item.expires_at <= now]
+        jobs = [self._control.drop_job(project, snapshot) for snapshot in snapshots]
         for branch in list(project.branches.values()):
-            if branch.expires_at and branch.expires_at <= timestamps.now():
+            if branch.expires_at and branch.expires_at <= now:
                 try:
                     check_deletable(project, branch)
                 except NeonError:
                     branch.expires_at = None  # it has become something that must not vanish
                     continue
-                jobs += self._control.delete_jobs(project, branch)
+                jobs += self._control.delete_jobs(project, branch, method="ttl")
         self._control.operations.schedule(project, jobs)
 
 

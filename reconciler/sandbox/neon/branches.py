@@ -21,7 +21,6 @@ from reconciler.sandbox.neon.state import Branch, Endpoint, Operation, Project
 from reconciler.sandbox.storage import Mark
 
 LARGEST_PAGE = 10_000
-DEFAULT_PAGE = 100
 MOST_ANNOTATIONS = 50
 LONGEST_LIFE = timedelta(days=30)
 _BRANCHES = "/api/v2/projects/{project_id}/branches"
@@ -49,22 +48,29 @@ class Branches:
 
     async def list_all(self, request: web.Request) -> web.Response:
         """List the branches, newest change first, a page at a time."""
-        found = _search(requests.project(request), request)
+        project = requests.project(request)
+        found = _search(project, request)
+        if request.query.get("include_deleted") == "true":
+            found += [deleted.branch for deleted in project.deleted.values()]
         key = request.query.get("sort_by", "updated_at")
         order = request.query.get("sort_order", "desc").lower()
         if key not in _SORT_KEYS or order not in {"asc", "desc"}:
             raise malformed("sort_by must be name, created_at or updated_at, and sort_order asc or desc")
         found.sort(key=lambda branch: (_sort_value(branch, key), branch.id), reverse=order == "desc")
         start = _position(found, request.query.get("cursor"), key, order)
-        size = requests.limit(request, DEFAULT_PAGE, LARGEST_PAGE)
+        switches = self._control.state.switches
+        size = requests.limit(request, switches.page_size, LARGEST_PAGE)
         page = found[start : start + size]
         pagination = {"sort_by": key, "sort_order": order.upper()}
-        if start + size < len(found):
+        if start + size < len(found) or (page and switches.next_on_short_page):
             pagination["next"] = _cursor(page[-1], key, order)
         state = requests.state(request)
         return web.json_response(
             {
-                "branches": [rendering.branch(state, branch) for branch in page],
+                "branches": [
+                    rendering.branch(state, branch) | rendering.recovery(project.deleted.get(branch.id))
+                    for branch in page
+                ],
                 "annotations": {branch.id: rendering.annotation(branch) for branch in page if branch.annotation},
                 "pagination": pagination,
             }
@@ -85,13 +91,16 @@ class Branches:
         project = writable_project(self._control, request)
         body = await requests.body(request)
         asked = body.object("branch")
-        parent = self._parent(project, asked)
-        kinds = [_kind(item) for item in body.objects("endpoints")]
+        parent, root = self._parent(project, asked), _is_schema_only(asked)
+        wanted = [self._compute(item) for item in body.objects("endpoints")]
+        if root and [kind for kind, _, _ in wanted] != ["read_write"]:
+            raise refused("a schema-only branch needs exactly one read_write compute")
+        mark_of = asked.point("parent_timestamp", "parent_lsn")
         branch = self._record(project, parent, asked, body.object("annotation_value"))
-        mark = await self._control.mark(project, parent, asked.moment("parent_timestamp"))
-        branch.parent_lsn = mark.lsn
+        mark = await self._control.mark(project, parent, mark_of)
+        branch.parent_lsn = None if root else mark.position or mark.lsn
         project.branches[branch.id] = branch
-        endpoints = [await self._control.new_endpoint(project, branch, *kind) for kind in kinds]
+        endpoints = [await self._control.new_endpoint(project, branch, *compute) for compute in wanted]
         jobs = [self._create_job(branch, mark, parent, keep_running=bool(endpoints))]
         jobs += [self._control.start_job(endpoint) for endpoint in endpoints]
         operations = self._control.schedule(request, project, jobs)
@@ -138,7 +147,9 @@ class Branches:
         if branch is None:
             return web.Response(status=204)
         check_deletable(project, branch)
-        operations = self._control.schedule(request, project, self._control.delete_jobs(project, branch))
+        for_good = request.query.get("hard_delete") == "true"
+        jobs = self._control.delete_jobs(project, branch, for_good=for_good)
+        operations = self._control.schedule(request, project, jobs)
         answer = self._answer(request, branch)
         answer["branch"] |= {"current_state": "ready", "pending_state": "storage_deleted"}
         return web.json_response(answer | {"operations": [rendering.operation(item) for item in operations]})
@@ -146,11 +157,18 @@ class Branches:
     def _answer(self, request: web.Request, branch: Branch) -> dict[str, Any]:
         return {"branch": rendering.branch(requests.state(request), branch)}
 
+    def _compute(self, item: Fields) -> tuple[str, int, tuple[float, float]]:
+        """Read what is asked of a compute: its kind, after how many seconds it suspends, its sizes."""
+        kind = item.required("type")
+        if kind not in {"read_write", "read_only"}:
+            raise malformed("endpoints[].type must be read_write or read_only")
+        return kind, self._control.suspend_timeout(item) or 0, requests.compute_sizes(item)
+
     def _parent(self, project: Project, asked: Fields) -> Branch:
         parent_id = asked.text("parent_id")
         parent = requests.branch_of(project, parent_id) if parent_id else project.default_branch()
-        if asked.text("init_source") not in {None, "parent-data"} or asked.text("parent_lsn"):
-            raise NeonError(501, "the sandbox makes branches of data only, at a time or the head, not at an LSN")
+        if asked.text("init_source") not in {None, "parent-data", "schema-only"}:
+            raise NeonError(501, "the sandbox makes branches with the parent's data, or with its schema only")
         if parent.expires_at:
             raise refused("cannot create a branch from a branch with an expiration date")
         requests.cluster(parent)
@@ -160,11 +178,14 @@ class Branches:
         name, protected, expires_at = asked.name("name"), asked.flag("protected"), asked.moment("expires_at")
         if name is not None:
             self._control.check_name(project, name)
-        self._control.check_room(project, root=False)
+        root = _is_schema_only(asked)
+        self._control.check_room(project, root=root)
         if protected:
             self._control.check_protected_room(project)
         branch = self._control.new_branch(project, name, parent)
         branch.protected = bool(protected)
+        if root:
+            branch.parent_id, branch.init_source = None, "schema-only"
         if expires_at is not None:
             self._check_expiry(expires_at)
             self._check_life(project, branch, expires_at, branch.protected)
@@ -203,8 +224,13 @@ class Branches:
 
         async def create() -> None:
             fork = await self._control.fork(mark, branch, new_passwords=new_passwords)
-            branch.parent_lsn = fork.lsn
-            branch.parent_timestamp = fork.resolved or parent.created_at
+            branch.history_lsn = fork.lsn
+            if branch.init_source == "schema-only":
+                await self._control.storage.empty(fork.cluster)
+                branch.history_start = timestamps.now()
+            else:
+                branch.parent_lsn = fork.lsn
+                branch.parent_timestamp = fork.resolved or parent.created_at
             if not keep_running:
                 await self._control.storage.stop(fork.cluster)
             branch.cluster = fork.cluster
@@ -260,11 +286,8 @@ def check_deletable(project: Project, branch: Branch) -> None:
         raise refused("cannot delete the default branch")
 
 
-def _kind(item: Fields) -> tuple[str, int]:
-    kind = item.required("type")
-    if kind not in {"read_write", "read_only"}:
-        raise malformed("endpoints[].type must be read_write or read_only")
-    return kind, item.integer("suspend_timeout_seconds", -1, 604_800) or 0
+def _is_schema_only(asked: Fields) -> bool:
+    return asked.text("init_source") == "schema-only"
 
 
 def _set_expiry(branch: Branch, expires_at: datetime | None) -> None:

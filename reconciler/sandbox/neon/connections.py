@@ -9,8 +9,8 @@ from urllib.parse import quote
 from reconciler.sandbox.compute import ADDRESS
 from reconciler.sandbox.neon.state import Endpoint
 
-PARAMETERS = ""
-"""Neon appends `?sslmode=require&channel_binding=require`; the PostgreSQL of the wheel has no TLS."""
+PARAMETERS = "?sslmode=require&channel_binding=require"
+"""What Neon appends (docs: Connect from any application). TLS ends at the compute's port."""
 
 
 def host(endpoint: Endpoint) -> str:

@@ -9,13 +9,24 @@ from aiohttp import web
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.compute import Computes
 from reconciler.sandbox.neon import identifiers
-from reconciler.sandbox.neon.errors import NeonError, bad_time, busy, name_taken, refused
+from reconciler.sandbox.neon.errors import NeonError, busy, refused
 from reconciler.sandbox.neon.operations import Job, Operations, Pause, Work
-from reconciler.sandbox.neon.requests import cluster, state
-from reconciler.sandbox.neon.state import Branch, Database, Endpoint, NeonState, Operation, Project, Role
-from reconciler.sandbox.storage import Fork, Mark, Storage
+from reconciler.sandbox.neon.requests import SMALLEST_UNITS, Fields, cluster, state
+from reconciler.sandbox.neon.state import (
+    Branch,
+    Database,
+    Deleted,
+    Endpoint,
+    NeonState,
+    Operation,
+    Project,
+    Role,
+    Snapshot,
+)
+from reconciler.sandbox.storage import BeyondTheEnd, Fork, Mark, Point, Storage, StorageError, position
 
 DEFAULT_SUSPEND_SECONDS = 300
+LONGEST_SUSPEND_SECONDS = 604_800
 
 
 class ControlPlane:
@@ -26,7 +37,7 @@ class ControlPlane:
         self.storage = storage
         self.computes = Computes(storage)
         self.computes.directory = self
-        self.operations = Operations(pause, failures)
+        self.operations = Operations(self.state, pause, failures)
 
     async def close(self) -> None:
         """Abandon operations, and give up every port."""
@@ -47,6 +58,20 @@ class ControlPlane:
         if project is None or endpoint is None or endpoint.disabled:
             return None
         return project.branches[endpoint.branch_id].cluster
+
+    async def past(self, compute: str, point: str) -> str:
+        """Make a cluster of what the branch of a compute held at a point. Raises StorageError."""
+        await self.settled(compute)
+        project, endpoint = self._find(compute)
+        if project is None or endpoint is None:
+            raise StorageError(f"the compute {compute} is gone")
+        branch = project.branches[endpoint.branch_id]
+        name, _, value = point.partition(":")
+        try:
+            mark = await self.mark(project, branch, Fields({name: value}).point("neon_timestamp", "neon_lsn"))
+            return (await self.fork(mark, copy.deepcopy(branch), new_passwords=False)).cluster
+        except NeonError as error:
+            raise StorageError(error.message) from error
 
     def woken(self, compute: str) -> None:
         """Note that a compute is active."""
@@ -86,7 +111,9 @@ class ControlPlane:
     def check_name(self, project: Project, name: str, but: Branch | None = None) -> None:
         """Refuse a branch name that another branch of the project has."""
         if any(branch.name == name and branch is not but for branch in project.branches.values()):
-            raise name_taken(name)
+            switches = self.state.switches
+            message = switches.conflict_message or f'branch with name "{name}" already exists'
+            raise NeonError(409, message, switches.conflict_code)
 
     def check_room(self, project: Project, *, root: bool) -> None:
         """Refuse one more branch than the plan allows."""
@@ -107,25 +134,57 @@ class ControlPlane:
                 "BRANCHES_PROTECTED_LIMIT_EXCEEDED",
             )
 
-    def check_moment(self, project: Project, source: Branch, moment: datetime) -> None:
-        """Refuse a moment that is not within the history of the source."""
-        now, status = timestamps.now(), self.state.switches.bad_time_status
+    def suspend_timeout(self, asked: Fields) -> int | None:
+        """Read after how many seconds a compute is to suspend; None where nothing is said."""
+        seconds = asked.integer("suspend_timeout_seconds", -1, LONGEST_SUSPEND_SECONDS)
+        if seconds is not None and self.state.plan.fixed_suspension:
+            raise NeonError(412, "modifying suspend_timeout_seconds is not permitted on the current plan")
+        return seconds
+
+    def check_point(self, project: Project, source: Branch, point: datetime | str) -> None:
+        """Refuse a moment or a position that is not within the history of the source, as far as is known so far."""
         if source.parent_id is not None and not self.state.switches.child_as_source:
             raise refused("a point in time is available for root branches only")
+        if source.restored_from is not None:
+            raise self.snapshot_restore_ongoing()
+        if project.history_retention_seconds == 0:
+            raise self._bad_point(point, "outside the history window, which is 0 seconds")
+        if isinstance(point, datetime):
+            self._check_moment(project, source, point)
+        elif source.history_lsn is not None and position(point) < position(source.history_lsn):
+            raise self._bad_point(point, f"before the start of the history of the branch, {source.history_lsn}")
+
+    def _check_moment(self, project: Project, source: Branch, moment: datetime) -> None:
+        now = timestamps.now()
         if moment > now:
-            raise bad_time(status, moment, "in the future")
+            raise self._bad_point(moment, "in the future")
         if moment < source.history_start:
             start = source.history_start.isoformat()
-            raise bad_time(status, moment, f"before the start of the history of the branch, {start}")
+            raise self._bad_point(moment, f"before the start of the history of the branch, {start}")
         oldest = max(now - timedelta(seconds=project.history_retention_seconds), project.history_start)
         if moment < oldest:
-            raise bad_time(status, moment, f"outside the history window, which starts at {oldest.isoformat()}")
+            raise self._bad_point(moment, f"outside the history window, which starts at {oldest.isoformat()}")
 
-    async def mark(self, project: Project, source: Branch, moment: datetime | None) -> Mark:
-        """Fix a moment of a branch, or its head. Raises NeonError."""
-        if moment is not None:
-            self.check_moment(project, source, moment)
-        return await self.storage.mark(cluster(source), moment)
+    def _bad_point(self, point: datetime | str, why: str) -> NeonError:
+        """Give the refusal of a point outside the history. Neon publishes none of its parts: all are switches."""
+        switches = self.state.switches
+        asked = f"LSN {point}" if isinstance(point, str) else f"timestamp {point.isoformat()}"
+        message = switches.bad_time_message or f"requested {asked} is {why}"
+        return NeonError(switches.bad_time_status, message, switches.bad_time_code)
+
+    def snapshot_restore_ongoing(self) -> NeonError:
+        """Give the refusal of a point in time of a branch that comes from a snapshot. The status is a switch."""
+        message = "restore from snapshot on target branch is still ongoing"
+        return NeonError(self.state.switches.snapshot_restore_status, message)
+
+    async def mark(self, project: Project, source: Branch, point: Point) -> Mark:
+        """Fix a point in the history of a branch. Raises NeonError."""
+        if point is not None:
+            self.check_point(project, source, point)
+        try:
+            return await self.storage.mark(cluster(source), point)
+        except BeyondTheEnd as error:
+            raise self._bad_point(str(point), str(error)) from error
 
     def new_branch(self, project: Project, name: str | None, parent: Branch | None) -> Branch:
         """Make the record of a branch, with the roles and databases of its parent; it is not yet in the project."""
@@ -186,13 +245,21 @@ class ControlPlane:
         now = timestamps.now()
         return Database(1_000_000 + self.state.database_count, name, owner, now, now)
 
-    async def new_endpoint(self, project: Project, branch: Branch, kind: str, suspend_seconds: int) -> Endpoint:
+    async def new_endpoint(
+        self,
+        project: Project,
+        branch: Branch,
+        kind: str,
+        suspend_seconds: int,
+        sizes: tuple[float, float] = (SMALLEST_UNITS, SMALLEST_UNITS),
+    ) -> Endpoint:
         """Take a port for a new compute and put its record into the project."""
         identifier = identifiers.endpoint()
         port = await self.computes.open(identifier, idle_after(suspend_seconds))
         now = timestamps.now()
         endpoint = Endpoint(identifier, project.id, branch.id, kind, port, now, now)
         endpoint.suspend_timeout_seconds = suspend_seconds
+        endpoint.minimum_units, endpoint.maximum_units = sizes
         project.endpoints[identifier] = endpoint
         return endpoint
 
@@ -212,19 +279,40 @@ class ControlPlane:
 
         return Job("suspend_compute", endpoint.branch_id, endpoint.id, suspend)
 
-    def delete_jobs(self, project: Project, branch: Branch) -> list[Job]:
+    def delete_jobs(
+        self, project: Project, branch: Branch, *, method: str = "user", for_good: bool = False
+    ) -> list[Job]:
         """Give the operations that remove a branch with its computes."""
         endpoints = project.endpoints_of(branch.id)
 
         async def delete() -> None:
             for endpoint in endpoints:
-                await self.computes.shut(endpoint.id)
                 project.endpoints.pop(endpoint.id, None)
-            if branch.cluster:
-                await self.storage.drop(branch.cluster)
             project.branches.pop(branch.id, None)
+            deleted = Deleted(branch, endpoints, timestamps.now(), method)
+            if self.state.switches.soft_delete and not for_good:
+                project.deleted[branch.id] = deleted
+            else:
+                await self.erase(deleted)
 
         return [*map(self.suspend_job, endpoints), Job("delete_timeline", branch.id, None, delete)]
+
+    async def erase(self, deleted: Deleted) -> None:
+        """Remove what a deleted branch has left: its data, and the ports of its computes."""
+        for endpoint in deleted.endpoints:
+            await self.computes.shut(endpoint.id)
+        if deleted.branch.cluster:
+            await self.storage.drop(deleted.branch.cluster)
+
+    def drop_job(self, project: Project, snapshot: Snapshot) -> Job:
+        """Give the operation that removes a snapshot."""
+
+        async def drop() -> None:
+            if snapshot.hidden_branch.cluster:
+                await self.storage.drop(snapshot.hidden_branch.cluster)
+            project.snapshots.pop(snapshot.id, None)
+
+        return Job("delete_timeline", snapshot.hidden_branch.id, None, drop)
 
 
 def touch(record: Branch | Endpoint | Project) -> None:

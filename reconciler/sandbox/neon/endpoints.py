@@ -8,9 +8,9 @@ from reconciler.sandbox.neon import rendering, requests
 from reconciler.sandbox.neon.control_plane import ControlPlane, idle_after, touch, writable_project
 from reconciler.sandbox.neon.errors import NeonError, already_exists, malformed, refused
 from reconciler.sandbox.neon.operations import Job
+from reconciler.sandbox.neon.requests import Fields
 from reconciler.sandbox.neon.state import Endpoint, Operation, Project
 
-LONGEST_SUSPEND_SECONDS = 604_800
 LONGEST_NAME = 64
 _PROJECT = "/api/v2/projects/{project_id}"
 
@@ -60,9 +60,11 @@ class Endpoints:
         if kind == "read_write" and any(other.type == kind for other in project.endpoints_of(branch.id)):
             raise already_exists("read_write endpoint")
         name = asked.name("name", LONGEST_NAME)
-        suspend = asked.integer("suspend_timeout_seconds", -1, LONGEST_SUSPEND_SECONDS) or 0
+        suspend = self._control.suspend_timeout(asked) or 0
+        _check_settings(asked)
         requests.cluster(branch)
-        endpoint = await self._control.new_endpoint(project, branch, kind, suspend)
+        sizes = requests.compute_sizes(asked)
+        endpoint = await self._control.new_endpoint(project, branch, kind, suspend, sizes)
         endpoint.name = name
         operations = self._control.schedule(request, project, [self._control.start_job(endpoint)])
         return _one(project, endpoint, operations, status=201)
@@ -75,17 +77,19 @@ class Endpoints:
         if "branch_id" in asked and asked.text("branch_id") != endpoint.branch_id:
             raise NeonError(501, "the sandbox does not move a compute to another branch")
         name, disabled = asked.name("name", LONGEST_NAME), asked.flag("disabled")
-        suspend = asked.integer("suspend_timeout_seconds", -1, LONGEST_SUSPEND_SECONDS)
-        least, most = asked.number("autoscaling_limit_min_cu"), asked.number("autoscaling_limit_max_cu")
+        suspend = self._control.suspend_timeout(asked)
+        _check_settings(asked)
         endpoint.name = endpoint.name if name is None else name
         endpoint.disabled = endpoint.disabled if disabled is None else disabled
-        endpoint.minimum_units = endpoint.minimum_units if least is None else least
-        endpoint.maximum_units = endpoint.maximum_units if most is None else most
+        former = endpoint.minimum_units, endpoint.maximum_units
+        endpoint.minimum_units, endpoint.maximum_units = sizes = requests.compute_sizes(asked, former)
         if suspend is not None:
             endpoint.suspend_timeout_seconds = suspend
             self._control.computes.idle_after(endpoint.id, idle_after(suspend))
         touch(endpoint)
         jobs = [self._control.suspend_job(endpoint)] if disabled else []
+        if not endpoint.disabled and endpoint.current_state == "idle" and (sizes != former or suspend is not None):
+            jobs = [self._control.start_job(endpoint), self._control.suspend_job(endpoint)]  # it wakes for a moment
         return _one(project, endpoint, self._control.schedule(request, project, jobs))
 
     async def act(self, request: web.Request) -> web.Response:
@@ -119,6 +123,11 @@ class Endpoints:
 
         job = Job("suspend_compute", branch.id, endpoint.id, delete)
         return _one(project, endpoint, self._control.schedule(request, project, [job]))
+
+
+def _check_settings(asked: Fields) -> None:
+    if "settings" in asked and "pg_settings" not in asked.object("settings"):
+        raise malformed("settings must not be nil")
 
 
 def _several(project: Project, endpoints: list[Endpoint]) -> web.Response:

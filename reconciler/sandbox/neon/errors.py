@@ -1,7 +1,5 @@
 """Refusals, with Neon's statuses and words as far as they are public (API description: GeneralError)."""
 
-from datetime import datetime
-
 
 class NeonError(Exception):
     """A refusal. Rendered as `{request_id, code, message}`; `code` is empty for most, as at Neon."""
@@ -33,11 +31,6 @@ def busy() -> NeonError:
     return NeonError(423, "project already has running conflicting operations, scheduling of new ones is prohibited")
 
 
-def name_taken(name: str) -> NeonError:
-    """409: branch names are unique in a project."""
-    return NeonError(409, f'branch with name "{name}" already exists')
-
-
 def already_exists(what: str) -> NeonError:
     """409: a role, a database or a compute of that name is there."""
     return NeonError(409, f"{what} already exists")
@@ -46,8 +39,3 @@ def already_exists(what: str) -> NeonError:
 def refused(message: str, code: str = "") -> NeonError:
     """422: the request is well formed, and the state of things forbids it."""
     return NeonError(422, message, code)
-
-
-def bad_time(status: int, asked: datetime, why: str) -> NeonError:
-    """Refuse a moment outside the history. Neon publishes neither the status nor the words; the status is a switch."""
-    return NeonError(status, f"requested timestamp {asked.isoformat()} is {why}")

@@ -38,6 +38,11 @@ def endpoint() -> str:
     return f"ep-{_words()}-{_tail()}"
 
 
+def snapshot() -> str:
+    """Give a snapshot id, such as `snap-cool-darkness-a5b6c7d8`."""
+    return f"snap-{_words()}-{_tail()}"
+
+
 def password() -> str:
     """Give a role's password, as Neon's look."""
     return f"npg_{secrets.token_hex(8)}"

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from reconciler.sandbox import timestamps
-from reconciler.sandbox.neon.state import UNFINISHED, Operation, Project, Status
+from reconciler.sandbox.neon.state import NeonState, Operation, Project, Status
 from reconciler.sandbox.storage import StorageError
 
 Work = Callable[[], Awaitable[None]]
 Pause = Callable[[str, str], float]
 """Gives the seconds that (`OPERATION`, action) is asked to take longer."""
+_RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Operations:
     `failures` collects the unexpected exceptions of the work, for the tests and for --verbose.
     """
 
-    def __init__(self, pause: Pause, failures: list[BaseException]) -> None:
+    def __init__(self, state: NeonState, pause: Pause, failures: list[BaseException]) -> None:
+        self._state = state
         self._pause = pause
         self._failures = failures
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -53,7 +55,7 @@ class Operations:
     async def settled(self, project: Project, branch_id: str | None = None) -> None:
         """Wait until no operation of the project (of the branch, where given) is unfinished."""
         while any(
-            operation.status in UNFINISHED and branch_id in (None, operation.branch_id)
+            operation.unfinished and branch_id in (None, operation.branch_id)
             for operation in project.operations.values()
         ):
             task = self._tasks.get(project.id)
@@ -90,7 +92,9 @@ class Operations:
         for position, (operation, job) in enumerate(jobs):
             begun = timestamps.now()
             _move(operation, Status.RUNNING)
-            error = "failure injected by a fault" if fails else await self._work(job)
+            error = await self._fail(operation) if fails and position == 0 else await self._work(job)
+            if operation.retry_at is not None:
+                error = await self._retry(operation, job)
             operation.total_duration_ms = round((timestamps.now() - begun).total_seconds() * 1000)
             if error is None:
                 _move(operation, Status.FINISHED)
@@ -102,6 +106,20 @@ class Operations:
             for later, _ in jobs[position + 1 :]:
                 _move(later, Status.CANCELLED)
             return
+
+    async def _fail(self, operation: Operation) -> str:
+        error = "failure injected by a fault"
+        if self._state.switches.failed_operation_recovers:
+            operation.error, operation.failures_count = error, 1
+            operation.retry_at = timestamps.now() + timedelta(seconds=_RETRY_SECONDS)
+            _move(operation, Status.FAILED)
+        return error
+
+    async def _retry(self, operation: Operation, job: Job) -> str | None:
+        await asyncio.sleep(_RETRY_SECONDS)
+        operation.retry_at = operation.error = None
+        _move(operation, Status.RUNNING)
+        return await self._work(job)
 
     async def _work(self, job: Job) -> str | None:
         """Do the work and give the text of its failure, or None."""

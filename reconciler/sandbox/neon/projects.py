@@ -53,11 +53,11 @@ class Projects:
         page = [project for project in found if project.id > cursor]
         page = page[: requests.limit(request, DEFAULT_PAGE, LARGEST_PAGE)]
         answer = _projects([rendering.project(state, project) for project in page])
-        return web.json_response(answer | {"pagination": {"cursor": page[-1].id} if page else {}})
+        return web.json_response(answer | ({"pagination": {"cursor": page[-1].id}} if page else {}))
 
     async def shared(self, _request: web.Request) -> web.Response:
         """List the projects that others share with the account: none."""
-        return web.json_response(_projects([]) | {"pagination": {}})
+        return web.json_response(_projects([]))
 
     async def get(self, request: web.Request) -> web.Response:
         """Give one project."""
@@ -99,6 +99,11 @@ class Projects:
         for branch in project.branches.values():
             if branch.cluster:
                 await self._control.storage.drop(branch.cluster)
+        for deleted in project.deleted.values():
+            await self._control.erase(deleted)
+        for snapshot in project.snapshots.values():
+            if snapshot.hidden_branch.cluster:
+                await self._control.storage.drop(snapshot.hidden_branch.cluster)
         return web.json_response(answer)
 
     async def connection_uri(self, request: web.Request) -> web.Response:
@@ -128,10 +133,9 @@ class Projects:
         cursor = requests.query(request).moment("cursor")
         page = [operation for operation in newest if cursor is None or operation.created_at < cursor]
         page = page[: requests.limit(request, 100, LARGEST_PAGE_OF_OPERATIONS)]
-        last = {"cursor": page[-1].created_at.isoformat().replace("+00:00", "Z")} if page else {}
-        return web.json_response(
-            {"operations": [rendering.operation(operation) for operation in page], "pagination": last}
-        )
+        answer = {"operations": [rendering.operation(operation) for operation in page]}
+        last = {"cursor": page[-1].created_at.isoformat().replace("+00:00", "Z")} if page else None
+        return web.json_response(answer | ({"pagination": last} if last else {}))
 
     async def operation(self, request: web.Request) -> web.Response:
         """Give one operation."""

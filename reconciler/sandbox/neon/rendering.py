@@ -1,16 +1,27 @@
 """The JSON of answers: the shapes of the API description, and the undeclared fields that live answers carry."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.sandbox.neon.connections import host
-from reconciler.sandbox.neon.state import Branch, Database, Endpoint, NeonState, Operation, Project, Role
+from reconciler.sandbox.neon.state import (
+    Branch,
+    Database,
+    Deleted,
+    Endpoint,
+    NeonState,
+    Operation,
+    Project,
+    Role,
+    Snapshot,
+)
 from reconciler.sandbox.timestamps import render
 
 Json = dict[str, Any]
 
 OWNER_ID = "org-quiet-harbour-10203040"
 _PLATFORM = "aws"
+_RECOVERABLE = timedelta(days=7)
 
 
 def project(state: NeonState, found: Project) -> Json:
@@ -98,9 +109,21 @@ def branch(state: NeonState, found: Branch) -> Json:
             "expires_at": _moment(found.expires_at),
             "ttl_interval_seconds": found.ttl_seconds,
             "last_reset_at": _moment(found.last_reset_at),
+            "restore_status": found.restore_status,
+            "restored_from": found.restored_from,
+            "restored_as": found.restored_as,
             "restricted_actions": _restricted(state, found),
         }
     )
+
+
+def recovery(found: Deleted | None) -> Json:
+    """Render what a deleted branch has more than others."""
+    if found is None:
+        return {}
+    until = found.deleted_at + _RECOVERABLE
+    fields = {"deleted_at": render(found.deleted_at), "recoverable_until": render(until)}
+    return {"recovery": fields | {"deletion_method": found.method}}
 
 
 def annotation(found: Branch) -> Json:
@@ -165,7 +188,19 @@ def operation(found: Operation) -> Json:
         "created_at": render(found.created_at),
         "updated_at": render(found.updated_at),
         "total_duration_ms": found.total_duration_ms,
-    } | _present({"endpoint_id": found.endpoint_id, "error": found.error})
+    } | _present({"endpoint_id": found.endpoint_id, "error": found.error, "retry_at": _moment(found.retry_at)})
+
+
+def snapshot(found: Snapshot) -> Json:
+    """Render a snapshot."""
+    return {
+        "id": found.id,
+        "name": found.name,
+        "lsn": found.lsn,
+        "source_branch_id": found.source_branch_id,
+        "created_at": render(found.created_at),
+        "manual": True,
+    } | _present({"timestamp": _moment(found.timestamp), "expires_at": _moment(found.expires_at)})
 
 
 def role(found: Role, branch_id: str, *, with_password: bool = False) -> Json:
@@ -193,6 +228,8 @@ def database(found: Database, branch_id: str) -> Json:
 
 
 def _restricted(state: NeonState, found: Branch) -> list[Json] | None:
+    if not state.switches.restricted_actions:
+        return None
     actions = []
     if found.parent_id is not None and not state.switches.child_as_target:
         reason = "instant restore to a point in time is available for root branches only"

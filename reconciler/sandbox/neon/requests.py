@@ -1,16 +1,20 @@
 """Reads requests: bodies, query parameters and the parts of the path, with refusals in one style."""
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 from json import JSONDecodeError
 from typing import Any, cast
 
 from aiohttp import web
 
 from reconciler.sandbox import timestamps
-from reconciler.sandbox.neon.errors import malformed, not_found, refused
+from reconciler.sandbox.neon.errors import NeonError, malformed, not_found, refused
 from reconciler.sandbox.neon.state import Branch, Endpoint, NeonState, Project
+from reconciler.sandbox.storage import Point
 
 LONGEST_NAME = 256
+SMALLEST_UNITS, LARGEST_UNITS = 0.25, 56.0
+_POSITION = re.compile("[0-9a-fA-F]{1,8}/[0-9a-fA-F]{1,8}")
 
 
 class Fields:
@@ -64,6 +68,17 @@ class Fields:
             return None if value is None else timestamps.parse(value)
         except ValueError:
             raise malformed(f"{self._place}{name} must be an RFC 3339 date-time, got {value!r}") from None
+
+    def point(self, moment: str, position: str) -> Point:
+        """Give a point in time, given by a moment or by a position in the log under either name; None for neither."""
+        when, where = self.moment(moment), self.text(position)
+        if where is None:
+            return when
+        if when is not None:
+            raise malformed(f"{self._place}{moment} and {self._place}{position} are mutually exclusive")
+        if not _POSITION.fullmatch(where):
+            raise malformed(f"{self._place}{position} must be like 0/1F3C8A0, got {where!r}")
+        return where
 
     def object(self, name: str) -> "Fields":
         """Give an object, empty where it is absent or null."""
@@ -127,13 +142,16 @@ def project(request: web.Request) -> Project:
     """Find the project of the path."""
     found = state(request).projects.get(request.match_info["project_id"])
     if found is None:
-        raise not_found("project")
+        raise NeonError(state(request).switches.absent_project_status, "project not found")
     return found
 
 
 def branch(request: web.Request) -> Branch:
     """Find the branch of the path."""
-    return branch_of(project(request), request.match_info["branch_id"])
+    found = branch_of(project(request), request.match_info["branch_id"])
+    if _lags(request, found.created_at, found.last_reset_at):
+        raise not_found("branch")
+    return found
 
 
 def branch_of(found: Project, branch_id: str) -> Branch:
@@ -146,7 +164,7 @@ def branch_of(found: Project, branch_id: str) -> Branch:
 def endpoint(request: web.Request) -> Endpoint:
     """Find the compute of the path."""
     found = project(request).endpoints.get(request.match_info["endpoint_id"])
-    if found is None:
+    if found is None or _lags(request, found.created_at):
         raise not_found("endpoint")
     return found
 
@@ -156,3 +174,18 @@ def cluster(found: Branch) -> str:
     if found.cluster is None:
         raise refused("branch not ready yet")
     return found.cluster
+
+
+def compute_sizes(asked: Fields, former: tuple[float, float] = (SMALLEST_UNITS, SMALLEST_UNITS)) -> tuple[float, float]:
+    """Read the least and the most compute units of a compute; what is not there stays as it was."""
+    least, most = asked.number("autoscaling_limit_min_cu"), asked.number("autoscaling_limit_max_cu")
+    sizes = (former[0] if least is None else least, former[1] if most is None else most)
+    if not SMALLEST_UNITS <= sizes[0] <= sizes[1] <= LARGEST_UNITS:
+        raise malformed(f"compute sizes must be between {SMALLEST_UNITS} and {LARGEST_UNITS}, the least one first")
+    return sizes
+
+
+def _lags(request: web.Request, *written: datetime | None) -> bool:
+    """Tell whether a read comes so soon after a write that it does not see it yet (a switch)."""
+    lag = timedelta(seconds=state(request).switches.read_after_write_lag_seconds)
+    return request.method == "GET" and any(at is not None and timestamps.now() < at + lag for at in written)

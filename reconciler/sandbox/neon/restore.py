@@ -4,18 +4,17 @@ Source: the API description, `POST …/branches/{branch_id}/restore`; docs: Inst
 """
 
 import copy
-from datetime import datetime
+from datetime import timedelta
 
 from aiohttp import web
 
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.neon import rendering, requests
 from reconciler.sandbox.neon.control_plane import ControlPlane, set_state, writable_project
-from reconciler.sandbox.neon.errors import NeonError, malformed, refused
+from reconciler.sandbox.neon.errors import malformed, refused
 from reconciler.sandbox.neon.operations import Job
-from reconciler.sandbox.neon.requests import Fields
 from reconciler.sandbox.neon.state import Branch, Project
-from reconciler.sandbox.storage import Mark
+from reconciler.sandbox.storage import Mark, Point
 
 
 class Restore:
@@ -34,9 +33,9 @@ class Restore:
         target = requests.branch(request)
         asked = await requests.body(request)
         source = requests.branch_of(project, asked.required("source_branch_id"))
-        moment, kept = _moment(asked), asked.name("preserve_under_name")
-        self._check(project, target, source, moment, kept)
-        mark = await self._control.mark(project, source, moment)
+        point, kept = asked.point("source_timestamp", "source_lsn"), asked.name("preserve_under_name")
+        self._check(project, target, source, point, kept)
+        mark = await self._control.mark(project, source, point)
         preserved = self._preserved(project, target, source, kept) if kept else None
         job = self._restore_job(project, target, source, mark, preserved)
         jobs = [*map(self._control.suspend_job, project.endpoints_of(target.id)), job]
@@ -44,6 +43,8 @@ class Restore:
             jobs.append(self._discard_job(target))
         set_state(target, "resetting", "ready")
         target.last_reset_at = timestamps.now()
+        if point is None and source.id == target.parent_id and target.ttl_seconds is not None:
+            target.expires_at = target.last_reset_at + timedelta(seconds=target.ttl_seconds)
         target.parent_lsn = None if target.parent_id is None else mark.lsn
 
         async def undo() -> None:
@@ -51,27 +52,30 @@ class Restore:
             if preserved:
                 project.branches.pop(preserved.id, None)
 
+        answer = rendering.branch(requests.state(request), target)
+        if preserved and source is target and self._control.state.switches.parent_id_in_restore_answer:
+            answer["parent_id"] = preserved.id
         operations = self._control.schedule(request, project, jobs, undo)
         return web.json_response(
             {
-                "branch": rendering.branch(requests.state(request), target),
+                "branch": answer,
                 "operations": [rendering.operation(operation) for operation in operations],
             }
         )
 
-    def _check(
-        self, project: Project, target: Branch, source: Branch, moment: datetime | None, kept: str | None
-    ) -> None:
+    def _check(self, project: Project, target: Branch, source: Branch, point: Point, kept: str | None) -> None:
         if target.protected:
             raise refused("cannot reset protected branch")
         requests.cluster(target)
         requests.cluster(source)
         itself = source is target
-        if itself and moment is None:
+        if itself and point is None:
             raise malformed("source_timestamp or source_lsn is required when a branch is restored from itself")
         if kept is None and (itself or project.children_of(target.id)):
             raise refused("Branch has children, preserve_under_name is required")
-        if moment and target.parent_id is not None and not self._control.state.switches.child_as_target:
+        if target.restored_from is not None and point is not None:
+            raise self._control.snapshot_restore_ongoing()
+        if point and target.parent_id is not None and not self._control.state.switches.child_as_target:
             raise refused("instant restore to a point in time is available for root branches only")
         if kept is not None:
             self._control.check_name(project, kept)
@@ -84,6 +88,9 @@ class Restore:
         preserved.parent_lsn = target.parent_lsn
         preserved.parent_timestamp = target.parent_timestamp
         preserved.first = target.first and source is not target
+        for inherited in self._control.state.switches.preserved_inherits:
+            setattr(preserved, inherited, copy.deepcopy(getattr(target, inherited)))
+        preserved.annotated_at = preserved.created_at
         project.branches[preserved.id] = preserved
         return preserved
 
@@ -101,12 +108,15 @@ class Restore:
                 await control.computes.suspend(endpoint.id)
             # from here to the end nothing waits, so that no connection finds the change half done
             if preserved:
-                preserved.cluster, preserved.history_start = target.cluster, target.history_start
+                preserved.cluster = target.cluster
+                preserved.history_start, preserved.history_lsn = target.history_start, target.history_lsn
                 preserved.roles, preserved.databases = target.roles, target.databases
                 for child in project.children_of(target.id):
                     child.parent_id = preserved.id
                 set_state(preserved, "ready")
-            target.cluster, target.history_start = fork.cluster, timestamps.now()
+            target.cluster = fork.cluster
+            if not control.state.switches.history_before_reset:
+                target.history_start, target.history_lsn = timestamps.now(), fork.lsn
             target.roles, target.databases = restored.roles, restored.databases
             if target.parent_id is not None:
                 target.parent_id = preserved.id if preserved and source is target else source.id
@@ -122,11 +132,3 @@ class Restore:
             await self._control.storage.drop(replaced)
 
         return Job("delete_timeline", target.id, None, discard)
-
-
-def _moment(asked: Fields) -> datetime | None:
-    if asked.text("source_lsn") and asked.text("source_timestamp"):
-        raise malformed("source_lsn and source_timestamp are mutually exclusive")
-    if asked.text("source_lsn"):
-        raise NeonError(501, "the sandbox restores to a time or the head, not to an LSN")
-    return asked.moment("source_timestamp")

@@ -26,19 +26,24 @@ UNFINISHED = frozenset({Status.SCHEDULING, Status.RUNNING})
 
 @dataclass(frozen=True)
 class Plan:
-    """What a subscription allows (docs: Plans). `branches` and the others are counts, `history_seconds` a maximum."""
+    """What a subscription allows (docs: Plans). `branches` and the others are counts, `history_seconds` a maximum.
+
+    `fixed_suspension` is whether computes suspend after five minutes, whatever one would like.
+    """
 
     branches: int
     root_branches: int
     protected_branches: int
     history_seconds: int
     default_history_seconds: int
+    snapshots: int
+    fixed_suspension: bool = False
 
 
 PLANS = {
-    "free_v3": Plan(10, 3, 0, 21_600, 21_600),
-    "launch_v3": Plan(5000, 5, 2, 604_800, 86_400),
-    "scale_v3": Plan(5000, 25, 5, 2_592_000, 86_400),
+    "free_v3": Plan(10, 3, 0, 21_600, 21_600, snapshots=1, fixed_suspension=True),
+    "launch_v3": Plan(5000, 5, 2, 604_800, 86_400, snapshots=100),
+    "scale_v3": Plan(5000, 25, 5, 2_592_000, 86_400, snapshots=100),
 }
 
 
@@ -55,9 +60,43 @@ class Switches:
     expires_at_available: bool = True
     """Whether the account may set `expires_at`."""
     bad_time_status: int = 400
-    """The status of the refusal of a moment outside the history."""
-    subscription_type: str = "launch_v3"
-    """The plan, one of PLANS."""
+    """The status of the refusal of a moment or a position outside the history."""
+    bad_time_code: str = ""
+    """Its code."""
+    bad_time_message: str = ""
+    """Its message; empty for one that says what is wrong."""
+    restricted_actions: bool = True
+    """Whether branches list the actions that are refused on them."""
+    retry_after: str = ""
+    """The header `Retry-After` of 423 and 429, injected or not; empty for none."""
+    parent_id_in_restore_answer: bool = False
+    """Whether the answer to the restore of a root from itself names the preserved branch as its parent."""
+    preserved_inherits: tuple[str, ...] = ()
+    """What a preserved branch takes over: any of `annotation`, `protected`, `expires_at`."""
+    history_before_reset: bool = False
+    """Whether a branch that was restored in place reaches moments before that under its own id."""
+    equal_schemas_diff: str = ""
+    """The `diff` of compare_schema for equal schemas; `{database}` is replaced."""
+    failed_operation_recovers: bool = False
+    """Whether an operation that a fault makes fail is tried again after a second, and succeeds."""
+    read_after_write_lag_seconds: float = 0.0
+    """How long a branch that was just made or restored, and its compute, answer 404 to reads."""
+    page_size: int = 100
+    """The branches in a page where no limit is given."""
+    next_on_short_page: bool = False
+    """Whether a page names a next one even where there is nothing more."""
+    soft_delete: bool = False
+    """Whether deleted branches can be recovered."""
+    absent_project_status: int = 404
+    """The status for a project that is absent or out of the key's scope."""
+    conflict_code: str = ""
+    """The code of 409 for a branch name that is taken."""
+    conflict_message: str = ""
+    """Its message; empty for one that names the name."""
+    snapshot_restore_status: int = 422
+    """The status of `restore from snapshot on target branch is still ongoing`."""
+    subscription_type: str = field(default="launch_v3", metadata={"choices": tuple(PLANS)})
+    """The plan."""
 
 
 @dataclass
@@ -74,7 +113,13 @@ class Operation:
     updated_at: datetime
     error: str | None = None
     failures_count: int = 0
+    retry_at: datetime | None = None
     total_duration_ms: int = 0
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it runs, will run, or will be tried again."""
+        return self.status in UNFINISHED or self.retry_at is not None
 
 
 @dataclass
@@ -103,8 +148,9 @@ class Database:
 class Branch:
     """A branch (API description: Branch), with the cluster that holds its data, None until there is one.
 
-    `history_start` is the earliest moment that it can be asked for; `parent_timestamp` is the time of the last commit
-    that it took from its parent, known only when the branch is ready.
+    `history_start` is the earliest moment that it can be asked for, `history_lsn` the earliest position (None: any).
+    `parent_timestamp` is the time of the last commit that it took from its parent, known only when the branch is ready.
+    `restore_status`, `restored_from` and `restored_as` belong to restores of snapshots only.
     """
 
     id: str
@@ -114,6 +160,7 @@ class Branch:
     updated_at: datetime
     state_changed_at: datetime
     history_start: datetime
+    history_lsn: str | None = None
     current_state: str = "init"
     pending_state: str | None = "ready"
     parent_id: str | None = None
@@ -126,6 +173,9 @@ class Branch:
     ttl_seconds: int | None = None
     last_reset_at: datetime | None = None
     init_source: str = "parent-data"
+    restore_status: str | None = None
+    restored_from: str | None = None
+    restored_as: str | None = None
     annotation: dict[str, str] = field(default_factory=dict)
     annotated_at: datetime | None = None
     cluster: str | None = None
@@ -157,6 +207,30 @@ class Endpoint:
 
 
 @dataclass
+class Snapshot:
+    """A snapshot (API description: Snapshot), with its hidden branch and the cluster that holds its data."""
+
+    id: str
+    name: str
+    source_branch_id: str
+    hidden_branch: Branch
+    lsn: str
+    created_at: datetime
+    timestamp: datetime | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass
+class Deleted:
+    """A branch that was deleted and can be recovered, with its computes. `method` is `user` or `ttl`."""
+
+    branch: Branch
+    endpoints: list[Endpoint]
+    deleted_at: datetime
+    method: str
+
+
+@dataclass
 class Project:
     """A project with everything in it, by id."""
 
@@ -174,11 +248,13 @@ class Project:
     branches: dict[str, Branch] = field(default_factory=dict)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     operations: dict[str, Operation] = field(default_factory=dict)
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
+    deleted: dict[str, Deleted] = field(default_factory=dict)
 
     @property
     def busy(self) -> bool:
         """Whether an operation has not ended."""
-        return any(operation.status in UNFINISHED for operation in self.operations.values())
+        return any(operation.unfinished for operation in self.operations.values())
 
     def endpoints_of(self, branch: str) -> list[Endpoint]:
         """Give the computes of a branch."""

@@ -13,12 +13,14 @@ _UNSERVED = re.compile(
             r"DELETE /api/v2/api_keys/[^/]+",
             r"\w+ /api/v2/(organizations|consumption_history|regions|users)(/.*)?",
             rf"POST {_PROJECT}/(recover|branch_anonymized|transfer_requests)",
+            rf"PUT {_PROJECT}/transfer_requests/[^/]+",
+            r"POST /api/v2/projects/auth/[^/]+",
             rf"\w+ {_PROJECT}/(permissions|jwks|vpc_endpoints|auth|advisors|available_preload_libraries)(/.*)?",
-            rf"\w+ {_PROJECT}/snapshots(/.*)?",
-            rf"POST {_BRANCH}/(recover|finalize_restore|snapshot|anonymize)",
-            rf"GET {_BRANCH}/(schema|compare_schema|anonymized_status|masking_rules)",
+            rf"POST {_BRANCH}/anonymize",
+            rf"GET {_BRANCH}/(anonymized_status|storage|ai_gateway)",
+            rf"(GET|PATCH) {_BRANCH}/masking_rules",
             rf"(GET|PUT) {_BRANCH}/backup_schedule",
-            rf"\w+ {_BRANCH}/(auth|data-api)(/.*)?",
+            rf"\w+ {_BRANCH}/(auth|data-api|buckets|credentials|functions)(/.*)?",
         )
     )
 )

@@ -1,0 +1,74 @@
+"""Schemas: what `pg_dump --schema-only` gives of a branch at a point, and the difference between two of them.
+
+Source: the API description, `GET …/branches/{branch_id}/schema` and `…/compare_schema`. The dump is taken from a fork
+that lives only for it, so that a sleeping compute is not woken.
+"""
+
+import difflib
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from reconciler.sandbox.neon import requests
+from reconciler.sandbox.neon.control_plane import ControlPlane
+from reconciler.sandbox.neon.errors import NeonError, malformed, not_found
+from reconciler.sandbox.neon.state import Branch, Project
+from reconciler.sandbox.storage import Point
+
+_BRANCH = "/api/v2/projects/{project_id}/branches/{branch_id}"
+
+
+@dataclass(frozen=True)
+class _Side:
+    branch: Branch
+    point: Point
+
+
+class Schemas:
+    """The handlers of the two paths."""
+
+    def __init__(self, control: ControlPlane) -> None:
+        self._control = control
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the routes."""
+        return [
+            web.get(_BRANCH + "/schema", self.schema),
+            web.get(_BRANCH + "/compare_schema", self.compare),
+        ]
+
+    async def schema(self, request: web.Request) -> web.Response:
+        """Give the schema of a database as SQL."""
+        project, query = requests.project(request), requests.query(request)
+        side = _Side(requests.branch(request), query.point("timestamp", "lsn"))
+        database = query.required("db_name")
+        if (form := query.text("format") or "sql") not in {"sql", "json"}:
+            raise malformed("format must be sql or json")
+        if form == "json":
+            raise NeonError(501, "Neon gives a schema as JSON too, and the sandbox as SQL only")
+        return web.json_response({"sql": await self._dump(project, side, database)})
+
+    async def compare(self, request: web.Request) -> web.Response:
+        """Give the unified difference from the base (by default the parent) to the branch."""
+        project, query = requests.project(request), requests.query(request)
+        branch, database = requests.branch(request), query.required("db_name")
+        base_id = query.text("base_branch_id") or branch.parent_id
+        if base_id is None:
+            raise malformed("base_branch_id is required for a branch without a parent")
+        base = _Side(requests.branch_of(project, base_id), query.point("base_timestamp", "base_lsn"))
+        other = _Side(branch, query.point("timestamp", "lsn"))
+        dumps = [await self._dump(project, side, database) for side in (base, other)]
+        former, latter = (dump.splitlines(keepends=True) for dump in dumps)
+        lines = difflib.unified_diff(former, latter, f"a/{database}", f"b/{database}")
+        equal = self._control.state.switches.equal_schemas_diff.replace("{database}", database)
+        return web.json_response({"diff": "".join(lines) or equal})
+
+    async def _dump(self, project: Project, side: _Side, database: str) -> str:
+        control = self._control
+        fork = await control.storage.fork(await control.mark(project, side.branch, side.point))
+        try:
+            if database not in (await control.storage.inventory(fork.cluster)).databases:
+                raise not_found("database")
+            return await control.storage.schema(fork.cluster, database)
+        finally:
+            await control.storage.drop(fork.cluster)

@@ -1,0 +1,121 @@
+"""SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677): both sides of the exchange, without any input or output.
+
+A server needs no password, only the verifier that PostgreSQL keeps in `pg_authid`. What a client proves with is its
+key, which the server learns in the exchange: with it, it can log in elsewhere in the client's name.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+
+PLAIN = "SCRAM-SHA-256"
+PLUS = "SCRAM-SHA-256-PLUS"
+_BINDING = "p=tls-server-end-point,,"
+_ITERATIONS = 4096
+
+
+class ScramError(Exception):
+    """The other side does not follow the exchange, or did not prove that it knows the password."""
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """What a server keeps of a password (PostgreSQL: pg_authid.rolpassword)."""
+
+    iterations: int
+    salt: str
+    stored_key: bytes
+    server_key: bytes
+
+    @classmethod
+    def parse(cls, text: str | None) -> "Verifier":
+        """Read PostgreSQL's form; where there is none, give one that no password fits."""
+        try:
+            _, count_and_salt, keys = (text or "").split("$")
+            count, salt = count_and_salt.split(":")
+            stored, server = (base64.b64decode(key, validate=True) for key in keys.split(":"))
+            return cls(int(count), salt, stored, server)
+        except ValueError:
+            salt = base64.b64encode(secrets.token_bytes(16)).decode()
+            return cls(_ITERATIONS, salt, secrets.token_bytes(32), secrets.token_bytes(32))
+
+
+class ServerSide:
+    """An exchange as the server with channel binding: `first`, then `final`. `binding` is its certificate's hash."""
+
+    def __init__(self, verifier: Verifier, binding: bytes) -> None:
+        self._verifier = verifier
+        self._binding = base64.b64encode(_BINDING.encode() + binding).decode()
+        self._messages: list[str] = []
+        self._nonce = ""
+
+    def first(self, client_first: str) -> str:
+        """Answer the client's first message. Raises ScramError."""
+        if not client_first.startswith(_BINDING):
+            raise ScramError("the client does not bind the channel by the server's certificate")
+        bare = client_first.removeprefix(_BINDING)
+        self._nonce = _attributes(bare)["r"] + secrets.token_urlsafe(18)
+        answer = f"r={self._nonce},s={self._verifier.salt},i={self._verifier.iterations}"
+        self._messages = [bare, answer]
+        return answer
+
+    def final(self, client_final: str) -> tuple[bytes, str]:
+        """Check the proof; give the client's key, and the answer to its final message. Raises ScramError."""
+        without_proof, _, _ = client_final.rpartition(",p=")
+        fields = _attributes(client_final)
+        if fields["c"] != self._binding or fields["r"] != self._nonce:
+            raise ScramError("the client is bound to another channel")
+        said = ",".join([*self._messages, without_proof])
+        key = _xor(_decoded(fields["p"]), _mac(self._verifier.stored_key, said))
+        if not hmac.compare_digest(hashlib.sha256(key).digest(), self._verifier.stored_key):
+            raise ScramError("the proof does not fit")
+        return key, "v=" + base64.b64encode(_mac(self._verifier.server_key, said)).decode()
+
+
+class ClientSide:
+    """An exchange as a client that knows the key, without channel binding: `first`, then `final`."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._bare = f"n=,r={secrets.token_urlsafe(18)}"
+
+    def first(self) -> str:
+        """Give the first message."""
+        return f"n,,{self._bare}"
+
+    def final(self, server_first: str) -> str:
+        """Give the final message. Raises ScramError."""
+        without_proof = f"c=biws,r={_attributes(server_first)['r']}"
+        said = ",".join([self._bare, server_first, without_proof])
+        proof = _xor(self._key, _mac(hashlib.sha256(self._key).digest(), said))
+        return f"{without_proof},p={base64.b64encode(proof).decode()}"
+
+
+def _attributes(message: str) -> dict[str, str]:
+    """Read `a=…,b=…`; a value that is asked for and missing is a ScramError."""
+    return _Attributes(part.split("=", 1) for part in message.split(",") if "=" in part)
+
+
+class _Attributes(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        raise ScramError(f"the message has no attribute {name}")
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise ScramError("the proof is not base64") from None
+
+
+def _mac(key: bytes, text: str) -> bytes:
+    return hmac.digest(key, text.encode(), "sha256")
+
+
+def _xor(left: bytes, right: bytes) -> bytes:
+    if len(left) != len(right):
+        raise ScramError("the proof has another length")
+    return bytes(a ^ b for a, b in zip(left, right, strict=True))

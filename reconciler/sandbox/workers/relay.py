@@ -1,0 +1,156 @@
+"""The port behind a Hyperdrive binding: one for each config, so that where it leads can change under running Workers.
+
+The Worker's driver logs in to the database itself, through here. Two surprises of the real Hyperdrive are switches
+(Hyperdrive documentation, Rotate credentials and Query caching): connections to the former origin can outlive a change
+of the config until it is restarted, and queries can be answered from a cache.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+from datetime import datetime
+
+from reconciler.sandbox.cloudflare.state import HyperdriveConfig, Json, State
+from reconciler.sandbox.workers.configuration import Login
+from reconciler.sandbox.workers.protocol import fatal, read_startup
+from reconciler.sandbox.workers.query_cache import QueryCache
+from reconciler.sandbox.workers.session import CachingSession
+
+ADDRESS = "127.0.0.1"
+_CHUNK_BYTES = 65536
+_NO_ORIGIN = {"scheme": "postgres", "user": "none", "password": "none", "database": "none"}
+_FAILED = "58000"
+"""What queries fail with where Hyperdrive has no database to ask; known for a deleted config from field reports."""
+
+
+class Relay:
+    """The port of one config; `refresh` must be called after every change of the account."""
+
+    def __init__(self, config_id: str, state: State) -> None:
+        self._config_id = config_id
+        self._state = state
+        self._origin: Json | None = None
+        self._restarted: datetime | None = None
+        self._cache = QueryCache()
+        self._connections: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self._opening = asyncio.Lock()
+        self.refresh()
+
+    async def open(self) -> Login:
+        """Take a port, once; give what a Worker reaches the database with."""
+        async with self._opening:
+            if self._server is None:
+                self._server = await asyncio.start_server(self._accept, ADDRESS, 0)
+        return Login(int(self._server.sockets[0].getsockname()[1]), *self.credentials)
+
+    async def close(self) -> None:
+        """Give up the port and cut its connections."""
+        if self._server:
+            self._server.close()
+        self._cut()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    @property
+    def credentials(self) -> tuple[str, str, str, str]:
+        """Scheme, user, password and database of the origin in force."""
+        scheme, user, password, database = (
+            str((self._origin or _NO_ORIGIN)[name]) for name in ("scheme", "user", "password", "database")
+        )
+        return scheme, user, password, database
+
+    def refresh(self) -> None:
+        """Take over what the config says now; a restart also cuts the connections."""
+        config = self._config
+        if config is None:
+            return
+        restarted = config.restarted_on != self._restarted
+        self._restarted = config.restarted_on
+        if self._origin is None or restarted or not self._state.settings.hyperdrive_pool_survives_change:
+            self._origin = config.origin
+        if restarted:
+            self._cut()
+
+    @property
+    def _config(self) -> HyperdriveConfig | None:
+        return self._state.configs.get(self._config_id)
+
+    def _cut(self) -> None:
+        for connection in self._connections:
+            connection.cancel()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "asyncio calls this in a task"
+        self._connections.add(task)
+        try:
+            await self._serve(reader, writer)
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            writer.transport.abort()  # the Worker sees a closed connection
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        startup = await read_startup(reader, writer)
+        self.refresh()
+        config, origin = self._config, self._origin
+        if config is None or origin is None:
+            writer.write(fatal(_FAILED, "Hyperdrive config not found"))
+            return
+        try:
+            upstream = await _connect(origin)
+        except OSError as error:
+            writer.write(fatal(_FAILED, f"Server connection attempt failed: {_reason(error)}"))
+            return
+        try:
+            upstream[1].write(startup)
+            if self._state.settings.hyperdrive_query_cache and not config.caching.get("disabled"):
+                seconds = config.caching.get("max_age", 60) + config.caching.get("stale_while_revalidate", 15)
+                await CachingSession(self._cache, seconds, (reader, writer), upstream).run()
+            else:
+                await _pass_both_ways((reader, writer), upstream)
+        finally:
+            upstream[1].close()
+
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _connect(origin: Json) -> Streams:
+    """Connect to an origin on loopback, where alone the sandbox has databases. Names below `localhost` are there."""
+    host = str(origin.get("host", ""))
+    if host == "localhost" or host.endswith(".localhost"):
+        host = ADDRESS
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback or "port" not in origin:
+        raise OSError(f"the sandbox's Workers reach databases on loopback only, not {host}")
+    return await asyncio.open_connection(host, int(origin["port"]))
+
+
+def _reason(error: OSError) -> str:
+    return "connection_refused" if isinstance(error, ConnectionRefusedError) else str(error)
+
+
+async def _pass_both_ways(client: Streams, server: Streams) -> None:
+    upward = asyncio.create_task(_pass_on(client[0], server[1]))
+    downward = asyncio.create_task(_pass_on(server[0], client[1]))
+    try:
+        await asyncio.wait({upward, downward}, return_when=asyncio.FIRST_COMPLETED)
+        if not downward.done() and not upward.exception():
+            await downward  # the server closes after the client's last message
+    finally:
+        upward.cancel()
+        downward.cancel()
+        await asyncio.gather(upward, downward, return_exceptions=True)
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while chunk := await reader.read(_CHUNK_BYTES):
+        writer.write(chunk)
+        await writer.drain()
+    with contextlib.suppress(OSError):
+        writer.write_eof()

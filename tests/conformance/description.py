@@ -1,0 +1,141 @@
+"""Neon's API description (OpenAPI 3.0), compiled into validators.
+
+It is part of the npm package `@neondatabase/api-client` and is not ours to publish, so it is never committed: the
+environment variable says where it is.
+"""
+
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+from openapi_schema_validator import OAS30Validator, oas30_format_checker
+
+VARIABLE = "RECONCILER_TEST_NEON_OPENAPI"
+_METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter in a query."""
+
+    required: bool
+    kind: str
+    schema: OAS30Validator
+
+    def read(self, text):
+        """Read the value that a text stands for; what cannot be read is left for the validator to refuse."""
+        if self.kind == "boolean":
+            return {"true": True, "false": False}.get(text, text)
+        if self.kind == "integer":
+            return int(text) if re.fullmatch(r"-?\d+", text) else text
+        return text.split(",") if self.kind == "array" else text
+
+
+@dataclass(frozen=True)
+class Body:
+    """A body of a request or an answer. Without a schema there is none, or one that is not JSON."""
+
+    schema: OAS30Validator | None
+    required: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Endpoint:
+    """A method of a path. `answers` are by status or "default"."""
+
+    method: str
+    path: str
+    parameters: dict[str, Parameter] = field(repr=False)
+    sent: Body | None = field(repr=False)
+    answers: dict[str, Body] = field(repr=False)
+
+    def __str__(self):
+        return f"{self.method} {self.path}"
+
+    @cached_property
+    def pattern(self):
+        """What its paths look like."""
+        return re.compile("/".join("[^/]+" if part.startswith("{") else part for part in self.path.split("/")))
+
+    @cached_property
+    def variables(self):
+        """How many parts of the path are variable: of two endpoints that match, the one with fewer is meant."""
+        return self.path.count("{")
+
+
+class Description:
+    """All endpoints, in the order of the description."""
+
+    def __init__(self, document):
+        self._document = json.loads(json.dumps(document, default=str))  # statuses are numbers in YAML
+        self.error = self.validator({"$ref": "#/components/schemas/GeneralError"})
+        self.endpoints = [
+            self._endpoint(method, path, item)
+            for path, item in self._document["paths"].items()
+            for method in _METHODS
+            if method in item
+        ]
+        self._found = {}
+
+    def find(self, method, path):
+        """Give the endpoint that serves a path below the API's base, or None."""
+        key = method, path
+        if key not in self._found:
+            fitting = [each for each in self.endpoints if each.method == method and each.pattern.fullmatch(path)]
+            self._found[key] = min(fitting, key=lambda each: each.variables, default=None)
+        return self._found[key]
+
+    def validator(self, schema):
+        """Compile a schema. Fields that it does not know are allowed: live answers carry such."""
+        whole = schema | {"components": self._document["components"]}
+        return OAS30Validator(whole, format_checker=oas30_format_checker)
+
+    def properties(self, name):
+        """Give the names of the fields that a schema declares."""
+        return set(self._document["components"]["schemas"][name]["properties"])
+
+    def _endpoint(self, method, path, item):
+        operation = item[method]
+        given = map(self._followed, [*item.get("parameters", ()), *operation.get("parameters", ())])
+        sent = operation.get("requestBody")
+        answers = {status: self._body(self._followed(each)) for status, each in operation["responses"].items()}
+        return Endpoint(
+            method.upper(),
+            path,
+            {each["name"]: self._parameter(each) for each in given if each["in"] == "query"},
+            self._body(self._followed(sent)) if sent else None,
+            answers,
+        )
+
+    def _parameter(self, described):
+        schema = self._followed(described["schema"])
+        return Parameter(described.get("required", False), schema.get("type", "string"), self.validator(schema))
+
+    def _body(self, described):
+        content = described.get("content", {}).get("application/json")
+        schema = self.validator(content["schema"]) if content else None
+        return Body(schema, described.get("required", False))
+
+    def _followed(self, described):
+        if "$ref" not in described:
+            return described
+        found = self._document
+        for part in described["$ref"].removeprefix("#/").split("/"):
+            found = found[part]
+        return self._followed(found)
+
+
+def path_of_description():
+    """Give the path of the description; None where the environment does not say."""
+    path = os.environ.get(VARIABLE)
+    return Path(path) if path else None
+
+
+def read(path):
+    """Read a description."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return Description(yaml.load(path.read_text(), loader))

@@ -1,0 +1,84 @@
+"""The check of a whole test run: every sandbox of it writes a transcript, and a violation in it fails the run.
+
+The description of Neon's API is needed; without it the run says that nothing was checked, and fails in CI.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from reconciler.sandbox.transcript import VARIABLE as TRANSCRIPT
+from tests.conformance import description, transcripts
+
+_RUN = pytest.StashKey()
+_SHOWN = 30
+
+
+class Run:
+    """The check of one run. `findings` are there at its end."""
+
+    def __init__(self, path):
+        self.description = description.read(path)
+        self.findings = None
+        self._directory = tempfile.TemporaryDirectory(prefix="reconciler-transcript-")
+        self.transcript = Path(self._directory.name) / "transcript.jsonl"
+        self.transcript.touch(0o600)
+        self._patch = pytest.MonkeyPatch()
+        self._patch.setenv(TRANSCRIPT, str(self.transcript))
+
+    def examine(self):
+        """Examine what was written; then it is not needed any more."""
+        self._patch.undo()
+        self.findings = transcripts.examine(self.description, self.transcript)
+        self._directory.cleanup()
+
+
+def is_ci():
+    """Tell whether nothing may be left out."""
+    return os.environ.get("CI") == "true"
+
+
+def pytest_configure(config):
+    path = description.path_of_description()
+    config.stash[_RUN] = Run(path) if path else None
+
+
+def pytest_sessionfinish(session):
+    run = session.config.stash[_RUN]
+    if run is not None:
+        run.examine()
+    if is_ci() if run is None else run.findings.violations:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    run = config.stash[_RUN]
+    terminalreporter.section("conformance to Neon's API description")
+    if run is None:
+        outcome = "FAILED" if is_ci() else "SKIPPED"
+        terminalreporter.line(f"{outcome}: {description.VARIABLE} does not say where the description is", red=True)
+        return
+    _coverage(terminalreporter, run, verbose=config.get_verbosity() > 0)
+    found = run.findings.violations
+    for violation, times in [*found.items()][:_SHOWN]:
+        terminalreporter.line(f"FAILED {violation} ({times}x)", red=True)
+    if len(found) > _SHOWN:
+        terminalreporter.line(f"... and {len(found) - _SHOWN} more violations", red=True)
+
+
+def _coverage(terminalreporter, run, *, verbose):
+    served = run.findings.endpoints_with(lambda status: 200 <= status < 300)
+    unserved = run.findings.endpoints_with(lambda status: status == 501) - served
+    refused = run.findings.endpoints_with(lambda status: status != 501) - served - unserved
+    states = [(served, "served"), (unserved, "answered 501"), (refused, "only refused")]
+    counts = dict.fromkeys([*(name for _, name in states), "not asked"], 0)
+    for endpoint in run.description.endpoints:
+        state = next((name for group, name in states if endpoint in group), "not asked")
+        counts[state] += 1
+        if verbose:
+            terminalreporter.line(f"{state:<12}  {endpoint}")
+    table = ", ".join(f"{count} {name}" for name, count in counts.items())
+    checked = f"{run.findings.exchanges} exchanges, {len(run.findings.violations)} violations"
+    terminalreporter.line(f"{len(run.description.endpoints)} endpoints: {table}; {checked}")

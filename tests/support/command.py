@@ -1,0 +1,98 @@
+"""The command `reconciler` as a process, whose every word is searched for secrets."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+
+_PASSED_ON = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "RECONCILER_SANDBOX_TRANSCRIPT")
+_LONGEST_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended, and what it said."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class Running:
+    """A command that runs."""
+
+    def __init__(self, process, outputs, done):
+        self._process = process
+        self._outputs = outputs
+        self._done = done
+
+    @property
+    def ended(self):
+        return self._process.poll() is not None
+
+    def send(self, number):
+        self._process.send_signal(number)
+
+    def kill(self):
+        """End it by SIGKILL: it gets no chance to tidy up."""
+        self._process.send_signal(signal.SIGKILL)
+        return self.wait()
+
+    def wait(self, seconds=_LONGEST_SECONDS):
+        try:
+            self._process.wait(seconds)
+        finally:
+            self._process.kill()
+            self._process.wait()
+        said = Said(self._process.returncode, *(path.read_text() for path in self._outputs))
+        self._done(said)
+        return said
+
+
+class Command:
+    """Runs `reconciler` in a directory, with an environment that holds nothing else of this machine."""
+
+    def __init__(self, directory):
+        self._directory = directory
+        self._started = []
+        self._productions = set()
+        self.said = []
+
+    def __call__(self, production, *arguments, **environment):
+        return self.start(production, *arguments, **environment).wait()
+
+    def start(self, production, *arguments, **environment):
+        """Start it. A variable given as None is left out of its environment."""
+        passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        variables = {**passed_on, "HOME": str(self._directory), **production.environment, **environment}
+        self._productions.add(production)
+        number = len(self._started)
+        outputs = [self._directory / f"{kind}-{number}" for kind in ("stdout", "stderr")]
+        with outputs[0].open("wb") as stdout, outputs[1].open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "reconciler", *arguments],
+                cwd=production.root,
+                env={name: value for name, value in variables.items() if value is not None},
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+            )
+        running = Running(process, outputs, self.said.append)
+        self._started.append(running)
+        return running
+
+    def end(self):
+        """End whatever still runs."""
+        for running in self._started:
+            if not running.ended:
+                running.kill()
+
+    def check(self, keys):
+        """No traceback, and no secret, in anything that any of them said."""
+        secrets = [*keys, *(secret for production in self._productions for secret in production.secrets())]
+        for said in self.said:
+            text = said.stdout + said.stderr
+            assert "Traceback" not in text, text
+            for secret in secrets:
+                assert secret not in text, f"a secret was printed: {text}"

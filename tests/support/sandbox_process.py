@@ -1,0 +1,152 @@
+"""One sandbox as a process of its own, asked over HTTP as anybody would."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+_READY = "CLOUDFLARE_ACCOUNT_ID"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A line of the request log. `status` is None while the answer is awaited, 0 where it was lost."""
+
+    n: int
+    method: str
+    path: str
+    status: int | None
+
+    @property
+    def is_write(self):
+        return self.method != "GET"
+
+
+class SandboxProcess:
+    """`reconciler sandbox up --empty`, until `close`."""
+
+    def __init__(self):
+        # In a directory that everybody may pass through: as root, PostgreSQL runs as somebody else.
+        self._directory = Path(tempfile.mkdtemp(prefix="rec-"))
+        self._directory.chmod(0o755)
+        self._said = self._directory / "stderr"
+        with self._said.open("wb") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "reconciler", "sandbox", "up", "--empty", "--verbose",
+                 "--dir", str(self._directory / "sandbox")],
+                stdout=subprocess.PIPE, stderr=stderr, text=True,
+            )  # fmt: skip
+        try:
+            self.environment = self._read_exports()
+        except BaseException:
+            self._end()
+            raise
+        self.url = self.environment["NEON_API_HOST"].removesuffix("/api/v2")
+        self.account = f"/accounts/{self.environment['CLOUDFLARE_ACCOUNT_ID']}"
+        self._control = httpx.Client(base_url=f"{self.url}/sandbox", trust_env=False)
+        self._neon = self._client("NEON_API_HOST", "NEON_API_KEY")
+        self._cloudflare = self._client("CLOUDFLARE_API_BASE_URL", "CLOUDFLARE_API_TOKEN")
+
+    def _read_exports(self):
+        found = {}
+        for line in self._process.stdout:
+            name, _, value = line.strip().removeprefix("export ").partition("=")
+            found[name] = value
+            if name == _READY:
+                return found
+        raise AssertionError(f"the sandbox did not start: {self.said()}")
+
+    def _client(self, address, secret):
+        headers = {"Authorization": f"Bearer {self.environment[secret]}"}
+        return httpx.Client(base_url=self.environment[address], headers=headers, trust_env=False, timeout=60)
+
+    def close(self):
+        for client in (self._control, self._neon, self._cloudflare):
+            client.close()
+        self._end()
+
+    def _end(self):
+        self._process.terminate()
+        try:
+            self._process.wait(30)
+        finally:
+            self._process.kill()
+            self._process.stdout.close()
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    def said(self):
+        """What it wrote on stderr: with --verbose, every unexpected exception."""
+        return self._said.read_text()
+
+    # The two APIs, past the reconciler.
+
+    def neon(self, method, path, **options):
+        """Ask Neon, again while the project is locked; return the JSON."""
+        while True:
+            answer = self._neon.request(method, path, **options)
+            if answer.status_code != 423:
+                break
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
+
+    def is_idle(self, project):
+        """Tell whether no operation of a project is under way."""
+        operations = self.neon("GET", f"/projects/{project}/operations")["operations"]
+        return not [each for each in operations if each["status"] in ("scheduling", "running")]
+
+    def cloudflare(self, method, path, **options):
+        """Ask Cloudflare below the account; return the JSON of `result`."""
+        answer = self._cloudflare.request(method, self.account + path, **options)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json()["result"]
+
+    def cloudflare_content(self, path):
+        """Ask Cloudflare for something that is not JSON; return the answer itself."""
+        answer = self._cloudflare.get(self.account + path)
+        assert answer.is_success, f"{path}: {answer.status_code} {answer.text}"
+        return answer
+
+    # The sandbox's own API.
+
+    def requests(self):
+        """The log since it was last forgotten, oldest first."""
+        entries = self._control.get("/requests").json()
+        return [Request(each["n"], each["method"], each["path"], each["status"]) for each in entries]
+
+    def writes(self):
+        return [request for request in self.requests() if request.is_write]
+
+    def forget_requests(self):
+        self._control.delete("/requests").raise_for_status()
+
+    def fault(self, action, method, path, *, nth=1, times=1):
+        """Make requests go wrong: `path` is a regular expression."""
+        fault = {"method": method, "path": path, "nth": nth, "times": times, "action": action}
+        answer = self._control.post("/faults", json=[fault])
+        assert answer.is_success, answer.text
+
+    def latency(self, table):
+        answer = self._control.post("/latency", json=table)
+        assert answer.is_success, answer.text
+
+    def switch(self, half, **settings):
+        answer = self._control.post("/switches", json={half: settings})
+        assert answer.is_success, answer.text
+
+    def switches(self):
+        return self._control.get("/switches").json()
+
+    def calm(self):
+        """No fault and no latency any more."""
+        self._control.delete("/faults").raise_for_status()
+        self._control.delete("/latency").raise_for_status()
+
+
+def exactly(path):
+    """A regular expression for one path."""
+    return f"^{re.escape(path)}$"
