@@ -9,6 +9,10 @@ import click
 
 from reconciler.errors import InputError
 
+_START_HINT = (
+    "as root PostgreSQL runs as another user: set TMPDIR to a directory that every user can enter, or unset it"
+)
+
 
 @click.command(name="demo")
 @click.option("--worker", is_flag=True, help="Run the Worker too, in workerd, and visit it while it is switched.")
@@ -25,6 +29,7 @@ def command(*, worker: bool) -> int:
 
 async def _tell(*, worker: bool) -> int:
     try:
+        from reconciler.sandbox.process import SANDBOX_ERRORS
         from reconciler.sandbox.server import Sandbox
     except ImportError as error:
         raise InputError(
@@ -37,7 +42,10 @@ async def _tell(*, worker: bool) -> int:
 
     begun = time.monotonic()
     sandbox = Sandbox()
-    await sandbox.start()
+    try:
+        await sandbox.start()
+    except SANDBOX_ERRORS as error:
+        raise InputError(f"the sandbox cannot start: {error}", hint=_START_HINT) from error
     try:
         click.echo(f"A Neon and a Cloudflare on real PostgreSQL, on this machine ({time.monotonic() - begun:.1f} s)")
         with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as directory:

@@ -26,7 +26,8 @@ from reconciler.sandbox.workspace import WorkspaceError
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 NOT_FOUND, NOT_EXECUTABLE, SIGNALLED = 127, 126, 128
-_EXPECTED = (PostgresMissing, RecordError, RuntimeError, StorageError, WorkspaceError, OSError)
+# What starting a sandbox may raise for reasons that a person can mend.
+SANDBOX_ERRORS = (PostgresMissing, RecordError, RuntimeError, StorageError, WorkspaceError, OSError)
 
 
 class SandboxFailed(Exception):
@@ -196,7 +197,7 @@ async def _sandbox(options: Options, arrived: Signals) -> AsyncIterator[Sandbox 
 async def _started(starting: "asyncio.Task[None]") -> None:
     try:
         await starting
-    except _EXPECTED as error:
+    except SANDBOX_ERRORS as error:
         raise SandboxFailed(f"the sandbox did not start: {error}") from error
 
 

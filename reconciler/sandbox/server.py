@@ -208,6 +208,8 @@ class _Gate:
             return await handler(request)
         except web.HTTPException as error:
             return _envelope(request, prefix, error.status, error.reason)
+        except ConnectionError:
+            return None  # the client left while it was sending
         except Exception as error:  # noqa: BLE001 - whatever it is, the answer must not be a traceback
             self._sandbox.note_failure(error)
             return _envelope(request, prefix, 500, "internal error of the sandbox")

@@ -5,8 +5,10 @@
 
 import { Client } from "pg";
 
-// current_database() and now() keep Hyperdrive from answering out of its cache: a gate must ask the database itself.
-const HEALTH = `select current_database() as database, now() as at, count(*)::int as listings from "Listing"`;
+// now() keeps Hyperdrive from answering out of its cache, and the start of the server tells one branch from another:
+// a gate must ask the database itself, and know which one answered.
+const HEALTH = `select current_database() as database, pg_postmaster_start_time()::text as server_started,
+  now() as at, count(*)::int as listings from "Listing"`;
 const NEWEST = `select id, title, price_cents from "Listing" order by id desc limit 50`;
 
 export default {

@@ -27,7 +27,7 @@ class Settings:
     """Whether a version may be deployed whose Hyperdrive config is gone (its queries would then fail)."""
     zero_percentage_accepted: bool = True
     """Whether a deployment may hold a version at 0 %: documented, but the API description says 0.01."""
-    fresh_config_unknown_s: float = 0
+    fresh_config_unknown_s: float = 0.0
     """How long after its creation a config is unknown to uploads (error 10157). Vary up to 15 s."""
     unknown_inherit_is_dropped: bool = False
     """Whether an `inherit` that finds nothing is left out unless `bindings_inherit=strict` is asked."""

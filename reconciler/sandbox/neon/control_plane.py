@@ -48,7 +48,7 @@ class ControlPlane:
 
     async def settled(self, compute: str) -> None:
         """Wait while an operation works on the compute's branch."""
-        for project in self.state.projects.values():
+        for project in list(self.state.projects.values()):  # projects may be made meanwhile
             if endpoint := project.endpoints.get(compute):
                 await self.operations.settled(project, endpoint.branch_id)
 
