@@ -1,7 +1,6 @@
 """A run may end at any moment, by any signal, and two may run at once: the next run goes on from what is there."""
 
 import signal
-import time
 
 import pytest
 
@@ -59,13 +58,12 @@ def test_a_write_that_is_served_only_after_its_sender_was_killed_changes_nothing
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 130), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_run_at_once_with_a_sentence_and_the_next_run_goes_on(production, command, number, status):
     production.ask(production.shop.good)
-    production.sandbox.latency({"OPERATION create_branch": 1500})
+    production.sandbox.latency({"OPERATION create_branch": 6000})
     running = command.start(production, "apply")
     _wait_for_answers(production, running, 1)
-    begun = time.monotonic()
     running.send(number)
     said = running.wait()
-    assert time.monotonic() - begun < 1.5
+    assert not production.is_idle(), "the run went on until Neon had finished"
     assert said.status == status
     assert "run the same command again" in said.stderr
     assert "Error" not in said.stderr
