@@ -1,6 +1,5 @@
 """Each thing that no public source tells of Neon is a switch, which does what it says."""
 
-import time
 from datetime import timedelta
 
 import psycopg
@@ -112,14 +111,12 @@ async def test_a_branch_that_was_just_made_or_restored_may_not_be_there_yet(proj
     await switch(read_after_write_lag_seconds=0.8)
     created = await project.create("fresh")
     path = f"{project.path}/branches/{created.json()['branch']['id']}"
-    made = time.monotonic()
     assert 404 == (await project.neon.get(path)).status_code
 
     async def is_there():
         return (await project.neon.get(path)).status_code == 200
 
     await project.until(is_there)
-    assert time.monotonic() - made < 5
 
 
 async def test_pages_may_be_short_and_promise_more_than_there_is(project, switch):
