@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from reconciler.core.desired import Worker
+from reconciler.errors import InputError
 from reconciler.ports import WranglerFile
 from reconciler.providers.wrangler_file import read_wrangler_config, write_binding_id
 
@@ -23,8 +24,12 @@ class Checkout:
         return WranglerFile(config.script_name, config.binding_id)
 
     def write(self, worker: Worker, hyperdrive_id: str) -> None:
-        """Put the id into wrangler.jsonc."""
-        write_binding_id(self.path(worker), worker.binding, worker.environment, hyperdrive_id)
+        """Put the id into wrangler.jsonc. Another run may do the same at the same time: what counts is what stands."""
+        try:
+            write_binding_id(self.path(worker), worker.binding, worker.environment, hyperdrive_id)
+        except InputError:
+            if self.read(worker).hyperdrive_id != hyperdrive_id:
+                raise
 
     def commit(self) -> str:
         """Return the id of HEAD; empty outside a repository or before its first commit."""

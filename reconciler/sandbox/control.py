@@ -128,7 +128,7 @@ def _switch(records: dict[str, Any], value: Any) -> None:
             choices = known[name].metadata.get("choices", (setting,))
             if setting not in choices:
                 raise FaultError(f"{half}.{name} must be one of {', '.join(choices)}")
-            changes.append((records[half], name, tuple(setting) if isinstance(former, tuple) else setting))
+            changes.append((records[half], name, type(former)(setting)))
     for record, name, setting in changes:
         setattr(record, name, setting)
 

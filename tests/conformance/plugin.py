@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.sandbox.transcript import VARIABLE as TRANSCRIPT
-from tests.conformance import description, transcripts
+from tests.conformance import description, rules, transcripts
 
 _RUN = pytest.StashKey()
 _SHOWN = 30
@@ -54,8 +54,13 @@ def pytest_sessionfinish(session):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    run = config.stash[_RUN]
     terminalreporter.section("conformance to Neon's API description")
+    _findings(terminalreporter, config)
+    terminalreporter.line(rules.summary(rules.read(rules.DOCUMENT.read_text())))
+
+
+def _findings(terminalreporter, config):
+    run = config.stash[_RUN]
     if run is None:
         outcome = "FAILED" if is_ci() else "SKIPPED"
         terminalreporter.line(f"{outcome}: {description.VARIABLE} does not say where the description is", red=True)

@@ -58,7 +58,7 @@ def test_a_write_that_is_served_only_after_its_sender_was_killed_changes_nothing
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 130), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_run_at_once_with_a_sentence_and_the_next_run_goes_on(production, command, number, status):
     production.ask(production.shop.good)
-    production.sandbox.latency({"OPERATION create_branch": 6000})
+    production.sandbox.latency({"OPERATION create_branch": 3000})
     running = command.start(production, "apply")
     _wait_for_answers(production, running, 1)
     running.send(number)

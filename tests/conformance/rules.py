@@ -1,0 +1,48 @@
+"""The tables of `docs/provider-rules.md`: the rules of the providers, and the tests that show them."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "provider-rules.md"
+COUNT = 25
+PROVIDERS = {"Neon": "N", "Cloudflare": "C"}
+
+_ROW = re.compile(r"\| ([A-Z]\d+) \| (.+) \| (.+) \| (.+) \|")
+_QUOTED = re.compile(r"`([^`]+)`")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of a table. `tests` are named as pytest names them; `gap` says what no test shows yet."""
+
+    id: str
+    text: str
+    kept_by: tuple[str, ...]
+    tests: tuple[str, ...]
+    gap: str
+
+    @property
+    def is_shown(self) -> bool:
+        """Tell whether tests show the whole rule."""
+        return bool(self.tests) and not self.gap
+
+
+def read(text: str) -> list[Rule]:
+    """Read every line of the tables, in the order in which they stand."""
+    return [_rule(*found.groups()) for found in map(_ROW.fullmatch, text.splitlines()) if found]
+
+
+def _rule(identity: str, text: str, kept_by: str, shown_by: str) -> Rule:
+    shown, _, gap = shown_by.partition("not yet: ")
+    return Rule(identity, text, tuple(_QUOTED.findall(kept_by)), tuple(_QUOTED.findall(shown)), gap)
+
+
+def summary(rules: list[Rule]) -> str:
+    """Count in one line the rules that are shown."""
+    shown = [rule.id for rule in rules if rule.is_shown]
+    counts = (
+        f"{name} {sum(each.startswith(letter) for each in shown)} of {COUNT}" for name, letter in PROVIDERS.items()
+    )
+    return f"rules: {', '.join(counts)} shown by a test"
