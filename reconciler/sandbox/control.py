@@ -12,7 +12,7 @@ from reconciler.sandbox.faults import FaultError, Faults, parse_faults, parse_la
 
 @dataclass
 class LoggedRequest:
-    """A request to one of the two APIs. `status` and `took_ms` are None until it is answered; 0 means that nothing was done."""
+    """A request to one of the two APIs. `status` and `took_ms` are None until it is answered; 0: nothing was done."""
 
     n: int
     at_ms: int
