@@ -86,6 +86,10 @@ class SqlGate:
     expect: bool | int | float | str = True
 
 
+# Stands in `contains` for the id of the staged version: the only proof that it answered, and not the live one.
+VERSION_PLACEHOLDER = "{version}"
+
+
 @dataclass(frozen=True, slots=True)
 class HttpGate:
     """A GET that must answer with this status and, where given, contain this text."""

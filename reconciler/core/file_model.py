@@ -152,7 +152,7 @@ class HttpGateModel(_Model):
     status: Annotated[int, Field(ge=100, le=599)] = 200
     """The status that must come back."""
     contains: Annotated[str, Field(max_length=1_000)] = ""
-    """Text that must stand in the answer."""
+    """Text that must stand in the answer; {version} in it is the id of the new version."""
 
 
 class VerifyModel(_Model):

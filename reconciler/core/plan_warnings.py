@@ -3,11 +3,19 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from reconciler.core.desired import Desired
+from reconciler.core.desired import VERSION_PLACEHOLDER, Desired
 from reconciler.core.instant import for_people
 from reconciler.core.lineage import Lineage
 from reconciler.core.observed import Branch, Observed, Project, named
-from reconciler.core.steps import CreateBranch, CreateHyperdrive, RenameBranch, Step, SwitchTraffic, VerifyBranch
+from reconciler.core.steps import (
+    CreateBranch,
+    CreateHyperdrive,
+    RenameBranch,
+    Step,
+    SwitchTraffic,
+    VerifyBranch,
+    VerifyWorker,
+)
 from reconciler.core.timeline import ORIGIN
 
 _SOON = timedelta(hours=2)
@@ -22,6 +30,7 @@ def warnings(
         *_about_the_live_branch(lineage),
         *_about_the_new_branch(observed, project, steps),
         *_about_the_switch(desired, steps),
+        *_about_the_gates(desired, steps),
         *_about_promotion(desired, lineage, steps),
     )
 
@@ -81,6 +90,17 @@ def _about_the_switch(desired: Desired, steps: tuple[Step, ...]) -> Iterator[str
         yield "no SQL gate in the file: only the branch's identity and the login are checked before the switch"
     elif moves and not any(isinstance(step, VerifyBranch) and step.gates for step in steps):
         yield f"{desired.timeline} was live before, so it comes back as it was left: the file's gates are not run on it"
+
+
+def _about_the_gates(desired: Desired, steps: tuple[Step, ...]) -> Iterator[str]:
+    asked = any(isinstance(step, VerifyWorker) for step in steps)
+    silent = [gate.name for gate in desired.verify.http if VERSION_PLACEHOLDER not in gate.contains]
+    if asked and silent:
+        names = ", ".join(f'"{name}"' for name in silent)
+        yield (
+            f"the answer to {names} does not tell which version gave it, and an override may lag behind a deployment: "
+            f'let the Worker say its version, and set "contains": "{VERSION_PLACEHOLDER}"'
+        )
 
 
 def _about_promotion(desired: Desired, lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:

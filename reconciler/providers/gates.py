@@ -13,7 +13,7 @@ import psycopg
 import stamina
 from psycopg import sql
 
-from reconciler.core.desired import HttpGate, SqlGate
+from reconciler.core.desired import VERSION_PLACEHOLDER, HttpGate, SqlGate
 from reconciler.errors import GateFailed
 from reconciler.ports import Origin
 
@@ -70,7 +70,7 @@ class RealGates:
         override = ", ".join(f'{script}="{version}"' for script, version in sorted(versions.items()))
         headers = {"Cloudflare-Workers-Version-Overrides": override, "Cache-Control": "no-cache"}
         try:
-            await self._ask(gate, headers)
+            await self._ask(gate, headers, tuple(versions.values()))
         except (GateFailed, httpx.HTTPError, httpx.InvalidURL) as error:
             raise GateFailed(
                 f'gate "{gate.name}" failed {_REQUEST_TRIES} times: {_first_line(error)}',
@@ -78,13 +78,15 @@ class RealGates:
             ) from None
 
     @stamina.retry(on=(GateFailed, httpx.HTTPError), attempts=_REQUEST_TRIES, wait_initial=0.3, wait_max=3.0)
-    async def _ask(self, gate: HttpGate, headers: dict[str, str]) -> None:
+    async def _ask(self, gate: HttpGate, headers: dict[str, str], versions: tuple[str, ...]) -> None:
         async with httpx.AsyncClient(timeout=_REQUEST_SECONDS, follow_redirects=False) as client:
             response = await client.get(gate.url, headers=headers)
         if response.status_code != gate.status:
             raise GateFailed(f"{gate.url} answered {response.status_code}, not {gate.status}")
-        if gate.contains not in response.text:
-            raise GateFailed(f'the answer of {gate.url} does not contain "{gate.contains}"')
+        wanted = {gate.contains.replace(VERSION_PLACEHOLDER, version) for version in versions}
+        if not any(text in response.text for text in wanted):
+            shown = " or ".join(f'"{text}"' for text in sorted(wanted))
+            raise GateFailed(f"the answer of {gate.url} does not contain {shown}")
 
 
 async def _connect(origin: Origin) -> psycopg.AsyncConnection[tuple[Any, ...]]:

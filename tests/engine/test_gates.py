@@ -2,7 +2,9 @@
 
 import pytest
 
+from reconciler.core.desired import HttpGate
 from reconciler.errors import GateFailed
+from reconciler.providers.gates import RealGates
 from tests.support.database import DAMAGED, GOOD
 from tests.support.shops import PRIMARY
 
@@ -139,3 +141,14 @@ def _check_untouched(production, primary):
     now = production.branch(PRIMARY)
     assert (now["id"], now["default"]) == (primary["id"], True)
     production.check_never_split()
+
+
+@pytest.mark.anyio
+async def test_a_gate_that_asks_for_the_version_does_not_pass_on_the_answer_of_another(web, without_waiting):
+    """An override may lag behind a deployment, and then the live version answers for the staged one."""
+    gate = HttpGate("health", web.url, contains='"version":"{version}"')
+    web.body = '{"version":"live"}'
+    with pytest.raises(GateFailed, match="staged"):
+        await RealGates().http(gate, {"shop": "staged"})
+    web.body = '{"version":"staged"}'
+    await RealGates().http(gate, {"shop": "staged"})

@@ -23,7 +23,7 @@ _DESIRED_STATE = """\
 }
 """
 _REQUEST_GATE = """
-    "http": [{ "name": "the Worker reaches its database", "url": "%s", "contains": "server_started" }],"""
+    "http": [{ "name": "the Worker reaches its database", "url": "%s", "contains": "{version}" }],"""
 _WRANGLER = """\
 {
   "name": "tech961-api",
