@@ -10,6 +10,11 @@ _PASSED_ON = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "R
 _LONGEST_SECONDS = 120
 
 
+def _heed_interrupts():
+    """A shell starts background jobs deaf to SIGINT, and their children inherit that; a person's terminal does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass(frozen=True)
 class Said:
     """How a command ended, and what it said."""
@@ -77,6 +82,7 @@ class Command:
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
+                preexec_fn=_heed_interrupts,  # noqa: PLW1509  it takes no lock
             )
         running = Running(process, outputs, self.said.append)
         self._started.append(running)
