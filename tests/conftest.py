@@ -18,7 +18,7 @@ from tests.fixtures import (  # noqa: F401  fixtures are found by being here
 pytest_plugins = ("tests.conformance.plugin",)
 
 # Machines are noisy: no example fails for being slow.
-settings.register_profile("here", deadline=None, max_examples=150)
+settings.register_profile("here", deadline=None, max_examples=80)
 settings.load_profile("here")
 
 
