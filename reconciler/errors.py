@@ -8,7 +8,11 @@
     │   └── Unreachable       nothing was done
     ├── GateFailed            a verification did not pass (could not run is not a pass)
     ├── DeployFailed          a deployment was tried and is not live
-    └── NotConverged          the steps were taken and the world does not show it
+    ├── NotConverged          the steps were taken and the world does not show it
+    ├── LeaseHeld             somebody else is working on the environment
+    ├── LeaseLost             the right to go on was lost: somebody else may be at work
+    └── GitError              Git, or the remote, said no
+        └── PushRejected      the remote's ref is not what it was expected to be: somebody was faster
 
 An error says what happened, to what, with which numbers; `hint` says what to do next.
 """
@@ -68,3 +72,19 @@ class DeployFailed(ReconcilerError):
 
 class NotConverged(ReconcilerError):
     """Steps were taken and answered, and the world still does not show their effect."""
+
+
+class LeaseHeld(ReconcilerError):
+    """Somebody else is working on the environment, and their lease has not expired."""
+
+
+class LeaseLost(ReconcilerError):
+    """The lease could not be kept: nothing more may be done, as somebody else may be at work by now."""
+
+
+class GitError(ReconcilerError):
+    """Git, or the remote, said no."""
+
+
+class PushRejected(GitError):
+    """The remote's ref is not what it was expected to be: somebody was faster. Fetch, and look again."""

@@ -169,6 +169,14 @@ class Gates(Protocol):
         ...
 
 
+class Permit(Protocol):
+    """The right to change an environment, which one run at a time has."""
+
+    async def confirm(self) -> None:
+        """Return while nobody else can have it. Raises LeaseLost where somebody else may."""
+        ...
+
+
 class Clock(Protocol):
     """Time."""
 

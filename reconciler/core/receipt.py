@@ -1,0 +1,161 @@
+"""Receipts: what an apply saw, did and saw after. One line of canonical JSON each, chained by digests.
+
+A receipt is attached to the commit that asked. It is a help for people and is never needed to tell what is live:
+that is read from Neon. `previous` is the digest of the environment's receipt before it, so a receipt that is lost or
+altered shows; two runs that raced may name the same one.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+from reconciler.core.instant import Instant
+
+VERSION = 1
+
+
+class Result(Enum):
+    """How an apply ended."""
+
+    CONVERGED = "converged"
+    REFUSED = "refused"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class TakenStep:
+    """A step that was taken and read back: when it began (UTC), and how many seconds until it was seen."""
+
+    step: str
+    target: str
+    what: str
+    reason: str
+    began: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """A gate and whether it passed; `detail` says why not."""
+
+    gate: str
+    on: str
+    passed: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerIdentity:
+    """Which version of a Worker was deployed at the end, and which Hyperdrive config it is bound to."""
+
+    script: str
+    version: str
+    hyperdrive: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """The providers' own ids, as they were at the end. Empty where there is none."""
+
+    project: str
+    branch: str = ""
+    branch_name: str = ""
+    lsn: str = ""
+    endpoint: str = ""
+    hyperdrive: str = ""
+    workers: tuple[WorkerIdentity, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One apply. Times are RFC 3339 in UTC; `seconds` is by a clock that never goes back.
+
+    `commit` is the commit that asked; `changed` tells that the file differed from it, as it was not committed.
+    `actor` is who ran it, `run` where its log is. `outside` names what the restore did not rewind.
+    """
+
+    environment: str
+    commit: str
+    changed: bool
+    began: str
+    seconds: float
+    before: str
+    asked: str
+    after: str
+    digest: str
+    result: Result
+    detail: str
+    steps: tuple[TakenStep, ...]
+    gates: tuple[GateResult, ...]
+    ids: Identities
+    outside: tuple[str, ...]
+    actor: str
+    run: str
+    tool: str
+    previous: str = ""
+
+    @property
+    def began_at(self) -> Instant:
+        """When it began."""
+        return Instant.told(self.began)
+
+    @property
+    def line(self) -> str:
+        """The receipt as one line of canonical JSON: sorted keys, no spaces, ASCII."""
+        facts = asdict(self) | {"result": self.result.value, "version": VERSION}
+        return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the line, which the next receipt names as its previous one."""
+        return fingerprint(self.line)
+
+
+def fingerprint(line: str) -> str:
+    """Return the SHA-256 of a receipt's line, in hexadecimal."""
+    return hashlib.sha256(line.encode()).hexdigest()
+
+
+def parse(line: str) -> Receipt:
+    """Read a receipt's line. Raises ValueError for anything else, also for a version that is not known."""
+    facts = json.loads(line)
+    if not isinstance(facts, dict) or facts.get("version") != VERSION:
+        raise ValueError("not a receipt of this version")
+    try:
+        return _receipt(facts)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a receipt: {error}") from error
+
+
+def _receipt(facts: dict[str, Any]) -> Receipt:
+    ids = facts["ids"]
+    workers = tuple(WorkerIdentity(**each) for each in ids["workers"])
+    rest = {key: value for key, value in facts.items() if key != "version"}
+    receipt = Receipt(
+        **rest
+        | {
+            "result": Result(facts["result"]),
+            "steps": tuple(TakenStep(**each) for each in facts["steps"]),
+            "gates": tuple(GateResult(**each) for each in facts["gates"]),
+            "ids": Identities(**ids | {"workers": workers}),
+            "outside": tuple(facts["outside"]),
+        }
+    )
+    _ = receipt.began_at  # a time that cannot be read is no receipt's
+    return receipt
+
+
+def latest(receipts: Iterable[Receipt], environment: str) -> Receipt | None:
+    """Find an environment's last receipt: the one that the next is chained to."""
+    own = [each for each in receipts if each.environment == environment]
+    return max(own, key=lambda each: (each.began, each.fingerprint), default=None)
+
+
+def missing(receipts: Iterable[Receipt]) -> frozenset[str]:
+    """Return the digests that receipts name as previous and that no receipt has: what was lost or altered."""
+    known = tuple(receipts)
+    return frozenset(each.previous for each in known if each.previous) - {each.fingerprint for each in known}
