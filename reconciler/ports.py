@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from reconciler.core.binding import Binding
 from reconciler.core.desired import HttpGate, SqlGate, Worker
 from reconciler.core.instant import Instant
 from reconciler.core.observed import (
@@ -39,6 +40,7 @@ class WranglerFile:
 
     script: str
     hyperdrive_id: str
+    bindings: tuple[Binding, ...] = ()
 
 
 class Neon(Protocol):

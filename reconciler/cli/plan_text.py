@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.cli.wording import describe, target
+from reconciler.cli.wording import describe, describe_outside, target
 from reconciler.core.instant import for_people
 from reconciler.core.observed import Observed, Project
+from reconciler.core.outside import spelled
 from reconciler.core.plan import Plan
 from reconciler.core.steps import RenameBranch, arguments
 
@@ -30,6 +31,10 @@ def facts(plan: Plan) -> dict[str, Any]:
         ],
         "warnings": list(plan.warnings),
         "refusals": [{"rule": each.rule, "message": each.message, "hint": each.hint} for each in plan.refusals],
+        "outside": [
+            {"name": each.name, "retention": spelled(each.retention), "recovery": each.recovery}
+            for each in plan.outside
+        ],
     }
 
 
@@ -40,6 +45,8 @@ def as_text(plan: Plan, observed: Observed) -> str:
         lines += ["Unreadable" if plan.unreadable else "Refused", *_refusals(plan), ""]
     elif plan.steps:
         lines += ["Steps", *_steps(plan), "", "The data", *_data(plan, observed), ""]
+    if plan.outside:
+        lines += ["Not rewound", *(f"  {describe_outside(each)}" for each in plan.outside), ""]
     if plan.warnings:
         lines += ["Warnings", *(f"  ! {warning}" for warning in plan.warnings), ""]
     return "\n".join([*lines, _closing(plan)])
@@ -58,6 +65,8 @@ def as_markdown(plan: Plan, observed: Observed) -> str:
             for number, step in enumerate(plan.steps, 1)
         ]
         lines += ["", "**The data**", "", *(f"- {line.strip()}" for line in _data(plan, observed))]
+    if plan.outside:
+        lines += ["", "**Not rewound**", "", *(f"- {describe_outside(each)}" for each in plan.outside)]
     if plan.warnings:
         lines += ["", "**Warnings**", "", *(f"- {warning}" for warning in plan.warnings)]
     return "\n".join([*lines, "", _closing(plan)])

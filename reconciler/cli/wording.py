@@ -1,7 +1,9 @@
-"""Says steps in words: one line each, for people."""
+"""Says steps, and what no step touches, in words: one line each, for people."""
 
 from typing import assert_never
 
+from reconciler.core.desired import FOREVER, Outside
+from reconciler.core.instant import for_people
 from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,
@@ -94,3 +96,14 @@ def phase(step: Step) -> str:
             return "promote"
         case _:
             assert_never(step)
+
+
+def describe_outside(outside: Outside) -> str:
+    """Say what stays in the present, how long it is kept, and how it is recovered on its own."""
+    return f"{outside.name}: {_kept(outside)}; recovery: {outside.recovery or 'not stated'}"
+
+
+def _kept(outside: Outside) -> str:
+    if outside.retention is None:
+        return "retention not stated"
+    return "kept until deleted" if outside.retention == FOREVER else f"kept up to {for_people(outside.retention)}"

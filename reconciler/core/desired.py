@@ -110,6 +110,29 @@ class Verify:
     role: str = ""
 
 
+# As a retention: nothing expires, it is there until somebody deletes it.
+FOREVER = timedelta.max
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Something that stays in the present when the database goes back.
+
+    `retention` is how long it is kept, None where that is not stated; `recovery` is how it is recovered on its own.
+    """
+
+    name: str
+    retention: timedelta | None = None
+    recovery: str = ""
+
+
+class WriteBack(Enum):
+    """How a job commits the wrangler.jsonc that was deployed."""
+
+    PUSH = "push"
+    PULL_REQUEST = "pull-request"
+
+
 @dataclass(frozen=True, slots=True)
 class Desired:
     """One environment, as its file declares it."""
@@ -119,6 +142,8 @@ class Desired:
     hyperdrive: Hyperdrive | None = None
     workers: tuple[Worker, ...] = ()
     verify: Verify = Verify()
+    outside: tuple[Outside, ...] = ()
+    write_back: WriteBack = WriteBack.PUSH
 
     @property
     def timeline(self) -> Timeline:

@@ -12,18 +12,21 @@ from pydantic_core import ErrorDetails
 
 from reconciler.core import jsonc
 from reconciler.core.desired import (
+    FOREVER,
     DeployDriver,
     Desired,
     HttpGate,
     Hyperdrive,
     Method,
+    Outside,
     Primary,
     Restore,
     SqlGate,
     Verify,
     Worker,
+    WriteBack,
 )
-from reconciler.core.file_model import FileModel, PrimaryModel, VerifyModel
+from reconciler.core.file_model import FileModel, OutsideModel, PrimaryModel, VerifyModel
 from reconciler.core.instant import Instant, for_people
 from reconciler.core.timeline import Timeline
 from reconciler.errors import InputError, JsoncError
@@ -205,6 +208,7 @@ _EXAMPLES = {
     "project": "aged-wildflower-123456 (lower-case letters, digits, dashes)",
     "id": "inc-42 (lower-case letters, digits and dashes, at most 40)",
     "hold": '"7d", "36h", "2w" or "forever"',
+    "retention": '"30d", "36h", "2w" or "forever"',
     "binding": "HYPERDRIVE (a JavaScript identifier)",
 }
 
@@ -261,15 +265,16 @@ def _contradictions(value: dict[str, Any]) -> Iterator[tuple[tuple[int | str, ..
         hint = "add verify.database and verify.role"
         yield ("verify", "sql"), "verify.sql does not know which database and role to use", hint
     for kind in ("sql", "http"):
-        yield from _repeated_names(kind, verify.get(kind))
+        yield from _repeated_names(("verify", kind), f"{kind} gates", verify.get(kind))
+    yield from _repeated_names(("outside",), "entries of outside", value.get("outside"))
 
 
-def _repeated_names(kind: str, gates: Any) -> Iterator[tuple[tuple[int | str, ...], str, str]]:
+def _repeated_names(at: tuple[str, ...], what: str, entries: Any) -> Iterator[tuple[tuple[int | str, ...], str, str]]:
     names: set[str] = set()
-    for index, gate in enumerate(gates if isinstance(gates, list) else []):
-        name = gate.get("name") if isinstance(gate, dict) else None
+    for index, entry in enumerate(entries if isinstance(entries, list) else []):
+        name = entry.get("name") if isinstance(entry, dict) else None
         if isinstance(name, str) and name in names:
-            yield ("verify", kind, index, "name"), f'two {kind} gates are named "{name}"', "tell them apart"
+            yield (*at, index, "name"), f'two {what} are named "{name}"', "tell them apart"
         names.add(str(name))
 
 
@@ -294,6 +299,8 @@ def _desired(environment: str, model: FileModel) -> Desired:
             Worker(each.config, each.binding, each.environment, DeployDriver(each.deploy)) for each in model.worker
         ),
         verify=_verify(model.verify, model),
+        outside=tuple(_outside(each) for each in model.outside),
+        write_back=WriteBack(model.write_back),
     )
 
 
@@ -304,6 +311,12 @@ def _primary(model: PrimaryModel) -> Primary:
         source = Timeline.parse(restore.source) if restore.source else None
         asked = Restore(Instant.asked(restore.to), restore.id or "", restore.reason, source)
     return Primary(model.project, model.branch, asked, Method(model.method), _hold(model.hold))
+
+
+def _outside(model: OutsideModel) -> Outside:
+    if model.retention is None:
+        return Outside(model.name, None, model.recovery)
+    return Outside(model.name, _hold(model.retention) or FOREVER, model.recovery)
 
 
 def _verify(verify: VerifyModel, model: FileModel) -> Verify:

@@ -72,6 +72,7 @@ def _listed(value: Any) -> Any:
 
 
 Identifier = Annotated[str, Field(min_length=1), AfterValidator(_short_utf8), AfterValidator(_printable)]
+Span = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,3}[hdw]|forever)$")]
 Label = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 
 
@@ -103,7 +104,7 @@ class PrimaryModel(_Model):
     """null: the original timeline, origin, is live. Otherwise: the restore that is live. The one line that changes."""
     method: Literal["branch", "in-place"] = "branch"
     """branch: restore to a fresh branch, and hold the old one."""
-    hold: Annotated[str, Field(pattern=r"^([1-9][0-9]{0,3}[hdw]|forever)$")] = "7d"
+    hold: Span = "7d"
     """How long a replaced timeline is kept at least: hours, days, weeks (36h, 7d, 2w) or forever."""
 
 
@@ -168,6 +169,17 @@ class VerifyModel(_Model):
     """The role of the SQL gates, where no hyperdrive names it."""
 
 
+class OutsideModel(_Model):
+    """Something that stays in the present when the database goes back, and that no wrangler.jsonc names."""
+
+    name: Label
+    """What it is, such as Axiom Logpush archive."""
+    retention: Span | None = None
+    """How long it is kept: hours, days, weeks (36h, 30d, 2w) or forever, which is until somebody deletes it."""
+    recovery: Annotated[str, Field(max_length=500), AfterValidator(_printable)] = ""
+    """How it is recovered on its own, in one line."""
+
+
 class FileModel(_Model):
     """The desired state of one environment."""
 
@@ -181,6 +193,10 @@ class FileModel(_Model):
     """The Worker that uses the config, or a list of them. Leave it out where there is none."""
     verify: VerifyModel = Field(default_factory=VerifyModel)
     """The gates."""
+    outside: list[OutsideModel] = Field(default_factory=list)
+    """What a restore does not rewind, besides what the bindings in wrangler.jsonc say. Shown, and no more."""
+    write_back: Literal["push", "pull-request"] = "push"
+    """How a job commits the wrangler.jsonc that was deployed: by a push to the branch, or by a pull request."""
 
 
 def json_schema() -> dict[str, Any]:

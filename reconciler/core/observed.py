@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
+from reconciler.core.binding import Binding
 from reconciler.core.instant import Instant
 from reconciler.core.timeline import Timeline
 
@@ -51,13 +52,18 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A Neon branch. `resolved_at` is the commit time that a branch at a moment really got, once Neon tells it."""
+    """A Neon branch.
+
+    `resolved_at` and `lsn` are the commit time and the place in its parent's WAL that a branch at a moment really
+    got, once Neon tells them.
+    """
 
     id: str
     name: str
     created_at: Instant
     parent_id: str | None = None
     resolved_at: Instant | None = None
+    lsn: str = ""
     default: bool = False
     protected: bool = False
     ready: bool = True
@@ -99,7 +105,10 @@ class UploadedVersion:
 
 @dataclass(frozen=True, slots=True)
 class ObservedWorker:
-    """A Worker: what its wrangler.jsonc says, what is deployed, and what was uploaded for the desired timeline."""
+    """A Worker: what its wrangler.jsonc says, what is deployed, and what was uploaded for the desired timeline.
+
+    `bindings` are those in its wrangler.jsonc that matter when the database goes back; no step depends on them.
+    """
 
     config: str
     environment: str | None
@@ -107,6 +116,7 @@ class ObservedWorker:
     file_hyperdrive_id: str
     deployed: tuple[DeployedVersion, ...] = ()
     uploaded: tuple[UploadedVersion, ...] = ()
+    bindings: tuple[Binding, ...] = ()
 
     @property
     def serving(self) -> DeployedVersion | None:

@@ -4,10 +4,11 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 
-from reconciler.core.desired import Desired
+from reconciler.core.desired import Desired, Outside
 from reconciler.core.lineage import Lineage, trace
 from reconciler.core.next_steps import Refused, next_steps
 from reconciler.core.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Project, Unknown
+from reconciler.core.outside import stays
 from reconciler.core.plan_warnings import warnings
 from reconciler.core.predict import predict
 from reconciler.core.refusals import Refusal, Unreadable
@@ -20,7 +21,10 @@ _MOST_WAVES = 100
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be done, or why nothing may be. `live` is None where it cannot be told."""
+    """What would be done, or why nothing may be. `live` is None where it cannot be told.
+
+    `outside` is what stays in the present, where the steps make another timeline live.
+    """
 
     desired: Desired
     live: Timeline | None
@@ -29,6 +33,7 @@ class Plan:
     warnings: tuple[str, ...]
     refusals: tuple[Refusal, ...]
     digest: str
+    outside: tuple[Outside, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -50,6 +55,7 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     """Unfold the steps from what is seen to what is asked. A refusal anywhere on the way is the whole plan."""
     lineage = trace(desired, observed.branches) if isinstance(observed.branches, tuple) else None
     lineage = lineage if isinstance(lineage, Lineage) else None
+    live = lineage.live.timeline if lineage else None
     waves, refusals = _unfold(desired, observed)
     steps = tuple(step for wave in waves for step in wave)
     told: tuple[str, ...] = ()
@@ -57,12 +63,13 @@ def plan(desired: Desired, observed: Observed) -> Plan:
         told = warnings(desired, observed, observed.project, lineage, steps)
     return Plan(
         desired=desired,
-        live=lineage.live.timeline if lineage else None,
+        live=live,
         lineage=lineage,
         waves=waves,
         warnings=told,
         refusals=refusals,
         digest=_digest(desired, observed, steps, refusals),
+        outside=stays(desired, observed) if steps and live != desired.timeline else (),
     )
 
 
@@ -82,9 +89,12 @@ def _unfold(desired: Desired, observed: Observed) -> tuple[tuple[tuple[Step, ...
 
 
 def _digest(desired: Desired, observed: Observed, steps: tuple[Step, ...], refusals: tuple[Refusal, ...]) -> str:
-    """Bind what was asked, what the decision was made on, and the steps. Clocks and counters are left out."""
+    """Bind what was asked, what the decision was made on, and the steps. Clocks and counters are left out.
+
+    So is what stays outside: it is told, and decides nothing.
+    """
     content = {
-        "desired": repr(desired),
+        "desired": repr(replace(desired, outside=())),
         "observed": _fingerprint(observed),
         "steps": [[type(step).__name__, arguments(step)] for step in steps],
         "refusals": [refusal.rule for refusal in refusals],
@@ -108,4 +118,4 @@ def _in_order(items: tuple[Branch, ...] | tuple[HyperdriveConfig, ...] | Unknown
 
 
 def _worker(worker: ObservedWorker | Unknown) -> str:
-    return repr(worker) if isinstance(worker, Unknown) else repr(replace(worker, uploaded=()))
+    return repr(worker) if isinstance(worker, Unknown) else repr(replace(worker, uploaded=(), bindings=()))

@@ -57,7 +57,14 @@ async def _worker(worker: Worker, file: WranglerFile | Unknown, ports: Ports) ->
     deployed = await _known(ports.cloudflare.deployed(file.script, worker.binding))
     if isinstance(deployed, Unknown):
         return deployed
-    return ObservedWorker(worker.config, worker.environment, file.script, file.hyperdrive_id, deployed)
+    return ObservedWorker(
+        config=worker.config,
+        environment=worker.environment,
+        script=file.script,
+        file_hyperdrive_id=file.hyperdrive_id,
+        deployed=deployed,
+        bindings=file.bindings,
+    )
 
 
 async def _with_uploads(desired: Desired, observed: Observed, ports: Ports) -> Observed:

@@ -21,7 +21,7 @@ class Checkout:
     def read(self, worker: Worker) -> WranglerFile:
         """Read what wrangler.jsonc says. Raises InputError."""
         config = read_wrangler_config(self.path(worker), worker.binding, worker.environment)
-        return WranglerFile(config.script_name, config.binding_id)
+        return WranglerFile(config.script_name, config.binding_id, config.bindings)
 
     def write(self, worker: Worker, hyperdrive_id: str) -> None:
         """Put the id into wrangler.jsonc. Another run may do the same at the same time: what counts is what stands."""

@@ -12,12 +12,14 @@ import json
 import os
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, NoReturn
 
 from reconciler.core import jsonc
+from reconciler.core.binding import Binding
 from reconciler.errors import InputError, JsoncError
+from reconciler.providers.wrangler_bindings import bindings_of
 
 _CONFIG_ID = re.compile("[0-9a-f]{32}")
 _LINE_END = re.compile("\r\n|\r|\n")
@@ -27,12 +29,13 @@ _REDIRECT = FilePath(".wrangler", "deploy", "config.json")
 
 @dataclass(frozen=True)
 class WranglerConfig:
-    """What one environment of a wrangler.jsonc says."""
+    """What one environment of a wrangler.jsonc says. `bindings` are shown and decide nothing."""
 
     path: FilePath
     script_name: str
     binding_id: str
     account_id: str | None
+    bindings: tuple[Binding, ...] = field(default=(), compare=False)
 
 
 def read_wrangler_config(path: FilePath, binding: str, environment: str | None) -> WranglerConfig:
@@ -42,7 +45,7 @@ def read_wrangler_config(path: FilePath, binding: str, environment: str | None) 
     column where the file can't be read, is ambiguous, or isn't what wrangler would use.
     """
     _check_that_wrangler_would_use(path)
-    return _Environment(_File(path), binding, environment).config()
+    return _Environment(_File(path, _read(path)), binding, environment).config()
 
 
 def write_binding_id(path: FilePath, binding: str, environment: str | None, config_id: str) -> None:
@@ -57,13 +60,12 @@ def write_binding_id(path: FilePath, binding: str, environment: str | None, conf
             hint="an id is 32 characters out of 0-9 and a-f, as `wrangler hyperdrive list` shows it",
         )
     _check_that_wrangler_would_use(path)
-    file = _File(path)
-    found = _Environment(file, binding, environment)
-    if found.config().binding_id == config_id:
+    content = _read(path)
+    edited = with_binding_id(path, content, binding, environment, config_id)
+    if edited == content:
         return
-    edited = jsonc.replace_value(file.document, found.id_path(), config_id).encode()
     try:
-        _replace(path, file.content, edited)
+        _replace(path, content, edited)
     except OSError as error:
         raise InputError(f"{path}: can't be written: {error.strerror or error}") from error
     written = read_wrangler_config(path, binding, environment).binding_id
@@ -74,14 +76,25 @@ def write_binding_id(path: FilePath, binding: str, environment: str | None, conf
         )
 
 
+def with_binding_id(path: FilePath, content: bytes, binding: str, environment: str | None, config_id: str) -> bytes:
+    """Return the content of a wrangler.jsonc with another id, and no other byte changed. Raises InputError.
+
+    `path` only names the file in errors: its content may come from anywhere, such as a commit.
+    """
+    file = _File(path, content)
+    found = _Environment(file, binding, environment)
+    if found.config().binding_id == config_id:
+        return content
+    return jsonc.replace_value(file.document, found.id_path(), config_id).encode()
+
+
 class _File:
     """A wrangler.jsonc that wrangler can read."""
 
-    def __init__(self, path: FilePath) -> None:
+    def __init__(self, path: FilePath, content: bytes) -> None:
         self.path = path
-        self.content = _read(path)
         try:
-            self.document = jsonc.read(_decode(path, self.content))
+            self.document = jsonc.read(_decode(path, content))
         except JsoncError as error:
             place = f"{path}:{error.line}:{error.column}"
             raise InputError(f"{place}: {error.message}", hint=error.hint) from error
@@ -113,11 +126,13 @@ class _Environment:
     def config(self) -> WranglerConfig:
         """Read everything that is asked about the environment."""
         account_id = self.own.get("account_id") or self.top.get("account_id")
+        script_name = self._script_name()
         return WranglerConfig(
             path=self.file.path,
-            script_name=self._script_name(),
+            script_name=script_name,
             binding_id=self._id(),
             account_id=account_id if isinstance(account_id, str) else None,
+            bindings=bindings_of(self.top, self.own, script_name),
         )
 
     def id_path(self) -> jsonc.Path:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ import pytest
 from reconciler.cli import plan_text
 from reconciler.cli.main import COMMANDS
 from reconciler.cli.wording import describe, phase, target
-from reconciler.core.desired import Restore
+from reconciler.core.binding import Binding, BindingKind
+from reconciler.core.desired import Outside, Restore
 from reconciler.core.plan import plan
-from tests.core.worlds import DESIRED, WORLD, asking, hours_ago
+from tests.core.worlds import DESIRED, SEEN, WORLD, asking, hours_ago
 
 ROOT = Path(__file__).parents[2]
 ASKED = asking(Restore(hours_ago(24), "inc-42", "migration 0042 dropped Listing"))
@@ -58,9 +60,42 @@ def test_a_refusal_is_told_with_its_rule_and_its_hint_in_every_form():
 def test_the_json_has_the_promised_keys():
     facts = json.loads(plan_text.as_json(plan(ASKED, WORLD)))
     keys = ["environment", "digest", "in_sync", "live_timeline", "desired_timeline", "steps", "warnings", "refusals"]
-    assert keys == list(facts)
+    assert [*keys, "outside"] == list(facts)
     assert all({"step", "reason", "target"} <= set(step) for step in facts["steps"])
     assert ("origin", "r-20261121T100000000Z-inc-42") == (facts["live_timeline"], facts["desired_timeline"])
+
+
+OUTSIDE = (Outside("Axiom Logpush archive", timedelta(days=30), "query it by _time"), Outside("the accountant"))
+BOUND = replace(WORLD, workers=(replace(SEEN, bindings=(Binding(BindingKind.R2, "photos", "PHOTOS"),)),))
+
+
+def test_what_is_not_rewound_is_told_one_line_each_with_its_retention_and_its_recovery():
+    found = plan(replace(ASKED, outside=OUTSIDE), BOUND)
+    expected = [
+        f"R2 bucket photos: kept until deleted; recovery: {found.outside[0].recovery}",
+        "Axiom Logpush archive: kept up to 30 d; recovery: query it by _time",
+        "the accountant: retention not stated; recovery: not stated",
+    ]
+    text = plan_text.as_text(found, BOUND).splitlines()
+    assert ["Not rewound", *(f"  {line}" for line in expected), ""] == text[text.index("Not rewound") :][:5]
+    markdown = plan_text.as_markdown(found, BOUND).splitlines()
+    at = markdown.index("**Not rewound**")
+    assert ["", *(f"- {line}" for line in expected), ""] == markdown[at + 1 : at + 6]
+
+
+def test_what_is_not_rewound_is_in_the_json_with_its_retention_as_the_file_spells_it():
+    told = json.loads(plan_text.as_json(plan(replace(ASKED, outside=OUTSIDE), BOUND)))["outside"]
+    assert [("R2 bucket photos", "forever"), ("Axiom Logpush archive", "30d"), ("the accountant", None)] == [
+        (each["name"], each["retention"]) for each in told
+    ]
+    assert {"name", "retention", "recovery"} == set(told[0])
+
+
+@pytest.mark.parametrize("restore", [None, Restore(hours_ago(-1))], ids=["in sync", "refused"])
+def test_nothing_is_said_of_it_where_no_data_changes(restore):
+    found = plan(asking(restore, replace(DESIRED, outside=OUTSIDE)), BOUND)
+    assert "Not rewound" not in plan_text.as_text(found, BOUND) + plan_text.as_markdown(found, BOUND)
+    assert [] == json.loads(plan_text.as_json(found))["outside"]
 
 
 def test_every_step_has_a_sentence_a_target_and_a_phase():

@@ -82,6 +82,34 @@ MALFORMED: dict[str, tuple[str, dict[str, str]]] = {
         '{"name": "a", "query": "select true"}, {"name": "a", "query": "select true"}]}}',
         {'"a", "query": ': 'two sql gates are named "a"'},
     ),
+    "two things outside of one name": (
+        "{" + PRIMARY + ',\n"outside": [{"name": "Axiom"}, {"name": "Axiom", "retention": "30d"}]}',
+        {'"Axiom", "retention"': 'two entries of outside are named "Axiom"'},
+    ),
+    "something outside without a name": (
+        "{" + PRIMARY + ',\n"outside": [{"retention": "30d"}]}',
+        {'{"retention": "30d"}]': "outside[0].name is missing"},
+    ),
+    "a retention in words": (
+        "{" + PRIMARY + ',\n"outside": [{"name": "Axiom", "retention": "a month"}]}',
+        {'"a month"}]}': 'must look like "30d"'},
+    ),
+    "an unknown key outside": (
+        "{" + PRIMARY + ',\n"outside": [{"name": "Axiom", "recover": "by hand"}]}',
+        {'"recover": "by': 'did you mean "recovery"?'},
+    ),
+    "a recovery of two lines": (
+        "{" + PRIMARY + ',\n"outside": [{"name": "Axiom", "recovery": "a\\nb"}]}',
+        {'"a\\nb"}]}': "control characters"},
+    ),
+    "one thing outside that is no list": (
+        "{" + PRIMARY + ',\n"outside": {"name": "Axiom"}}',
+        {'{"name": "Axiom"}}': "must be a list"},
+    ),
+    "an unknown way to write back": (
+        "{" + PRIMARY + ',\n"write_back": "force"}',
+        {'"force"}': "'push' or 'pull-request'"},
+    ),
     "a role that is too long": (
         "{" + PRIMARY + ', "hyperdrive": {"name": "t", "database": "d", "role": "' + "ä" * 32 + '"}}',
         {'"äääääääääääää': "64 bytes"},

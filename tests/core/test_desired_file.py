@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.desired import Desired, Method, Restore
+from reconciler.core.desired import FOREVER, Desired, Method, Outside, Restore, WriteBack
 from reconciler.core.desired_file import DesiredStateError, Problem, read_desired_state
 from reconciler.core.instant import Instant
 from reconciler.core.timeline import ORIGIN, Timeline
@@ -68,6 +68,24 @@ def test_one_worker_may_stand_without_a_list_and_a_week_is_the_usual_hold():
     assert ORIGIN == desired.timeline
 
 
+def test_what_is_outside_may_be_kept_for_a_time_for_ever_or_for_a_time_that_nobody_states():
+    text = """"outside": [
+      { "name": "Axiom Logpush archive", "retention": "30d", "recovery": "query it by _time" },
+      { "name": "R2 cold archive", "retention": "forever" },
+      { "name": "the accountant" },
+    ]"""
+    axiom, archive, accountant = read("{" + PRIMARY + ", " + text + "}").outside
+    assert Outside("Axiom Logpush archive", timedelta(days=30), "query it by _time") == axiom
+    assert (FOREVER, "") == (archive.retention, archive.recovery)
+    assert Outside("the accountant", None, "") == accountant
+
+
+def test_the_file_is_written_back_by_a_push_unless_it_asks_for_a_pull_request():
+    asked = '"write_back": "pull-request"'
+    assert WriteBack.PUSH is read("{" + PRIMARY + "}").write_back
+    assert WriteBack.PULL_REQUEST is read("{" + PRIMARY + ", " + asked + "}").write_back
+
+
 @pytest.mark.parametrize("name", ["Production", "-a", "a b", "a/b", "x" * 41, "", "..", "a\n"])
 def test_an_environment_has_a_name_that_is_safe_in_branches_and_files(name):
     with pytest.raises(DesiredStateError, match="cannot be an environment"):
@@ -98,7 +116,11 @@ VALUES = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["primary", "hyperdrive", "worker", "verify", "$schema"]), VALUES))
+@given(
+    st.dictionaries(
+        st.sampled_from(["primary", "hyperdrive", "worker", "verify", "outside", "write_back", "$schema"]), VALUES
+    )
+)
 def test_values_of_any_kind_are_read_or_refused_with_places(value):
     import json
 

@@ -1,0 +1,218 @@
+"""What a Worker is bound to is read from its wrangler.jsonc, in the environment that is deployed."""
+
+import json
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.binding import Binding, BindingKind
+from reconciler.core.desired import Worker
+from reconciler.providers.working_tree import Checkout
+from reconciler.providers.wrangler_bindings import bindings_of
+
+ROOT = Path(__file__).parents[2]
+NOT_INHERITED = re.compile("not automatically inherited|not inherited by|must be specified separately")
+OWN = Binding(BindingKind.HYPERDRIVE, "7f3c9a52e1d04b6f8a2c5e9d1b3f7a60", "HYPERDRIVE")
+
+
+def read(top, environment=None):
+    own = top["env"][environment] if environment else top
+    return bindings_of(top, own, "api")
+
+
+def only(config):
+    (found,) = read(config)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"r2_buckets": [{"binding": "A", "bucket_name": "photos"}]}, Binding(BindingKind.R2, "photos", "A")),
+        ({"kv_namespaces": [{"binding": "A", "id": "0f2a"}]}, Binding(BindingKind.KV, "0f2a", "A")),
+        (
+            {"d1_databases": [{"binding": "A", "database_id": "0f2a", "database_name": "carts"}]},
+            Binding(BindingKind.D1, "carts", "A"),
+        ),
+        ({"d1_databases": [{"binding": "A", "database_id": "0f2a"}]}, Binding(BindingKind.D1, "0f2a", "A")),
+        (
+            {"analytics_engine_datasets": [{"binding": "A", "dataset": "clicks"}]},
+            Binding(BindingKind.ANALYTICS_ENGINE, "clicks", "A"),
+        ),
+        ({"queues": {"producers": [{"binding": "A", "queue": "q"}]}}, Binding(BindingKind.QUEUE, "q", "A")),
+        ({"queues": {"consumers": [{"queue": "q"}]}}, Binding(BindingKind.QUEUE, "q", "")),
+        ({"vectorize": [{"binding": "A", "index_name": "i"}]}, Binding(BindingKind.VECTORIZE, "i", "A")),
+        (
+            {"workflows": [{"binding": "A", "name": "orders", "class_name": "Orders"}]},
+            Binding(BindingKind.WORKFLOW, "orders", "A"),
+        ),
+        ({"pipelines": [{"binding": "A", "pipeline": "p"}]}, Binding(BindingKind.PIPELINE, "p", "A")),
+        ({"ai_search": [{"binding": "A", "instance_name": "i"}]}, Binding(BindingKind.AI_SEARCH, "i", "A")),
+        ({"images": {"binding": "A"}}, Binding(BindingKind.IMAGES, "", "A")),
+        ({"stream": {"binding": "A"}}, Binding(BindingKind.STREAM, "", "A")),
+        ({"send_email": [{"name": "A"}]}, Binding(BindingKind.EMAIL, "", "A")),
+        (
+            {"secrets_store_secrets": [{"binding": "A", "store_id": "s", "secret_name": "key"}]},
+            Binding(BindingKind.SECRET, "key", "A"),
+        ),
+        ({"hyperdrive": [{"binding": "A", "id": "c9"}]}, Binding(BindingKind.HYPERDRIVE, "c9", "A")),
+        ({"services": [{"binding": "A", "service": "auth"}]}, Binding(BindingKind.SERVICE, "auth", "A")),
+        ({"tail_consumers": [{"service": "log"}]}, Binding(BindingKind.TAIL, "log", "")),
+        ({"vpc_networks": [{"binding": "A", "tunnel_id": "t"}]}, Binding(BindingKind.PRIVATE_NETWORK, "t", "A")),
+    ],
+)
+def test_each_kind_is_known_by_what_it_leads_to(config, expected):
+    assert expected == only(config)
+
+
+@pytest.fixture(params=["RECONCILER_TEST_WRANGLER", "RECONCILER_TEST_WRANGLER_LATEST"])
+def schema(request):
+    """The schema of wrangler.jsonc that comes with wrangler."""
+    command = os.environ.get(request.param)
+    if not command:
+        say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        say(f"{request.param} names no wrangler")
+    program = Path(shlex.split(command)[-1]).resolve()
+    return json.loads((program.parents[1] / "config-schema.json").read_text())["definitions"]
+
+
+def entries(schema, node):
+    """Every object that the schema allows at a place, as the keys that it may have."""
+    if "$ref" in node:
+        yield from entries(schema, schema[node["$ref"].rpartition("/")[2]])
+    for inner in (*node.get("anyOf", ()), *([node["items"]] if "items" in node else ())):
+        yield from entries(schema, inner)
+    if "properties" in node:
+        yield list(node["properties"])
+
+
+def test_every_kind_in_wranglers_own_schema_is_known_or_left_out_for_a_reason(schema):
+    """A stream of the kind k2 has no documentation yet, so that nothing is known of its retention."""
+    kinds = schema["RawEnvironment"]["properties"]
+    config = {
+        key: [dict.fromkeys(keys, f"the {key}") for keys in entries(schema, node) if "binding" in keys]
+        for key, node in kinds.items()
+    }
+    found = read(config)
+    assert {each.name for each in found if each.kind is BindingKind.UNKNOWN} <= {"the k2 (k2)"}
+    assert {"the r2_buckets", "the kv_namespaces", "the workflows"} <= {each.name for each in found}
+
+
+def test_every_kind_is_one_that_a_named_environment_must_list_for_itself(schema):
+    """Were one inherited, the top level would have to be read for it as well."""
+    kinds = schema["RawEnvironment"]["properties"]
+    told = {key for key, node in kinds.items() if NOT_INHERITED.search(str(node))}
+    shown = {
+        key
+        for key, node in kinds.items()
+        for keys in entries(schema, node)
+        if "binding" in keys and read({key: [dict.fromkeys(keys, "x")]})
+    }
+    assert {"r2_buckets", "kv_namespaces", "workflows"} <= shown <= told | {"k2"}
+
+
+def test_what_computes_or_is_deployed_with_the_code_is_left_out():
+    config = {"ai": {"binding": "AI"}, "browser": {"binding": "B"}, "version_metadata": {"binding": "V"}}
+    assert () == read({**config, "assets": {"directory": "public", "binding": "ASSETS"}, "vars": {"A": "1"}})
+
+
+def test_a_kind_that_is_not_known_here_is_named_all_the_same():
+    assert Binding(BindingKind.UNKNOWN, "G (graph_stores)", "G") == only({"graph_stores": [{"binding": "G"}]})
+    assert Binding(BindingKind.UNKNOWN, "O (oracle)", "O") == only({"oracle": {"binding": "O"}})
+    unsafe = {"unsafe": {"bindings": [{"name": "U", "type": "hyperdrive_dynamic"}]}}
+    assert Binding(BindingKind.UNKNOWN, "U (unsafe hyperdrive_dynamic)", "U") == only(unsafe)
+
+
+def test_a_binding_that_wrangler_names_itself_is_known_by_its_variable():
+    assert Binding(BindingKind.R2, "PHOTOS", "PHOTOS") == only({"r2_buckets": [{"binding": "PHOTOS"}]})
+
+
+def test_bindings_are_not_inherited_by_a_named_environment():
+    top = {
+        "r2_buckets": [{"binding": "A", "bucket_name": "live"}],
+        "queues": {"producers": [{"binding": "Q", "queue": "q"}]},
+        "env": {"staging": {"r2_buckets": [{"binding": "A", "bucket_name": "tried"}]}, "bare": {}},
+    }
+    assert [Binding(BindingKind.R2, "tried", "A")] == list(read(top, "staging"))
+    assert [] == list(read(top, "bare"))
+    assert ["live", "q"] == [each.name for each in read(top)]
+
+
+def durable(**migrations):
+    return {"durable_objects": {"bindings": [{"name": "C", "class_name": "Counter"}]}, **migrations}
+
+
+def test_durable_objects_have_a_history_where_the_migrations_say_that_they_are_sqlite_backed():
+    sqlite, unknown = BindingKind.DURABLE_OBJECT_SQLITE, BindingKind.DURABLE_OBJECT
+    first = {"tag": "v1", "new_sqlite_classes": ["Counter"]}
+    assert Binding(sqlite, "Counter of api", "C") == only(durable(migrations=[first]))
+    assert unknown is only(durable(migrations=[{"tag": "v1", "new_classes": ["Counter"]}])).kind
+    assert unknown is only(durable()).kind
+
+
+def test_a_durable_object_class_stays_sqlite_backed_under_a_new_name():
+    first = {"tag": "v1", "new_sqlite_classes": ["Old"]}
+    second = {"tag": "v2", "renamed_classes": [{"from": "Old", "to": "Counter"}]}
+    assert BindingKind.DURABLE_OBJECT_SQLITE is only(durable(migrations=[first, second])).kind
+    away = {"tag": "v3", "renamed_classes": [{"from": "Counter", "to": "Old"}]}
+    assert BindingKind.DURABLE_OBJECT is only(durable(migrations=[first, second, away])).kind
+
+
+def test_the_migrations_of_the_top_level_count_in_an_environment_that_has_none():
+    top = {"migrations": [{"tag": "v1", "new_sqlite_classes": ["Counter"]}], "env": {"staging": durable()}}
+    assert BindingKind.DURABLE_OBJECT_SQLITE is read(top, "staging")[0].kind
+    top["env"]["staging"]["migrations"] = []
+    assert BindingKind.DURABLE_OBJECT is read(top, "staging")[0].kind
+
+
+def test_a_class_that_is_exported_as_sqlite_backed_needs_no_migration():
+    exports = {"Counter": {"type": "durable-object", "storage": "sqlite"}}
+    assert BindingKind.DURABLE_OBJECT_SQLITE is only(durable(exports=exports)).kind
+    exports = {"Counter": {"type": "durable-object", "storage": "legacy-kv"}}
+    assert BindingKind.DURABLE_OBJECT is only(durable(exports=exports)).kind
+
+
+def test_a_durable_object_of_another_worker_is_that_workers():
+    elsewhere = [{"name": "C", "class_name": "Counter", "script_name": "carts"}]
+    config = {"durable_objects": {"bindings": elsewhere}, "migrations": [{"new_sqlite_classes": ["Counter"]}]}
+    assert Binding(BindingKind.DURABLE_OBJECT, "Counter of carts", "C") == only(config)
+
+
+@pytest.mark.parametrize(
+    ("environment", "suffix", "config_id"),
+    [(None, "", OWN.name), ("staging", "-staging", "c41d7be0952f4f3aa6d8e1305b9c7f24")],
+)
+def test_the_example_is_bound_to_a_dataset_a_bucket_and_its_database(environment, suffix, config_id):
+    worker = Worker("desired-state/example/wrangler.jsonc", "HYPERDRIVE", environment)
+    expected = {
+        Binding(BindingKind.ANALYTICS_ENGINE, f"tech961_searches{suffix.replace('-', '_')}", "SEARCHES"),
+        Binding(BindingKind.R2, f"tech961-photos{suffix}", "PHOTOS"),
+        Binding(BindingKind.HYPERDRIVE, config_id, "HYPERDRIVE"),
+    }
+    found = Checkout(ROOT).read(worker).bindings
+    assert expected == set(found)
+    assert len(expected) == len(found)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["binding", "name", "bindings", "producers", "class_name"]), inner)
+    ),
+    max_leaves=8,
+)
+KEYS = st.sampled_from(
+    ["r2_buckets", "queues", "durable_objects", "unsafe", "migrations", "exports", "images", "new_kind"]
+)
+
+
+@given(st.dictionaries(KEYS, JSON))
+def test_what_wrangler_would_refuse_is_read_without_an_error_as_far_as_it_goes(config):
+    found = read(json.loads(json.dumps(config)))
+    assert all(isinstance(each.name, str) for each in found)
