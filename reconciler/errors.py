@@ -12,7 +12,9 @@
     ├── LeaseHeld             somebody else is working on the environment
     ├── LeaseLost             the right to go on was lost: somebody else may be at work
     └── GitError              Git, or the remote, said no
-        └── PushRejected      the remote's ref is not what it was expected to be: somebody was faster
+        ├── PushRejected      the remote's ref is not what it was expected to be: somebody was faster
+        ├── RemoteRefused     the remote was reached and does not want it: no access, a protected branch, a hook
+        └── RemoteUnreachable the remote did not answer, or is not there
 
 An error says what happened, to what, with which numbers; `hint` says what to do next.
 """
@@ -63,7 +65,11 @@ class Unreachable(ProviderError):
 
 
 class GateFailed(ReconcilerError):
-    """A verification did not pass, timed out, or could not run."""
+    """A verification did not pass, timed out, or could not run. `gate` is its name."""
+
+    def __init__(self, message: str, *, gate: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.gate = gate
 
 
 class DeployFailed(ReconcilerError):
@@ -88,3 +94,11 @@ class GitError(ReconcilerError):
 
 class PushRejected(GitError):
     """The remote's ref is not what it was expected to be: somebody was faster. Fetch, and look again."""
+
+
+class RemoteRefused(GitError):
+    """The remote was reached and said no: who asks has no access, or a rule or a hook forbids it."""
+
+
+class RemoteUnreachable(GitError):
+    """The remote did not answer, or there is no repository where it should be. Trying again later may help."""
