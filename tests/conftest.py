@@ -14,6 +14,13 @@ from tests.fixtures import (  # noqa: F401  fixtures are found by being here
     web,
     without_waiting,
 )
+from tests.github_fixtures import (  # noqa: F401
+    github,
+    github_bare,
+    github_description,
+    github_with_code,
+    make_github,
+)
 
 pytest_plugins = ("tests.conformance.plugin",)
 

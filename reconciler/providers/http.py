@@ -1,13 +1,13 @@
-"""One HTTP client for both providers: authorisation, deadlines, retries, errors without secrets.
+"""One HTTP client for all providers: authorisation, deadlines, retries, errors without secrets.
 
 Reading may always be repeated. A write may be repeated only where the provider says that nothing was done: 423 and
-503 (Neon's API reference, "Safe to retry") and 429. Everything else that leaves a write without an answer becomes
-AnswerLost, and the caller looks before it repeats.
+503 (Neon's API reference, "Safe to retry") and 429, or what a provider's `Manners` say. Everything else that leaves
+a write without an answer becomes AnswerLost, and the caller looks before it repeats.
 """
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -15,24 +15,39 @@ import httpx
 import stamina
 
 from reconciler.core.secret import Secret
-from reconciler.errors import AnswerLost, ProviderError, Unreachable
+from reconciler.errors import AnswerLost, InputError, ProviderError, Unreachable
 
 # A create took 12 s and a restore 7 s on the live service: a shorter deadline makes lost answers of successes.
 _DEADLINE_SECONDS = 60.0
 _PATIENCE_SECONDS = 120.0
 _MOST_TRIES = 25
 _BUSY = frozenset({423, 429, 503})
-_LOST = frozenset({500, 502, 504, 520, 521, 522, 523, 524})
+_LOST = frozenset({500, 502, 503, 504, 520, 521, 522, 523, 524})
 _LONGEST_MESSAGE = 500
 
 Explain = Callable[[Any], tuple[str, str]]
 Look = Callable[[], Awaitable[None]]
+# False: not busy. True: busy, for a time that the provider does not name.
+Wait = bool | timedelta
+
+
+def is_busy(response: httpx.Response) -> Wait:
+    """Tell whether the provider is busy and so did nothing, and how long to wait."""
+    return response.status_code in _BUSY and (_retry_after(response) or True)
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """What is particular to a provider: the headers that it wants, and how it says that it is busy."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    busy: Callable[[httpx.Response], Wait] = is_busy
 
 
 class _Busy(Exception):
     """The provider was busy, or a read was not answered: the request may be sent again as it is."""
 
-    def __init__(self, error: ProviderError, wait: timedelta | None) -> None:
+    def __init__(self, error: ProviderError, wait: Wait) -> None:
         super().__init__(error.message)
         self.error = error
         self.wait = wait
@@ -48,15 +63,23 @@ class Answer:
 
 
 class Api:
-    """A provider's HTTP API. `explain` finds code and message in an error body."""
+    """A provider's HTTP API. `explain` finds code and message in an error body. InputError for an impossible token."""
 
-    def __init__(self, name: str, base_url: str, token: Secret, explain: Explain) -> None:
+    def __init__(
+        self, name: str, base_url: str, token: Secret, explain: Explain, manners: Manners | None = None
+    ) -> None:
+        # A request would fail with a message that quotes the header, and the token in it.
+        if not re.fullmatch(r"[\x21-\x7e]*", token.reveal()):
+            hint = "copy it again: a space, a line end or a quotation mark may have come with it"
+            raise InputError(f"the token for {name} has a character that no token has", hint=hint)
+        manners = manners or Manners()
         self._name = name
         self._explain = explain
+        self._busy = manners.busy
         self._token = token
         self._client = httpx.AsyncClient(
             base_url=base_url,
-            headers={"Authorization": f"Bearer {token.reveal()}", "Accept": "application/json"},
+            headers={"Authorization": f"Bearer {token.reveal()}", "Accept": "application/json", **manners.headers},
             timeout=httpx.Timeout(_DEADLINE_SECONDS, connect=10.0),
             follow_redirects=False,
             trust_env=True,
@@ -112,9 +135,8 @@ class Api:
 
     def _judge(self, method: str, where: str, response: httpx.Response) -> Answer:
         status = response.status_code
-        if status in _BUSY:
-            error = Unreachable(f"{where}: {self._said(response)}", status=status)
-            raise _Busy(error, _retry_after(response))
+        if wait := self._busy(response):
+            raise self._later(wait, f"{where}: {self._said(response)}", status)
         if status in _LOST:
             raise self._unanswered(method, f"{where}: {self._said(response)}")
         if not response.is_success:
@@ -122,9 +144,16 @@ class Api:
             raise ProviderError(f"{where}: {self._said(response)}", status=status, code=code)
         return Answer(status, response.headers, self._body(method, where, response))
 
+    def _later(self, wait: Wait, message: str, status: int) -> Exception:
+        """Wait as long as the provider asks; where that is longer than our patience, it is asked no more."""
+        if isinstance(wait, bool) or wait.total_seconds() <= _PATIENCE_SECONDS:
+            return _Busy(Unreachable(message, status=status), wait)
+        hint = f"{self._name} asks to wait for {wait.total_seconds():.0f} s: run the same command again after that"
+        return Unreachable(message, status=status, hint=hint)
+
     def _unanswered(self, method: str, message: str) -> Exception:
         if method == "GET":
-            return _Busy(Unreachable(message), None)
+            return _Busy(Unreachable(message), True)
         return AnswerLost(message, hint="it may have been done: run the same command again, which looks first")
 
     def _body(self, method: str, where: str, response: httpx.Response) -> Any:
@@ -152,10 +181,8 @@ class Api:
         return f"{label}: {text}" if text else label
 
 
-def _retry(error: Exception) -> bool | timedelta:
-    if not isinstance(error, _Busy):
-        return False
-    return True if error.wait is None else error.wait
+def _retry(error: Exception) -> Wait:
+    return error.wait if isinstance(error, _Busy) else False
 
 
 def _retry_after(response: httpx.Response) -> timedelta | None:

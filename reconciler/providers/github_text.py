@@ -1,0 +1,31 @@
+"""Texts as long as GitHub takes them: a longer one is refused as a whole, with 422."""
+
+# "body is too long (maximum is 65536 characters)", "title is too long (maximum is 256 characters)", and for the
+# description of a status or deployment status "maximum is 140 characters".
+_LONGEST_BODY = 65_000
+_LONGEST_TITLE = 256
+_LONGEST_DESCRIPTION = 140
+_CUT = "\n\n(cut here: GitHub takes no more)\n"
+
+
+def title_of(text: str) -> str:
+    """Make a title of a text: one line, of at most 256 characters."""
+    return _shortened(text, _LONGEST_TITLE)
+
+
+def description_of(text: str) -> str:
+    """Make a description of a text: one line, of at most 140 characters."""
+    return _shortened(text, _LONGEST_DESCRIPTION)
+
+
+def body_of(text: str, marker: str = "") -> str:
+    """Cut what would be refused. A marker that would be lost by that is kept."""
+    if len(text) <= _LONGEST_BODY:
+        return text
+    kept = text[:_LONGEST_BODY] + _CUT
+    return kept if marker in kept else kept + marker
+
+
+def _shortened(text: str, longest: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
