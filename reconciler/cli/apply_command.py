@@ -7,26 +7,30 @@ import signal
 import click
 
 from reconciler.cli import environments, plan_text
+from reconciler.cli.applying import Applied, Applying, live_now
 from reconciler.cli.plan_command import Status, rendered, status_of
 from reconciler.cli.progress import Progress
-from reconciler.cli.status_command import seen_workers, served
-from reconciler.cli.wiring import connected
 from reconciler.cli.wording import target
 from reconciler.core.desired import Desired
-from reconciler.core.plan import plan
-from reconciler.engine.apply import Apply, Outcome, PlanChanged
-from reconciler.engine.observe import observe
-from reconciler.errors import InputError, ReconcilerError
+from reconciler.engine.apply import Outcome, PlanChanged
 
 
 @click.command(name="apply")
 @click.argument("environment", required=False)
 @click.option("--expect", metavar="DIGEST", help="Refuse unless the plan has this digest: the one that was reviewed.")
+@click.option(
+    "--without-lease",
+    is_flag=True,
+    help="Do not take the lease on the Git remote, such as while it is down. Make sure that nobody else applies.",
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def command(environment: str | None, expect: str | None, form: str) -> int:
+def command(environment: str | None, expect: str | None, form: str, *, without_lease: bool) -> int:
     """Make reality what the file asks for: look, take the next safe step, look again.
 
     A run that was interrupted or killed is continued by running it again. What goes on is said on stderr.
+
+    In a Git repository with a remote, a lease there keeps two runs apart, and a receipt of what was done is attached
+    to the commit that asked (`reconciler history` shows them).
 
     Exit status: 0 converged, 3 refused, 1 error.
     """
@@ -34,40 +38,34 @@ def command(environment: str | None, expect: str | None, form: str) -> int:
     desired = file.read()
     try:
         with Progress() as progress:
-            outcome = asyncio.run(_run(desired, file, expect, progress))
+            applying = Applying(file, desired, progress, _warn)
+            applied = asyncio.run(_run(applying, expect, lease=not without_lease))
     except asyncio.CancelledError:
         raise click.Abort from None
-    except PlanChanged as error:
+    error = applied.end.error
+    if isinstance(error, PlanChanged):
         click.echo(error.report, err=True)
         click.echo(rendered(error.fresh, error.observed, form))
         return Status.REFUSED
-    except InputError:
-        raise  # nothing was sent to anybody
-    except ReconcilerError as error:
+    if error is not None:
         click.echo(error.report, err=True)
-        click.echo(asyncio.run(_live_now(desired, file)), err=True)
+        click.echo(live_now(desired, applied), err=True)
         return Status.ERROR
-    click.echo(_as_json(desired, outcome) if form == "json" else _as_text(desired, outcome))
-    return status_of(outcome.final)
+    assert applied.outcome is not None  # without an error there is one
+    click.echo(_as_json(desired, applied.outcome) if form == "json" else _as_text(desired, applied.outcome))
+    return status_of(applied.outcome.final)
 
 
-async def _run(desired: Desired, file: environments.EnvironmentFile, expect: str | None, progress: Progress) -> Outcome:
+async def _run(applying: Applying, expect: str | None, *, lease: bool) -> Applied:
     """Apply; a SIGTERM ends it as Ctrl-C does, with nothing half-written."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with connected(desired, file.root, waiting=progress.waiting) as ports:
-        return await Apply(desired, ports, progress.report).run(expect)
+    return await applying.run(expect, lease=lease)
 
 
-async def _live_now(desired: Desired, file: environments.EnvironmentFile) -> str:
-    """Say what is live after a failure: the first thing that a person wants to know."""
-    async with connected(desired, file.root) as ports:
-        observed = await observe(desired, ports)
-    now = plan(desired, observed)
-    lines = [f"live now: {now.live or 'cannot be read'}"]
-    lines += [f"  Worker {each.script}: {served(each, observed)}" for each in seen_workers(observed)]
-    return "\n".join([*lines, f"next: mend the cause, then run reconciler apply {desired.environment} again"])
+def _warn(message: str) -> None:
+    click.echo(f"warning: {message}", err=True)
 
 
 def _as_json(desired: Desired, outcome: Outcome) -> str:

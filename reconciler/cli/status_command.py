@@ -5,11 +5,15 @@ from typing import Any
 
 import click
 
+from reconciler.cli import environments
 from reconciler.cli.plan_command import Status
 from reconciler.cli.wiring import look
 from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.observed import Branch, Observed, ObservedWorker, Unknown
 from reconciler.core.plan import Plan, plan
+from reconciler.errors import GitError
+from reconciler.providers.git import Repository
+from reconciler.providers.git_lease import Lease
 
 
 @click.command(name="status")
@@ -20,10 +24,26 @@ def command(environment: str | None, form: str) -> int:
 
     Exit status: 0 everything could be read, 1 something could not.
     """
+    file = environments.find(environment)
     desired, observed = look(environment)
-    facts = _facts(plan(desired, observed), observed)
+    facts = _facts(plan(desired, observed), observed) | {"lease": _lease(file)}
     click.echo(json.dumps(facts, indent=2, ensure_ascii=False) if form == "json" else _as_text(facts))
     return Status.ERROR if facts["unreadable"] else Status.DONE
+
+
+def _lease(file: environments.EnvironmentFile) -> dict[str, str] | None:
+    """Tell who is at work on the environment, from the Git remote. That it is out of reach hides nothing else."""
+    repository = Repository.containing(file.root)
+    if repository is None or repository.remote is None:
+        return None
+    try:
+        state = Lease.look(repository, file.name)
+    except GitError as error:
+        return {"unknown": error.message}
+    if state is None:
+        return None
+    until = str(state.expires_at)
+    return {"owner": state.owner, "taken_at": str(state.taken_at), "expires_at": until, "run": state.run}
 
 
 def _facts(found: Plan, observed: Observed) -> dict[str, Any]:
@@ -105,10 +125,20 @@ def _as_text(facts: dict[str, Any]) -> str:
         shares = ", ".join(f"{each['percentage']:g} % on {each['hyperdrive']}" for each in worker["deployed"])
         lines += [f"  worker     {worker['script']}: {shares or 'not deployed'}"]
         lines += [f"             {worker['config']} names {worker['wrangler_jsonc']}"]
+    lines += _lease_lines(facts["lease"])
     lines += [f"  other      branch {name} (not managed here)" for name in facts["unmanaged"]]
     lines += [f"  refused    {each}" for each in facts["refusals"]]
     lines += [f"  unreadable {each}" for each in facts["unreadable"]]
     return "\n".join(lines)
+
+
+def _lease_lines(lease: dict[str, str] | None) -> list[str]:
+    if lease is None:
+        return []
+    if "unknown" in lease:
+        return [f"  lease      cannot be read: {lease['unknown']}"]
+    where = f", {lease['run']}" if lease["run"] else ""
+    return [f"  lease      {lease['owner']} is at work since {lease['taken_at']} (until {lease['expires_at']}{where})"]
 
 
 def _line(carrier: dict[str, Any]) -> str:

@@ -8,13 +8,15 @@ altered shows; two runs that raced may name the same one.
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
 from reconciler.core.instant import Instant
 
 VERSION = 1
+
+_LONGEST_SECONDS = 1e9  # no run lasts for 30 years; NaN and infinity do not either
 
 
 class Result(Enum):
@@ -106,13 +108,18 @@ class Receipt:
     @property
     def line(self) -> str:
         """The receipt as one line of canonical JSON: sorted keys, no spaces, ASCII."""
-        facts = asdict(self) | {"result": self.result.value, "version": VERSION}
-        return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        facts = _facts(self) | {"result": self.result.value, "version": VERSION}
+        return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_facts)
 
     @property
     def fingerprint(self) -> str:
         """The SHA-256 of the line, which the next receipt names as its previous one."""
         return fingerprint(self.line)
+
+
+def _facts(part: Any) -> dict[str, Any]:
+    """Return a part's fields by name, as they are: `asdict` would copy each, and a long history has many."""
+    return {name: getattr(part, name) for name in part.__slots__}
 
 
 def fingerprint(line: str) -> str:
@@ -122,7 +129,10 @@ def fingerprint(line: str) -> str:
 
 def parse(line: str) -> Receipt:
     """Read a receipt's line. Raises ValueError for anything else, also for a version that is not known."""
-    facts = json.loads(line)
+    try:
+        facts = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("not a receipt: nested too deeply") from error
     if not isinstance(facts, dict) or facts.get("version") != VERSION:
         raise ValueError("not a receipt of this version")
     try:
@@ -146,7 +156,23 @@ def _receipt(facts: dict[str, Any]) -> Receipt:
         }
     )
     _ = receipt.began_at  # a time that cannot be read is no receipt's
+    _check(receipt)
     return receipt
+
+
+def _check(part: Any) -> None:
+    """Raise TypeError unless every field has a value of its type: a receipt may have been written by anybody."""
+    for field in fields(part):
+        value = getattr(part, field.name)
+        if field.type is float and not (type(value) in (int, float) and 0 <= value < _LONGEST_SECONDS):
+            raise TypeError(f"{field.name} is no length of time")
+        if isinstance(field.type, type) and field.type is not float and not isinstance(value, field.type):
+            raise TypeError(f"{field.name} is no {field.type.__name__}")
+        for each in value if isinstance(value, tuple) else (value,):
+            if is_dataclass(each):
+                _check(each)
+            elif isinstance(value, tuple) and not isinstance(each, str):
+                raise TypeError(f"{field.name} holds something else than text")
 
 
 def latest(receipts: Iterable[Receipt], environment: str) -> Receipt | None:

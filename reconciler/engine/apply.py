@@ -2,7 +2,7 @@
 
 Nothing is remembered between runs: a run that was killed is continued by running again. An answer that is lost
 is no error but a reason to look. Success is what is read back, so a step counts as done when the rules do not ask for
-it any more.
+it any more. Before each wave the permit is asked whether this run may still go on.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reconciler.core.desired import Desired
+from reconciler.core.instant import Instant
 from reconciler.core.next_steps import Refused, next_steps
 from reconciler.core.observed import Observed
 from reconciler.core.plan import Plan, plan
@@ -17,7 +18,7 @@ from reconciler.core.steps import AwaitBranch, Step, VerifyBranch, VerifyWorker
 from reconciler.engine.execute import Executor
 from reconciler.engine.observe import observe
 from reconciler.errors import AnswerLost, NotConverged, ReconcilerError
-from reconciler.ports import Ports
+from reconciler.ports import Permit, Ports
 
 # A step that was answered may stay unseen this long: Neon's reads lag behind its writes for up to half a minute.
 _SETTLING_SECONDS = 60.0
@@ -33,9 +34,10 @@ class StepStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepFinished:
-    """A step was taken and its effect was read back, after so many seconds."""
+    """A step was taken and its effect was read back, so many seconds after it `began`."""
 
     step: Step
+    began: Instant
     seconds: float
 
 
@@ -53,11 +55,12 @@ Report = Callable[[Event], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an apply ended: what was planned at its start, the steps taken with their seconds, and the last look."""
+    """How an apply ended: what was planned at its start, the steps taken, and the last look with its plan."""
 
     planned: Plan
     taken: tuple[StepFinished, ...]
     final: Plan
+    observed: Observed
     seconds: float
 
     @property
@@ -79,13 +82,21 @@ class PlanChanged(ReconcilerError):
 
 
 class Apply:
-    """One run for one environment."""
+    """One run for one environment. How far it came can be read at any time, also after it has failed.
 
-    def __init__(self, desired: Desired, ports: Ports, report: Report) -> None:
+    `planned` is the plan that it began with, `observed` the last look, `under_way` the steps that were begun and not
+    seen to be done.
+    """
+
+    def __init__(self, desired: Desired, ports: Ports, report: Report, permit: Permit | None = None) -> None:
         self._desired = desired
         self._ports = ports
         self._report = report
-        self._taken: list[StepFinished] = []
+        self._permit = permit
+        self.planned: Plan | None = None
+        self.observed: Observed | None = None
+        self.taken: list[StepFinished] = []
+        self.under_way: list[Step] = []
         self._tries: dict[Step, int] = {}
         self._uncertain: set[Step] = set()
         self._expected = ""
@@ -97,11 +108,14 @@ class Apply:
         begun = clock.elapsed()
         observed = await observe(self._desired, self._ports)
         planned = plan(self._desired, observed)
+        self.planned, self.observed = planned, observed
         if expect is not None:
             self._approve(planned, observed, expect)
         while not planned.refusals and isinstance(wave := next_steps(self._desired, observed), tuple) and wave:
             observed = await self._take(wave, observed)
-        return Outcome(planned, tuple(self._taken), plan(self._desired, observed), clock.elapsed() - begun)
+            self.observed = observed
+        final = plan(self._desired, observed)
+        return Outcome(planned, tuple(self.taken), final, observed, clock.elapsed() - begun)
 
     def _approve(self, planned: Plan, observed: Observed, expect: str) -> None:
         if planned.digest != expect:
@@ -112,10 +126,13 @@ class Apply:
     async def _take(self, wave: tuple[Step, ...], observed: Observed) -> Observed:
         """Take steps that do not depend on each other, and look until each is seen to be done."""
         self._check_approval(wave, observed)
+        if self._permit is not None:
+            await self._permit.confirm()
+        self.under_way = list(wave)
         for step in wave:
             self._count(step)
             self._report(StepStarted(step))
-        begun = self._ports.clock.elapsed()
+        began, begun = self._ports.clock.now(), self._ports.clock.elapsed()
         executor = Executor(self._desired, observed, self._ports)
         results = await asyncio.gather(*(executor.take(step) for step in wave), return_exceptions=True)
         lost: dict[Step, str] = {}
@@ -125,13 +142,11 @@ class Apply:
             elif isinstance(result, BaseException):
                 raise result
         gates = {step.key for step in wave if isinstance(step, VerifyBranch | VerifyWorker) and step not in lost}
-        return await self._read_back(list(wave), lost, observed.passed | gates, begun)
+        return await self._read_back(lost, observed.passed | gates, began, begun)
 
-    async def _read_back(
-        self, pending: list[Step], lost: dict[Step, str], passed: frozenset[str], begun: float
-    ) -> Observed:
-        """Look until the rules do not ask for these steps any more, or it is time to try one again."""
-        clock, pause = self._ports.clock, 0.2
+    async def _read_back(self, lost: dict[Step, str], passed: frozenset[str], began: Instant, begun: float) -> Observed:
+        """Look until the rules do not ask for the steps under way any more, or it is time to try one again."""
+        clock, pause, pending = self._ports.clock, 0.2, self.under_way
         answered = clock.elapsed()
         while True:
             observed = await observe(self._desired, self._ports, passed)
@@ -140,7 +155,7 @@ class Apply:
                 return observed
             for step in [each for each in pending if each not in asked]:
                 pending.remove(step)
-                self._finished(step, clock.elapsed() - begun)
+                self._finished(StepFinished(step, began, clock.elapsed() - begun))
             for step in pending:
                 self._doubt(step, lost.get(step, "its effect cannot be read back yet"))
             if not pending or clock.elapsed() - answered > _SETTLING_SECONDS:
@@ -151,11 +166,10 @@ class Apply:
             await clock.sleep(pause)
             pause = min(pause * 1.5, 5.0)
 
-    def _finished(self, step: Step, seconds: float) -> None:
-        done = StepFinished(step, seconds)
-        self._taken.append(done)
-        if step in self._approved:
-            self._approved.remove(step)
+    def _finished(self, done: StepFinished) -> None:
+        self.taken.append(done)
+        if done.step in self._approved:
+            self._approved.remove(done.step)
         self._report(done)
 
     def _doubt(self, step: Step, why: str) -> None:

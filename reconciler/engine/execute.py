@@ -169,6 +169,8 @@ def _check_identity(branch: Branch, desired: Desired) -> None:
         return
     resolved: Instant | None = branch.resolved_at
     if branch.mark.timeline != desired.timeline:
-        raise GateFailed(f'gate "identity" failed: "{branch.name}" is annotated as {branch.mark.timeline}')
+        message = f'gate "identity" failed: "{branch.name}" is annotated as {branch.mark.timeline}'
+        raise GateFailed(message, gate="identity")
     if resolved is not None and resolved > restore.to:
-        raise GateFailed(f'gate "identity" failed: "{branch.name}" holds {resolved}, later than {restore.to}')
+        message = f'gate "identity" failed: "{branch.name}" holds {resolved}, later than {restore.to}'
+        raise GateFailed(message, gate="identity")

@@ -37,6 +37,7 @@ class RealGates:
             raise GateFailed(
                 f'gate "login" failed: role {origin.role} cannot log in to database {origin.database} at '
                 f"{origin.host}:{origin.port} ({_first_line(error)})",
+                gate="login",
                 hint="nothing points to this branch yet; was the role or the database younger than the moment?",
             ) from None
 
@@ -51,7 +52,9 @@ class RealGates:
             rows = await asyncio.wait_for(self._rows(origin, gate), _STATEMENT_MILLISECONDS / 1000 + _CONNECT_SECONDS)
         except (psycopg.Error, TimeoutError) as error:
             raise GateFailed(
-                f'gate "{gate.name}" could not run: {_first_line(error)}', hint=f"its query is: {gate.query}"
+                f'gate "{gate.name}" could not run: {_first_line(error)}',
+                gate=gate.name,
+                hint=f"its query is: {gate.query}",
             ) from None
         _compare(gate, rows)
 
@@ -74,6 +77,7 @@ class RealGates:
         except (GateFailed, httpx.HTTPError, httpx.InvalidURL) as error:
             raise GateFailed(
                 f'gate "{gate.name}" failed {_REQUEST_TRIES} times: {_first_line(error)}',
+                gate=gate.name,
                 hint="users were not switched: the version stays at 0 %, for you to look at",
             ) from None
 
@@ -106,11 +110,12 @@ def _compare(gate: SqlGate, rows: Sequence[tuple[Any, ...]]) -> None:
     if len(rows) != 1 or len(rows[0]) != 1:
         shape = f"{len(rows)} rows" if len(rows) != 1 else f"{len(rows[0])} columns"
         shape = "more than one row" if len(rows) > 1 else shape
-        raise GateFailed(f'gate "{gate.name}" is inconclusive: it answered {shape}, not one row with one value')
+        message = f'gate "{gate.name}" is inconclusive: it answered {shape}, not one row with one value'
+        raise GateFailed(message, gate=gate.name)
     found = rows[0][0]
     if not _equal(found, gate.expect):
         shown = f"{found!r}"[:_LONGEST_QUOTE]
-        raise GateFailed(f'gate "{gate.name}" failed: it answered {shown}, not {gate.expect!r}')
+        raise GateFailed(f'gate "{gate.name}" failed: it answered {shown}, not {gate.expect!r}', gate=gate.name)
 
 
 def _equal(found: Any, expected: Any) -> bool:

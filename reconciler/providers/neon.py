@@ -227,6 +227,7 @@ def _branch(item: dict[str, Any], annotation: Any, endpoint: Endpoint | None) ->
         created_at=Instant.told(item["created_at"]),
         parent_id=item.get("parent_id") or None,
         resolved_at=_moment(item.get("parent_timestamp")),
+        lsn=item.get("parent_lsn") or "",
         default=bool(item.get("default")),
         protected=bool(item.get("protected")),
         ready=_is_ready(item),

@@ -26,6 +26,8 @@ from reconciler.sandbox.workspace import WorkspaceError
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 NOT_FOUND, NOT_EXECUTABLE, SIGNALLED = 127, 126, 128
+# A sandbox is one person's own: what is tried on it must leave no lease and no receipt on the team's Git remote.
+_ALONE = {"RECONCILER_REMOTE": ""}
 # What starting a sandbox may raise for reasons that a person can mend.
 SANDBOX_ERRORS = (PostgresMissing, RecordError, RuntimeError, StorageError, WorkspaceError, OSError)
 
@@ -142,7 +144,7 @@ async def _execute(command: Sequence[str], options: Options) -> int:
         if sandbox is None:
             return SIGNALLED + await arrived.get()
         try:
-            process = await asyncio.create_subprocess_exec(*command, env=os.environ | sandbox.environment)
+            process = await asyncio.create_subprocess_exec(*command, env=_ALONE | os.environ | sandbox.environment)
         except FileNotFoundError:
             sys.stderr.write(f"{command[0]}: command not found\n")
             return NOT_FOUND

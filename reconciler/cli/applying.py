@@ -1,0 +1,195 @@
+"""An apply in its repository: under a lease, so that it is the only one, and with a receipt of what came of it.
+
+Shared by `apply`, for people, and `ci apply`, for workflows. Outside a repository, or without a remote, there is
+nobody to share a lease with.
+"""
+
+import asyncio
+import getpass
+import itertools
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.progress import Progress
+from reconciler.cli.receipts import Circumstances, End, receipt
+from reconciler.cli.status_command import seen_workers, served
+from reconciler.cli.wiring import connected
+from reconciler.core.desired import Desired
+from reconciler.core.plan import Plan, plan
+from reconciler.core.receipt import Receipt, Result, latest, parse
+from reconciler.engine.apply import Apply, Outcome, PlanChanged
+from reconciler.engine.observe import observe
+from reconciler.errors import ReconcilerError
+from reconciler.ports import Clock, Permit, Ports
+from reconciler.providers.git import Repository
+from reconciler.providers.git_lease import Lease, LeaseState
+from reconciler.providers.git_notes import Notes
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How it ended: an outcome, or the error with the last look; and the receipt, where there is a repository."""
+
+    end: End
+    outcome: Outcome | None
+    receipt: Receipt | None
+
+    @property
+    def final(self) -> Plan:
+        """The plan of the last look: what is live, and what is still missing."""
+        assert self.end.final is not None  # only an interrupted run ends without a last look, and that one raises
+        return self.end.final
+
+
+class Applying:
+    """One apply. `warn` is told what went wrong besides, such as a receipt that could not be pushed."""
+
+    def __init__(
+        self,
+        file: EnvironmentFile,
+        desired: Desired,
+        progress: Progress,
+        warn: Callable[[str], None],
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._file = file
+        self._desired = desired
+        self._progress = progress
+        self._warn = warn
+        self._environment = environment
+        self._repository = _repository(file, environment)
+
+    async def run(self, expect: str | None = None, *, lease: bool = True) -> Applied:
+        """Apply under the lease, plan included. Raises LeaseHeld, GitError (no lease to be had) and InputError."""
+        connection = connected(self._desired, self._file.root, self._environment, self._progress.waiting)
+        async with connection as ports, self._permitted(ports.clock, wanted=lease) as permit:
+            return await self._run(ports, permit, expect)
+
+    def _permitted(self, clock: Clock, *, wanted: bool) -> AbstractAsyncContextManager[Permit | None]:
+        repository = self._repository
+        if not wanted or repository is None or repository.remote is None:
+            return nullcontext()
+        owner = f"{self._actor()} on {socket.gethostname()}"
+        name = self._desired.environment
+        return Lease(repository, name, owner, clock, run=run_address(self._environment), waiting=self._waiting)
+
+    async def _run(self, ports: Ports, permit: Permit | None, expect: str | None) -> Applied:
+        clock = ports.clock
+        around, begun = self._circumstances(clock), clock.elapsed()
+        apply = Apply(self._desired, ports, self._progress.report, permit)
+        try:
+            outcome = await apply.run(expect)
+        except asyncio.CancelledError:
+            end = End(Result.INTERRUPTED, apply.observed, None, None, clock.elapsed() - begun)
+            self._attach(apply, around, end)
+            raise
+        except ReconcilerError as error:
+            seconds = clock.elapsed() - begun
+            result = Result.REFUSED if isinstance(error, PlanChanged) else Result.FAILED
+            observed = await observe(self._desired, ports)
+            end = End(result, observed, plan(self._desired, observed), error, seconds)
+            return Applied(end, None, self._attach(apply, around, end))
+        end = End(_result(outcome), outcome.observed, outcome.final, None, clock.elapsed() - begun)
+        return Applied(end, outcome, self._attach(apply, around, end))
+
+    def _circumstances(self, clock: Clock) -> Circumstances:
+        commit, changed = "", False
+        if self._repository is not None and (head := self._repository.head()):
+            path = self._file.path.resolve().relative_to(self._repository.root).as_posix()
+            changed = self._repository.differs_from_head(path)
+            commit = self._repository.last_change(head, path) or head
+        return Circumstances(commit, changed, self._actor(), run_address(self._environment), clock.now())
+
+    def _attach(self, apply: Apply, around: Circumstances, end: End) -> Receipt | None:
+        """Attach the receipt to the commit that asked. What happened has happened: a failure here is a warning."""
+        if self._repository is None or not around.commit:
+            return None
+        notes = Notes(self._repository)
+        with self._warning("the receipts of other runs could not be fetched"):
+            notes.fetch()
+        written = None
+        with self._warning("the receipt could not be written"):
+            last = latest(_receipts(notes), self._desired.environment)
+            written = receipt(self._desired, apply, around, end, last.fingerprint if last else "")
+            notes.add(around.commit, written.line)
+        with self._warning("the receipt is kept here and could not be pushed (the next apply pushes it too)"):
+            notes.push()
+        return written
+
+    @contextmanager
+    def _warning(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except ReconcilerError as error:
+            self._warn(f"{what}: {error.message}")
+
+    def _actor(self) -> str:
+        return self._environment.get("GITHUB_ACTOR") or _user()
+
+    def _waiting(self, state: LeaseState, seconds: float) -> None:
+        begun = f"{state.owner} has been at work on {state.environment} since {state.taken_at}"
+        where = f" ({state.run})" if state.run else ""
+        self._warn(f"{begun}{where}; waiting, for {seconds:.0f} s at most")
+
+
+def _repository(file: EnvironmentFile, environment: Mapping[str, str]) -> Repository | None:
+    """Find the repository, without its remote where a sandbox is applied to and the remote is somebody else's.
+
+    What is tried on a sandbox of this machine must leave no lease and no receipt where a team keeps its own.
+    """
+    found = Repository.containing(file.root, environment)
+    if found is None or "RECONCILER_REMOTE" in environment or not _is_here(environment.get("NEON_API_HOST", "")):
+        return found
+    if _is_here(found.remote_url() or ""):
+        return found
+    return Repository.containing(file.root, {**environment, "RECONCILER_REMOTE": ""})
+
+
+def _is_here(address: str) -> bool:
+    """Tell whether an address, or a path, is one of this machine."""
+    parts = urlsplit(address)
+    if parts.scheme in ("http", "https"):
+        return parts.hostname in _LOOPBACK
+    return parts.scheme in ("", "file") and ":" not in address
+
+
+def run_address(environment: Mapping[str, str]) -> str:
+    """Return where the log of this run of a GitHub workflow is; empty elsewhere."""
+    parts = [environment.get(f"GITHUB_{part}", "") for part in ("SERVER_URL", "REPOSITORY", "RUN_ID")]
+    return f"{parts[0]}/{parts[1]}/actions/runs/{parts[2]}" if all(parts) else ""
+
+
+def live_now(desired: Desired, applied: Applied) -> str:
+    """Say what is live and what to do, after a failure: the first things that a person wants to know."""
+    lines = [f"live now: {applied.final.live or 'cannot be read'}"]
+    if applied.end.observed is not None:
+        seen = seen_workers(applied.end.observed)
+        lines += [f"  Worker {each.script}: {served(each, applied.end.observed)}" for each in seen]
+    return "\n".join([*lines, f"next: mend the cause, then run reconciler apply {desired.environment} again"])
+
+
+def _result(outcome: Outcome) -> Result:
+    if outcome.converged:
+        return Result.CONVERGED
+    return Result.FAILED if outcome.final.unreadable else Result.REFUSED
+
+
+def _receipts(notes: Notes) -> Iterator[Receipt]:
+    """Read every receipt; what is none was written by somebody else, and is left alone."""
+    for line in itertools.chain.from_iterable(notes.all().values()):
+        with suppress(ValueError):
+            yield parse(line)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "somebody"

@@ -1,0 +1,126 @@
+"""From an apply that has ended, in whatever way, to its receipt. Pure."""
+
+from dataclasses import dataclass
+
+from reconciler import __version__
+from reconciler.cli.wording import describe, target
+from reconciler.core.desired import Desired
+from reconciler.core.instant import Instant
+from reconciler.core.observed import Observed, ObservedWorker, named
+from reconciler.core.plan import Plan
+from reconciler.core.receipt import GateResult, Identities, Receipt, Result, TakenStep, WorkerIdentity
+from reconciler.core.steps import Step, VerifyBranch, VerifyWorker
+from reconciler.engine.apply import Apply, StepFinished
+from reconciler.errors import GateFailed, ReconcilerError
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is known before an apply begins: who asked by which commit, who runs it where, and since when."""
+
+    commit: str
+    changed: bool
+    actor: str
+    run: str
+    began: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an apply ended: the last look, its plan, the error if there was one, and the seconds in all."""
+
+    result: Result
+    observed: Observed | None
+    final: Plan | None
+    error: ReconcilerError | None
+    seconds: float
+
+
+def receipt(desired: Desired, apply: Apply, around: Circumstances, end: End, previous: str) -> Receipt:
+    """Write the receipt. `previous` is the digest of the environment's receipt before, or empty."""
+    planned = apply.planned
+    return Receipt(
+        environment=desired.environment,
+        commit=around.commit,
+        changed=around.changed,
+        began=str(around.began),
+        seconds=round(end.seconds, 3),
+        before=str(planned.live or "") if planned else "",
+        asked=str(desired.timeline),
+        after=str(end.final.live or "") if end.final else "",
+        digest=planned.digest if planned else "",
+        result=end.result,
+        detail=_detail(end),
+        steps=tuple(_taken(each) for each in apply.taken),
+        gates=(*_passed(apply.taken), *_failed(end.error, apply.under_way)),
+        ids=_identities(desired, end),
+        outside=tuple(each.name for each in planned.outside) if planned else (),
+        actor=around.actor,
+        run=around.run,
+        tool=__version__,
+        previous=previous,
+    )
+
+
+def _detail(end: End) -> str:
+    if end.error is not None:
+        return end.error.message
+    refusals = end.final.refusals if end.final else ()
+    return "; ".join(f"{each.rule}: {each.message}" for each in refusals)
+
+
+def _taken(done: StepFinished) -> TakenStep:
+    step = done.step
+    return TakenStep(
+        step=type(step).__name__,
+        target=target(step),
+        what=describe(step),
+        reason=step.reason,
+        began=str(done.began),
+        seconds=round(done.seconds, 3),
+    )
+
+
+def _passed(taken: list[StepFinished]) -> tuple[GateResult, ...]:
+    passed: list[GateResult] = []
+    for step in (done.step for done in taken):
+        match step:
+            case VerifyBranch():
+                names: tuple[str, ...] = ("identity", "login", *step.gates)
+            case VerifyWorker():
+                names = step.gates
+            case _:
+                continue
+        passed += [GateResult(name, target(step), passed=True) for name in names]
+    return tuple(passed)
+
+
+def _failed(error: ReconcilerError | None, under_way: list[Step]) -> tuple[GateResult, ...]:
+    if not isinstance(error, GateFailed):
+        return ()
+    on = next((target(step) for step in under_way if isinstance(step, VerifyBranch | VerifyWorker)), "")
+    return (GateResult(error.gate, on, passed=False, detail=error.message),)
+
+
+def _identities(desired: Desired, end: End) -> Identities:
+    project, observed = desired.primary.project, end.observed
+    lineage = end.final.lineage if end.final else None
+    if observed is None or lineage is None:
+        return Identities(project)
+    branch = lineage.live.branch
+    configs = observed.configs if isinstance(observed.configs, tuple) else ()
+    name = desired.hyperdrive.config_for(lineage.live.timeline) if desired.hyperdrive else ""
+    config = named(configs, name)
+    return Identities(
+        project=project,
+        branch=branch.id,
+        branch_name=branch.name,
+        lsn=branch.lsn,
+        endpoint=branch.endpoint.id if branch.endpoint else "",
+        hyperdrive=config.id if config else "",
+        workers=tuple(
+            WorkerIdentity(each.script, each.serving.id, each.serving.hyperdrive_id or "")
+            for each in observed.workers
+            if isinstance(each, ObservedWorker) and each.serving is not None
+        ),
+    )

@@ -1,0 +1,158 @@
+"""`reconciler apply` in a repository with a remote: one at a time, and a receipt for each."""
+
+import json
+import signal
+
+import pytest
+
+from reconciler.core.instant import Instant
+from reconciler.core.receipt import Result
+from tests.support import database
+from tests.support.database import GOOD
+from tests.support.desk import FILE, Desk, written
+from tests.support.receipts import receipts
+from tests.support.remotes import git
+from tests.support.waiting import eventually
+
+LEASE = "refs/reconciler/lease/production"
+
+
+@pytest.fixture
+def desk(production, tmp_path):
+    """A clone that asks for a restore which nobody has applied."""
+    desk = Desk(production, tmp_path)
+    production.desired["primary"]["restore"] = {"to": database.text(production.shop.good), "id": "inc-42"}
+    desk.push({FILE: written(production.desired)}, "Restore production")
+    production.sandbox.forget_requests()
+    return desk
+
+
+def last_commit(desk, path=FILE):
+    return desk.git("log", "-1", "--format=%H", "--", path)
+
+
+def test_a_receipt_of_all_that_was_done_stands_on_the_commit_that_asked(desk, command, production):
+    desk.push({"notes.md": "later\n"})
+    assert command(desk, "apply").status == 0
+    [(commit, receipt)] = receipts(desk.remote.path)
+    assert commit == receipt.commit == last_commit(desk)
+    assert (receipt.result, receipt.before, receipt.after) == (Result.CONVERGED, "origin", receipt.asked)
+    assert [step.step for step in receipt.steps][:2] == ["CreateBranch", "VerifyBranch"]
+    assert {gate.gate for gate in receipt.gates if gate.passed} == {"identity", "login"}
+    branch = production.branch("main")
+    assert (receipt.ids.branch, receipt.ids.lsn) == (branch["id"], branch["parent_lsn"])
+    assert receipt.ids.workers[0].hyperdrive == receipt.ids.hyperdrive == desk.wrangler_id()
+    assert not receipt.changed
+    assert receipt.previous == ""
+
+
+def test_receipts_are_chained_also_where_nothing_was_done_or_a_gate_failed(desk, command, production):
+    assert command(desk, "apply").status == 0
+    assert command(desk, "apply").status == 0
+    production.desired["primary"]["restore"]["id"] = "inc-43"
+    production.desired["verify"] = {"sql": [{"name": "there is nobody", "query": "select false"}]}
+    desk.push({FILE: written(production.desired)}, "Again")
+    assert command(desk, "apply").status == 1
+    first, second, third = (receipt for _, receipt in receipts(desk.remote.path))
+    assert (second.steps, second.previous) == ((), first.fingerprint)
+    assert (third.result, third.previous) == (Result.FAILED, second.fingerprint)
+    [failed] = [gate for gate in third.gates if not gate.passed]
+    assert failed.gate == "there is nobody"
+    assert third.after == first.after
+
+
+def test_a_refusal_and_an_interruption_have_receipts_too(desk, command, production):
+    assert command(desk, "apply", "--expect", "0123456789abcdef").status == 3
+    production.sandbox.latency({"POST /projects/[^/]+/branches": 20_000})
+    running = command.start(desk, "apply")
+    eventually(lambda: production.sandbox.writes() or running.ended, "the first write")
+    running.send(signal.SIGTERM)
+    assert running.wait().status == 130
+    refused, interrupted = (receipt for _, receipt in receipts(desk.remote.path))
+    assert (refused.result, interrupted.result) == (Result.REFUSED, Result.INTERRUPTED)
+    assert desk.remote.ref(LEASE) == ""
+
+
+def test_a_file_that_is_not_committed_is_told_in_the_receipt(desk, command, production):
+    production.desired["primary"]["hold"] = "3d"
+    (desk.root / FILE).write_text(written(production.desired))
+    assert command(desk, "apply").status == 0
+    [(commit, receipt)] = receipts(desk.remote.path)
+    assert (commit, receipt.changed) == (last_commit(desk), True)
+
+
+def test_two_applies_never_work_at_once(desk, command, production):
+    production.sandbox.latency({"POST /accounts/[^/]+/hyperdrive/configs": 1500})
+    first = command.start(desk, "apply")
+    eventually(lambda: desk.remote.ref(LEASE) or first.ended, "the first lease")
+    second = command.start(desk, "apply")
+    ends = [first.wait(), second.wait()]
+    assert [said.status for said in ends] == [0, 0]
+    assert "at work on production" in ends[1].stderr
+    one, other = (receipt for _, receipt in receipts(desk.remote.path))
+    assert other.began_at.milliseconds >= one.began_at.milliseconds + one.seconds * 1000
+    assert (other.steps, other.previous) == ((), one.fingerprint)
+    assert desk.remote.ref(LEASE) == ""
+
+
+def test_the_lease_of_a_run_that_died_is_taken_over_and_the_plan_made_again(desk, command, production):
+    production.sandbox.latency({"POST /accounts/[^/]+/hyperdrive/configs": 20_000})
+    dead = command.start(desk, "apply")
+    eventually(lambda: [each for each in production.sandbox.writes() if "hyperdrive" in each.path], "the write")
+    dead.kill()
+    production.sandbox.calm()
+    assert desk.remote.ref(LEASE)
+    leave_lease(desk, seconds=1.0)
+    assert command(desk, "apply").status == 0
+    production.check_one_of_each()
+    assert production.rows() == GOOD
+
+
+def leave_lease(desk, seconds):
+    """Let the lease on the remote be one that would expire long from now, and is not renewed any more."""
+    now = Instant.told("2026-11-22T00:00:00Z")
+    record = {
+        "environment": "production", "owner": "a run that died", "run": "", "taken_at": str(now),
+        "expires_at": "2999-01-01T00:00:00.000Z", "nonce": "0" * 16, "renewal": 3, "seconds": seconds, "version": 1,
+    }  # fmt: skip
+    line = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    tree = git(desk.remote.path, "hash-object", "-t", "tree", "-w", "/dev/null")
+    commit = git(desk.remote.path, "commit-tree", tree, "-m", line)
+    git(desk.remote.path, "update-ref", LEASE, commit)
+
+
+def test_status_shows_who_is_at_work(desk, command):
+    leave_lease(desk, seconds=60.0)
+    assert "a run that died is at work since 2026-11-22" in command(desk, "status").stdout
+    assert json.loads(command(desk, "status", "--format", "json").stdout)["lease"]["owner"] == "a run that died"
+
+
+def test_without_the_remote_nothing_is_done_unless_that_is_said(desk, command, production):
+    desk.git("remote", "set-url", "origin", str(desk.root / "nowhere"))
+    said = command(desk, "apply")
+    assert said.status == 1
+    assert "--without-lease" in said.stderr
+    assert production.sandbox.writes() == []
+    said = command(desk, "apply", "--without-lease")
+    assert said.status == 0
+    assert "warning: " in said.stderr
+    assert [receipt.result for _, receipt in receipts(desk.root)] == [Result.CONVERGED]
+
+
+def test_what_is_tried_on_a_sandbox_leaves_nothing_on_a_remote_elsewhere(desk, command):
+    desk.git("remote", "set-url", "origin", "https://git.invalid/acme/shop.git")
+    said = command(desk, "apply")
+    assert said.status == 0, said.stderr
+    assert "git.invalid" not in said.stderr
+    assert [receipt.result for _, receipt in receipts(desk.root)] == [Result.CONVERGED]
+
+
+def test_the_remote_goes_away_while_an_apply_works_and_the_receipt_is_pushed_by_the_next(desk, command, production):
+    desk.before_push('while read old new ref; do case "$ref" in refs/notes/*) echo no >&2; exit 1;; esac; done')
+    said = command(desk, "apply")
+    assert said.status == 0
+    assert "could not be pushed" in said.stderr
+    assert production.rows() == GOOD
+    desk.remote.allow_pushes()
+    assert command(desk, "apply").status == 0
+    assert len(receipts(desk.remote.path)) == 2
