@@ -27,7 +27,17 @@ from reconciler.core.jsonc_scanner import (
 )
 from reconciler.errors import JsoncError
 
-__all__ = ["MAXIMUM_DEPTH", "Document", "DuplicateKey", "Path", "Scalar", "Span", "read", "replace_value"]
+__all__ = [
+    "MAXIMUM_DEPTH",
+    "Document",
+    "DuplicateKey",
+    "Path",
+    "Scalar",
+    "Span",
+    "read",
+    "replace_text",
+    "replace_value",
+]
 
 Scalar = str | int | float | bool | None
 
@@ -50,6 +60,11 @@ class Document:
     def span(self, path: Path) -> Span:
         """Give the place of the value at `path` (of a repeated key: the last), or raise KeyError."""
         return self._node(path).span
+
+    def raw(self, path: Path) -> str:
+        """Give the characters of the value at `path`, as they stand in the text, or raise KeyError."""
+        span = self.span(path)
+        return self.text[span.start : span.end]
 
     def key_span(self, path: Path) -> Span:
         """Give the place of the key at `path`, quotes included. KeyError where there is none, or no key."""
@@ -94,8 +109,23 @@ def replace_value(document: Document, path: Path, new_value: Scalar) -> str:
     literal = json.dumps(new_value, ensure_ascii=False, allow_nan=False)
     if SURROGATE.search(literal):
         raise ValueError(f"half of a surrogate pair in {literal!a}: it can't be written as UTF-8")
+    return _splice(document, path, literal)
+
+
+def replace_text(document: Document, path: Path, raw: str) -> str:
+    """Write `raw`, the text of one JSONC value with nothing around it, in place of the value at `path`.
+
+    KeyError where there is no such value; JsoncError for a text that does not parse; ValueError for one that has
+    more than a value: a comment at its end could swallow what follows.
+    """
+    if read(raw).raw(()) != raw:
+        raise ValueError("there is more than a value in the text that is to be written")
+    return _splice(document, path, raw)
+
+
+def _splice(document: Document, path: Path, raw: str) -> str:
     span = document.span(path)
-    return document.text[: span.start] + literal + document.text[span.end :]
+    return document.text[: span.start] + raw + document.text[span.end :]
 
 
 def _json5_hint(text: str) -> str:
