@@ -91,12 +91,13 @@ def _unfold(desired: Desired, observed: Observed) -> tuple[tuple[tuple[Step, ...
 def _digest(desired: Desired, observed: Observed, steps: tuple[Step, ...], refusals: tuple[Refusal, ...]) -> str:
     """Bind what was asked, what the decision was made on, and the steps. Clocks and counters are left out.
 
-    So is what stays outside: it is told, and decides nothing.
+    So is what stays outside: it is told, and decides nothing. And the label of an upload, which names the commit: a
+    merge has another one than the pull request that was reviewed.
     """
     content = {
         "desired": repr(replace(desired, outside=())),
         "observed": _fingerprint(observed),
-        "steps": [[type(step).__name__, arguments(step)] for step in steps],
+        "steps": [[type(step).__name__, arguments(step) | {"label": ""}] for step in steps],
         "refusals": [refusal.rule for refusal in refusals],
     }
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -5,13 +5,13 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.desired import Desired
+from reconciler.core.desired import DeployDriver, Desired, Restore
 from reconciler.core.lineage import Lineage, trace
 from reconciler.core.next_steps import Refused, next_steps
 from reconciler.core.observed import Observed
 from reconciler.core.plan import plan
 from reconciler.core.predict import predict
-from tests.core.worlds import asked, asking, ended, restores, world_for
+from tests.core.worlds import DESIRED, WORLD, asked, asking, ended, hours_ago, restores, world_for
 
 
 @st.composite
@@ -114,3 +114,11 @@ def test_the_same_file_always_means_the_same_timeline(history, restore):
     once = next_steps(asking(restore, desired), observed)
     again = next_steps(asking(restore, desired), observed)
     assert once == again or isinstance(once, Refused)
+
+
+def test_the_digest_of_a_pull_request_is_that_of_its_merge_also_where_the_code_is_deployed_anew():
+    worker = replace(DESIRED.workers[0], deploy=DeployDriver.WRANGLER)
+    desired = asking(Restore(hours_ago(1)), replace(DESIRED, workers=(worker,)))
+    proposed, merged = (plan(desired, replace(WORLD, commit=commit)) for commit in ("a" * 40, "b" * 40))
+    assert proposed.steps != merged.steps
+    assert proposed.digest == merged.digest
