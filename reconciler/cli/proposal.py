@@ -18,10 +18,11 @@ import click
 
 from reconciler.cli.plan_command import rendered, status_of
 from reconciler.cli.proposal_base import Base, Examined
+from reconciler.cli.wiring import connected_github
 from reconciler.core.instant import for_people
 from reconciler.core.restore_edit import restore_text, with_restore_text
 from reconciler.errors import InputError, PushRejected
-from reconciler.providers.github import GitHub, PullRequest, connect, repository_of
+from reconciler.providers.github import GitHub, PullRequest, repository_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def _connected(
     if address is None:
         hint = "add one (git remote add origin URL), or leave --pr out: the change is then on a branch here"
         raise InputError("there is no remote to open a pull request on", hint=hint)
-    return connect(environment, repository_of(address))
+    return connected_github(environment, address)
 
 
 async def _review(change: Change, found: Found, github: GitHub) -> PullRequest:

@@ -16,9 +16,10 @@ from reconciler.core.secret import Secret
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
 from reconciler.ports import Ports
-from reconciler.providers import cloudflare, neon
+from reconciler.providers import cloudflare, github, neon
 from reconciler.providers.clock import SystemClock
 from reconciler.providers.gates import RealGates
+from reconciler.providers.github import GitHub
 from reconciler.providers.http import Api
 from reconciler.providers.working_tree import Checkout
 from reconciler.providers.wrangler import CloudflareAccess, Wrangler
@@ -64,6 +65,16 @@ async def connected(
     finally:
         await neon_api.close()
         await cloudflare_api.close()
+
+
+@asynccontextmanager
+async def connected_github(
+    environment: Mapping[str, str] = os.environ, address: str | None = None, waiting: Waiting | None = None
+) -> AsyncIterator[GitHub]:
+    """Open GitHub's API for the repository of the environment, or of a remote's address. Raises InputError."""
+    set_on_retry_hooks([] if waiting is None else [_telling(waiting)])
+    async with github.connect(environment, github.repository_of(address) if address else None) as connection:
+        yield connection
 
 
 def look(environment: str | None) -> tuple[Desired, Observed]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from reconciler.errors import GitError, PushRejected
 from reconciler.providers.git import NOTES, Repository
 from reconciler.providers.git_command import Git
-from reconciler.providers.git_writing import identified, nameless, write_blob, write_commit, write_tree
+from reconciler.providers.git_writing import nameless, write_blob, write_commit, write_tree
 
 _FILE = "100644"
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -117,7 +117,7 @@ class Notes:
             return tip
         blob = write_blob(self._git, _content((*lines, line)))
         changed = _Tree({**tree.notes, commit: (blob,)}, tree.others)
-        return self._commit(identified(self._git), changed, [tip] if tip else [], f"Receipt of {commit[:12]}")
+        return self._commit(nameless(self._git), changed, [tip] if tip else [], f"Receipt of {commit[:12]}")
 
     def _merged(self, ours: str, theirs: str) -> str:
         if not ours or self._repository.is_ancestor(ours, theirs):

@@ -39,6 +39,7 @@ def test_plan_in_json_has_the_documented_shape(untouched, command):
     found = json.loads(said.stdout)
     assert list(found) == [
         "environment", "digest", "in_sync", "live_timeline", "desired_timeline", "steps", "warnings", "refusals",
+        "outside",
     ]  # fmt: skip
     assert re.fullmatch("[0-9a-f]{16}", found["digest"])
     expected = {
@@ -55,6 +56,17 @@ def test_plan_in_json_has_the_documented_shape(untouched, command):
     ]  # fmt: skip
     assert all(isinstance(each[key], str) and each[key] for each in found["steps"] for key in ("reason", "target"))
     assert all(isinstance(each, str) for each in found["warnings"])
+
+
+def test_plan_names_what_the_worker_is_bound_to_that_stays_in_the_present(untouched, command):
+    path = untouched.wrangler_path(untouched.scripts[0])
+    bucket = '"r2_buckets": [{ "binding": "PHOTOS", "bucket_name": "photos" }]'
+    path.write_text(path.read_text().replace('"hyperdrive":', f'{bucket}, "hyperdrive":'))
+    untouched.desired["outside"] = [{"name": "Axiom Logpush archive", "retention": "30d"}]
+    untouched.ask(untouched.shop.good)
+    said = command(untouched, "plan", "--format", "json")
+    told = [(each["name"], each["retention"]) for each in json.loads(said.stdout)["outside"]]
+    assert told == [("R2 bucket photos", "forever"), ("Axiom Logpush archive", "30d")]
 
 
 def test_plan_that_is_refused_ends_with_3_and_names_rule_numbers_and_way_out(untouched, command):

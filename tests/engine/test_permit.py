@@ -28,13 +28,13 @@ def test_nothing_is_changed_after_the_lease_was_taken_over(production, tmp_path)
     async def run():
         desired = EnvironmentFile(desk.root / "desired-state/production.jsonc", desk.root).read()
         repository = Repository.containing(desk.root, {})
-        async with connected(desired, desk.root, production.environment) as ports:
-            async with Lease(repository, "production", "us", SystemClock(), seconds=_SECONDS) as lease:
-                stealing = asyncio.create_task(asyncio.to_thread(take_over, desk))
-                try:
-                    await Apply(desired, ports, lambda event: None, lease).run()
-                finally:
-                    await stealing
+        held = Lease(repository, "production", "us", SystemClock(), seconds=_SECONDS)
+        async with connected(desired, desk.root, production.environment) as ports, held as lease:
+            stealing = asyncio.create_task(asyncio.to_thread(take_over, desk))
+            try:
+                await Apply(desired, ports, [].append, lease).run()
+            finally:
+                await stealing
 
     with pytest.raises(LeaseLost):
         asyncio.run(run())

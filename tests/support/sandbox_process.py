@@ -1,7 +1,9 @@
 """One sandbox as a process of its own, asked over HTTP as anybody would."""
 
+import ctypes
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -11,6 +13,7 @@ from pathlib import Path
 import httpx
 
 _READY = "CLOUDFLARE_ACCOUNT_ID"
+_DIES_WITH_PARENT = 1  # Linux: PR_SET_PDEATHSIG
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,11 @@ class Request:
         return self.method != "GET"
 
 
+def _end_with_the_tests():
+    """An interrupted run kills the processes of pytest-xdist that are busy; none of them can tidy up then."""
+    ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGTERM)
+
+
 class SandboxProcess:
     """`reconciler sandbox up --empty`, until `close`."""
 
@@ -40,6 +48,7 @@ class SandboxProcess:
                 [sys.executable, "-m", "reconciler", "sandbox", "up", "--empty", "--verbose",
                  "--dir", str(self._directory / "sandbox")],
                 stdout=subprocess.PIPE, stderr=stderr, text=True,
+                preexec_fn=_end_with_the_tests if sys.platform == "linux" else None,  # noqa: PLW1509  it takes no lock
             )  # fmt: skip
         try:
             self.environment = self._read_exports()

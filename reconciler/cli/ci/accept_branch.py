@@ -1,0 +1,93 @@
+"""The pull request that accepts what is live: a branch of this job's own, `accept/<environment>`, kept up to date."""
+
+from dataclasses import dataclass
+
+from reconciler.cli.ci.acceptance import Acceptable
+from reconciler.cli.markdown import code, prose
+from reconciler.cli.proposal_base import Base
+from reconciler.core.desired import Desired
+from reconciler.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Accepting:
+    """A change of the desired-state file that accepts what is live."""
+
+    base: Base
+    text: str
+    found: Acceptable
+
+    @classmethod
+    def of(cls, base: Base, desired: Desired, found: Acceptable) -> "Accepting":
+        """Edit the file as it is on the default branch. Raises InputError where that is not the file compared."""
+        if base.read(base.text) != desired:
+            hint = "the next comparison looks at the new one"
+            raise InputError(f"{base.path} on {base.where} is not the file that was compared", hint=hint)
+        text = found.edit(base.text)
+        if base.read(text) != found.desired:
+            raise InputError(f"{base.path} could not be edited", hint="edit it by hand")
+        return cls(base, text, found)
+
+    @property
+    def branch(self) -> str:
+        """The branch's name."""
+        return branch_of(self.base.environment)
+
+    @property
+    def title(self) -> str:
+        """The commit's subject and the pull request's title."""
+        return f"{self.base.environment}: accept what is live"
+
+    @property
+    def message(self) -> str:
+        """The commit's message."""
+        return "\n".join([self.title, "", *(f"- {change}" for change in self.found.changes), ""])
+
+    @property
+    def body(self) -> str:
+        """The pull request's text."""
+        changes = "\n".join(f"- {prose(change)}" for change in self.found.changes)
+        parts = [
+            f"What is live is not what {code(self.base.path)} asks for. This changes the file, and nothing else:",
+            changes,
+        ]
+        if self.found.corrected:
+            names = ", ".join(code(name) for name in self.found.corrected)
+            parts.append(
+                f"The apply that follows the merge only puts the id of the live Hyperdrive config into {names}."
+            )
+        else:
+            parts.append("The apply that follows the merge will find nothing to do.")
+        return "\n\n".join([*parts, "It is closed by itself when the two agree again."])
+
+    def push(self) -> str:
+        """Have the change on its branch of the remote; return the commit.
+
+        Raises InputError where somebody has put work of their own on the branch; GitError from the remote.
+        """
+        base, repository, ref = self.base, self.base.repository, f"refs/heads/{self.branch}"
+        standing = repository.remote_ref(ref)
+        if standing:
+            repository.fetch(self.branch)
+            parent = repository.resolve(f"{standing}^") or ""
+            if not self._is_ours(standing, parent):
+                hint = "merge it or delete it: it is made anew then"
+                raise InputError(f"branch {self.branch} holds work that is not this job's ({standing[:12]})", hint=hint)
+            if base.decoded(standing) == self.text and base.decoded(parent) == base.text:
+                return standing
+        commit = repository.commit(base.commit, {base.path: self.text.encode()}, self.message)
+        repository.push(commit, ref, expected=standing)
+        return commit
+
+    def _is_ours(self, standing: str, parent: str) -> bool:
+        """Tell whether the branch is merged, or one commit on the default branch that changes this file alone."""
+        base, repository = self.base, self.base.repository
+        if repository.is_ancestor(standing, base.commit):
+            return True
+        alone = bool(parent) and repository.changed_files(parent, standing) == (base.path,)
+        return alone and repository.is_ancestor(parent, base.commit)
+
+
+def branch_of(environment: str) -> str:
+    """Name the branch that accepts what is live in an environment."""
+    return f"accept/{environment}"

@@ -1,0 +1,162 @@
+"""`reconciler ci apply`: what a merge starts. Apply, commit wrangler.jsonc back, and say on GitHub how it went."""
+
+import asyncio
+import os
+import signal
+from contextlib import AsyncExitStack
+
+import click
+
+from reconciler.cli import environments
+from reconciler.cli.applying import Applied, Applying, live_now
+from reconciler.cli.ci.actions import Actions
+from reconciler.cli.ci.apply_report import one_line, summary
+from reconciler.cli.ci.deployment import Deployment
+from reconciler.cli.ci.review import compared
+from reconciler.cli.ci.write_back import write_back
+from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.plan_command import Status, status_of
+from reconciler.cli.progress import Progress
+from reconciler.cli.wiring import connected_github
+from reconciler.core.desired import Desired
+from reconciler.core.desired_file import DesiredStateError
+from reconciler.core.receipt import Result
+from reconciler.engine.apply import PlanChanged
+from reconciler.errors import InputError, ReconcilerError, RemoteRefused
+from reconciler.providers.git import Repository
+from reconciler.providers.github import DeploymentState, GitHub
+
+
+@click.command(name="apply")
+@click.option("--environment", "name", required=True, help="The environment to apply.")
+@click.option("--expect", metavar="DIGEST", help="Refuse unless the plan has this digest.")
+def command(name: str, expect: str | None) -> int:
+    """Apply one environment as the default branch asks for it, in a job of GitHub Actions.
+
+    What is deployed is committed back to wrangler.jsonc (write_back in the desired-state file), and the deployment
+    of the job's commit gets its states. Needs GITHUB_TOKEN with contents, deployments and pull-requests: write.
+
+    Exit status: 0 converged or superseded by a newer commit, 3 refused, 1 error.
+    """
+    actions = Actions.read(os.environ)
+    try:
+        return asyncio.run(_guarded(environments.find(name), actions, expect))
+    except asyncio.CancelledError:
+        actions.error(f"{name}: interrupted", "nothing is lost: run the workflow again, and it goes on from here")
+        raise click.Abort from None
+
+
+async def _guarded(file: EnvironmentFile, actions: Actions, expect: str | None) -> Status:
+    """Run the job; whatever ends it early is told to GitHub as well as to the log."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    async with AsyncExitStack() as stack:
+        github = await stack.enter_async_context(connected_github()) if os.environ.get("GITHUB_TOKEN") else None
+        deployment = Deployment(github, actions, file.name)
+        await deployment.begin(f"applying {file.name}")
+        try:
+            return await _Job(file, actions, github, deployment).run(expect)
+        except asyncio.CancelledError:
+            await deployment.say(DeploymentState.FAILURE, "interrupted: run the workflow again, it goes on from here")
+            raise
+        except ReconcilerError as error:
+            _annotate(actions, file.name, error)
+            actions.summary(f"### {file.name}: nothing was applied\n\n{error.message}\n\n{error.hint}")
+            await deployment.say(DeploymentState.FAILURE, error.message)
+            return Status.ERROR
+
+
+class _Job:
+    """One environment's apply, from reading the file to the last word on GitHub."""
+
+    def __init__(self, file: EnvironmentFile, actions: Actions, github: GitHub | None, deployment: Deployment) -> None:
+        self._file = file
+        self._actions = actions
+        self._github = github
+        self._deployment = deployment
+        self._notes: list[str] = []
+
+    async def run(self, expect: str | None) -> Status:
+        repository = Repository.containing(self._file.root)
+        if repository is None:
+            raise InputError("ci apply needs a Git checkout", hint="add actions/checkout with fetch-depth: 0")
+        if newer := _superseded(self._file, repository):
+            return await self._stand_back(newer)
+        desired = self._file.read()
+        with Progress() as progress:
+            applying = Applying(self._file, desired, progress, self._note)
+            applied = await applying.run(expect)
+        if applied.outcome and (said := await compared(self._github, self._actions.sha, applied.outcome.planned)):
+            self._notes.append(said)
+        status = await self._settle(desired, applied, repository)
+        self._actions.summary(summary(desired, applied, self._notes))
+        self._actions.output("result", applied.end.result.value)
+        self._actions.output("live_timeline", str(applied.final.live or ""))
+        return status
+
+    async def _settle(self, desired: Desired, applied: Applied, repository: Repository) -> Status:
+        """Tell how it ended, and commit what is deployed where it ended well."""
+        said = one_line(desired, applied)
+        if applied.end.result is not Result.CONVERGED:
+            self._actions.error(f"{desired.environment}: {applied.end.result.value}", _advice(desired, applied))
+            await self._deployment.say(DeploymentState.FAILURE, said)
+            error = applied.end.error
+            if error is not None:
+                return Status.REFUSED if isinstance(error, PlanChanged) else Status.ERROR
+            return status_of(applied.final)
+        click.echo(said)
+        status = await self._write_back(desired, applied, repository)
+        await self._deployment.say(DeploymentState.SUCCESS, said)
+        return status
+
+    async def _write_back(self, desired: Desired, applied: Applied, repository: Repository) -> Status:
+        if applied.end.observed is None or not desired.workers or repository.remote is None:
+            return Status.DONE
+        try:
+            written = await write_back(desired, applied.end.observed, self._file, repository, self._github)
+        except ReconcilerError as error:
+            message = f"{applied.final.live} is live, but wrangler.jsonc could not be committed: {error.message}"
+            refused = isinstance(error, RemoteRefused)
+            advice = 'set "write_back": "pull-request" where the branch is protected' if refused else error.hint
+            self._actions.error(desired.environment, f"{message}\n{advice}\nthe next run of apply commits it")
+            self._notes.append(message)
+            return Status.ERROR
+        self._notes.append(written.said)
+        return Status.DONE
+
+    async def _stand_back(self, newer: str) -> Status:
+        """A newer commit asks for something else, and its own run applies that: an older wish must not undo it."""
+        said = f"superseded: {newer[:12]} asks for something else since, and its own run applies it"
+        self._actions.notice(self._file.name, said)
+        self._actions.summary(f"### {self._file.name}: {said}")
+        await self._deployment.say(DeploymentState.INACTIVE, said)
+        return Status.DONE
+
+    def _note(self, message: str) -> None:
+        self._notes.append(message)
+        self._actions.warning(self._file.name, message)
+
+
+def _superseded(file: EnvironmentFile, repository: Repository) -> str:
+    """Return the tip of the default branch where its desired-state file is not the one checked out; else nothing."""
+    if repository.remote is None:
+        return ""
+    path = file.path.relative_to(repository.root).as_posix()
+    tip = repository.fetch(repository.default_branch())
+    return "" if repository.read(tip, path) == repository.read(repository.head(), path) else tip
+
+
+def _advice(desired: Desired, applied: Applied) -> str:
+    """Say what happened, what is live and what to do, as far as an annotation can hold."""
+    error = applied.end.error
+    happened = [error.message, error.hint] if error else [each.message for each in applied.final.refusals]
+    return "\n".join([*filter(None, happened), live_now(desired, applied)])
+
+
+def _annotate(actions: Actions, name: str, error: ReconcilerError) -> None:
+    if isinstance(error, DesiredStateError):
+        for problem in error.problems:
+            actions.error(name, f"{problem.message}\n{problem.hint}", problem.file, problem.line)
+    else:
+        actions.error(name, f"{error.message}\n{error.hint}".strip())

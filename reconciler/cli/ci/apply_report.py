@@ -1,0 +1,74 @@
+"""What a job says of an apply: the Markdown of its summary, and the one line of a deployment. Pure."""
+
+from reconciler.cli.applying import Applied
+from reconciler.cli.plan_text import headline
+from reconciler.cli.status_command import seen_workers, served
+from reconciler.cli.wording import describe
+from reconciler.core.desired import Desired
+from reconciler.core.receipt import Result
+
+
+def one_line(desired: Desired, applied: Applied) -> str:
+    """Say how it ended, for a deployment's description."""
+    error = applied.end.error
+    if error is not None:
+        return f"{applied.end.result.value}: {error.message}"
+    count = len(applied.outcome.taken) if applied.outcome else 0
+    if applied.end.result is not Result.CONVERGED:
+        return headline(applied.final)
+    done = f"{count} steps in {applied.end.seconds:.1f} s" if count else "nothing was to be done"
+    return f"{applied.final.live} is live in {desired.environment}: {done}"
+
+
+def summary(desired: Desired, applied: Applied, notes: list[str]) -> str:
+    """Say all of it, in Markdown: what happened, what is live now, what to do next."""
+    return "\n".join(
+        [
+            f"### {one_line(desired, applied)}",
+            "",
+            *_failure(desired, applied),
+            *_live(applied),
+            *(f"- {note}" for note in notes),
+            "",
+            *_steps(applied),
+            "",
+            f"`reconciler history {desired.environment}` shows the receipt.",
+        ]
+    )
+
+
+def _failure(desired: Desired, applied: Applied) -> list[str]:
+    error = applied.end.error
+    lines: list[str] = []
+    if error is not None:
+        lines += [f"**What happened.** {error.message}", ""]
+        lines += [f"**Way out.** {error.hint}", ""] if error.hint else []
+    elif applied.final.refusals:
+        lines += [f"- `{each.rule}`: {each.message}\n  *{each.hint}*" for each in applied.final.refusals] + [""]
+    if applied.end.result is not Result.CONVERGED:
+        again = f"`gh workflow run apply.yml -f environment={desired.environment}`"
+        undo = f"`reconciler rollback {desired.environment}`"
+        goes_on = f"run this workflow again ({again}): it goes on from what it finds"
+        lines += [f"**Next.** Mend the cause and {goes_on}. To give up instead, revert the commit, or {undo}.", ""]
+    return lines
+
+
+def _live(applied: Applied) -> list[str]:
+    lines = [f"- Live now: **{applied.final.live or 'cannot be read'}**"]
+    if applied.end.observed is not None:
+        observed = applied.end.observed
+        lines += [f"- Worker `{each.script}`: {served(each, observed)}" for each in seen_workers(observed)]
+    held = applied.final.lineage.held if applied.final.lineage else ()
+    return lines + [f'- Held: {each.timeline}, on branch "{each.branch.name}"' for each in held]
+
+
+def _steps(applied: Applied) -> list[str]:
+    taken = applied.outcome.taken if applied.outcome else ()
+    if not taken:
+        return []
+    rows = [f"| {number} | {_cell(describe(done.step))} | {done.seconds:.1f} |" for number, done in enumerate(taken, 1)]
+    return ["| | step | seconds |", "|---|---|---|", *rows]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,108 @@
+"""Which environments a change concerns: those whose desired-state file, or whose Workers' wrangler.jsonc, it touches.
+
+The tree is read as data: JSONC, and nothing in it is run. A file that leads out of it, or into `.git`, is refused.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.cli.ci.actions import Actions
+from reconciler.cli.environments import DIRECTORY, EnvironmentFile
+from reconciler.core.desired import Desired
+from reconciler.errors import InputError
+from reconciler.providers.git import Repository
+
+_ENDING = ".jsonc"
+
+
+@dataclass(frozen=True, slots=True)
+class Concerned:
+    """The environments that a change concerns, and the names of those whose file it deletes."""
+
+    files: tuple[EnvironmentFile, ...]
+    deleted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Two commits, and what lies between them is the change."""
+
+    old: str
+    new: str
+
+
+def concerned(root: Path, span: Span | None, repository: Repository | None) -> Concerned:
+    """Find the environments of the tree at `root` that the change concerns: all, where it is not known."""
+    files = every(root)
+    if span is None or repository is None:
+        return Concerned(files)
+    if repository.resolve(span.old) is None or repository.resolve(span.new) is None:
+        return Concerned(files)  # a shallow clone, or a history that was rewritten
+    inside = root.resolve().relative_to(repository.root.resolve())
+    changed = {_below(inside, path) for path in repository.changed_files(span.old, span.new)}
+    gone = {_environment(path) for path in changed} - {"", *(file.name for file in files)}
+    return Concerned(tuple(file for file in files if _is_touched(file, changed)), tuple(sorted(gone)))
+
+
+def every(root: Path) -> tuple[EnvironmentFile, ...]:
+    """Return every environment of a tree."""
+    directory = root / DIRECTORY
+    paths: Sequence[Path] = sorted(directory.glob(f"*{_ENDING}")) if directory.is_dir() else ()
+    return tuple(EnvironmentFile(path, root) for path in paths if path.is_file() or path.is_symlink())
+
+
+def span_of(actions: Actions, repository: Repository | None, head: str = "") -> Span | None:
+    """Return what the job's event changed; None where it is not known, as after a dispatch or on a new branch.
+
+    `head` is the last commit of a pull request that is not the event's.
+    """
+    proposed = actions.pull_request
+    head = proposed.head if proposed else head
+    if head and repository is not None and repository.resolve("HEAD^2") == head:
+        # GitHub's own merge of the two: what happened on the base branch since is not part of the change.
+        return Span("HEAD^1", "HEAD")
+    if proposed is None:
+        return Span(*actions.pushed) if actions.pushed is not None else None
+    old = proposed.base
+    if repository is not None and repository.resolve(old) and repository.resolve(head):
+        old = repository.merge_base(old, head) or old
+    return Span(old, head)
+
+
+def read(file: EnvironmentFile) -> Desired:
+    """Read a file of a tree that nobody has reviewed. Raises DesiredStateError with every mistake, and InputError."""
+    _refuse_outside(file.path, file.root)
+    desired = file.read()
+    for worker in desired.workers:
+        _refuse_outside(file.root / worker.config, file.root)
+    return desired
+
+
+def _refuse_outside(path: Path, root: Path) -> None:
+    real, top = path.resolve(), root.resolve()
+    if not real.is_relative_to(top) or ".git" in real.relative_to(top).parts:
+        shown = path.relative_to(root).as_posix()
+        raise InputError(f"{shown} leads to a place outside of the tree", hint="put the file itself there, not a link")
+
+
+def _below(inside: Path, path: str) -> str:
+    """Name a path of the repository from the tree's root; empty where it is outside of it."""
+    found = Path(path)
+    return found.relative_to(inside).as_posix() if found.is_relative_to(inside) else ""
+
+
+def _environment(path: str) -> str:
+    """Return the environment that a path is the file of; empty where it is none's."""
+    directory, _, name = path.rpartition("/")
+    return name.removesuffix(_ENDING) if directory == DIRECTORY and name.endswith(_ENDING) else ""
+
+
+def _is_touched(file: EnvironmentFile, changed: set[str]) -> bool:
+    if f"{DIRECTORY}/{file.path.name}" in changed:
+        return True
+    try:
+        desired = read(file)
+    except InputError:  # which files belong to it cannot be told
+        return any(path.endswith((".json", _ENDING)) and not path.startswith(f"{DIRECTORY}/") for path in changed)
+    return any(Path(worker.config).as_posix() in changed for worker in desired.workers)

@@ -1,0 +1,121 @@
+"""What a drift issue says: what is asked for, what is live instead, and the two ways out. Pure.
+
+The text changes only when the drift does, so that an issue is not edited every hour.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reconciler.cli.markdown import code, cut, prose
+from reconciler.cli.status_command import seen_workers, served
+from reconciler.cli.wording import describe
+from reconciler.core.instant import Instant
+from reconciler.core.observed import Observed, ObservedWorker
+from reconciler.core.plan import Plan
+from reconciler.core.refusals import PrimaryMissing, Refusal
+
+LABEL = "reconciler-drift"
+LIMIT_BYTES = 60_000
+_SINCE = re.compile(r"<!-- since (\S+) -->")
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """An environment that is not what its file asks for, although that was applied once."""
+
+    plan: Plan
+    observed: Observed
+    file: str
+
+    @property
+    def environment(self) -> str:
+        """The environment's name."""
+        return self.plan.desired.environment
+
+
+def marker(environment: str) -> str:
+    """Return what an environment's issue is found again by."""
+    return f"<!-- reconciler:drift:{environment} -->"
+
+
+def title(drift: Drift) -> str:
+    """Return the issue's title."""
+    return f"{drift.environment}: what is live is not what the file asks for"
+
+
+def since(body: str) -> Instant | None:
+    """Read from an issue's body since when its drift is known."""
+    found = _SINCE.search(body)
+    try:
+        return Instant.told(found[1]) if found else None
+    except ValueError:
+        return None
+
+
+def issue(drift: Drift, known_since: Instant, accepting: str) -> str:
+    """Return the issue's body. `accepting` says in Markdown how to accept what is live, or why that cannot be."""
+    name, plan = drift.environment, drift.plan
+    parts = [
+        f"{code(drift.file)} was applied, and reality has changed since. Known since {known_since}.",
+        difference(drift),
+        *("### Make it so", _make_it_so(plan), "### Accept it", accepting),
+        "This issue is kept up to date, and is closed as soon as the two agree.",
+    ]
+    head = f"{marker(name)}\n<!-- since {known_since} -->\n"
+    return head + cut("\n\n".join(parts), LIMIT_BYTES - len(head), "the job summary has all of it")
+
+
+def difference(drift: Drift) -> str:
+    """Return in Markdown what is asked for and live, and the steps from one to the other or what forbids them."""
+    plan, parts = drift.plan, []
+    if differences := list(_differences(drift)):
+        parts.append("\n".join(["| | asked for | live |", "|---|---|---|", *differences]))
+    if plan.refusals:
+        parts += ["**What stands in the way**", "\n".join(f"- {_refusal(each)}" for each in plan.refusals)]
+    else:
+        steps = [f"| {n} | {prose(describe(step))} | {prose(step.reason)} |" for n, step in enumerate(plan.steps, 1)]
+        parts += ["**What would set it right**", "\n".join(["| | step | because |", "|---|---|---|", *steps])]
+    return "\n\n".join(parts)
+
+
+def _refusal(refusal: Refusal) -> str:
+    return f"{prose(refusal.message)}<br>*{prose(refusal.hint)}*"
+
+
+def _differences(drift: Drift) -> Iterator[str]:
+    """Say each thing that differs, as rows of a table."""
+    plan, desired = drift.plan, drift.plan.desired
+    if plan.live != desired.timeline:
+        yield f"| timeline | {code(str(desired.timeline))} | {code(str(plan.live or 'cannot be told'))} |"
+    for refusal in plan.refusals:
+        if isinstance(refusal, PrimaryMissing):
+            yield f"| primary branch | {code(desired.primary.branch)} | {code(refusal.default)} is the default |"
+    if desired.hyperdrive is None:
+        return
+    name = desired.hyperdrive.config_for(desired.timeline)
+    configs = drift.observed.configs if isinstance(drift.observed.configs, tuple) else ()
+    config = next((each for each in configs if each.name == name), None)
+    if config is None:
+        yield f"| Hyperdrive config | {code(name)} | does not exist |"
+    for worker in seen_workers(drift.observed):
+        yield from _of_worker(worker, name, config.id if config else "", drift.observed)
+
+
+def _of_worker(worker: ObservedWorker, name: str, identity: str, observed: Observed) -> Iterator[str]:
+    if not worker.serves_only(identity):
+        yield f"| Worker {code(worker.script)} | {code(f'100 % on {name}')} | {code(served(worker, observed))} |"
+    if worker.file_hyperdrive_id != identity:
+        yield f"| {code(worker.config)} | the id of {code(name)} | {code(worker.file_hyperdrive_id)} |"
+
+
+def _make_it_so(plan: Plan) -> str:
+    name = plan.desired.environment
+    if plan.refusals:
+        return "Nothing can be done by an apply until what stands in the way is gone; after that:\n\n" + _commands(name)
+    return f"Bring reality back to what the file asks for, in {len(plan.steps)} steps:\n\n" + _commands(name)
+
+
+def _commands(name: str) -> str:
+    command = f"gh workflow run apply.yml -f environment={name}"
+    return f"```sh\n{command}\n# or, on your own machine:\nreconciler apply {name}\n```"

@@ -1,0 +1,35 @@
+"""`reconciler ci environments`: which environments a push or a pull request concerns."""
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from reconciler.cli.ci.actions import Actions
+from reconciler.cli.ci.concerned import concerned, span_of
+from reconciler.providers.git import Repository
+
+
+@click.command(name="environments")
+@click.option("--root", type=click.Path(exists=True, file_okay=False, path_type=Path), default=Path())
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def command(root: Path, form: str) -> None:
+    """List the environments that a push or pull request concerns.
+
+    They are those whose desired-state file, or whose Workers' wrangler.jsonc, changed between the two commits of the
+    job's event; all of them where the event has no two commits. They go to stdout and, as a JSON list, to the job's
+    output `environments`. An environment whose file was deleted is named on stderr: nothing is ever deleted because
+    a file is.
+    """
+    actions = Actions.read(os.environ)
+    repository = Repository.containing(root)
+    found = concerned(root, span_of(actions, repository), repository)
+    names = [file.name for file in found.files]
+    for name in found.deleted:
+        click.echo(f"{name}: its file was deleted; its data and its Hyperdrive configs stay as they are", err=True)
+    if actions.output_file is not None:
+        actions.output("environments", json.dumps(names))
+    shown = json.dumps(names) if form == "json" else "\n".join(names)
+    if shown:
+        actions.say(shown)

@@ -1,0 +1,57 @@
+"""Plans the environments of a tree that nobody has reviewed: each becomes a section, whatever comes of it."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from reconciler.cli.ci.concerned import read
+from reconciler.cli.environments import DIRECTORY, EnvironmentFile
+from reconciler.cli.plan_comment import Mistaken, Planned, Section, Unplanned
+from reconciler.cli.wiring import connected
+from reconciler.core.desired_file import DesiredStateError
+from reconciler.core.observed import Observed, ObservedWorker, Unknown
+from reconciler.core.plan import plan
+from reconciler.engine.observe import observe
+from reconciler.errors import ReconcilerError
+
+_FORK = Unplanned(
+    "",
+    "this pull request comes from a fork, and GitHub gives no secrets to the jobs of a fork: nothing could be asked of "
+    "Neon or Cloudflare. The file itself was read, and no mistake was found in it",
+    "somebody who may push to this repository pushes the branch to it, and opens the pull request from there",
+)
+
+
+async def sections(
+    files: Sequence[EnvironmentFile], environment: Mapping[str, str], *, from_fork: bool
+) -> tuple[Section, ...]:
+    """Plan every file, side by side."""
+    return tuple(await asyncio.gather(*(_section(file, environment, from_fork=from_fork) for file in files)))
+
+
+async def _section(file: EnvironmentFile, environment: Mapping[str, str], *, from_fork: bool) -> Section:
+    try:
+        desired = read(file)
+        if from_fork and not environment.get("NEON_API_KEY"):
+            return replace(_FORK, environment=file.name)
+        async with connected(desired, file.root, environment) as ports:
+            observed = _named_from(file.root, await observe(desired, ports))
+    except DesiredStateError as error:
+        shown = f"{DIRECTORY}/{file.path.name}"
+        return Mistaken(file.name, tuple(replace(problem, file=shown) for problem in error.problems))
+    except ReconcilerError as error:
+        return Unplanned(file.name, error.message, error.hint)
+    return Planned(plan(desired, observed), observed)
+
+
+def _named_from(root: Path, observed: Observed) -> Observed:
+    """Name files in what could not be read from the tree's root, and not from where this machine has the tree."""
+    prefix = f"{root}/"
+
+    def named(worker: ObservedWorker | Unknown) -> ObservedWorker | Unknown:
+        if isinstance(worker, ObservedWorker):
+            return worker
+        return Unknown(worker.reason.replace(prefix, ""), worker.hint.replace(prefix, ""))
+
+    return replace(observed, workers=tuple(named(each) for each in observed.workers))

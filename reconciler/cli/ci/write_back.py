@@ -1,0 +1,137 @@
+"""Commits the wrangler.jsonc that is deployed back to the default branch, or proposes it as a pull request.
+
+Nothing is merged: the ids are written anew into the file as it is on the branch now, so a branch that moved costs
+one more try, and a push that was lost is made up for by the next run, which finds the old id on the branch.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from reconciler.cli.environments import EnvironmentFile
+from reconciler.core.desired import Desired, Worker, WriteBack
+from reconciler.core.observed import Observed, ObservedWorker
+from reconciler.errors import GitError, InputError, PushRejected
+from reconciler.providers.git import Repository
+from reconciler.providers.github import GitHub
+from reconciler.providers.wrangler_file import with_binding_id
+
+_MOST_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenBack:
+    """What was done about the files: the commit that holds them, and the pull request that asks for it."""
+
+    said: str
+    commit: str = ""
+    pull_request: str = ""
+
+
+async def write_back(
+    desired: Desired, observed: Observed, file: EnvironmentFile, repository: Repository, github: GitHub | None
+) -> WrittenBack:
+    """Bring the ids that are deployed to the default branch. Raises GitError, InputError, ProviderError."""
+    branch = repository.default_branch()
+    content = _Content(desired, observed, file, repository, branch)
+    if desired.write_back is WriteBack.PUSH:
+        return _push(content)
+    if github is None:
+        raise InputError('"write_back": "pull-request" needs GITHUB_TOKEN', hint="set it, with pull-requests: write")
+    return await _propose(content, github)
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    desired: Desired
+    observed: Observed
+    file: EnvironmentFile
+    repository: Repository
+    branch: str
+
+    def at(self, tip: str) -> dict[str, bytes]:
+        """Return the files that must change on a commit, with their new content."""
+        before: dict[str, bytes] = {}
+        after: dict[str, bytes] = {}
+        for worker, identity in self._deployed():
+            path = self._path(worker)
+            if path not in before:
+                before[path] = self._read(tip, path)
+            content = after.get(path, before[path])
+            after[path] = with_binding_id(Path(path), content, worker.binding, worker.environment, identity)
+        return {path: content for path, content in after.items() if content != before[path]}
+
+    @property
+    def message(self) -> str:
+        names = ", ".join(sorted({PurePosixPath(worker.config).name for worker in self.desired.workers}))
+        hyperdrive = self.desired.hyperdrive
+        config = hyperdrive.config_for(self.desired.timeline) if hyperdrive else ""
+        return (
+            f"{names}: as deployed, on {config}\n\n"
+            f"{self.desired.environment} is on {self.desired.timeline}. This records what is deployed already, and\n"
+            "changes nothing.\n"
+        )
+
+    def _deployed(self) -> list[tuple[Worker, str]]:
+        pairs = zip(self.desired.workers, self.observed.workers, strict=True)
+        return [(worker, seen.file_hyperdrive_id) for worker, seen in pairs if isinstance(seen, ObservedWorker)]
+
+    def _path(self, worker: Worker) -> str:
+        return (self.file.root / worker.config).relative_to(self.repository.root).as_posix()
+
+    def _read(self, tip: str, path: str) -> bytes:
+        content = self.repository.read(tip, path)
+        if content is None:
+            hint = "put it back, or correct worker.config in the desired-state file"
+            raise InputError(f"{path} is not on {self.branch} any more, so its id cannot be written there", hint=hint)
+        return content
+
+
+def _push(content: _Content) -> WrittenBack:
+    repository = content.repository
+    for _ in range(_MOST_TRIES):
+        tip = repository.fetch(content.branch)
+        files = content.at(tip)
+        if not files:
+            return WrittenBack(f"{content.branch} names what is deployed", tip)
+        commit = repository.commit(tip, files, content.message)
+        try:
+            repository.push(commit, f"refs/heads/{content.branch}", expected=tip)
+        except PushRejected:
+            continue  # somebody else was faster: write the same ids into what they have made of the branch
+        return WrittenBack(f"{', '.join(sorted(files))} committed to {content.branch} as {commit[:12]}", commit)
+    raise GitError(
+        f"{content.branch} moved {_MOST_TRIES} times while the deployed wrangler.jsonc was pushed to it",
+        hint="nothing is lost: the next run of apply commits it",
+    )
+
+
+async def _propose(content: _Content, github: GitHub) -> WrittenBack:
+    repository, name = content.repository, f"write-back/{content.desired.environment}"
+    tip = repository.fetch(content.branch)
+    files = content.at(tip)
+    if not files:
+        return await _withdraw(content, name, github)
+    commit = _pushed_proposal(content, name, tip, files)
+    title, _, body = content.message.partition("\n\n")
+    asked = await github.open_pull_request(head=name, base=content.branch, title=title, body=body)
+    return WrittenBack(f"pull request {asked.url} commits {', '.join(sorted(files))}", commit, asked.url)
+
+
+def _pushed_proposal(content: _Content, name: str, tip: str, files: dict[str, bytes]) -> str:
+    """Push the branch of the pull request; one that says the same already is left, so that its reviews are kept."""
+    repository, ref = content.repository, f"refs/heads/{name}"
+    there = repository.remote_ref(ref)
+    if there:
+        repository.fetch(name)
+        if all(repository.read(there, path) == wanted for path, wanted in files.items()):
+            return there
+    commit = repository.commit(tip, files, content.message)
+    repository.push(commit, ref, expected=there)
+    return commit
+
+
+async def _withdraw(content: _Content, name: str, github: GitHub) -> WrittenBack:
+    left = await github.find_pull_request(name)
+    if left is not None:
+        await github.close_pull_request(left.number, f"{content.branch} names what is deployed already.")
+    return WrittenBack(f"{content.branch} names what is deployed")
