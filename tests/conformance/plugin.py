@@ -1,6 +1,8 @@
 """The check of a whole test run: every sandbox of it writes a transcript, and a violation in it fails the run.
 
 The description of Neon's API is needed; without it the run says that nothing was checked, and fails in CI.
+Where pytest-xdist runs the tests in several processes, each has a transcript of its own, as some tests look at what
+was said last; the process that started them examines all of them.
 """
 
 import os
@@ -13,6 +15,7 @@ from reconciler.sandbox.transcript import VARIABLE as TRANSCRIPT
 from tests.conformance import description, rules, transcripts
 
 _RUN = pytest.StashKey()
+_TRANSCRIPTS = "transcripts"
 _SHOWN = 30
 
 
@@ -23,16 +26,28 @@ class Run:
         self.description = description.read(path)
         self.findings = None
         self._directory = tempfile.TemporaryDirectory(prefix="reconciler-transcript-")
-        self.transcript = Path(self._directory.name) / "transcript.jsonl"
-        self.transcript.touch(0o600)
-        self._patch = pytest.MonkeyPatch()
-        self._patch.setenv(TRANSCRIPT, str(self.transcript))
+        self.transcripts = Path(self._directory.name)
+        self._part = Part(self.transcripts, "main")
 
     def examine(self):
         """Examine what was written; then it is not needed any more."""
-        self._patch.undo()
-        self.findings = transcripts.examine(self.description, self.transcript)
+        self._part.end()
+        self.findings = transcripts.examine(self.description, *self.transcripts.iterdir())
         self._directory.cleanup()
+
+
+class Part:
+    """What one process of the run writes."""
+
+    def __init__(self, directory, name):
+        transcript = Path(directory) / f"{name}.jsonl"
+        transcript.touch(0o600)
+        self._patch = pytest.MonkeyPatch()
+        self._patch.setenv(TRANSCRIPT, str(transcript))
+
+    def end(self):
+        """Sandboxes that start from now on write into it no more."""
+        self._patch.undo()
 
 
 def is_ci():
@@ -41,12 +56,29 @@ def is_ci():
 
 
 def pytest_configure(config):
+    given = getattr(config, "workerinput", None)
+    if given is not None:
+        directory = given.get(_TRANSCRIPTS)
+        config.stash[_RUN] = Part(directory, given["workerid"]) if directory else None
+        return
     path = description.path_of_description()
     config.stash[_RUN] = Run(path) if path else None
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Tell a process that pytest-xdist starts where to write."""
+    run = node.config.stash[_RUN]
+    if run is not None:
+        node.workerinput[_TRANSCRIPTS] = str(run.transcripts)
+
+
 def pytest_sessionfinish(session):
     run = session.config.stash[_RUN]
+    if isinstance(run, Part):
+        run.end()
+    if hasattr(session.config, "workerinput"):
+        return
     if run is not None:
         run.examine()
     if is_ci() if run is None else run.findings.violations:

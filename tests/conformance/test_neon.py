@@ -110,8 +110,9 @@ def test_answers_carry_fields_that_are_not_described_as_live_ones_do(described, 
         assert set(value) - described.properties(name)
 
 
+@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["in one process", "in several"])
 @pytest.mark.parametrize("violates", [False, True])
-def test_one_violation_fails_the_whole_run(described, exchanges, tmp_path, violates):
+def test_one_violation_fails_the_whole_run(described, exchanges, tmp_path, violates, options):
     """Here with a run of one test, which passes, and in which a sandbox is said to have said something."""
     last = next(each for each in exchanges if each["path"].endswith("/branches") and each["method"] == "GET")
     line = json.dumps(last | {"response_body": "{}"} if violates else last)
@@ -121,7 +122,7 @@ def test_one_violation_fails_the_whole_run(described, exchanges, tmp_path, viola
         "def test_it():\n"
         f"    pathlib.Path(os.environ[{TRANSCRIPT!r}]).write_text({line + chr(10)!r})\n"
     )
-    done = _pytest(test)
+    done = _pytest(test, *options)
     assert (1 if violates else 0) == done.returncode, done.stdout
     assert "1 passed" in done.stdout
     assert ("'branches' is a required property" in done.stdout) == violates
@@ -138,10 +139,10 @@ def test_without_the_description_the_run_says_so_and_fails_in_ci(tmp_path, ci):
     assert f"{outcome}: RECONCILER_TEST_NEON_OPENAPI does not say where the description is" in done.stdout
 
 
-def _pytest(test, **environment):
+def _pytest(test, *options, **environment):
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "tests.conformance.plugin", "-p", "no:cacheprovider",
-         "--rootdir", str(test.parent), str(test)],
+         "--rootdir", str(test.parent), *options, str(test)],
         cwd=DOCUMENT.parents[1], env={**os.environ, "CI": "", **environment}, capture_output=True, text=True,
     )  # fmt: skip
 

@@ -22,24 +22,28 @@ class Findings:
         return {endpoint for endpoint, status in self.outcomes if holds(status)}
 
 
-def examine(description, path):
-    """Examine all exchanges with Neon in a transcript. Of each violation, the number of times is given."""
+def examine(description, *paths):
+    """Examine all exchanges with Neon in transcripts. Of each violation, the number of times is given."""
     findings, known = Findings(), {}
+    for exchange in (each for path in paths for each in _exchanges(path)):
+        findings.exchanges += 1
+        endpoint = description.find(exchange["method"], exchange["path"].removeprefix(PREFIX))
+        findings.outcomes[endpoint, exchange["status"]] += 1
+        # Clients poll: most exchanges are as one that was examined already.
+        key = hash((endpoint, *(exchange[name] for name in ("query", "status", "request_body", "response_body"))))
+        if key not in known:
+            known[key] = violations(description, exchange)
+        for violation in known[key]:
+            findings.violations[violation] = findings.violations.get(violation, 0) + 1
+    return findings
+
+
+def _exchanges(path):
     with path.open() as lines:
         for line in lines:
             exchange = json.loads(line)
-            if not exchange["path"].startswith(f"{PREFIX}/"):
-                continue
-            findings.exchanges += 1
-            endpoint = description.find(exchange["method"], exchange["path"].removeprefix(PREFIX))
-            findings.outcomes[endpoint, exchange["status"]] += 1
-            # Clients poll: most exchanges are as one that was examined already.
-            key = hash((endpoint, *(exchange[name] for name in ("query", "status", "request_body", "response_body"))))
-            if key not in known:
-                known[key] = violations(description, exchange)
-            for violation in known[key]:
-                findings.violations[violation] = findings.violations.get(violation, 0) + 1
-    return findings
+            if exchange["path"].startswith(f"{PREFIX}/"):
+                yield exchange
 
 
 def violations(description, exchange):

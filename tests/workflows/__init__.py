@@ -1,0 +1,1 @@
+"""The workflows of GitHub Actions, and what runs them here."""
