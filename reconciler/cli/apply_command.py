@@ -10,6 +10,7 @@ from reconciler.cli import environments, plan_text
 from reconciler.cli.applying import Applied, Applying, live_now
 from reconciler.cli.plan_command import Status, rendered, status_of
 from reconciler.cli.progress import Progress
+from reconciler.cli.sharing import Superseded
 from reconciler.cli.wording import target
 from reconciler.core.desired import Desired
 from reconciler.engine.apply import Outcome, PlanChanged
@@ -29,8 +30,9 @@ def command(environment: str | None, expect: str | None, form: str, *, without_l
 
     A run that was interrupted or killed is continued by running it again. What goes on is said on stderr.
 
-    In a Git repository with a remote, a lease there keeps two runs apart, and a receipt of what was done is attached
-    to the commit that asked (`reconciler history` shows them).
+    In a Git repository with a remote, a lease there keeps two runs apart, a checkout that is older than what the
+    default branch asks for is refused, and a receipt of what was done is attached to the commit that asked
+    (`reconciler history` shows them).
 
     Exit status: 0 converged, 3 refused, 1 error.
     """
@@ -42,6 +44,9 @@ def command(environment: str | None, expect: str | None, form: str, *, without_l
             applied = asyncio.run(_run(applying, expect, lease=not without_lease))
     except asyncio.CancelledError:
         raise click.Abort from None
+    except Superseded as superseded:
+        click.echo(superseded.report, err=True)
+        return Status.REFUSED
     error = applied.end.error
     if isinstance(error, PlanChanged):
         click.echo(error.report, err=True)

@@ -9,14 +9,15 @@ import getpass
 import itertools
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.progress import Progress
+from reconciler.cli.proposal_base import path_in_repository
 from reconciler.cli.receipts import Circumstances, End, receipt
+from reconciler.cli.sharing import refuse_if_superseded, shared_repository
 from reconciler.cli.status_command import seen_workers, served
 from reconciler.cli.wiring import connected
 from reconciler.core.desired import Desired
@@ -26,11 +27,11 @@ from reconciler.engine.apply import Apply, Outcome, PlanChanged
 from reconciler.engine.observe import observe
 from reconciler.errors import ReconcilerError
 from reconciler.ports import Clock, Permit, Ports
-from reconciler.providers.git import Repository
 from reconciler.providers.git_lease import Lease, LeaseState
 from reconciler.providers.git_notes import Notes
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# What is still to be done before the lease is given back.
+Then = Callable[["Applied"], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +65,22 @@ class Applying:
         self._progress = progress
         self._warn = warn
         self._environment = environment
-        self._repository = _repository(file, environment)
+        self._repository = shared_repository(file, environment)
 
-    async def run(self, expect: str | None = None, *, lease: bool = True) -> Applied:
-        """Apply under the lease, plan included. Raises LeaseHeld, GitError (no lease to be had) and InputError."""
+    async def run(self, expect: str | None = None, *, lease: bool = True, then: Then | None = None) -> Applied:
+        """Apply under the lease, plan included.
+
+        Raises LeaseHeld, GitError (no lease to be had), Superseded and InputError; nothing was done then.
+        """
         connection = connected(self._desired, self._file.root, self._environment, self._progress.waiting)
         async with connection as ports, self._permitted(ports.clock, wanted=lease) as permit:
-            return await self._run(ports, permit, expect)
+            if permit is not None and self._repository is not None:
+                # Now, and not before: the wait for a lease may be long enough for somebody to change their mind.
+                refuse_if_superseded(self._file, self._repository)
+            applied = await self._run(ports, permit, expect)
+            if then is not None:
+                await then(applied)
+            return applied
 
     def _permitted(self, clock: Clock, *, wanted: bool) -> AbstractAsyncContextManager[Permit | None]:
         repository = self._repository
@@ -101,10 +111,11 @@ class Applying:
 
     def _circumstances(self, clock: Clock) -> Circumstances:
         commit, changed = "", False
-        if self._repository is not None and (head := self._repository.head()):
-            path = self._file.path.resolve().relative_to(self._repository.root).as_posix()
-            changed = self._repository.differs_from_head(path)
-            commit = self._repository.last_change(head, path) or head
+        if self._repository is not None and (commit := self._repository.head()):
+            with self._warning("the receipt is put on the commit that is checked out"):
+                path = path_in_repository(self._file, self._repository)
+                changed = self._repository.differs_from_head(path)
+                commit = self._repository.last_change(commit, path) or commit
         return Circumstances(commit, changed, self._actor(), run_address(self._environment), clock.now())
 
     def _attach(self, apply: Apply, around: Circumstances, end: End) -> Receipt | None:
@@ -137,27 +148,6 @@ class Applying:
         begun = f"{state.owner} has been at work on {state.environment} since {state.taken_at}"
         where = f" ({state.run})" if state.run else ""
         self._warn(f"{begun}{where}; waiting, for {seconds:.0f} s at most")
-
-
-def _repository(file: EnvironmentFile, environment: Mapping[str, str]) -> Repository | None:
-    """Find the repository, without its remote where a sandbox is applied to and the remote is somebody else's.
-
-    What is tried on a sandbox of this machine must leave no lease and no receipt where a team keeps its own.
-    """
-    found = Repository.containing(file.root, environment)
-    if found is None or "RECONCILER_REMOTE" in environment or not _is_here(environment.get("NEON_API_HOST", "")):
-        return found
-    if _is_here(found.remote_url() or ""):
-        return found
-    return Repository.containing(file.root, {**environment, "RECONCILER_REMOTE": ""})
-
-
-def _is_here(address: str) -> bool:
-    """Tell whether an address, or a path, is one of this machine."""
-    parts = urlsplit(address)
-    if parts.scheme in ("http", "https"):
-        return parts.hostname in _LOOPBACK
-    return parts.scheme in ("", "file") and ":" not in address
 
 
 def run_address(environment: Mapping[str, str]) -> str:

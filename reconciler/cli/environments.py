@@ -44,21 +44,26 @@ def find(name: str | None) -> EnvironmentFile:
         if not path.is_file():
             raise InputError(f"{name}: there is no such file")
         return EnvironmentFile(path, path.parent.parent if path.parent.name == DIRECTORY else path.parent)
+    if name is not None:
+        return find_named(name)
     files = find_all()
-    names = ", ".join(file.name for file in files)
-    if name is None:
-        if len(files) > 1:
-            raise InputError("which environment?", hint=f"name one of: {names}")
-        return files[0]
+    if len(files) > 1:
+        raise InputError("which environment?", hint=f"name one of: {', '.join(file.name for file in files)}")
+    return files[0]
+
+
+def find_named(name: str, start: Path | None = None) -> EnvironmentFile:
+    """Find an environment by its name and by nothing else. Raises InputError."""
+    files = find_all(start)
     for file in files:
         if file.name == name:
             return file
-    raise InputError(f'there is no environment "{name}"', hint=f"there is: {names}")
+    raise InputError(f'there is no environment "{name}"', hint=f"there is: {', '.join(file.name for file in files)}")
 
 
-def find_all() -> list[EnvironmentFile]:
-    """Find every environment of this repository, from this directory upward. Raises InputError where there is none."""
-    here = Path.cwd()
+def find_all(start: Path | None = None) -> list[EnvironmentFile]:
+    """Find every environment, from a directory (this one) upward. Raises InputError where there is none."""
+    here = start.absolute() if start is not None else Path.cwd()
     for root in (here, *here.parents):
         directory = root / DIRECTORY
         if directory.is_dir():

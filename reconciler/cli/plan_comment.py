@@ -238,6 +238,10 @@ def _summary_link(subject: Subject) -> str:
     return f"[the job summary]({subject.run_url})" if subject.run_url else "the job summary"
 
 
+def footer(commit: str) -> str:
+    """Say on which commit a plan was made: what a comment ends with, and an up-to-date one is known by."""
+    return f"<sub>Planned on {commit[:12]}," if commit else "<sub>Planned,"
+
+
 def _footer(subject: Subject) -> str:
-    commit = f"Planned on {subject.commit[:12]}" if subject.commit else "Planned"
-    return f"<sub>{commit}, reading only; the full plan is in {_summary_link(subject)}.</sub>"
+    return f"{footer(subject.commit)} reading only; the full plan is in {_summary_link(subject)}.</sub>"

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.cli.markdown import code, fenced, prose
 from reconciler.cli.wording import describe, describe_outside, target
 from reconciler.core.instant import for_people
 from reconciler.core.observed import Observed, Project
@@ -53,22 +54,22 @@ def as_text(plan: Plan, observed: Observed) -> str:
 
 
 def as_markdown(plan: Plan, observed: Observed) -> str:
-    """Render for a pull request."""
-    lines = [f"### {headline(plan)}", "", "```text", *_situation(plan, observed), "```", ""]
+    """Render for a pull request. What comes from a file or a provider is shown, and does nothing."""
+    lines = [f"### {prose(headline(plan))}", "", fenced("\n".join(_situation(plan, observed))), ""]
     if plan.refusals:
         lines += ["**Unreadable**" if plan.unreadable else "**Refused**", ""]
-        lines += [f"- `{each.rule}`: {each.message}\n  *{each.hint}*" for each in plan.refusals]
+        lines += [f"- {code(each.rule)}: {prose(each.message)}\n  *{prose(each.hint)}*" for each in plan.refusals]
     elif plan.steps:
         lines += ["| | step | because |", "|---|---|---|"]
         lines += [
-            f"| {number} | {_cell(describe(step))} | {_cell(step.reason)} |"
+            f"| {number} | {prose(describe(step))} | {prose(step.reason)} |"
             for number, step in enumerate(plan.steps, 1)
         ]
-        lines += ["", "**The data**", "", *(f"- {line.strip()}" for line in _data(plan, observed))]
+        lines += ["", "**The data**", "", *(f"- {prose(line)}" for line in _data(plan, observed))]
     if plan.outside:
-        lines += ["", "**Not rewound**", "", *(f"- {describe_outside(each)}" for each in plan.outside)]
+        lines += ["", "**Not rewound**", "", *(f"- {prose(describe_outside(each))}" for each in plan.outside)]
     if plan.warnings:
-        lines += ["", "**Warnings**", "", *(f"- {warning}" for warning in plan.warnings)]
+        lines += ["", "**Warnings**", "", *(f"- {prose(warning)}" for warning in plan.warnings)]
     return "\n".join([*lines, "", _closing(plan)])
 
 
@@ -143,7 +144,3 @@ def _closing(plan: Plan) -> str:
         return f"digest {plan.digest}"
     name = plan.desired.environment
     return f"digest {plan.digest}: `reconciler apply {name} --expect {plan.digest}` does exactly this"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

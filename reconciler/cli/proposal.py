@@ -16,8 +16,10 @@ from urllib.parse import quote
 
 import click
 
+from reconciler.cli.ci.actions import Actions
 from reconciler.cli.plan_command import rendered, status_of
 from reconciler.cli.proposal_base import Base, Examined
+from reconciler.cli.proposal_text import is_held
 from reconciler.cli.wiring import connected_github
 from reconciler.core.instant import for_people
 from reconciler.core.restore_edit import restore_text, with_restore_text
@@ -170,12 +172,14 @@ def nothing_to_do(base: Base, examined: Examined, form: str, *lines: str) -> Non
 
 def preview(change: Change, examined: Examined) -> None:
     """Show what will be written, and which moment that is."""
-    base, restore = change.base, examined.desired.primary.restore
+    base, restore, asked = change.base, examined.desired.primary.restore, examined.desired.timeline
     click.echo(f"{base.path} on {base.where}:", err=True)
     for line in _difference(base.text, change.text):
         click.echo(f"  {line}", err=True)
     if restore is None:
-        click.echo("back to origin, the original timeline", err=True)
+        click.echo("back to origin, the original timeline, as it was left", err=True)
+    elif is_held(examined, asked):
+        click.echo(f"back to {asked}, which is held: it comes back as it was left", err=True)
     else:
         click.echo(f"restore to {restore.to} = {for_people(examined.observed.at - restore.to)} ago", err=True)
     mine = base.repository.root / base.path
@@ -200,6 +204,9 @@ def report(proposed: Proposed, examined: Examined, form: str) -> None:
         click.echo(_as_json(change.base, examined, proposed))
     else:
         click.echo(proposed.pull_request.url if proposed.pull_request else change.branch)
+    actions = Actions.read(os.environ)
+    if actions.running and proposed.pull_request is not None:
+        actions.output("pull_request", str(proposed.pull_request.number))
 
 
 def _going_on(change: Change) -> list[str]:

@@ -53,11 +53,11 @@ class Base:
         if repository is None:
             hint = "the desired state is kept in Git: run it inside the repository"
             raise InputError(f"{file.path.name} is in no Git repository", hint=hint)
-        path, root = _inside(repository, file.path), _inside(repository, file.root)
+        path, root = path_in_repository(file, repository), _inside(repository, file.root)
         branch = repository.default_branch()
         commit = repository.fetch(branch) if repository.remote else repository.head()
-        text = _text(repository, branch, commit, str(path))
-        base = cls(repository, file.name, branch, commit, str(path), root, text)
+        text = _text(repository, branch, commit, path)
+        base = cls(repository, file.name, branch, commit, path, root, text)
         try:
             restore_text(text)
         except InputError:
@@ -103,13 +103,23 @@ async def examine(base: Base, text: str, environment: Mapping[str, str]) -> Exam
     return Examined(desired, observed, plan(desired, observed))
 
 
+def path_in_repository(file: EnvironmentFile, repository: Repository) -> str:
+    """Name a desired-state file from the repository's root, as Git does: of a link, the file that it leads to.
+
+    Raises InputError where that is outside of the repository, or nowhere.
+    """
+    return str(_inside(repository, file.path))
+
+
 def _inside(repository: Repository, path: Path) -> PurePosixPath:
     """Return a path from the repository's root."""
+    hint = "what an environment asks for is kept in Git: put the file itself there"
     try:
         return PurePosixPath(path.resolve().relative_to(repository.root.resolve()).as_posix())
     except ValueError as error:
-        hint = "a proposal is a change of a file in the repository: put the file itself there"
         raise InputError(f"{path.name} leads out of the repository {repository.root}", hint=hint) from error
+    except (OSError, RuntimeError) as error:  # a link that leads to itself
+        raise InputError(f"{path.name} leads nowhere: it is a link in a circle", hint=hint) from error
 
 
 def _text(repository: Repository, branch: str, commit: str, path: str) -> str:

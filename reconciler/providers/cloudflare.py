@@ -11,6 +11,7 @@ from email import message_from_bytes
 from email.message import Message
 from email.policy import HTTP
 from typing import Any
+from urllib.parse import quote
 
 from reconciler.core.observed import DeployedVersion, HyperdriveConfig, UploadedVersion
 from reconciler.errors import AnswerLost, ProviderError
@@ -150,7 +151,8 @@ class CloudflareApi:
         return result
 
     def _script(self, name: str) -> str:
-        return f"{self._account}/workers/scripts/{name}"
+        # The name is whatever a wrangler.jsonc says, and must not lead to another path.
+        return f"{self._account}/workers/scripts/{quote(name, safe='')}"
 
 
 def explain(body: Any) -> tuple[str, str]:

@@ -105,6 +105,15 @@ class Repository:
             raise GitError(f"{path} cannot be read from {commit[:12]}: {gist(found.said)}")
         return None
 
+    def parents(self, commit: str) -> tuple[str, ...]:
+        """Return the ids of a commit's parents, also of those that a shallow clone lacks."""
+        head = self.git.run("cat-file", "commit", self._known(commit)).text.partition("\n\n")[0]
+        return tuple(line.removeprefix("parent ") for line in head.split("\n") if line.startswith("parent "))
+
+    def history(self, commit: str) -> frozenset[str]:
+        """Return the ids of a commit and of all that it comes after, as far as this clone has them."""
+        return frozenset(self.git.run("rev-list", self._known(commit)).text.split())
+
     def list(self, commit: str, directory: str) -> tuple[str, ...]:
         """Return the paths of a commit's files below a directory; an empty one is the root."""
         below = ("--", f"{directory.rstrip('/')}/") if directory else ()

@@ -252,6 +252,10 @@ class GitHub:
         found = await self._open_issues(marker)
         return Issue.read(found[0]) if found else None
 
+    async def issues_with(self, marker: str) -> tuple[Issue, ...]:
+        """Find every open issue of ours that holds `marker`, the oldest first."""
+        return tuple(Issue.read(item) for item in await self._open_issues(marker))
+
     async def close_issue(self, marker: str, comment: str, label: str) -> Issue | None:  # noqa: ARG002  as keep_issue
         """Comment on every open issue of ours that holds `marker`, and close it. Returns the oldest of them."""
         found = await self._open_issues(marker)

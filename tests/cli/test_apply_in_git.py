@@ -5,6 +5,8 @@ import signal
 
 import pytest
 
+from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.sharing import shared_repository
 from reconciler.core.instant import Instant
 from reconciler.core.receipt import Result
 from tests.support import database
@@ -139,12 +141,48 @@ def test_without_the_remote_nothing_is_done_unless_that_is_said(desk, command, p
     assert [receipt.result for _, receipt in receipts(desk.root)] == [Result.CONVERGED]
 
 
-def test_what_is_tried_on_a_sandbox_leaves_nothing_on_a_remote_elsewhere(desk, command):
-    desk.git("remote", "set-url", "origin", "https://git.invalid/acme/shop.git")
-    said = command(desk, "apply")
+@pytest.mark.parametrize("where", ["elsewhere", "nowhere"])
+def test_what_is_tried_on_a_sandbox_leaves_nothing_on_a_remote_elsewhere_nor_here(desk, command, where):
+    if where == "elsewhere":
+        desk.git("remote", "set-url", "origin", "https://git.invalid/acme/shop.git")
+    said = command(desk, "apply", RECONCILER_REMOTE="" if where == "nowhere" else None)
     assert said.status == 0, said.stderr
     assert "git.invalid" not in said.stderr
-    assert [receipt.result for _, receipt in receipts(desk.root)] == [Result.CONVERGED]
+    assert receipts(desk.root) == []
+
+
+@pytest.mark.parametrize("host", [None, "", "https://console.neon.tech/api/v2", "console.neon.tech/api/v2"])
+def test_a_real_neon_is_shared_whatever_the_remote_is(desk, host):
+    environment = {} if host is None else {"NEON_API_HOST": host}
+    for address in ("https://github.com/acme/shop.git", "git@github.com:acme/shop.git", str(desk.remote.path)):
+        desk.git("remote", "set-url", "origin", address)
+        file = EnvironmentFile(desk.root / FILE, desk.root)
+        assert shared_repository(file, environment).remote == "origin"
+
+
+def test_a_checkout_that_is_behind_never_undoes_what_was_merged_since(desk, command, production, tmp_path):
+    behind = desk.clone(tmp_path / "behind")
+    production.desired["primary"]["restore"] = None
+    desk.push({FILE: written(production.desired)}, "Never mind")
+    desk.root = behind
+    said = command(desk, "apply")
+    assert said.status == 3
+    assert "Never mind" in said.stderr
+    assert "git pull" in said.stderr
+    assert production.sandbox.writes() == []
+    git(behind, "pull", "--quiet")
+    production.desired["primary"]["hold"] = "3d"
+    (behind / FILE).write_text(written(production.desired))
+    assert command(desk, "apply").status == 0, "a wish on top of it may be applied"
+
+
+def test_a_shallow_clone_is_no_reason_not_to_restore(desk, command, production, tmp_path):
+    git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{desk.remote.path}", "shallow")
+    desk.root = tmp_path / "shallow"
+    said = command(desk, "apply")
+    assert said.status == 0, said.stderr
+    assert production.rows() == GOOD
+    assert len(receipts(desk.remote.path)) == 1
 
 
 def test_the_remote_goes_away_while_an_apply_works_and_the_receipt_is_pushed_by_the_next(desk, command, production):

@@ -37,8 +37,8 @@ def github(desk):
 def apply(desk, github, monkeypatch, capfd, tmp_path):
     job = Job(Runner(monkeypatch, capfd), desk, github, tmp_path / "job")
 
-    def run(**variables):
-        return job("apply", "--environment", "production", event="push", **variables)
+    def run(name="production", **variables):
+        return job("apply", "--environment", name, event="push", **variables)
 
     yield run
     job.check([TOKEN])
@@ -174,6 +174,42 @@ def test_an_older_wish_never_undoes_a_newer_one(desk, github, apply, production)
     assert "superseded" in said.summary
     assert production.sandbox.writes() == []
     assert states(github) == [["in_progress", "inactive"]]
+
+
+def test_a_wish_that_became_older_while_the_lease_was_waited_for_stands_back_too(desk, github, apply, production):
+    production.desired["primary"]["restore"] = None
+    newer = desk.push({FILE: written(production.desired)}, "Never mind")
+    desk.git("reset", "--quiet", "--hard", "HEAD^")
+    git(desk.remote.path, "update-ref", "refs/heads/later", newer)
+    git(desk.remote.path, "update-ref", "refs/heads/main", f"{newer}^")
+    # Main moves at the very moment at which the lease is taken.
+    desk.before_push(
+        f"unset GIT_QUARANTINE_PATH; while read old new ref; do case $ref in refs/reconciler/*) "
+        f"git update-ref refs/heads/main {newer};; esac; done"
+    )
+    said = apply()
+    assert said.status == 0, said.stdout
+    assert "superseded" in said.summary
+    assert production.sandbox.writes() == []
+
+
+def test_an_environment_is_named_and_never_given_as_a_path(desk, apply, production):
+    said = apply(name=FILE)
+    assert said.status == 1
+    assert "there is no environment" in said.stderr
+    assert production.sandbox.writes() == []
+
+
+def test_somebodys_own_work_on_the_branch_of_the_write_back_is_left_alone(desk, github, apply, production):
+    ask(desk, production, write_back="pull-request")
+    desk.git("checkout", "--quiet", "-b", "write-back/production")
+    own = desk.push({"notes.md": "mine\n"}, "my own")
+    desk.git("checkout", "--quiet", "main")
+    said = apply()
+    assert said.status == 1
+    assert "work that is not this job's" in said.stdout
+    assert desk.remote.ref("refs/heads/write-back/production") == own
+    assert production.rows() == GOOD
 
 
 def test_what_github_does_not_take_stands_in_the_way_of_nothing(desk, github, apply, production):

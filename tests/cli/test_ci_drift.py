@@ -84,14 +84,14 @@ def github(job):
     return job.github
 
 
-def applied(desk, result=Result.CONVERGED):
-    """Write the receipt of an apply of what is on main."""
+def applied(desk, result=Result.CONVERGED, commit="origin/main", detail="", run=""):
+    """Write the receipt of an apply of what is on main, or on another commit."""
     desk.git("fetch", "--quiet", "origin", "main")
-    commit = desk.git("rev-parse", "origin/main")
+    commit = desk.git("rev-parse", commit)
     receipt = Receipt(
         environment="production", commit=commit, changed=False, began=str(SystemClock().now()), seconds=1.0,
-        before="origin", asked="origin", after="origin", digest="0" * 16, result=result, detail="", steps=(),
-        gates=(), ids=Identities("p"), outside=(), actor="ada", run="", tool="1",
+        before="origin", asked="origin", after="origin", digest="0" * 16, result=result, detail=detail, steps=(),
+        gates=(), ids=Identities("p"), outside=(), actor="ada", run=run, tool="1",
     )  # fmt: skip
     notes = Notes(Repository.containing(desk.root))
     notes.add(commit, receipt.line)
@@ -205,10 +205,119 @@ def test_a_merged_change_that_was_never_applied_is_waiting_and_no_drift(desk, gi
     assert ended.status == 0
     assert "::notice title=production%3A waiting to be applied::" in ended.stdout
     assert github.writes() == []
-    applied(desk, Result.FAILED)
-    assert job.on_main("drift").status == 0, "an apply that failed has applied nothing"
     applied(desk)
     assert job.on_main("drift").status == 2
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [(Result.FAILED, "failed"), (Result.REFUSED, "was refused"), (Result.INTERRUPTED, "was interrupted")],
+)
+def test_an_apply_that_did_not_reach_what_was_asked_is_an_issue_until_it_is_live(
+    desk, github, job, world, result, said
+):
+    text = desk.remote_file("main")
+    primary = {**world.desired["primary"], "restore": {"to": database.text(world.shop.good)}}
+    desk.push({FILE: written({**world.desired, "primary": primary})}, "restore")
+    log = "https://github.example/acme/shop/actions/runs/7"
+    applied(desk, result, detail="the <b>database</b> was\naway", run=log)
+    ended = job.on_main("drift")
+    assert ended.status == 2
+    (warning,) = [line for line in ended.stdout.splitlines() if line.startswith("::warning title=production")]
+    issue = the_issue(github)
+    assert issue.title == f"production: the last apply {said}"
+    for expected in (said, "begun 20", "by ada", log):
+        assert expected in warning
+        assert expected in issue.body
+    assert "the &lt;b&gt;database&lt;/b&gt; was away" in issue.body
+    assert "Mend what the apply failed at" in issue.body
+    writes = len(github.writes())
+    assert job.on_main("drift").status == 2
+    assert len(github.writes()) == writes, "nothing changed, so nothing is edited"
+    desk.git("checkout", "--quiet", "-B", "main", "origin/main")
+    desk.push({FILE: text}, "not after all")
+    assert job.on_main("drift").status == 0
+    assert issues(github) == []
+
+
+def test_an_apply_that_failed_before_the_file_asked_for_something_else_is_waited_for(desk, github, job, world):
+    applied(desk, Result.FAILED)
+    primary = {**world.desired["primary"], "restore": {"to": database.text(world.shop.good)}}
+    desk.push({FILE: written({**world.desired, "primary": primary})}, "restore")
+    assert job.on_main("drift").status == 0
+    assert github.writes() == []
+
+
+def test_what_somebody_applied_from_a_branch_that_was_not_merged_is_drift(desk, github, job, world):
+    primary = {**world.desired["primary"], "restore": {"to": database.text(world.shop.good), "id": "wild"}}
+    desk.git("checkout", "--quiet", "-b", "wild")
+    wild = commit_files(desk.root, {FILE: written({**world.desired, "primary": primary})}, "wild")
+    applied(desk, commit=wild)
+    serve_from_elsewhere(world)
+    assert job.on_main("drift").status == 2
+    the_issue(github)
+
+
+def test_what_waits_for_its_write_back_to_be_merged_is_no_drift(desk, github, job, world):
+    wrangler = (desk.root / "wrangler.jsonc").read_text()
+    files = {"wrangler.jsonc": re.sub('"id": "[^"]*"', f'"id": "{"0" * 32}"', wrangler)}
+    desk.push({FILE: written({**world.desired, "write_back": "pull-request"}), **files}, "by pull request")
+    applied(desk)
+    ended = job.on_main("drift")
+    assert (ended.status, github.writes()) == (0, [])
+    assert "merge the pull request of branch write-back/production" in ended.stdout
+    desk.git("checkout", "--quiet", "-B", "main", "origin/main")
+    desk.push({FILE: written({**world.desired, "write_back": "push"})}, "by push")
+    applied(desk)
+    assert job.on_main("drift").status == 2, "nothing is asked for by a pull request"
+
+
+def test_an_environment_whose_file_was_deleted_has_no_issue_and_no_pull_request_any_more(desk, github, job, world):
+    serve_from_elsewhere(world)
+    job.on_main("drift")
+    issue, (pull,) = the_issue(github), github.pulls()
+    desk.git("checkout", "--quiet", "-B", "main", "origin/main")
+    desk.git("mv", FILE, "production.jsonc")
+    desk.push({"desired-state/schema.json": "{}"}, "away")
+    desk.git("rm", "--quiet", "--cached", "production.jsonc")
+    assert job.on_main("drift").status == 0
+    assert issues(github) == []
+    assert "was deleted" in github.comments(issue.number)[-1].body
+    assert pull.state == github.pull(pull.number).state == "closed"
+
+
+def test_the_issue_of_an_environment_of_another_directory_is_left_alone(desk, github, job, world):
+    serve_from_elsewhere(world)
+    job.on_main("drift")
+    desk.git("checkout", "--quiet", "-B", "main", "origin/main")
+    desk.push({"other/desired-state/schema.json": "{}"}, "another service")
+    assert job.on_main("drift", "--root=other").status == 0
+    the_issue(github)
+
+
+@pytest.mark.parametrize(("target", "said"), [("/etc/hostname", "leads out of"), ("staging.jsonc", "in a circle")])
+def test_a_file_that_is_a_link_to_somewhere_else_is_told_in_a_sentence(desk, github, job, target, said):
+    (desk.root / "desired-state/staging.jsonc").symlink_to(target)
+    desk.git("add", "--all")
+    desk.git("commit", "--quiet", "--message", "a link")
+    desk.git("push", "--quiet", "origin", "HEAD:main")
+    ended = job.on_main("drift")
+    assert ended.status == 1
+    assert "::error title=staging%3A could not be read::" in ended.stdout
+    assert said in ended.stdout
+    assert "| production | in sync |" in ended.summary
+
+
+def test_a_file_that_is_a_link_within_the_repository_is_the_file_that_it_leads_to(desk, github, job, world):
+    desk.git("mv", FILE, "elsewhere.jsonc")
+    (desk.root / "desired-state").mkdir(exist_ok=True)
+    (desk.root / FILE).symlink_to("../elsewhere.jsonc")
+    desk.push({"README": "a link"}, "a link")
+    desk.git("add", "--all")
+    applied(desk)
+    serve_from_elsewhere(world)
+    assert job.on_main("drift").status == 2
+    assert git(desk.remote.path, "diff", "--name-only", "main", ACCEPT) == "elsewhere.jsonc"
 
 
 def test_a_change_of_a_comment_in_the_file_is_no_change_of_what_is_asked(desk, github, job, world):
@@ -310,6 +419,42 @@ def _merge_something_else_meanwhile(desk):
     desk.push({FILE: "// A new comment.\n" + (desk.root / FILE).read_text()}, "meanwhile")
 
 
+def test_what_accepts_says_as_of_when_and_has_its_plan_on_it_once(desk, github, job, world):
+    """Somebody may make it so meanwhile: merged then, it would bring back what it accepts."""
+    serve_from_elsewhere(world)
+    ended = job.on_main("drift")
+    (pull,) = github.pulls()
+    seen = re.search(r"As of (20\S+Z)", pull.body)[1]
+    for text in (pull.body, the_issue(github).body):
+        assert f"As of {seen}, the apply that follows the merge only puts" in text
+        assert "If what is live has moved since, merging it would take the world back to `origin`" in text
+        assert "nothing in the world" not in text
+    assert f"gh workflow run plan.yml -f pull_request={pull.number}" in the_issue(github).body
+    (comment,) = github.comments(pull.number)
+    assert comment.body.startswith("<!-- reconciler:plan -->\n")
+    assert "`origin` stays live, 1 step" in comment.body
+    assert f"What merging #{pull.number} would do" in ended.summary
+    (status,) = github.statuses(pull.head_commit)
+    assert (status.context, status.state) == ("reconciler/plan/production", "success")
+    job.on_main("drift")
+    assert [(each.id, each.edits) for each in github.comments(pull.number)] == [(comment.id, 0)]
+    second = serve_from_elsewhere(world, "second")
+    job.on_main("drift")
+    (comment,) = github.comments(pull.number)
+    assert comment.edits == 1
+    assert f"Planned on {github.pull(pull.number).head_commit[:12]}" in comment.body
+    assert second["name"] in github.pull(pull.number).body
+
+
+def test_a_plan_that_cannot_be_put_on_what_accepts_leaves_the_issue_with_the_way_to_it(desk, github, job, world):
+    github.admit("no-statuses", permissions=dict.fromkeys(("contents", "issues", "pull-requests"), "write"))
+    serve_from_elsewhere(world)
+    assert job.on_main("drift", token="no-statuses").status == 2
+    (pull,) = github.pulls()
+    assert "Its plan could not be put on it" in the_issue(github).body
+    assert f"`gh workflow run plan.yml -f pull_request={pull.number}` does that." in the_issue(github).body
+
+
 def test_a_renamed_primary_is_accepted(desk, github, job, world):
     branch = world.branch(PRIMARY)
     world.change_branch(branch, name="production-db")
@@ -348,7 +493,7 @@ def test_a_pull_request_that_would_accept_what_is_not_so_any_more_is_closed(desk
     assert job.on_main("drift").status == 2
     (pull,) = github.pulls()
     assert pull.state == "closed"
-    assert "cannot be accepted" in github.comments(pull.number)[0].body
+    assert "cannot be accepted" in github.comments(pull.number)[-1].body
     the_issue(github)
 
 

@@ -228,9 +228,12 @@ def test_a_job_of_a_commit_that_is_not_the_last_any_more_leaves_the_comment_alon
     old = propose(desk, {FILE: good(desk)})
     number = github.open_pull(BRANCH)
     stale = github.pull_request_event(number)
+    merge = github.merge_commit(number)
     propose(desk, {FILE: good(desk, id="newer")}, "newer")
     job.on_pull_request(number, "plan")
     body = the_comment(github, number).body
+    desk.git("fetch", "--quiet", "origin", merge)
+    desk.git("checkout", "--quiet", "--detach", merge)
     ended = job("plan", event="pull_request", payload=stale)
     assert the_comment(github, number).body == body
     assert "is not the pull request's last commit any more" in ended.stdout
@@ -335,6 +338,59 @@ def test_a_pull_request_that_is_not_the_events_is_planned_by_its_number(desk, gi
     assert job("plan", "--root=proposed", "--pull-request=99").status == 1
 
 
+def check_out(desk, ref, *options):
+    """Check a ref of the remote out beside the desk's own files, as the workflows do."""
+    git(desk.root, "clone", "--quiet", "--no-checkout", *options, f"file://{desk.remote.path}", "proposed")
+    depth = [each for each in options if each.startswith("--depth")]
+    git(desk.root / "proposed", "fetch", "--quiet", *depth, "origin", ref)
+    git(desk.root / "proposed", "checkout", "--quiet", "--detach", "FETCH_HEAD")
+
+
+@pytest.mark.parametrize("with_its_event", [False, True], ids=["by its number", "by its event"])
+def test_a_commit_that_is_not_checked_out_is_never_told_to_be_planned(desk, github, job, with_its_event):
+    """The author pushes a restore when the harmless tree has been checked out already."""
+    propose(desk, {FILE: written(desk.desired) + "// harmless\n"})
+    number = github.open_pull(BRANCH)
+    assert job.on_pull_request(number, "plan").status == 0
+    body = the_comment(github, number).body
+    check_out(desk, github.merge_commit(number), "--depth=2")
+    evil = propose(desk, {FILE: good(desk, id="evil")}, "evil")
+    payload = github.pull_request_event(number) if with_its_event else None
+    ended = job("plan", "--root=proposed", f"--pull-request={number}", payload=payload)
+    assert ended.status == 1
+    assert statuses(github, evil) == {}
+    assert the_comment(github, number).body == body
+    assert "::error title=another commit than the pull request's::" in ended.stdout
+    assert f"the last commit of the pull request is {evil[:12]}" in ended.stdout
+    assert "run it again" in ended.summary
+
+
+@pytest.mark.parametrize("options", [[], ["--depth=2", f"--branch={BRANCH}"]], ids=["all", "it alone"])
+def test_the_last_commit_itself_is_planned_for_what_it_changes_since_main(desk, github, job, options):
+    """Not its merge, which GitHub makes after a while: what happened on main besides is not the proposal's."""
+    desk.push({STAGING: "{"}, "a mistake in staging, of no concern")
+    commit = propose(desk, {FILE: good(desk)})
+    desk.git("checkout", "--quiet", "-B", "main", "origin/main")
+    desk.push({"wrangler.jsonc": (desk.root / "wrangler.jsonc").read_text() + "\n"}, "meanwhile")
+    desk.push({STAGING: "{{"}, "another mistake meanwhile")
+    number = github.open_pull(BRANCH)
+    check_out(desk, f"refs/pull/{number}/head", *options)
+    assert job("plan", "--root=proposed", f"--pull-request={number}").status == 0
+    assert re.findall("(?m)^### ([a-z]+):", the_comment(github, number).body) == ["production"]
+    assert list(statuses(github, commit)) == ["reconciler/plan/production"]
+
+
+def test_a_link_in_a_circle_is_told_in_a_sentence(desk, github, job):
+    desk.git("checkout", "--quiet", "-B", BRANCH, "origin/main")
+    (desk.root / FILE).unlink()
+    (desk.root / FILE).symlink_to("production.jsonc")
+    desk.git("commit", "--quiet", "--all", "--message", "a circle")
+    desk.git("push", "--quiet", "--force", "origin", f"HEAD:{BRANCH}")
+    number = github.open_pull(BRANCH)
+    assert job.on_pull_request(number, "plan").status == 1
+    assert "is a link in a circle" in the_comment(github, number).body
+
+
 # environments
 
 
@@ -391,13 +447,26 @@ def test_what_happened_on_main_meanwhile_is_not_the_pull_requests_change(desk, g
     assert environments(head) == ["production"]
 
 
-def test_a_deleted_environment_is_named_on_stderr_and_not_in_the_list(desk, job, two):
+def test_a_deleted_environment_is_named_in_a_notice_and_not_in_the_list(desk, job, two):
     desk.git("rm", "--quiet", STAGING)
     desk.git("commit", "--quiet", "--message", "away")
     payload = job.github.push_event(two, desk.git("rev-parse", "HEAD"))
     ended = job("environments", "--format", "json", event="push", payload=payload)
     assert environments(ended) == []
-    assert ended.stderr.startswith("staging: its file was deleted")
+    assert "::notice title=staging::its file was deleted" in ended.stdout
+
+
+@pytest.mark.parametrize("name", ["x\n::error::owned", "::error::owned", "x ##[error]owned"])
+def test_the_name_of_a_deleted_file_is_no_workflow_command(desk, job, name):
+    before = desk.push({f"desired-state/{name}.jsonc": "{}"})
+    desk.git("rm", "--quiet", "--", f"desired-state/{name}.jsonc")
+    desk.git("commit", "--quiet", "--message", "away")
+    payload = job.github.push_event(before, desk.git("rev-parse", "HEAD"))
+    ended = job("environments", "--format", "json", event="push", payload=payload)
+    assert environments(ended) == []
+    said = [line for line in (ended.stdout + ended.stderr).splitlines() if "owned" in line]
+    assert len(said) == 1
+    assert said[0].startswith("::notice title=")
 
 
 def test_paths_start_from_the_directory_that_holds_desired_state(desk, job):

@@ -1,6 +1,7 @@
 """What a person reads: the plan in its three forms, the help, the schema."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 
 from reconciler.cli import plan_text
 from reconciler.cli.main import COMMANDS
+from reconciler.cli.markdown import prose
 from reconciler.cli.wording import describe, phase, target
 from reconciler.core.binding import Binding, BindingKind
 from reconciler.core.desired import Outside, Restore
@@ -80,7 +82,7 @@ def test_what_is_not_rewound_is_told_one_line_each_with_its_retention_and_its_re
     assert ["Not rewound", *(f"  {line}" for line in expected), ""] == text[text.index("Not rewound") :][:5]
     markdown = plan_text.as_markdown(found, BOUND).splitlines()
     at = markdown.index("**Not rewound**")
-    assert ["", *(f"- {line}" for line in expected), ""] == markdown[at + 1 : at + 6]
+    assert ["", *(f"- {prose(line)}" for line in expected), ""] == markdown[at + 1 : at + 6]
 
 
 def test_what_is_not_rewound_is_in_the_json_with_its_retention_as_the_file_spells_it():
@@ -110,6 +112,18 @@ def test_a_pipe_in_a_reason_does_not_break_the_table_of_a_pull_request():
     world = replace(WORLD, configs=(replace(WORLD.configs[0], name="a|b"),))
     text = plan_text.as_markdown(plan(replace(ASKED, hyperdrive=replace(DESIRED.hyperdrive, name="a|b")), world), world)
     assert all(line.replace("\\|", "").count("|") == 4 for line in text.splitlines() if line.startswith("| "))
+
+
+def test_a_name_of_a_provider_is_shown_in_markdown_and_does_nothing():
+    project = replace(WORLD.project, name="</details><b>\n```\n# shouted")
+    branches = (replace(WORLD.branches[0], name="<i>main</i>", default=True), *WORLD.branches[1:])
+    for found, world in (
+        (plan(ASKED, replace(WORLD, project=project)), replace(WORLD, project=project)),
+        (plan(ASKED, replace(WORLD, branches=branches)), replace(WORLD, branches=branches)),
+    ):
+        text = plan_text.as_markdown(found, world)
+        outside_of_code = re.sub(r"(?s)^(`{3,})text\n.*?\n\1$", "", text, flags=re.MULTILINE)
+        assert not re.search("<i>|<b>|</details>|^# ", outside_of_code, re.MULTILINE)
 
 
 def test_help_answers_without_loading_what_only_commands_need():

@@ -371,6 +371,22 @@ def test_the_pull_request_is_opened_with_message_plan_and_checklist_and_its_url_
     assert "@everybody" not in pull.body.partition("<details")[0]
 
 
+def test_what_a_file_names_is_shown_in_the_pull_request_and_does_nothing(desk, run, github):
+    """Names of what stays outside, and a reason that ends a block of code of its own."""
+    name = "</details> <img src=x> | @everybody [here](https://evil.example)"
+    outside = [{"name": name, "retention": "30d", "recovery": "ask `@rita`"}]
+    text = desk.remote_file("main")
+    desk.push({FILE: text.replace('  "primary"', f'  "outside": {json.dumps(outside)},\n  "primary"', 1)})
+    assert restore(run, desk, "--pr", reason="``` </details>", **github.environment).status == 0
+    (pull,) = github.pulls()
+    shown = re.sub("(?s)(````+)text\n.*?\n\\1\n", "", pull.body)
+    assert shown != pull.body
+    assert "</details>" not in shown.removesuffix("\n</details>\n").removesuffix("</details>")
+    for words in ("<img", "@everybody", "@rita", "[here]("):
+        assert words not in shown
+    assert shown.count("&lt;/details&gt; &lt;img src=x&gt; \\|") == 2
+
+
 def test_twice_the_same_is_one_pull_request_that_keeps_what_people_wrote(desk, run, github):
     first = restore(run, desk, "--pr", **github.environment)
     github.pulls()[0].body += "\nRita: I have looked at it."

@@ -193,9 +193,12 @@ def test_there_and_back_again_and_there_by_merged_proposals(make_production, tmp
             desk.git("commit", "--quiet", "--all", "--message", "wrangler.jsonc as it is deployed")
             desk.git("push", "--quiet", "origin", "HEAD:main")
 
+    told = []
+
     def proposed(*arguments):
         said = run(desk, *arguments)
         assert said.status == 0, said.stderr
+        told.append(said.stderr)
         return said.stdout.strip()
 
     to = ("restore", "--to", database.text(desk.shop.good), "--id", "inc-42", "--reason", "0042")
@@ -213,10 +216,13 @@ def test_there_and_back_again_and_there_by_merged_proposals(make_production, tmp
     assert desk.remote_file(named).encode() == restored
     desk.git("push", "--quiet", "origin", "--delete", named)
     again = proposed("rollback")
+    assert f"back to {timeline(desk)}, which is held: it comes back as it was left" in told[-1]
+    assert " ago" not in told[-1], "it is no restore to a moment"
     assert desk.message(again).startswith('Reapply "Restore production to ')
     applied(again)
     assert (production.rows(), (desk.root / FILE).read_bytes()) == (GOOD, restored)
     assert again.endswith(timeline(desk))
     once_more = proposed("rollback")
     assert once_more == "rollback/production/origin"
+    assert "back to origin, the original timeline, as it was left" in told[-1]
     assert desk.message(once_more).startswith('Revert "Reapply "Restore production to ')

@@ -16,6 +16,7 @@ from reconciler.errors import GitError, InputError, PushRejected, RemoteRefused,
 from reconciler.providers.git import Repository
 from reconciler.providers.git_command import Git, gist
 from reconciler.providers.git_remote import without_user
+from tests.support.command import heed_interrupts
 from tests.support.remotes import (
     PASSWORD,
     BareRemote,
@@ -650,7 +651,11 @@ except KeyboardInterrupt:
 """
     http.gate.clear()
     with subprocess.Popen(
-        [sys.executable, "-c", code], env=git_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", code],
+        env=git_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509  it takes no lock
     ) as process:
         eventually(lambda: http.waiting, "a request")
         process.send_signal(signal.SIGINT)

@@ -10,7 +10,7 @@ _PASSED_ON = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "R
 _LONGEST_SECONDS = 120
 
 
-def _heed_interrupts():
+def heed_interrupts():
     """A shell starts background jobs deaf to SIGINT, and their children inherit that; a person's terminal does not."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -82,7 +82,7 @@ class Command:
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
-                preexec_fn=_heed_interrupts,  # noqa: PLW1509  it takes no lock
+                preexec_fn=heed_interrupts,  # noqa: PLW1509  it takes no lock
             )
         running = Running(process, outputs, self.said.append)
         self._started.append(running)

@@ -1,12 +1,15 @@
 """What must hold of the workflows as they are written, whatever a linter says."""
 
 import re
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support import workflow_files
+from tests.support.command import heed_interrupts
 from tests.support.expressions import embedded
 from tests.support.workflow_runner import copy_project
 from tests.workflows.small import ROOT, Repository
@@ -19,7 +22,10 @@ LEAST = {
     "plan.yml: plan": ({"contents": "read", "pull-requests": "write", "statuses": "write"}, True),
     "apply.yml: environments": ({"contents": "read"}, False),
     "apply.yml: apply": ({"contents": "write", "deployments": "write", "pull-requests": "write"}, True),
-    "drift.yml: drift": ({"contents": "write", "issues": "write", "pull-requests": "write"}, True),
+    "drift.yml: drift": (
+        {"contents": "write", "issues": "write", "pull-requests": "write", "statuses": "write"},
+        True,
+    ),
     "restore.yml: propose": ({"contents": "write", "pull-requests": "write"}, True),
     "restore.yml: plan": ({"contents": "read", "pull-requests": "write", "statuses": "write"}, True),
 }
@@ -116,6 +122,13 @@ def test_what_a_pull_request_proposes_is_never_where_the_code_comes_from():
         assert plan["uses"] == "./.github/actions/reconciler"
 
 
+def test_a_plan_knows_what_the_proposal_changes():
+    """GitHub's merge has it between its parents; the proposal alone needs the history to where it parts from main."""
+    merge, alone = (_jobs()[name]["steps"][1]["with"] for name in ("plan.yml: plan", "restore.yml: plan"))
+    assert ("/merge" in merge["ref"], merge["fetch-depth"]) == (True, 2)
+    assert (alone["ref"].endswith("/head"), alone["fetch-depth"]) == (True, 0)
+
+
 def test_plan_and_apply_start_on_the_same_files_wherever_they_are():
     plan, apply = (_read(ROOT / ".github/workflows" / name)["on"] for name in ("plan.yml", "apply.yml"))
     assert plan["pull_request"]["paths"] == apply["push"]["paths"]
@@ -157,16 +170,17 @@ class Fake:
         (self.script,) = [step["run"] for step in steps if step.get("id") == "run"]
 
     def __call__(self, **given):
-        output = self.directory / "output"
-        output.write_text("")
-        variables = {"PATH": "/usr/bin:/bin", "RUNNER_TEMP": str(self.directory), "GITHUB_OUTPUT": str(output)}
-        done = subprocess.run(
+        process = self.start(**given)
+        said, _ = process.communicate()
+        return process.returncode, [line[1:-1] for line in said.splitlines() if line.startswith("<")]
+
+    def start(self, **given):
+        variables = {"PATH": "/usr/bin:/bin", "RUNNER_TEMP": str(self.directory), "PROGRAM": str(self.program)}
+        return subprocess.Popen(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", self.script],
-            env={**variables, "PROGRAM": str(self.program), **given}, cwd=self.directory,
-            capture_output=True, text=True,
+            env={**variables, **given}, cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            preexec_fn=heed_interrupts,  # noqa: PLW1509  it takes no lock
         )  # fmt: skip
-        arguments = [line[1:-1] for line in done.stdout.splitlines() if line.startswith("<")]
-        return done.returncode, arguments, output.read_text()
 
 
 @pytest.fixture
@@ -176,7 +190,7 @@ def fake(tmp_path):
 
 def test_the_action_gives_every_input_as_one_argument_whatever_is_in_it(fake):
     nasty = "a b; $(touch owned) `touch owned` \"' --pr"
-    status, arguments, _ = fake(COMMAND="restore --pr", ENVIRONMENT="--help", TO="10 minutes ago", REASON=nasty)
+    status, arguments = fake(COMMAND="restore --pr", ENVIRONMENT="--help", TO="10 minutes ago", REASON=nasty)
     assert (0, ["restore", "--pr", "--to=10 minutes ago", f"--reason={nasty}", "--", "--help"]) == (status, arguments)
     assert not (fake.directory / "owned").exists()
 
@@ -189,11 +203,30 @@ def test_the_action_names_the_environment_as_each_command_wants_it(fake):
     ]  # fmt: skip
 
 
-def test_the_action_hands_on_the_pull_request_that_was_opened_and_fails_as_the_command_does(fake):
-    said = "https://github.com/owner/shop/pull/17"
-    assert "pull-request=17\n" in fake(COMMAND="restore --pr", SAY=said)[2]
-    assert "pull-request=\n" in fake(COMMAND="restore --pr", SAY="restore/production/r-1")[2]
-    assert fake(COMMAND="restore --pr", STATUS="3")[0] == 3
+def test_the_action_fails_as_the_command_does_but_not_for_a_difference_that_was_told(fake):
+    assert [fake(COMMAND="ci drift", STATUS=status)[0] for status in "0123"] == [0, 1, 0, 3]
+
+
+_TIDY = """\
+#!%s
+import signal
+
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+print("begun", flush=True)
+signal.sigwait({signal.SIGTERM})
+print("tidied up", flush=True)
+raise SystemExit(7)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_ends_the_job_reaches_the_command_which_ends_in_its_own_time(fake, number):
+    fake.program.write_text(_TIDY % sys.executable)
+    process = fake.start(COMMAND="ci apply")
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(number)
+    assert process.communicate(timeout=20)[0] == "tidied up\n"
+    assert process.returncode in {7, 128 + number}
 
 
 def test_the_action_works_from_another_repository_in_one_step_and_is_installed_once(tmp_path, run):

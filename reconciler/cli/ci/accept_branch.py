@@ -6,6 +6,7 @@ from reconciler.cli.ci.acceptance import Acceptable
 from reconciler.cli.markdown import code, prose
 from reconciler.cli.proposal_base import Base
 from reconciler.core.desired import Desired
+from reconciler.core.instant import Instant
 from reconciler.errors import InputError
 
 
@@ -43,22 +44,26 @@ class Accepting:
         """The commit's message."""
         return "\n".join([self.title, "", *(f"- {change}" for change in self.found.changes), ""])
 
-    @property
-    def body(self) -> str:
-        """The pull request's text."""
+    def body(self, seen: Instant) -> str:
+        """Write the pull request's text; `seen` is when what it accepts was seen to be live."""
         changes = "\n".join(f"- {prose(change)}" for change in self.found.changes)
-        parts = [
-            f"What is live is not what {code(self.base.path)} asks for. This changes the file, and nothing else:",
-            changes,
-        ]
+        file = code(self.base.path)
+        parts = [f"As of {seen}, what is live is not what {file} asks for. This changes the file:", changes]
+        parts.append(self.caution(seen))
+        plan = code("gh workflow run plan.yml -f pull_request=NUMBER")
+        parts.append(f"{plan}, with the number of this pull request, plans it as of now: GitHub does not by itself.")
+        return "\n\n".join([*parts, "It is closed by itself when the two agree again."])
+
+    def caution(self, seen: Instant) -> str:
+        """Say in Markdown what merging it does: nothing in the world, unless that has moved since."""
         if self.found.corrected:
             names = ", ".join(code(name) for name in self.found.corrected)
-            parts.append(
-                f"The apply that follows the merge only puts the id of the live Hyperdrive config into {names}."
-            )
+            then = f"the apply that follows the merge only puts the id of the live Hyperdrive config into {names}"
         else:
-            parts.append("The apply that follows the merge will find nothing to do.")
-        return "\n\n".join([*parts, "It is closed by itself when the two agree again."])
+            then = "the apply that follows the merge finds nothing to do"
+        asked, look = code(str(self.found.desired.timeline)), code(f"reconciler status {self.base.environment}")
+        moved = f"If what is live has moved since, merging it would take the world back to {asked} as it was then"
+        return f"As of {seen}, {then}. **{moved}**: {look} tells what is live now."
 
     def push(self) -> str:
         """Have the change on its branch of the remote; return the commit.

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import click
 
@@ -15,8 +16,10 @@ from reconciler.cli.ci.deployment import Deployment
 from reconciler.cli.ci.review import compared
 from reconciler.cli.ci.write_back import write_back
 from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.markdown import prose
 from reconciler.cli.plan_command import Status, status_of
 from reconciler.cli.progress import Progress
+from reconciler.cli.sharing import Superseded, shared_repository
 from reconciler.cli.wiring import connected_github
 from reconciler.core.desired import Desired
 from reconciler.core.desired_file import DesiredStateError
@@ -28,9 +31,15 @@ from reconciler.providers.github import DeploymentState, GitHub
 
 
 @click.command(name="apply")
-@click.option("--environment", "name", required=True, help="The environment to apply.")
+@click.option("--environment", "name", required=True, help="The environment to apply, by its name.")
 @click.option("--expect", metavar="DIGEST", help="Refuse unless the plan has this digest.")
-def command(name: str, expect: str | None) -> int:
+@click.option(
+    "--root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path(),
+    help="Where desired-state/ is; by default this directory or one above.",
+)
+def command(name: str, expect: str | None, root: Path) -> int:
     """Apply one environment as the default branch asks for it, in a job of GitHub Actions.
 
     What is deployed is committed back to wrangler.jsonc (write_back in the desired-state file), and the deployment
@@ -40,7 +49,8 @@ def command(name: str, expect: str | None) -> int:
     """
     actions = Actions.read(os.environ)
     try:
-        return asyncio.run(_guarded(environments.find(name), actions, expect))
+        # By name only: a path would be applied under another GitHub environment than its reviewers guard.
+        return asyncio.run(_guarded(environments.find_named(name, root), actions, expect))
     except asyncio.CancelledError:
         actions.error(f"{name}: interrupted", "nothing is lost: run the workflow again, and it goes on from here")
         raise click.Abort from None
@@ -65,6 +75,9 @@ async def _guarded(file: EnvironmentFile, actions: Actions, expect: str | None) 
             actions.summary(f"### {file.name}: nothing was applied\n\n{error.message}\n\n{error.hint}")
             await deployment.say(DeploymentState.FAILURE, error.message)
             return Status.ERROR
+        except Exception:
+            await deployment.say(DeploymentState.FAILURE, "ended by a bug of reconciler: see the log of the job")
+            raise
 
 
 class _Job:
@@ -78,25 +91,31 @@ class _Job:
         self._notes: list[str] = []
 
     async def run(self, expect: str | None) -> Status:
-        repository = Repository.containing(self._file.root)
-        if repository is None:
-            raise InputError("ci apply needs a Git checkout", hint="add actions/checkout with fetch-depth: 0")
-        if newer := _superseded(self._file, repository):
+        repository = shared_repository(self._file)
+        if repository is None or repository.remote is None:
+            raise InputError(
+                "ci apply needs a checkout with its remote, for the lease, the receipt and wrangler.jsonc",
+                hint="add actions/checkout with fetch-depth: 0; by hand, use reconciler apply",
+            )
+        desired, status = self._file.read(), Status.DONE
+
+        async def settle(applied: Applied) -> None:
+            nonlocal status
+            status = await self._settle(desired, applied, repository)
+
+        try:
+            with Progress() as progress:
+                applying = Applying(self._file, desired, progress, self._note)
+                applied = await applying.run(expect, then=settle)
+        except Superseded as newer:
             return await self._stand_back(newer)
-        desired = self._file.read()
-        with Progress() as progress:
-            applying = Applying(self._file, desired, progress, self._note)
-            applied = await applying.run(expect)
-        if applied.outcome and (said := await compared(self._github, self._actions.sha, applied.outcome.planned)):
-            self._notes.append(said)
-        status = await self._settle(desired, applied, repository)
         self._actions.summary(summary(desired, applied, self._notes))
         self._actions.output("result", applied.end.result.value)
         self._actions.output("live_timeline", str(applied.final.live or ""))
         return status
 
     async def _settle(self, desired: Desired, applied: Applied, repository: Repository) -> Status:
-        """Tell how it ended, and commit what is deployed where it ended well."""
+        """Tell how it ended, and commit what is deployed where it ended well: still under the lease."""
         said = one_line(desired, applied)
         if applied.end.result is not Result.CONVERGED:
             self._actions.error(f"{desired.environment}: {applied.end.result.value}", _advice(desired, applied))
@@ -105,13 +124,15 @@ class _Job:
             if error is not None:
                 return Status.REFUSED if isinstance(error, PlanChanged) else Status.ERROR
             return status_of(applied.final)
-        click.echo(said)
+        self._actions.say(said)
+        if applied.outcome and (note := await compared(self._github, self._actions.sha, applied.outcome.planned)):
+            self._notes.append(note)
         status = await self._write_back(desired, applied, repository)
         await self._deployment.say(DeploymentState.SUCCESS, said)
         return status
 
     async def _write_back(self, desired: Desired, applied: Applied, repository: Repository) -> Status:
-        if applied.end.observed is None or not desired.workers or repository.remote is None:
+        if applied.end.observed is None or not desired.workers:
             return Status.DONE
         try:
             written = await write_back(desired, applied.end.observed, self._file, repository, self._github)
@@ -125,26 +146,17 @@ class _Job:
         self._notes.append(written.said)
         return Status.DONE
 
-    async def _stand_back(self, newer: str) -> Status:
+    async def _stand_back(self, newer: Superseded) -> Status:
         """A newer commit asks for something else, and its own run applies that: an older wish must not undo it."""
-        said = f"superseded: {newer[:12]} asks for something else since, and its own run applies it"
+        said = f"superseded: {newer.message}"
         self._actions.notice(self._file.name, said)
-        self._actions.summary(f"### {self._file.name}: {said}")
+        self._actions.summary(f"### {self._file.name}: superseded\n\n{prose(newer.message)}")
         await self._deployment.say(DeploymentState.INACTIVE, said)
         return Status.DONE
 
     def _note(self, message: str) -> None:
         self._notes.append(message)
         self._actions.warning(self._file.name, message)
-
-
-def _superseded(file: EnvironmentFile, repository: Repository) -> str:
-    """Return the tip of the default branch where its desired-state file is not the one checked out; else nothing."""
-    if repository.remote is None:
-        return ""
-    path = file.path.relative_to(repository.root).as_posix()
-    tip = repository.fetch(repository.default_branch())
-    return "" if repository.read(tip, path) == repository.read(repository.head(), path) else tip
 
 
 def _advice(desired: Desired, applied: Applied) -> str:

@@ -47,9 +47,8 @@ def _failure(desired: Desired, applied: Applied) -> list[str]:
         lines += [f"- `{each.rule}`: {each.message}\n  *{each.hint}*" for each in applied.final.refusals] + [""]
     if applied.end.result is not Result.CONVERGED:
         again = f"`gh workflow run apply.yml -f environment={desired.environment}`"
-        undo = f"`reconciler rollback {desired.environment}`"
         goes_on = f"run this workflow again ({again}): it goes on from what it finds"
-        lines += [f"**Next.** Mend the cause and {goes_on}. To give up instead, revert the commit, or {undo}.", ""]
+        lines += [f"**Next.** Mend the cause and {goes_on}. To give up instead, revert the commit and merge that.", ""]
     return lines
 
 

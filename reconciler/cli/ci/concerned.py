@@ -52,22 +52,23 @@ def every(root: Path) -> tuple[EnvironmentFile, ...]:
     return tuple(EnvironmentFile(path, root) for path in paths if path.is_file() or path.is_symlink())
 
 
-def span_of(actions: Actions, repository: Repository | None, head: str = "") -> Span | None:
+def span_of(actions: Actions, repository: Repository | None, proposed: Span | None = None) -> Span | None:
     """Return what the job's event changed; None where it is not known, as after a dispatch or on a new branch.
 
-    `head` is the last commit of a pull request that is not the event's.
+    `proposed` are the base and the last commit of a pull request that is not the event's.
     """
-    proposed = actions.pull_request
-    head = proposed.head if proposed else head
-    if head and repository is not None and repository.resolve("HEAD^2") == head:
-        # GitHub's own merge of the two: what happened on the base branch since is not part of the change.
-        return Span("HEAD^1", "HEAD")
+    if (event := actions.pull_request) is not None:
+        proposed = proposed or Span(event.base, event.head)
     if proposed is None:
         return Span(*actions.pushed) if actions.pushed is not None else None
-    old = proposed.base
-    if repository is not None and repository.resolve(old) and repository.resolve(head):
-        old = repository.merge_base(old, head) or old
-    return Span(old, head)
+    if repository is None:
+        return proposed
+    if repository.resolve("HEAD^2") == proposed.new:
+        # GitHub's own merge of the two: what happened on the base branch since is not part of the change.
+        return Span("HEAD^1", "HEAD")
+    if repository.resolve(proposed.old) is None or repository.resolve(proposed.new) is None:
+        return proposed
+    return Span(repository.merge_base(proposed.old, proposed.new) or proposed.old, proposed.new)
 
 
 def read(file: EnvironmentFile) -> Desired:
@@ -80,9 +81,12 @@ def read(file: EnvironmentFile) -> Desired:
 
 
 def _refuse_outside(path: Path, root: Path) -> None:
-    real, top = path.resolve(), root.resolve()
+    shown, top = path.relative_to(root).as_posix(), root.resolve()
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError) as error:  # a link that leads to itself
+        raise InputError(f"{shown} is a link in a circle", hint="put the file itself there, not a link") from error
     if not real.is_relative_to(top) or ".git" in real.relative_to(top).parts:
-        shown = path.relative_to(root).as_posix()
         raise InputError(f"{shown} leads to a place outside of the tree", hint="put the file itself there, not a link")
 
 

@@ -1,7 +1,9 @@
 """Compares an environment with its file, and tells drift from what is merely on its way.
 
-A change that was merged and not applied yet is waiting; while a lease is held, somebody is applying. Only what was
-applied once, and is not so any more, has drifted.
+A change that was merged and not applied yet is waiting; while a lease is held, somebody is applying. What was applied
+once, and is not so any more, has drifted; and what an apply tried and did not reach has failed.
+
+Only receipts of commits that were merged count: what somebody applied from a branch was never asked for here.
 """
 
 import itertools
@@ -12,15 +14,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
-from reconciler.cli.ci.drift_report import Drift
+from reconciler.cli.ci.drift_report import Drift, failure
 from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.proposal_base import path_in_repository
 from reconciler.cli.wiring import connected
-from reconciler.core.desired import Desired
+from reconciler.core.desired import Desired, WriteBack
 from reconciler.core.desired_file import read_desired_state
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Observed
 from reconciler.core.plan import Plan, plan
 from reconciler.core.receipt import Receipt, Result, latest, parse
+from reconciler.core.steps import WriteBinding
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
 from reconciler.providers.git import Repository
@@ -29,6 +33,10 @@ from reconciler.providers.git_notes import Notes
 
 # A lease expires by its owner's clock, which need not be ours.
 _SKEW = timedelta(minutes=2)
+_TO_BE_MERGED = (
+    "it is live, and wrangler.jsonc does not name it yet: merge the pull request of branch {branch}; where there is "
+    "none, an apply opens it"
+)
 
 
 class Kind(Enum):
@@ -36,6 +44,7 @@ class Kind(Enum):
 
     IN_SYNC = "in sync"
     DRIFTED = "drifted"
+    FAILED = "not applied"
     WAITING = "waiting to be applied"
     APPLYING = "an apply is at work"
     UNREADABLE = "could not be read"
@@ -43,7 +52,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a comparison found. `plan` and `observed` are None where nothing was read; `detail` is for people."""
+    """What a comparison found. `plan` and `observed` are None where nothing was read; `detail` is for people.
+
+    `failed` is the receipt of the last apply, where that did not converge.
+    """
 
     environment: str
     kind: Kind
@@ -51,13 +63,19 @@ class Finding:
     plan: Plan | None = None
     observed: Observed | None = None
     file: str = ""
+    failed: Receipt | None = None
+
+    @property
+    def needs_somebody(self) -> bool:
+        """Tell whether it stays as it is until somebody does something: an issue is kept for it."""
+        return self.kind in (Kind.DRIFTED, Kind.FAILED)
 
     @property
     def drift(self) -> Drift:
         """The drift, of a finding that is one."""
         assert self.plan is not None
         assert self.observed is not None
-        return Drift(self.plan, self.observed, self.file)
+        return Drift(self.plan, self.observed, self.file, self.failed)
 
 
 class Comparison:
@@ -72,20 +90,20 @@ class Comparison:
         """Bring the receipts here. Raises GitError."""
         notes = Notes(self._repository)
         notes.fetch()
-        self._receipts = tuple(_parsed(notes))
+        head = self._repository.head()
+        merged = self._repository.history(head) if head else frozenset()
+        self._receipts = tuple(each for each in _parsed(notes) if each.commit in merged and not each.changed)
 
     async def look(self, file: EnvironmentFile) -> Finding:
         """Compare one environment. Raises ReconcilerError where it cannot be done."""
-        path = file.path.resolve().relative_to(self._repository.root.resolve()).as_posix()
+        path = path_in_repository(file, self._repository)
         desired = file.read()
         if applying := self._applying(desired, path):
             return applying
         async with connected(desired, file.root, self._environment) as ports:
             observed = await observe(desired, ports)
-        found = plan(desired, observed)
-        kind, detail = self._judged(desired, found, path)
         # An apply that began meanwhile would look like drift.
-        return self._applying(desired, path) or Finding(file.name, kind, detail, found, observed, path)
+        return self._applying(desired, path) or self._judged(plan(desired, observed), observed, path)
 
     def _applying(self, desired: Desired, path: str) -> Finding | None:
         lease = Lease.look(self._repository, desired.environment)
@@ -94,27 +112,53 @@ class Comparison:
         detail = f"{lease.owner} has been at work since {lease.taken_at}"
         return Finding(desired.environment, Kind.APPLYING, detail, file=path)
 
-    def _judged(self, desired: Desired, found: Plan, path: str) -> tuple[Kind, str]:
+    def _judged(self, found: Plan, observed: Observed, path: str) -> Finding:
+        desired, failed = found.desired, None
         if found.unreadable:
-            return Kind.UNREADABLE, "; ".join(each.message for each in found.refusals)
-        if found.in_sync:
-            return Kind.IN_SYNC, f"{found.live} is live"
-        if not self._was_applied(desired, path):
-            return Kind.WAITING, "no apply of what the file asks for has converged yet"
-        count = f"{len(found.steps)} steps" if found.steps else found.refusals[0].message
-        return Kind.DRIFTED, f"{found.live or 'an unknown timeline'} is live, {desired.timeline} is asked for: {count}"
+            kind, detail = Kind.UNREADABLE, "; ".join(each.message for each in found.refusals)
+        elif found.in_sync:
+            kind, detail = Kind.IN_SYNC, f"{found.live} is live"
+        elif failed := self._failed(desired, path):
+            kind, detail = Kind.FAILED, failure(failed)
+        elif not self._was_applied(desired, path):
+            kind, detail = Kind.WAITING, "no apply of what the file asks for has converged yet"
+        elif _is_to_be_merged(found):
+            kind, detail = Kind.WAITING, _TO_BE_MERGED.format(branch=f"write-back/{desired.environment}")
+        else:
+            kind, detail = Kind.DRIFTED, _difference(found)
+        return Finding(desired.environment, kind, detail, found, observed, path, failed)
+
+    def _failed(self, desired: Desired, path: str) -> Receipt | None:
+        """Return the receipt of the last apply, where that was of a file that asks for the same and missed it."""
+        last = latest(self._receipts, desired.environment)
+        if last is None or last.result is Result.CONVERGED or not self._asked(last, desired, path):
+            return None
+        return last
 
     def _was_applied(self, desired: Desired, path: str) -> bool:
         """Tell whether the last apply that converged was one of a file that asks for the same."""
-        converged = (each for each in self._receipts if each.result is Result.CONVERGED and not each.changed)
+        converged = (each for each in self._receipts if each.result is Result.CONVERGED)
         last = latest(converged, desired.environment)
-        if last is None or self._repository.resolve(last.commit) is None:
-            return False
+        return last is not None and self._asked(last, desired, path)
+
+    def _asked(self, last: Receipt, desired: Desired, path: str) -> bool:
+        """Tell whether what was applied is what the file asks for now."""
         content = self._repository.read(last.commit, path)
         with suppress(InputError, UnicodeDecodeError):
             text = (content or b"").decode()
             return desired == read_desired_state(text, file=path, environment=desired.environment, now=_now())
         return False
+
+
+def _is_to_be_merged(found: Plan) -> bool:
+    """Tell whether all that is left is to commit what is deployed, and that is asked for by a pull request."""
+    only_files = bool(found.steps) and all(isinstance(step, WriteBinding) for step in found.steps)
+    return only_files and not found.refusals and found.desired.write_back is WriteBack.PULL_REQUEST
+
+
+def _difference(found: Plan) -> str:
+    count = f"{len(found.steps)} steps" if found.steps else found.refusals[0].message
+    return f"{found.live or 'an unknown timeline'} is live, {found.desired.timeline} is asked for: {count}"
 
 
 def _now() -> Instant:

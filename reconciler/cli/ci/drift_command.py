@@ -8,15 +8,13 @@ from typing import assert_never
 import click
 
 from reconciler.cli.ci import drift_report
-from reconciler.cli.ci.accept_branch import Accepting, branch_of
-from reconciler.cli.ci.acceptance import Unacceptable, acceptance
+from reconciler.cli.ci.accept_review import AcceptReview
 from reconciler.cli.ci.actions import Actions
 from reconciler.cli.ci.concerned import every
 from reconciler.cli.ci.drift import Comparison, Finding, Kind
-from reconciler.cli.environments import EnvironmentFile
-from reconciler.cli.markdown import code, prose
+from reconciler.cli.environments import DIRECTORY, EnvironmentFile
+from reconciler.cli.markdown import prose
 from reconciler.cli.plan_command import Status
-from reconciler.cli.proposal_base import Base
 from reconciler.cli.wiring import connected_github
 from reconciler.errors import InputError, ReconcilerError
 from reconciler.providers.git import Repository
@@ -34,11 +32,12 @@ def command(root: Path) -> int:
     """Compare every environment with its file, and keep exactly one issue for each that has drifted.
 
     The issue says what differs, since when that is known, and the two ways out: make it so, or accept it by a pull
-    request that is ready. It is closed when the two agree. What was merged and not applied yet is no drift, and
-    while an apply is at work nothing is reported. Needs GITHUB_TOKEN with contents, issues and pull-requests: write;
-    without one, outside of Actions, it only says what it finds.
+    request that is ready and planned. It is closed when the two agree, or the file is deleted. What was merged and not
+    applied yet is no drift, unless the last apply of it failed; while one is at work nothing is reported. Needs
+    GITHUB_TOKEN with contents, issues, pull-requests and statuses: write; without one, outside of Actions, it only
+    says what it finds.
 
-    Exit status: 0 no drift, 2 drift, 1 error.
+    Exit status: 0 no drift, 2 drift or an apply that failed, 1 error.
     """
     actions = Actions.read(os.environ)
     repository = Repository.containing(root)
@@ -59,7 +58,7 @@ async def _run(actions: Actions, root: Path, repository: Repository) -> Status:
         failed |= not await _Desk.told(actions, repository, found)
     if failed:
         return Status.ERROR
-    return Status.PENDING if any(each.kind is Kind.DRIFTED for _, each in found) else Status.DONE
+    return Status.PENDING if any(each.needs_somebody for _, each in found) else Status.DONE
 
 
 _Compared = tuple[EnvironmentFile, Finding]
@@ -79,6 +78,7 @@ class _Desk:
     def __init__(self, actions: Actions, github: GitHub) -> None:
         self._actions = actions
         self._github = github
+        self._review = AcceptReview(actions, github)
 
     @classmethod
     async def told(cls, actions: Actions, repository: Repository, found: list[_Compared]) -> bool:
@@ -90,6 +90,8 @@ class _Desk:
                 desk = cls(actions, github)
                 for file, each in found:
                     taken &= await desk._tell(file, each)
+                for name in await _orphans(github, repository, found):
+                    taken &= await desk._forget(name)
         except ReconcilerError as error:
             _complain(actions, "nothing could be told to GitHub", error)
             return False
@@ -100,7 +102,7 @@ class _Desk:
             match finding.kind:
                 case Kind.IN_SYNC:
                     await self._close(finding)
-                case Kind.DRIFTED:
+                case Kind.DRIFTED | Kind.FAILED:
                     await self._keep(file, finding)
                 case Kind.WAITING | Kind.APPLYING | Kind.UNREADABLE:
                     pass  # no issue is opened or closed on what is on its way, or cannot be told
@@ -114,11 +116,11 @@ class _Desk:
     async def _close(self, finding: Finding) -> None:
         name, says = finding.environment, f"In sync again: {finding.detail}."
         await self._github.close_issue(drift_report.marker(name), self._actions.redacted(says), drift_report.LABEL)
-        await self._take_back(name, says)
+        await self._review.take_back(name, says)
 
     async def _keep(self, file: EnvironmentFile, finding: Finding) -> None:
         drift, redacted = finding.drift, self._actions.redacted
-        accepting = await self._accept(file, finding)
+        accepting = await self._review.offer(file, drift)
         marker = drift_report.marker(drift.environment)
         standing = await self._github.find_issue(marker)
         known_since = (drift_report.since(standing.body) if standing else None) or drift.observed.at
@@ -126,48 +128,31 @@ class _Desk:
         kept = await self._github.keep_issue(marker, redacted(drift_report.title(drift)), body, drift_report.LABEL)
         click.echo(redacted(f"{drift.environment}: {kept.url}"))
 
-    async def _accept(self, file: EnvironmentFile, finding: Finding) -> str:
-        """Have a pull request that accepts what is live, and say where it is; or say why there is none."""
-        drift = finding.drift
-        found = acceptance(drift.plan.desired, drift.observed)
-        if isinstance(found, Unacceptable):
-            why = f"It cannot be accepted by a change of the file alone: {found.reason}."
-            await self._take_back(drift.environment, why)
-            return prose(why)
+    async def _forget(self, environment: str) -> bool:
+        """Close the issue and the pull request of an environment whose file was deleted."""
+        says = f"The file of {environment} was deleted, and nobody compares it any more. What is live stays as it is."
         try:
-            change = Accepting.of(Base.of(file, os.environ), drift.plan.desired, found)
-            change.push()
+            await self._github.close_issue(drift_report.marker(environment), says, drift_report.LABEL)
+            await self._review.take_back(environment, says)
         except ReconcilerError as error:
-            return prose(f"It can be accepted, but the change could not be pushed: {error.message}. {error.hint}")
-        return await self._review(change)
+            _complain(self._actions, f"{environment}: its issue could not be closed", error)
+            return False
+        return True
 
-    async def _review(self, change: Accepting) -> str:
-        redacted, base = self._actions.redacted, change.base
-        says = "\n".join(f"- {prose(each)}" for each in change.found.changes)
-        try:
-            opened = await self._github.open_pull_request(
-                head=change.branch, base=base.branch, title=redacted(change.title), body=redacted(change.body)
-            )
-        except ReconcilerError as error:
-            by_hand = code(f"gh pr create --head {change.branch} --base {base.branch} --fill")
-            why = prose(f"it could not be opened from here: {error.message}")
-            ready = f"The change is ready on branch {code(change.branch)}"
-            return f"{ready}. Open its pull request with {by_hand} ({why}).\n\n{says}"
-        plan = code(f"gh workflow run plan.yml -f pull_request={opened.number}")
-        hint = f"A pull request that a workflow opens starts no workflows: {plan} has it planned."
-        return f"Merge #{opened.number}, which changes the file, and nothing in the world:\n\n{says}\n\n{hint}"
 
-    async def _take_back(self, environment: str, why: str) -> None:
-        """Close the pull request that would accept what is not so any more."""
-        opened = await self._github.find_pull_request(branch_of(environment))
-        if opened is not None:
-            await self._github.close_pull_request(opened.number, self._actions.redacted(why))
+async def _orphans(github: GitHub, repository: Repository, found: list[_Compared]) -> list[str]:
+    """Name the environments that have an issue and no file any more, wherever in the repository it was."""
+    named = {drift_report.environment_of(each.body) for each in await github.issues_with(drift_report.MARKERS)}
+    left = named - {"", *(file.name for file, _ in found)}
+    head = repository.head() if left else ""
+    files = {f"/{path}" for path in repository.list(head, "")} if head else set()
+    return sorted(name for name in left if not any(path.endswith(f"/{DIRECTORY}/{name}.jsonc") for path in files))
 
 
 def _annotate(actions: Actions, finding: Finding) -> None:
     title = f"{finding.environment}: {finding.kind.value}"
     match finding.kind:
-        case Kind.DRIFTED:
+        case Kind.DRIFTED | Kind.FAILED:
             actions.warning(title, finding.detail)
         case Kind.UNREADABLE:
             actions.error(title, finding.detail)
@@ -185,6 +170,6 @@ def _summary(found: list[_Compared]) -> str:
     rows = [f"| {prose(each.environment)} | {each.kind.value} | {prose(each.detail)} |" for _, each in found]
     parts = ["## Desired state and reality", "\n".join(["| environment | | |", "|---|---|---|", *rows])]
     for _, each in found:
-        if each.kind is Kind.DRIFTED:
+        if each.needs_somebody:
             parts.append(drift_report.difference(each.drift))
     return "\n\n".join(parts)

@@ -13,20 +13,34 @@ from reconciler.cli.wording import describe
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Observed, ObservedWorker
 from reconciler.core.plan import Plan
+from reconciler.core.receipt import Receipt, Result
 from reconciler.core.refusals import PrimaryMissing, Refusal
 
 LABEL = "reconciler-drift"
 LIMIT_BYTES = 60_000
+# What every issue of ours begins with.
+MARKERS = "<!-- reconciler:drift:"
+_MARKER = re.compile(rf"{MARKERS}([a-z0-9-]+) -->")
+_ENDED = {
+    Result.CONVERGED: "converged",
+    Result.FAILED: "failed",
+    Result.REFUSED: "was refused",
+    Result.INTERRUPTED: "was interrupted",
+}
 _SINCE = re.compile(r"<!-- since (\S+) -->")
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """An environment that is not what its file asks for, although that was applied once."""
+    """An environment that is not what its file asks for, although that was applied once.
+
+    `failed` is the receipt of the last apply, where that did not converge.
+    """
 
     plan: Plan
     observed: Observed
     file: str
+    failed: Receipt | None = None
 
     @property
     def environment(self) -> str:
@@ -36,12 +50,28 @@ class Drift:
 
 def marker(environment: str) -> str:
     """Return what an environment's issue is found again by."""
-    return f"<!-- reconciler:drift:{environment} -->"
+    return f"{MARKERS}{environment} -->"
+
+
+def environment_of(body: str) -> str:
+    """Return the environment that an issue is about; empty where it is none of ours."""
+    found = _MARKER.search(body)
+    return found[1] if found else ""
 
 
 def title(drift: Drift) -> str:
     """Return the issue's title."""
+    if drift.failed is not None:
+        return f"{drift.environment}: the last apply {_ENDED[drift.failed.result]}"
     return f"{drift.environment}: what is live is not what the file asks for"
+
+
+def failure(receipt: Receipt) -> str:
+    """Say in a sentence of an apply that did not converge: when, by whom, why, and where its log is."""
+    log = f"its log: {receipt.run}" if receipt.run else f"it ran by hand: {receipt.actor} has its log"
+    why = receipt.detail or "no reason is known"
+    ended = f"the last apply of {receipt.asked}, begun {receipt.began} by {receipt.actor}, {_ENDED[receipt.result]}"
+    return f"{ended}: {why}; {log}"
 
 
 def since(body: str) -> Instant | None:
@@ -55,14 +85,13 @@ def since(body: str) -> Instant | None:
 
 def issue(drift: Drift, known_since: Instant, accepting: str) -> str:
     """Return the issue's body. `accepting` says in Markdown how to accept what is live, or why that cannot be."""
-    name, plan = drift.environment, drift.plan
     parts = [
-        f"{code(drift.file)} was applied, and reality has changed since. Known since {known_since}.",
+        f"{_happened(drift)} Known since {known_since}.",
         difference(drift),
-        *("### Make it so", _make_it_so(plan), "### Accept it", accepting),
+        *("### Make it so", _make_it_so(drift), "### Accept it", accepting),
         "This issue is kept up to date, and is closed as soon as the two agree.",
     ]
-    head = f"{marker(name)}\n<!-- since {known_since} -->\n"
+    head = f"{marker(drift.environment)}\n<!-- since {known_since} -->\n"
     return head + cut("\n\n".join(parts), LIMIT_BYTES - len(head), "the job summary has all of it")
 
 
@@ -77,6 +106,12 @@ def difference(drift: Drift) -> str:
         steps = [f"| {n} | {prose(describe(step))} | {prose(step.reason)} |" for n, step in enumerate(plan.steps, 1)]
         parts += ["**What would set it right**", "\n".join(["| | step | because |", "|---|---|---|", *steps])]
     return "\n\n".join(parts)
+
+
+def _happened(drift: Drift) -> str:
+    if drift.failed is None:
+        return f"{code(drift.file)} was applied, and reality has changed since."
+    return f"What {code(drift.file)} asks for is not live: {prose(failure(drift.failed))}."
 
 
 def _refusal(refusal: Refusal) -> str:
@@ -109,8 +144,10 @@ def _of_worker(worker: ObservedWorker, name: str, identity: str, observed: Obser
         yield f"| {code(worker.config)} | the id of {code(name)} | {code(worker.file_hyperdrive_id)} |"
 
 
-def _make_it_so(plan: Plan) -> str:
-    name = plan.desired.environment
+def _make_it_so(drift: Drift) -> str:
+    name, plan = drift.environment, drift.plan
+    if drift.failed is not None and not plan.refusals:
+        return "Mend what the apply failed at, and run it again: it goes on from what it finds.\n\n" + _commands(name)
     if plan.refusals:
         return "Nothing can be done by an apply until what stands in the way is gone; after that:\n\n" + _commands(name)
     return f"Bring reality back to what the file asks for, in {len(plan.steps)} steps:\n\n" + _commands(name)

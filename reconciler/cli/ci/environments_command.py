@@ -19,15 +19,17 @@ def command(root: Path, form: str) -> None:
 
     They are those whose desired-state file, or whose Workers' wrangler.jsonc, changed between the two commits of the
     job's event; all of them where the event has no two commits. They go to stdout and, as a JSON list, to the job's
-    output `environments`. An environment whose file was deleted is named on stderr: nothing is ever deleted because
-    a file is.
+    output `environments`. An environment whose file was deleted is named in a notice: nothing is ever deleted
+    because a file is.
     """
     actions = Actions.read(os.environ)
     repository = Repository.containing(root)
     found = concerned(root, span_of(actions, repository), repository)
     names = [file.name for file in found.files]
     for name in found.deleted:
-        click.echo(f"{name}: its file was deleted; its data and its Hyperdrive configs stay as they are", err=True)
+        # A file may have any name, and one with a line end in it must not begin a line of the log.
+        shown = "".join(each if each.isprintable() else "?" for each in name)
+        actions.notice(shown, "its file was deleted; its data and its Hyperdrive configs stay as they are")
     if actions.output_file is not None:
         actions.output("environments", json.dumps(names))
     shown = json.dumps(names) if form == "json" else "\n".join(names)

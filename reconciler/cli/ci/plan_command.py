@@ -9,7 +9,7 @@ import click
 
 from reconciler.cli import plan_comment
 from reconciler.cli.ci.actions import Actions
-from reconciler.cli.ci.concerned import concerned, span_of
+from reconciler.cli.ci.concerned import Span, concerned, span_of
 from reconciler.cli.ci.planning import sections
 from reconciler.cli.plan_command import Status, status_of
 from reconciler.cli.plan_comment import Mistaken, Planned, Section, Subject, Unplanned
@@ -49,27 +49,55 @@ class _Job:
         self._actions = actions
         self._root = root
         self._repository = repository
-        self._proposed = actions.pull_request
-        self._from_fork = self._proposed is not None and self._proposed.from_fork
+        self._event = actions.pull_request
+        self._from_fork = self._event is not None and self._event.from_fork
 
     async def run(self, number: int | None, output: Path | None) -> Status:
         repository = self._repository
-        if number is None and self._proposed is not None:
-            number = self._proposed.number
-        head = self._proposed.head if self._proposed else await self._head_of(number)
-        found = concerned(self._root, span_of(self._actions, repository, head), repository)
+        if number is None and self._event is not None:
+            number = self._event.number
+        proposed = await self._proposed(number) if number is not None else None
+        if proposed is not None and not self._is_checked_out(proposed.new):
+            return self._is_another(proposed.new)
+        found = concerned(self._root, span_of(self._actions, repository, proposed), repository)
         planned = await sections(found.files, os.environ, from_fork=self._from_fork)
-        subject = Subject(head or (repository.head() if repository else ""), self._actions.run_url, found.deleted)
+        commit = proposed.new if proposed else repository.head() if repository else ""
+        subject = Subject(commit, self._actions.run_url, found.deleted)
         self._tell(planned, subject, output)
         said = number is None or await self._say(number, planned, subject)
         return _status(planned) if said else Status.ERROR
 
-    async def _head_of(self, number: int | None) -> str:
-        """Return the last commit of a pull request that is not the event's; empty where there is none."""
-        if number is None:
-            return ""
+    async def _proposed(self, number: int) -> Span:
+        """Return the base and the last commit of a pull request: as the event has them, or else as they are now."""
+        if self._event is not None and self._event.number == number:
+            return Span(self._event.base, self._event.head)
         async with self._connected() as github:
-            return (await github.pull_request(number)).head_commit
+            found = await github.pull_request(number)
+        return Span(self._tip(found.base_branch), found.head_commit)
+
+    def _tip(self, branch: str) -> str:
+        """Return the tip of a branch, which a checkout of the proposal alone may not have; a merge has it as parent."""
+        repository = self._repository
+        if repository is None or repository.remote is None or repository.resolve("HEAD^2"):
+            return ""
+        return repository.resolve(f"refs/remotes/{repository.remote}/{branch}") or repository.fetch(branch)
+
+    def _is_checked_out(self, commit: str) -> bool:
+        """Tell whether what is planned is this commit, or GitHub's merge of it into its base."""
+        head = self._repository.head() if self._repository else ""
+        if self._repository is None or not head:
+            return False
+        return commit in (head, *self._repository.parents(head)[1:])
+
+    def _is_another(self, commit: str) -> Status:
+        """Say nothing on the pull request: a plan of another tree must not be taken for its own."""
+        head = self._repository.head() if self._repository else ""
+        found = f"{head[:12]} is checked out" if head else f"{self._root} is no checkout of it"
+        message = f"{found}, and the last commit of the pull request is {commit[:12]}: nothing was planned"
+        hint = "run it again, which checks out what is proposed now; a pull request with conflicts needs them resolved"
+        self._actions.error("another commit than the pull request's", f"{message}\n{hint}")
+        self._actions.summary(f"## Not planned\n\n{message}: {hint}.")
+        return Status.ERROR
 
     def _connected(self) -> AbstractAsyncContextManager[GitHub]:
         address = self._repository.remote_url() if self._repository else None

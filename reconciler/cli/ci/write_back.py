@@ -76,7 +76,7 @@ class _Content:
         return [(worker, seen.file_hyperdrive_id) for worker, seen in pairs if isinstance(seen, ObservedWorker)]
 
     def _path(self, worker: Worker) -> str:
-        return (self.file.root / worker.config).relative_to(self.repository.root).as_posix()
+        return (self.file.root.resolve() / worker.config).relative_to(self.repository.root.resolve()).as_posix()
 
     def _read(self, tip: str, path: str) -> bytes:
         content = self.repository.read(tip, path)
@@ -123,11 +123,24 @@ def _pushed_proposal(content: _Content, name: str, tip: str, files: dict[str, by
     there = repository.remote_ref(ref)
     if there:
         repository.fetch(name)
+        if not _is_ours(repository, there, tip, files):
+            hint = "merge it or delete it: it is made anew then"
+            raise InputError(f"branch {name} holds work that is not this job's ({there[:12]})", hint=hint)
         if all(repository.read(there, path) == wanted for path, wanted in files.items()):
             return there
     commit = repository.commit(tip, files, content.message)
     repository.push(commit, ref, expected=there)
     return commit
+
+
+def _is_ours(repository: Repository, there: str, tip: str, files: dict[str, bytes]) -> bool:
+    """Tell whether a branch is merged, or one commit on the default branch that changes these files alone."""
+    if repository.is_ancestor(there, tip):
+        return True
+    parent = repository.resolve(f"{there}^") or ""
+    return (
+        bool(parent) and repository.is_ancestor(parent, tip) and {*repository.changed_files(parent, there)} <= {*files}
+    )
 
 
 async def _withdraw(content: _Content, name: str, github: GitHub) -> WrittenBack:
