@@ -13,6 +13,7 @@ from reconciler.cli.progress import Progress
 from reconciler.cli.sharing import Superseded
 from reconciler.cli.wording import target
 from reconciler.core.desired import Desired
+from reconciler.core.steps import WriteBinding
 from reconciler.engine.apply import Outcome, PlanChanged
 
 
@@ -111,4 +112,6 @@ def _as_text(desired: Desired, outcome: Outcome) -> str:
     lines = [f"{desired.environment}: {final.live} is live ({count} steps, {outcome.seconds:.1f} s)"]
     for each in final.lineage.held if final.lineage else ():
         lines.append(f'  held: {each.timeline}, on branch "{each.branch.name}"')
+    for path in dict.fromkeys(done.step.config for done in outcome.taken if isinstance(done.step, WriteBinding)):
+        lines.append(f"  changed: {path} names what is deployed now; commit it")
     return "\n".join(lines)

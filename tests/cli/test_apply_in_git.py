@@ -35,7 +35,10 @@ def last_commit(desk, path=FILE):
 
 def test_a_receipt_of_all_that_was_done_stands_on_the_commit_that_asked(desk, command, production):
     desk.push({"notes.md": "later\n"})
-    assert command(desk, "apply").status == 0
+    said = command(desk, "apply")
+    assert said.status == 0
+    [path] = desk.git("diff", "--name-only").splitlines()
+    assert f"changed: {path} names what is deployed now; commit it" in said.stdout
     [(commit, receipt)] = receipts(desk.remote.path)
     assert commit == receipt.commit == last_commit(desk)
     assert (receipt.result, receipt.before, receipt.after) == (Result.CONVERGED, "origin", receipt.asked)
