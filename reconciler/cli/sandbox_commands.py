@@ -17,6 +17,11 @@ _EMPTY = click.option("--empty", is_flag=True, help="Start without the example p
 _PORT = click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Listen here instead of on any free port."
 )
+_WITHOUT_POSTGRES = click.option(
+    "--without-postgres",
+    is_flag=True,
+    help="Keep no rows: the two APIs answer, people can log in, and what needs rows is refused.",
+)
 _VERBOSE = click.option("--verbose", is_flag=True, help="Report unexpected errors on standard error.")
 
 
@@ -31,13 +36,14 @@ def command() -> None:
 @click.option("--detach", is_flag=True, help="Return as soon as it is ready; `sandbox down` stops it.")
 @_EMPTY
 @_VERBOSE
-def up(directory: Path | None, port: int, *, detach: bool, empty: bool, verbose: bool) -> None:
+@_WITHOUT_POSTGRES
+def up(directory: Path | None, port: int, *, detach: bool, empty: bool, verbose: bool, without_postgres: bool) -> None:
     """Start a sandbox and print its variables as `export` lines.
 
     It runs until it is stopped, and then leaves nothing behind.
     """
     process = _process()
-    options = process.Options(directory, port, empty, verbose)
+    options = process.Options(directory, port, empty, verbose, postgres=not without_postgres)
     try:
         if detach:
             click.echo(process.up_detached(options), nl=False)
@@ -62,15 +68,17 @@ def down(directory: Path | None) -> None:
 @command.command(name="exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @_EMPTY
 @_VERBOSE
+@_WITHOUT_POSTGRES
 @click.argument("program", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
-def execute(program: tuple[str, ...], *, empty: bool, verbose: bool) -> None:
+def execute(program: tuple[str, ...], *, empty: bool, verbose: bool, without_postgres: bool) -> None:
     """Run a COMMAND against a fresh sandbox, and tear the sandbox down.
 
     The command finds the sandbox by its environment. The exit code is the command's.
     """
     process = _process()
     try:
-        status = process.execute(program, process.Options(empty=empty, verbose=verbose))
+        options = process.Options(empty=empty, verbose=verbose, postgres=not without_postgres)
+        status = process.execute(program, options)
     except process.SandboxFailed as error:
         _fail(error)
     sys.exit(status)

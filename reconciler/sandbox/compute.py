@@ -63,9 +63,9 @@ class Computes:
         self._computes: dict[str, _Compute] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def open(self, compute: str, idle_after: float) -> int:
-        """Take a port for a new compute and give its number. It suspends after `idle_after` seconds without use."""
-        server = await asyncio.start_server(lambda r, w: self._accept(compute, r, w), ADDRESS, 0)
+    async def open(self, compute: str, idle_after: float, port: int = 0) -> int:
+        """Take a port (0: any) for a compute and give its number. It suspends after so many seconds without use."""
+        server = await asyncio.start_server(lambda r, w: self._accept(compute, r, w), ADDRESS, port)
         port = int(server.sockets[0].getsockname()[1])
         self._computes[compute] = _Compute(compute, server, port, idle_after)
         return port
@@ -117,6 +117,18 @@ class Computes:
         if found:
             found.server.close()
             await self._cut(found, found.waiting)
+
+    async def keep(self, computes: dict[str, tuple[int, float]]) -> None:
+        """Have exactly these computes, all suspended: (port, seconds without use after which it suspends) by id."""
+        for compute in list(self._computes):
+            await self.suspend(compute)
+            if compute not in computes:
+                await self.shut(compute)
+        for compute, (port, seconds) in computes.items():
+            if compute not in self._computes:
+                await self.open(compute, seconds, port)
+            self._computes[compute].idle_after = seconds
+            self.directory.suspended(compute)
 
     async def close(self) -> None:
         """Give up every port and end every connection; the clusters are left as they are."""

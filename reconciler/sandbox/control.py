@@ -3,11 +3,15 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
 from reconciler.sandbox.faults import FaultError, Faults, parse_faults, parse_latencies
+
+
+class CannotBePutBack(Exception):
+    """The sandbox keeps its data in PostgreSQL; the text is one sentence."""
 
 
 @dataclass
@@ -28,12 +32,24 @@ class LoggedRequest:
         return {name: getattr(self, name) for name in names}
 
 
+class Snapshots(Protocol):
+    """What can be put back."""
+
+    def snapshot(self) -> bytes:
+        """Give everything that is known."""
+
+    async def rewind(self, snapshot: bytes) -> None:
+        """Know again what was known at a snapshot."""
+
+
 @dataclass
 class Control:
     """The sandbox's own API. `switches` gives the record of switches of each half, by its name."""
 
     faults: Faults
     switches: Callable[[], dict[str, Any]]
+    snapshots: "Snapshots | None" = None
+    kept: dict[str, bytes] = field(default_factory=dict)
     log: list[LoggedRequest] = field(default_factory=list)
     count: int = 0
 
@@ -49,6 +65,8 @@ class Control:
             web.delete("/sandbox/latency", self.clear_latency),
             web.get("/sandbox/switches", self.get_switches),
             web.post("/sandbox/switches", self.set_switches),
+            web.put("/sandbox/snapshots/{name}", self.keep_snapshot),
+            web.post("/sandbox/snapshots/{name}/rewind", self.rewind),
         ]
 
     def note(self, method: str, path: str, query: str, at_ms: int) -> LoggedRequest:
@@ -102,6 +120,27 @@ class Control:
     async def get_switches(self, _request: web.Request) -> web.Response:
         """Give all switches with their values."""
         return web.json_response({name: vars(record) for name, record in self.switches().items()})
+
+    async def keep_snapshot(self, request: web.Request) -> web.Response:
+        """Keep what is known now under a name. 501 with PostgreSQL, whose clusters cannot be put back."""
+        try:
+            self.kept[request.match_info["name"]] = self._snapshots().snapshot()
+        except CannotBePutBack as error:
+            return web.json_response({"message": str(error)}, status=501)
+        return web.Response(status=204)
+
+    async def rewind(self, request: web.Request) -> web.Response:
+        """Put everything back as it was at a snapshot, which may be done again and again."""
+        kept = self.kept.get(request.match_info["name"])
+        if kept is None:
+            return web.json_response({"message": f"there is no snapshot {request.match_info['name']}"}, status=404)
+        await self._snapshots().rewind(kept)
+        return web.Response(status=204)
+
+    def _snapshots(self) -> Snapshots:
+        if self.snapshots is None:
+            raise CannotBePutBack("nothing here can be put back")
+        return self.snapshots
 
     async def set_switches(self, request: web.Request) -> web.Response:
         """Set some switches: `{"neon": {"child_as_source": false}}`."""

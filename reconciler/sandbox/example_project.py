@@ -4,6 +4,7 @@ from reconciler.sandbox.cloudflare import Cloudflare
 from reconciler.sandbox.clusters import PostgresStorage
 from reconciler.sandbox.compute import ADDRESS
 from reconciler.sandbox.neon import Neon
+from reconciler.sandbox.storage import Storage
 
 PROJECT_ID = "aged-wildflower-123456"
 PROJECT_NAME = "961tech"
@@ -30,13 +31,14 @@ insert into "Click" (listing_id) select 1 + n % 5 from generate_series(1, 12) as
 """
 
 
-async def seed(neon: Neon, cloudflare: Cloudflare, storage: PostgresStorage) -> None:
-    """Put the example in place. Raises RuntimeError where the project cannot be made."""
+async def seed(neon: Neon, cloudflare: Cloudflare, storage: Storage) -> None:
+    """Put the example in place, its rows only in PostgreSQL. Raises RuntimeError where the project cannot be made."""
     project, branch, endpoint = await neon.projects.seed(PROJECT_ID, PROJECT_NAME, ROLE, DATABASE)
     if branch.cluster is None:
         raise RuntimeError(f"the project {project.id} has no data")
-    connection = await storage.connect(branch.cluster, DATABASE)
-    async with connection:
-        await connection.execute(_SCHEMA)
+    if isinstance(storage, PostgresStorage):
+        connection = await storage.connect(branch.cluster, DATABASE)
+        async with connection:
+            await connection.execute(_SCHEMA)
     password = branch.roles[ROLE].password or ""
     cloudflare.seed_example(ADDRESS, endpoint.port, DATABASE, ROLE, password)

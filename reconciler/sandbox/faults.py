@@ -18,7 +18,11 @@ class Kind(StrEnum):
     """What a fault does."""
 
     STATUS = "status"
-    """The request is answered with a status; nothing is done."""
+    """The request is answered with a status, and with `Retry-After` where seconds are given; nothing is done."""
+    STATUS_AFTER = "status-after"
+    """Everything is done, and the answer is a status: what a proxy says that would not wait any longer."""
+    GARBLE = "garble"
+    """Everything is done, and the answer is cut in the middle, so that it is no JSON."""
     DROP_BEFORE = "drop-before"
     """The connection is closed; nothing is done."""
     DROP_AFTER = "drop-after"
@@ -28,15 +32,21 @@ class Kind(StrEnum):
     STALE = "stale"
     """A read answers with what was so before the last write."""
     FAIL_OPERATION = "fail-operation"
-    """A write is accepted, and the first of its operations fails."""
+    """A write is accepted, and the first of its operations ends as `failed`."""
+    ERROR_OPERATION = "error-operation"
+    """A write is accepted, and the first of its operations ends as `error`."""
+
+
+_NUMBERED = frozenset({Kind.STATUS, Kind.STATUS_AFTER, Kind.DELAY})
 
 
 @dataclass(frozen=True)
 class Action:
-    """A kind with its number: the status, or the milliseconds of the delay."""
+    """A kind with its number: the status, or the milliseconds of the delay; `seconds` are those of Retry-After."""
 
     kind: Kind
     number: int = 0
+    seconds: int | None = None
 
 
 @dataclass
@@ -124,18 +134,23 @@ def _count(item: dict[str, Any], name: str, place: str) -> int:
 
 
 def _action(text: Any, place: str) -> Action:
-    kinds = "status:NNN, drop-before, drop-after, delay:MS, stale, fail-operation"
+    kinds = "status:NNN[:SECONDS], status-after:NNN, garble, drop-before, drop-after, delay:MS, stale, "
+    kinds += "fail-operation, error-operation"
     if not isinstance(text, str):
         raise FaultError(f"{place}: action must be one of {kinds}")
-    name, colon, number = text.partition(":")
+    name, colon, numbers = text.partition(":")
+    number, then, seconds = numbers.partition(":")
     if name not in set(Kind):
         raise FaultError(f"{place}: unknown action {text!r}; actions are {kinds}")
     kind = Kind(name)
-    if bool(colon) != (kind in {Kind.STATUS, Kind.DELAY}) or (colon and not re.fullmatch("[0-9]{1,7}", number)):
+    wanted = "[0-9]{1,7}" if kind in _NUMBERED else ""
+    if bool(colon) != bool(wanted) or not re.fullmatch(wanted, number):
         raise FaultError(f"{place}: {text!r} is malformed; actions are {kinds}")
-    if kind is Kind.STATUS and not 400 <= int(number) <= 599:
+    if then and (kind is not Kind.STATUS or not re.fullmatch("[0-9]{1,6}", seconds)):
+        raise FaultError(f"{place}: {text!r} is malformed; actions are {kinds}")
+    if kind in {Kind.STATUS, Kind.STATUS_AFTER} and not 400 <= int(number) <= 599:
         raise FaultError(f"{place}: the status must be between 400 and 599")
-    return Action(kind, int(number or 0))
+    return Action(kind, int(number or 0), int(seconds) if then else None)
 
 
 def _pattern(text: str, place: str) -> re.Pattern[str]:

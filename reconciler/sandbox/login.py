@@ -49,6 +49,11 @@ class Startup:
         return self._parameters().get("user", "")
 
     @property
+    def database(self) -> str:
+        """The database that it wants; without a word about that, the one named after the role."""
+        return self._parameters().get("database", "") or self.role
+
+    @property
     def past(self) -> str | None:
         """The point in time that it wants to read at, such as `neon_timestamp:…` (docs: Time Travel); None for now."""
         found = _PAST.search(self._parameters().get("options", ""))
@@ -106,6 +111,14 @@ async def greet(client: Stream, context: ssl.SSLContext) -> Startup:
             client.writer.write(b"N")
         else:
             return Startup(packet, encrypted)
+
+
+async def greet_plainly(client: Stream) -> Startup:
+    """Read a client's first packet where there is no encryption. Raises LoginFailed, OSError or EOFError."""
+    size = await client.reader.readexactly(4)
+    if not 8 <= int.from_bytes(size) <= _LONGEST_STARTUP_BYTES:
+        raise LoginFailed("the first packet has an impossible length")
+    return Startup(size + await client.reader.readexactly(int.from_bytes(size) - 4), encrypted=False)
 
 
 async def log_in(startup: Startup, client: Stream, server: Stream, identity: Identity, find: FindVerifier) -> None:

@@ -44,12 +44,13 @@ class Options:
     port: int = 0
     empty: bool = False
     verbose: bool = False
+    postgres: bool = True
 
     def arguments(self) -> list[str]:
         """Give the options as arguments of this module, for the background."""
         directory = ["--dir", str(self.directory.absolute())] if self.directory else []
-        flags = [flag for flag, given in (("--empty", self.empty), ("--verbose", self.verbose)) if given]
-        return [*directory, "--port", str(self.port), *flags]
+        given = {"--empty": self.empty, "--verbose": self.verbose, "--without-postgres": not self.postgres}
+        return [*directory, "--port", str(self.port), *(flag for flag, wanted in given.items() if wanted)]
 
 
 def up(options: Options, *, background: bool = False) -> None:
@@ -178,7 +179,13 @@ async def _signals() -> AsyncIterator[Signals]:
 @contextlib.asynccontextmanager
 async def _sandbox(options: Options, arrived: Signals) -> AsyncIterator[Sandbox | None]:
     """Give a started sandbox, stopped at the end; None where a signal (left in `arrived`) came while it started."""
-    sandbox = Sandbox(options.directory, port=options.port, empty=options.empty, verbose=options.verbose)
+    sandbox = Sandbox(
+        options.directory,
+        port=options.port,
+        empty=options.empty,
+        verbose=options.verbose,
+        postgres=options.postgres,
+    )
     starting = asyncio.create_task(sandbox.start())
     signalled = asyncio.create_task(arrived.get())
     try:
@@ -248,8 +255,9 @@ def _main() -> int:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--empty", action="store_true")
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--without-postgres", action="store_false", dest="postgres")
     arguments = parser.parse_args()
-    options = Options(arguments.dir, arguments.port, arguments.empty, arguments.verbose)
+    options = Options(arguments.dir, arguments.port, arguments.empty, arguments.verbose, arguments.postgres)
     try:
         up(options, background=True)
     except SandboxFailed as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 PLAIN = "SCRAM-SHA-256"
 PLUS = "SCRAM-SHA-256-PLUS"
-_BINDING = "p=tls-server-end-point,,"
+_BINDING, _UNBOUND = "p=tls-server-end-point,,", "n,,"
 _ITERATIONS = 4096
 
 
@@ -43,20 +43,33 @@ class Verifier:
             return cls(_ITERATIONS, salt, secrets.token_bytes(32), secrets.token_bytes(32))
 
 
-class ServerSide:
-    """An exchange as the server with channel binding: `first`, then `final`. `binding` is its certificate's hash."""
+def make_verifier(password: str) -> str:
+    """Give what PostgreSQL keeps of a password, in its own form."""
+    salt = secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, _ITERATIONS)
+    stored, server = hashlib.sha256(_mac(salted, "Client Key")).digest(), _mac(salted, "Server Key")
+    written = (base64.b64encode(part).decode() for part in (salt, stored, server))
+    return "SCRAM-SHA-256${}:{}${}:{}".format(_ITERATIONS, *written)
 
-    def __init__(self, verifier: Verifier, binding: bytes) -> None:
+
+class ServerSide:
+    """An exchange as the server: `first`, then `final`.
+
+    `binding` is the hash of its certificate, to which the client must bind the channel; None: it must not.
+    """
+
+    def __init__(self, verifier: Verifier, binding: bytes | None) -> None:
         self._verifier = verifier
-        self._binding = base64.b64encode(_BINDING.encode() + binding).decode()
+        self._header = _UNBOUND if binding is None else _BINDING
+        self._binding = base64.b64encode(self._header.encode() + (binding or b"")).decode()
         self._messages: list[str] = []
         self._nonce = ""
 
     def first(self, client_first: str) -> str:
         """Answer the client's first message. Raises ScramError."""
-        if not client_first.startswith(_BINDING):
-            raise ScramError("the client does not bind the channel by the server's certificate")
-        bare = client_first.removeprefix(_BINDING)
+        if not client_first.startswith(self._header):
+            raise ScramError(f"the client does not begin with {self._header!r}")
+        bare = client_first.removeprefix(self._header)
         self._nonce = _attributes(bare)["r"] + secrets.token_urlsafe(18)
         answer = f"r={self._nonce},s={self._verifier.salt},i={self._verifier.iterations}"
         self._messages = [bare, answer]

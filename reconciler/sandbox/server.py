@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-import copy
+import pickle
 import secrets
 import subprocess
 import sys
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,11 +17,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from reconciler.sandbox import cloudflare, example_project, neon, postgres_binaries, transcript, warden
+from reconciler.sandbox.cloudflare.state import State
 from reconciler.sandbox.clusters import PostgresStorage
 from reconciler.sandbox.compute import ADDRESS
-from reconciler.sandbox.control import Control
+from reconciler.sandbox.control import CannotBePutBack, Control, LoggedRequest
 from reconciler.sandbox.faults import Action, Faults, Kind
 from reconciler.sandbox.neon.api import refusal
+from reconciler.sandbox.neon.state import NeonState, Status
+from reconciler.sandbox.storage_without_postgres import StorageWithoutPostgres
 from reconciler.sandbox.transcript import Transcript
 from reconciler.sandbox.workers import Workers
 from reconciler.sandbox.workspace import Workspace, open_workspace
@@ -36,30 +40,42 @@ class Api(Protocol):
 
     @property
     def state(self) -> Any:
-        """Everything it knows, such that `copy.deepcopy` gives a snapshot."""
+        """Everything it knows, such that `pickle` gives a snapshot."""
 
 
 class Sandbox:
     """A local Neon and Cloudflare. `await start()`, use `environment`, `await stop()`.
 
+    Without PostgreSQL (`postgres=False`) it keeps no rows: branches, computes, configs and Workers are there, people
+    can log in, and whatever needs rows is refused. Then it can be put back (`snapshot`, `rewind`).
+    `served` is called after each request to one of the two APIs, whatever became of it.
     `failures` collects unexpected exceptions: an empty list at the end means that no defect was met.
     Raises PostgresMissing, WorkspaceError, StorageError or OSError (port taken) from `start`.
     """
 
     def __init__(
-        self, directory: Path | None = None, *, port: int = 0, empty: bool = False, verbose: bool = False
+        self,
+        directory: Path | None = None,
+        *,
+        port: int = 0,
+        empty: bool = False,
+        verbose: bool = False,
+        postgres: bool = True,
     ) -> None:
         self._directory = directory
         self._port = port
         self._empty = empty
         self._verbose = verbose
+        self._postgres = postgres
         self._neon_key = f"napi_{secrets.token_hex(24)}"
         self._cloudflare_token = secrets.token_hex(20)
         self._account_id = secrets.token_hex(16)
         self._apis: dict[str, Api] = {}
-        self._before: dict[str, Any] = {}
+        self._before: dict[str, bytes] = {}
+        self.served: Callable[[LoggedRequest], None] = lambda _request: None
         self._faults = Faults()
         self._stack = contextlib.AsyncExitStack()
+        self._storage: StorageWithoutPostgres | None = None
         self.failures: list[BaseException] = []
 
     @property
@@ -96,10 +112,10 @@ class Sandbox:
         workspace = open_workspace(self._directory)
         stack.callback(workspace.remove)
         await _watched(workspace, stack)
-        installation = postgres_binaries.find(workspace.path)
-        storage = PostgresStorage(installation, workspace.clusters, workspace.sockets)
+        storage = self._make_storage(workspace)
         stack.push_async_callback(storage.close)
         control = Control(self._faults, self._switches)
+        control.snapshots = self
         neon_half = neon.Neon(self._neon_key, storage, self._faults.pause, self.failures)
         cloudflare_half = cloudflare.Cloudflare(self._account_id, self._cloudflare_token)
         stack.push_async_callback(neon_half.close)
@@ -111,9 +127,17 @@ class Sandbox:
         routes = [*neon_half.routes(), *cloudflare_half.routes(), *control.routes(), *self._workers.routes()]
         gate = _Gate(self, control, stack.enter_context(transcript.opened()))
         await self._listen(stack, routes, gate)
-        await storage.prepare()
+        if isinstance(storage, PostgresStorage):
+            await storage.prepare()
         if not self._empty:
             await example_project.seed(neon_half, cloudflare_half, storage)
+
+    def _make_storage(self, workspace: Workspace) -> PostgresStorage | StorageWithoutPostgres:
+        if not self._postgres:
+            workspace.sockets.mkdir(mode=0o700, exist_ok=True)
+            self._storage = StorageWithoutPostgres(workspace.sockets)
+            return self._storage
+        return PostgresStorage(postgres_binaries.find(workspace.path), workspace.clusters, workspace.sockets)
 
     async def _listen(self, stack: contextlib.AsyncExitStack, routes: list[web.RouteDef], gate: "_Gate") -> None:
         application = web.Application(middlewares=[gate.pass_through], client_max_size=_LARGEST_BODY_BYTES)
@@ -130,6 +154,39 @@ class Sandbox:
             "cloudflare": self._apis[CLOUDFLARE_PREFIX].state.settings,
         }
 
+    # What can be put back, without PostgreSQL.
+
+    @property
+    def storage(self) -> StorageWithoutPostgres:
+        """What stands in PostgreSQL's place. Raises CannotBePutBack with PostgreSQL."""
+        if self._storage is None:
+            raise CannotBePutBack("a sandbox with PostgreSQL cannot be put back: start it without")
+        return self._storage
+
+    @property
+    def states(self) -> tuple[NeonState, State]:
+        """What the two halves know."""
+        neon_half, cloudflare_half = self._apis[NEON_PREFIX], self._apis[CLOUDFLARE_PREFIX]
+        return neon_half.state, cloudflare_half.state
+
+    def snapshot(self) -> bytes:
+        """Give everything that the sandbox knows, operations that have not ended included. Raises CannotBePutBack."""
+        return pickle.dumps((*self.states, self.storage.snapshot()))
+
+    async def rewind(self, snapshot: bytes) -> None:
+        """Know again what was known at a snapshot of this very sandbox; operations under way are abandoned.
+
+        Faults, latencies and the log stay as they are. Raises CannotBePutBack.
+        """
+        storage = self.storage
+        neon_state, cloudflare_state, clusters = pickle.loads(snapshot)  # noqa: S301  made by this very process
+        neon_half = self._apis[NEON_PREFIX]
+        assert isinstance(neon_half, neon.Neon)
+        await neon_half.rewind(neon_state)
+        vars(self._apis[CLOUDFLARE_PREFIX].state).update(vars(cloudflare_state))
+        await storage.rewind(clusters)
+        self._before.clear()
+
     # What the gate asks.
 
     @property
@@ -145,9 +202,10 @@ class Sandbox:
         """Give the state that a request sees, and keep a copy of it before a write."""
         state = self._apis[prefix].state
         if method != "GET":
-            self._before[prefix] = copy.deepcopy(state)
+            self._before[prefix] = pickle.dumps(state)
             return state
-        return self._before.get(prefix, state) if stale else state
+        before = self._before.get(prefix)
+        return pickle.loads(before) if stale and before else state  # noqa: S301  made by this very process
 
     def retry_after(self, prefix: str) -> str:
         """Give the header of a refusal that says when to come again (a switch of the Neon half); empty for none."""
@@ -181,9 +239,10 @@ class _Gate:
         entry.status = answer.status if answer is not None else 0
         entry.took_ms = round((time.time() - begun) * 1000, 3)
         if answer is not None and answer.status in {423, 429} and (time_to_wait := self._sandbox.retry_after(prefix)):
-            answer.headers["Retry-After"] = time_to_wait
+            answer.headers.setdefault("Retry-After", time_to_wait)
         lost = bool(request.get("answer_lost"))
-        if answer is not None and self._transcript:
+        self._sandbox.served(entry)
+        if answer is not None and self._transcript and not request.get("answer_spoilt"):
             await self._transcript.note(request, answer, lost=lost)
         return _cut(request) if answer is None or lost else answer
 
@@ -197,13 +256,17 @@ class _Gate:
             return None
         for action in actions:
             if action.kind is Kind.STATUS:
-                return _envelope(request, prefix, action.number, _words(action.number))
+                return _busy(request, prefix, action)
         _attach(
             request,
             state=self._sandbox.view(prefix, request.method, stale=Kind.STALE in kinds),
-            fail_operation=Kind.FAIL_OPERATION in kinds,
+            operation_ends=_end_of_operation(kinds),
             answer_lost=Kind.DROP_AFTER in kinds,
+            answer_spoilt=bool(kinds & {Kind.STATUS_AFTER, Kind.GARBLE}),
         )
+        return _spoilt(await self._handle(request, handler, prefix), actions)
+
+    async def _handle(self, request: web.Request, handler: Handler, prefix: str) -> web.StreamResponse | None:
         try:
             return await handler(request)
         except web.HTTPException as error:
@@ -243,6 +306,32 @@ def _attach(request: web.Request, **values: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", web.NotAppKeyWarning)
         request.update(values)
+
+
+def _end_of_operation(kinds: set[Kind]) -> Status | None:
+    if Kind.ERROR_OPERATION in kinds:
+        return Status.ERROR
+    return Status.FAILED if Kind.FAIL_OPERATION in kinds else None
+
+
+def _busy(request: web.Request, prefix: str, action: Action) -> web.Response:
+    answer = _envelope(request, prefix, action.number, _words(action.number))
+    if action.seconds is not None:
+        answer.headers["Retry-After"] = str(action.seconds)
+    return answer
+
+
+def _spoilt(answer: web.StreamResponse | None, actions: list[Action]) -> web.StreamResponse | None:
+    """Put something else in the place of the answer to a request that was served."""
+    for action in actions:
+        if action.kind is Kind.STATUS_AFTER:
+            return web.Response(text=f"error code: {action.number}\n", status=action.number)
+        if action.kind is Kind.GARBLE and isinstance(answer, web.Response):
+            whole = answer.body if isinstance(answer.body, bytes) else b""
+            return web.Response(
+                body=whole[: len(whole) // 2] or b"{", status=answer.status, content_type="application/json"
+            )
+    return answer
 
 
 def _delay(actions: list[Action]) -> float:

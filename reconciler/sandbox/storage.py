@@ -17,6 +17,10 @@ class BeyondTheEnd(StorageError):
     """A position was asked for that the history has not reached."""
 
 
+class NoData(StorageError):
+    """Rows or a schema were asked of a storage that keeps none."""
+
+
 Point = datetime | str | None
 """A point in a history: a moment, a position in the log (`X/Y`, hexadecimal), or its end."""
 

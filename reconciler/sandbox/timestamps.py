@@ -2,14 +2,17 @@
 
 import re
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
+read_clock: Callable[[], float] = time.time
+"""What the time is read from, in seconds since the epoch. Without PostgreSQL a sandbox may have a time of its own."""
 _RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})")
 
 
 def now() -> datetime:
     """Give the present moment, in UTC."""
-    return datetime.fromtimestamp(time.time(), UTC)
+    return datetime.fromtimestamp(read_clock(), UTC)
 
 
 def at(seconds: float) -> datetime:

@@ -1,6 +1,5 @@
 """One sandbox for the tests of this directory, in this process; every test makes a project of its own in it."""
 
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -8,17 +7,12 @@ import pytest
 
 from reconciler.sandbox.server import Sandbox
 from tests.sandbox.neon_client import NeonClient, ProjectClient
+from tests.support.memory import memory
 
 
 @pytest.fixture(scope="session")
 def anyio_backend():
     return "asyncio"
-
-
-def memory():
-    """Give a directory in memory where there is much: making and removing thousands of files is slow on some disks."""
-    place = Path("/dev/shm")
-    return place if place.is_dir() and shutil.disk_usage(place).free > 4 << 30 else None
 
 
 @pytest.fixture(scope="session")

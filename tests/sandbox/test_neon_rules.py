@@ -457,9 +457,11 @@ async def test_the_schema_is_that_of_a_point_and_reading_it_leaves_nothing(proje
     assert "price integer" in await schema()
     assert "price" not in await schema(timestamp=moment)
     assert "price" not in await schema(lsn=position)
+    answer = await project.neon.get(path, params={"db_name": "shop", "format": "json"})
+    assert {"public.item"} == {f"{each['schema']}.{each['name']}" for each in answer.json()["json"]["tables"]}
     assert clusters == sorted((shared_sandbox._directory / "clusters").iterdir())
     assert "idle" == (await project.endpoint("main"))["current_state"]
-    for query, status in (({"db_name": "absent"}, 404), ({}, 400), ({"db_name": "shop", "format": "json"}, 501)):
+    for query, status in (({"db_name": "absent"}, 404), ({}, 400), ({"db_name": "shop", "format": "xml"}, 400)):
         assert status == (await project.neon.get(path, params=query)).status_code
     future = {"db_name": "shop", "timestamp": "2999-01-01T00:00:00Z"}
     assert 400 == (await project.neon.get(path, params=future)).status_code

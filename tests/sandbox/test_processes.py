@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from reconciler.sandbox import postgres_binaries
-from tests.sandbox.conftest import memory
+from tests.support.memory import memory
 
 PROGRAM = [sys.executable, "-m", "reconciler", "sandbox"]
 

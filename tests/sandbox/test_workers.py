@@ -17,8 +17,8 @@ from reconciler.sandbox.server import Sandbox
 from reconciler.sandbox.workers import binary, runtime
 from reconciler.sandbox.workers.protocol import Message
 from reconciler.sandbox.workers.query_cache import is_cacheable
-from tests.sandbox.conftest import memory
 from tests.sandbox.test_processes import begin, place, processes_of, run, variables  # noqa: F401  a fixture
+from tests.support.memory import memory
 
 OVERRIDES = "Cloudflare-Workers-Version-Overrides"
 MODULE = "application/javascript+module"

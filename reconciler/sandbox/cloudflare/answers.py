@@ -48,6 +48,7 @@ def guarded(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]
         state: State = request["state"]
         try:
             _check_access(request, state)
+            _check_permission(request, state)
             return await handler(request, state)
         except ApiError as refusal:
             error = {"code": refusal.code, "message": refusal.message}
@@ -89,6 +90,16 @@ def _check_access(request: web.Request, state: State) -> None:
         raise _no_route(request)
     if request.headers.get("Authorization") != f"Bearer {state.token}" or account != state.account_id:
         raise ApiError(403, 10000, "Authentication error")
+
+
+def _check_permission(request: web.Request, state: State) -> None:
+    """Refuse what the token has no permission for (API token permissions: Hyperdrive, Workers Scripts)."""
+    product = next((name for name in ("hyperdrive", "workers") if f"/{name}/" in request.path), "")
+    lacked = f"{product}-{'read' if request.method == 'GET' else 'write'}"
+    if lacked in state.settings.token_lacks:
+        raise ApiError(403, 10000, "Authentication error")
+    if state.settings.token_of_account and request.path.endswith("/user/tokens/verify"):
+        raise ApiError(401, 1000, "Invalid API Token")
 
 
 def _no_route(request: web.Request) -> ApiError:

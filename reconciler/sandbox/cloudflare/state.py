@@ -2,8 +2,10 @@
 
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+
+from reconciler.sandbox import timestamps
 
 Json = dict[str, Any]
 """An object as it came over the wire or goes there."""
@@ -13,6 +15,11 @@ Json = dict[str, Any]
 class Settings:
     """Switches for what no public source settles, and limits; each default is a proposal, not a fact."""
 
+    token_lacks: tuple[str, ...] = ()
+    """Permissions that the token does not have: any of `hyperdrive-read`, `hyperdrive-write`, `workers-read`,
+    `workers-write`. What needs one is refused as with a bad token (403, 10000), which `tokens/verify` tells apart."""
+    token_of_account: bool = False
+    """Whether the token is the account's own: `/user/tokens/verify` does not know it, the account's path does."""
     config_limit: int = 25
     """Hyperdrive configs per account: 25 on the paid plan, 10 on the free one (Hyperdrive limits page)."""
     connection_timeout_s: float = 15
@@ -131,7 +138,7 @@ class State:
 
 def now() -> datetime:
     """Read the clock, in UTC."""
-    return datetime.now(UTC)  # noqa: TID251 - the sandbox stands for an outside world, which has a clock
+    return timestamps.now()
 
 
 def wire_time(moment: datetime) -> str:

@@ -23,7 +23,7 @@ from reconciler.sandbox.neon.roles_and_databases import RolesAndDatabases
 from reconciler.sandbox.neon.schemas import Schemas
 from reconciler.sandbox.neon.snapshots import Snapshots
 from reconciler.sandbox.neon.state import NeonState, Project
-from reconciler.sandbox.storage import Storage, StorageError
+from reconciler.sandbox.storage import NoData, Storage, StorageError
 
 PREFIX = "/api/v2"
 
@@ -59,6 +59,14 @@ class Neon:
             await asyncio.gather(self._expiry, return_exceptions=True)
         await self._control.close()
 
+    async def rewind(self, state: NeonState) -> None:
+        """Know what was known when this copy of the state was made, with the same computes at the same ports."""
+        if self._expiry:
+            self._expiry.cancel()
+            await asyncio.gather(self._expiry, return_exceptions=True)
+        self._locks.clear()
+        await self._control.rewind(state)
+
     def _guarded(self, handler: object) -> Handler:
         """Wrap a handler: access, one write at a time in a project, refusals as Neon writes them."""
 
@@ -74,7 +82,7 @@ class Neon:
             except NeonError as error:
                 return refusal(request, error.status, error.message, error.code)
             except StorageError as error:
-                return refusal(request, 500, str(error))
+                return refusal(request, 501 if isinstance(error, NoData) else 500, str(error))
 
         return guarded
 

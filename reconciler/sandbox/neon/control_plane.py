@@ -44,6 +44,13 @@ class ControlPlane:
         await self.operations.close()
         await self.computes.close()
 
+    async def rewind(self, state: NeonState) -> None:
+        """Abandon operations, and take over a state with its computes."""
+        await self.operations.close()
+        vars(self.state).update(vars(state))
+        endpoints = [each for project in state.projects.values() for each in project.endpoints.values()]
+        await self.computes.keep({each.id: (each.port, idle_after(each.suspend_timeout_seconds)) for each in endpoints})
+
     # What the computes ask (the protocol `Directory`).
 
     async def settled(self, compute: str) -> None:
@@ -99,8 +106,8 @@ class ControlPlane:
     def schedule(
         self, request: web.Request | None, project: Project, jobs: Sequence[Job], undo: Work | None = None
     ) -> list[Operation]:
-        """Schedule operations for a request; the fault `fail-operation` on it makes the first one fail."""
-        fails = bool(request is not None and request.get("fail_operation"))
+        """Schedule operations for a request; a fault on it may make the first one fail."""
+        fails = request.get("operation_ends") if request is not None else None
         return self.operations.schedule(project, jobs, fails=fails, undo=undo)
 
     def check_unlocked(self, project: Project) -> None:

@@ -39,11 +39,11 @@ class Operations:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def schedule(
-        self, project: Project, jobs: Sequence[Job], *, fails: bool = False, undo: Work | None = None
+        self, project: Project, jobs: Sequence[Job], *, fails: Status | None = None, undo: Work | None = None
     ) -> list[Operation]:
         """Register operations and begin to run them; the first is `running` in the answer already.
 
-        With `fails` the first one ends as `failed`, having done nothing. `undo` runs after a failure.
+        With `fails` the first one ends with that status, having done nothing. `undo` runs after a failure.
         """
         operations = [self._register(project, job) for job in jobs]
         if operations:
@@ -68,6 +68,7 @@ class Operations:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        self._tasks.clear()
 
     def _register(self, project: Project, job: Job) -> Operation:
         # the list is sorted by time, and the cursor of its pages is a time: no two operations may share one
@@ -88,11 +89,11 @@ class Operations:
         project.operations[operation.id] = operation
         return operation
 
-    async def _run(self, jobs: list[tuple[Operation, Job]], *, fails: bool, undo: Work | None) -> None:
+    async def _run(self, jobs: list[tuple[Operation, Job]], *, fails: Status | None, undo: Work | None) -> None:
         for position, (operation, job) in enumerate(jobs):
             begun = timestamps.now()
             _move(operation, Status.RUNNING)
-            error = await self._fail(operation) if fails and position == 0 else await self._work(job)
+            error = await self._fail(operation, fails) if fails and position == 0 else await self._work(job)
             if operation.retry_at is not None:
                 error = await self._retry(operation, job)
             operation.total_duration_ms = round((timestamps.now() - begun).total_seconds() * 1000)
@@ -102,14 +103,14 @@ class Operations:
             if undo:
                 await undo()
             operation.error, operation.failures_count = error, 1
-            _move(operation, Status.FAILED)
+            _move(operation, fails or Status.FAILED)
             for later, _ in jobs[position + 1 :]:
                 _move(later, Status.CANCELLED)
             return
 
-    async def _fail(self, operation: Operation) -> str:
+    async def _fail(self, operation: Operation, status: Status) -> str:
         error = "failure injected by a fault"
-        if self._state.switches.failed_operation_recovers:
+        if status is Status.FAILED and self._state.switches.failed_operation_recovers:
             operation.error, operation.failures_count = error, 1
             operation.retry_at = timestamps.now() + timedelta(seconds=_RETRY_SECONDS)
             _move(operation, Status.FAILED)

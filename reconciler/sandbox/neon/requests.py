@@ -141,7 +141,7 @@ def state(request: web.Request) -> NeonState:
 def project(request: web.Request) -> Project:
     """Find the project of the path."""
     found = state(request).projects.get(request.match_info["project_id"])
-    if found is None:
+    if found is None or state(request).switches.key_for_another_project:
         raise NeonError(state(request).switches.absent_project_status, "project not found")
     return found
 

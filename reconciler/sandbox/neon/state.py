@@ -87,6 +87,8 @@ class Switches:
     """Whether a page names a next one even where there is nothing more."""
     soft_delete: bool = False
     """Whether deleted branches can be recovered."""
+    key_for_another_project: bool = False
+    """Whether the key is scoped to a project that is not here: every project is absent for it."""
     absent_project_status: int = 404
     """The status for a project that is absent or out of the key's scope."""
     conflict_code: str = ""

@@ -1,0 +1,235 @@
+"""A storage that keeps no rows: only which cluster continues which, and its roles and databases.
+
+It is for runs of the control plane by the thousand. What it says of histories is made up, and consistent: in every
+cluster a transaction was committed at each whole second, and a position in the log is the number of microseconds since
+the epoch. So a later moment has a later position, and a fork says which second it holds. People can log in
+(`login_only`); whatever needs rows is refused, with `NoData` here.
+"""
+
+import itertools
+import pickle
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from reconciler.sandbox import scram, timestamps
+from reconciler.sandbox.login_only import LoginServer
+from reconciler.sandbox.storage import BeyondTheEnd, Fork, Inventory, Mark, NoData, Point, StorageError, position
+
+_EMPTY_SCHEMA = "--\n-- PostgreSQL database dump\n--\n\n--\n-- PostgreSQL database dump complete\n--\n"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The roles (name -> what is kept of the password, None: may not log in) and databases (name -> owner)."""
+
+    roles: dict[str, str | None] = field(default_factory=dict)
+    databases: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Cluster:
+    """A cluster: when it began, what it continues (None: nothing), and its catalog since each change of that."""
+
+    id: str
+    began: datetime
+    source: Mark | None
+    catalogs: list[tuple[datetime, Catalog]]
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog as it is now."""
+        return self.catalogs[-1][1]
+
+    def catalog_at(self, moment: datetime) -> Catalog:
+        """Give the catalog as it was at a moment; before the first one, the first."""
+        known = [catalog for since, catalog in self.catalogs if since <= moment]
+        return known[-1] if known else self.catalogs[0][1]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement that somebody sent to a cluster after a login as a role."""
+
+    cluster: str
+    role: str
+    text: str
+
+
+class StorageWithoutPostgres:
+    """The protocol `Storage`. `sockets` is a directory for its sockets; `asked` is every statement that came."""
+
+    version = 18
+
+    def __init__(self, sockets: Path) -> None:
+        self._sockets = sockets
+        self._servers: dict[str, LoginServer] = {}
+        self._numbers = itertools.count(1)
+        self.clusters: dict[str, Cluster] = {}
+        self.asked: list[Statement] = []
+
+    def snapshot(self) -> bytes:
+        """Give everything that it knows."""
+        return pickle.dumps(self.clusters)
+
+    async def rewind(self, snapshot: bytes) -> None:
+        """Know again what it knew at a snapshot, and nothing else; connections are cut."""
+        await self.close()
+        self.clusters = pickle.loads(snapshot)  # noqa: S301  made by this very process
+        self.asked.clear()
+
+    # The protocol.
+
+    async def create(self) -> str:
+        """Make an empty cluster."""
+        return self._add(None, Catalog()).id
+
+    async def mark(self, cluster: str, point: Point) -> Mark:
+        """Fix a point. Raises BeyondTheEnd for a position that is in the future."""
+        found, now = self._cluster(cluster), timestamps.now()
+        name = f"mark-{next(self._numbers)}"
+        if isinstance(point, datetime):
+            return Mark(found.id, name, point, lsn_at(point))
+        if point is None:
+            return Mark(found.id, name, None, lsn_at(now))
+        if moment_of(point) > now:
+            raise BeyondTheEnd(f"after the end of the history, {lsn_at(now)}")
+        return Mark(found.id, name, None, point, point)
+
+    async def fork(self, mark: Mark) -> Fork:
+        """Make a cluster that continues another from a mark."""
+        source, moment = self._cluster(mark.cluster), mark.moment or moment_of(mark.lsn)
+        made = self._add(mark, source.catalog_at(moment))
+        return Fork(made.id, max(moment.replace(microsecond=0), source.began.replace(microsecond=0)), mark.lsn)
+
+    async def start(self, cluster: str) -> str:
+        """Listen for logins; give the socket."""
+        found = self._cluster(cluster)
+        if cluster not in self._servers:
+            server = LoginServer(self._sockets / cluster, self._account(found), self.version)
+            await server.open()
+            self._servers[cluster] = server
+        return str(self._servers[cluster].path)
+
+    async def stop(self, cluster: str) -> None:
+        """Listen no more, and cut the connections."""
+        if server := self._servers.pop(cluster, None):
+            await server.close()
+
+    async def drop(self, cluster: str) -> None:
+        """Forget the cluster."""
+        await self.stop(cluster)
+        self.clusters.pop(cluster, None)
+
+    async def inventory(self, cluster: str) -> Inventory:
+        """List roles and databases."""
+        catalog = self._cluster(cluster).catalog
+        roles = {name: verifier is not None for name, verifier in catalog.roles.items()}
+        return Inventory(roles, dict(catalog.databases))
+
+    async def create_role(self, cluster: str, name: str, password: str | None) -> None:
+        """Make a role."""
+        self._set_roles(cluster, {name: None if password is None else scram.make_verifier(password)})
+
+    async def set_passwords(self, cluster: str, passwords: dict[str, str]) -> None:
+        """Set the passwords of roles."""
+        known = self._cluster(cluster).catalog.roles
+        if absent := sorted(set(passwords) - set(known)):
+            raise StorageError(f'role "{absent[0]}" does not exist')
+        self._set_roles(cluster, {name: scram.make_verifier(password) for name, password in passwords.items()})
+
+    async def drop_role(self, cluster: str, name: str) -> None:
+        """Remove a role."""
+        catalog = self._cluster(cluster).catalog
+        kept = {role: verifier for role, verifier in catalog.roles.items() if role != name}
+        self._change(cluster, replace(catalog, roles=kept))
+
+    async def create_database(self, cluster: str, name: str, owner: str) -> None:
+        """Make a database."""
+        catalog = self._cluster(cluster).catalog
+        self._change(cluster, replace(catalog, databases={**catalog.databases, name: owner}))
+
+    async def alter_database(self, cluster: str, name: str, new_name: str, owner: str) -> None:
+        """Rename a database and give it an owner."""
+        await self.drop_database(cluster, name)
+        await self.create_database(cluster, new_name, owner)
+
+    async def drop_database(self, cluster: str, name: str) -> None:
+        """Remove a database."""
+        catalog = self._cluster(cluster).catalog
+        kept = {database: owner for database, owner in catalog.databases.items() if database != name}
+        self._change(cluster, replace(catalog, databases=kept))
+
+    async def verifier(self, cluster: str, role: str) -> str | None:
+        """Give what is kept of the password of a role."""
+        return self._cluster(cluster).catalog.roles.get(role)
+
+    async def empty(self, cluster: str) -> None:
+        """Refuse: there are no rows to remove, and whoever asks believes that there are."""
+        raise NoData(f"this sandbox runs without PostgreSQL and keeps no rows: there are none to remove from {cluster}")
+
+    async def schema(self, cluster: str, database: str) -> str:
+        """Give the schema of a database without tables: nobody can make any here."""
+        if database not in self._cluster(cluster).catalog.databases:
+            raise StorageError(f'database "{database}" does not exist')
+        return _EMPTY_SCHEMA
+
+    async def close(self) -> None:
+        """Stop every cluster."""
+        for cluster in list(self._servers):
+            await self.stop(cluster)
+
+    def _account(self, cluster: Cluster) -> "_Account":
+        return _Account(cluster, self.asked)
+
+    def _add(self, source: Mark | None, catalog: Catalog) -> Cluster:
+        began = timestamps.now()
+        cluster = Cluster(f"c{next(self._numbers)}", began, source, [(began, catalog)])
+        self.clusters[cluster.id] = cluster
+        return cluster
+
+    def _cluster(self, cluster: str) -> Cluster:
+        if cluster not in self.clusters:
+            raise StorageError(f"the cluster {cluster} is gone")
+        return self.clusters[cluster]
+
+    def _set_roles(self, cluster: str, roles: dict[str, str | None]) -> None:
+        catalog = self._cluster(cluster).catalog
+        self._change(cluster, replace(catalog, roles={**catalog.roles, **roles}))
+
+    def _change(self, cluster: str, catalog: Catalog) -> None:
+        self._cluster(cluster).catalogs.append((timestamps.now(), catalog))
+
+
+@dataclass(frozen=True)
+class _Account:
+    """What the login server asks about one cluster."""
+
+    cluster: Cluster
+    asked: list[Statement]
+
+    def verifier(self, role: str) -> str | None:
+        """Give what is kept of the password of a role."""
+        return self.cluster.catalog.roles.get(role)
+
+    def has_database(self, name: str) -> bool:
+        """Tell whether there is a database of this name."""
+        return name in self.cluster.catalog.databases
+
+    def note(self, role: str, text: str) -> None:
+        """Hear of a statement."""
+        self.asked.append(Statement(self.cluster.id, role, text))
+
+
+def lsn_at(moment: datetime) -> str:
+    """Give the position in every log at a moment: microseconds since the epoch."""
+    count = (moment - timestamps.at(0)) // timedelta(microseconds=1)
+    return f"{count >> 32:X}/{count & 0xFFFFFFFF:X}"
+
+
+def moment_of(lsn: str) -> datetime:
+    """Give the moment of a position; the last one that there is for a position beyond all time."""
+    try:
+        return timestamps.at(0) + timedelta(microseconds=position(lsn))
+    except OverflowError:
+        return datetime.max.replace(tzinfo=timestamps.at(0).tzinfo)

@@ -1,0 +1,145 @@
+"""What must hold after every single request, and what must hold at the end."""
+
+import re
+from collections import Counter
+
+from tests.exhaustive.world import BINDING, NAME, SQL_GATE
+
+
+class Watch:
+    """Looks at the sandbox's state after every request to a provider, and notes what must never be so.
+
+    A history that was live once is a *promoted* one, known by the id of its cluster; `promoted` says which timeline
+    each carries.
+    """
+
+    def __init__(self, world, gates):
+        self._world = world
+        self._gates = gates
+        self.violations = []
+        self.requests = []
+        self.on_request = lambda _number: None
+        self.promoted = {}
+        self.made = {}
+        for branch in world.project.branches.values():
+            self._note_made(branch)
+            if branch.name == "main" or ".held." in branch.name:
+                self.promoted[branch.cluster] = world.timeline(branch)
+        world.sandbox.served = self.served
+
+    def served(self, entry):
+        self.requests.append((entry.method, entry.path, entry.status))
+        for violation in self._look():
+            if violation not in self.violations:
+                self.violations.append(violation)
+        self.on_request(len(self.requests))
+
+    def _look(self):
+        for branch in self._world.project.branches.values():
+            self._note_made(branch)
+        yield from self.lost()
+        for script in self._world.scripts:
+            yield from self._reached(script)
+        yield from self._made_twice()
+        yield from self._renamed_early()
+
+    def _note_made(self, branch):
+        if branch.cluster is not None and branch.annotation:
+            self.made.setdefault(self._world.timeline(branch), set()).add(branch.cluster)
+
+    def lost(self):
+        """The only copy of a timeline is never gone."""
+        held = {branch.cluster for branch in self._world.project.branches.values()}
+        for cluster, timeline in self.promoted.items():
+            if cluster not in held or cluster not in self._world.sandbox.storage.clusters:
+                yield f"the only copy of {timeline} is gone"
+
+    def _reached(self, script):
+        """Users of a Worker reach one database, which is there, and which was proved before."""
+        serving = [version for version, share in self._world.script(script).deployments[0].split if share]
+        behind = {version: self._behind(script, version) for version in serving}
+        if None in behind.values():
+            yield f"users of {script} reach no database"
+            return
+        if len({branch.id for branch in behind.values()}) > 1:
+            yield f"traffic of {script} is split over two databases"
+        for version, branch in behind.items():
+            if branch.cluster not in self.promoted:
+                yield from self._unproved(script, version, branch)
+                self.promoted[branch.cluster] = self._world.timeline(branch)
+
+    def _unproved(self, script, version, branch):
+        asked = self._world.sandbox.storage.asked
+        if not any(each.cluster == branch.cluster and each.text == SQL_GATE for each in asked):
+            yield f"users of {script} reach {branch.name}, whose SQL gate was never asked"
+        if "http" in self._gates and version not in self._world.route.proved:
+            yield f"users of {script} reach version {version}, whose HTTP gate was never asked"
+
+    def _behind(self, script, version):
+        found = self._world.script(script).version(version)
+        identity = next((each["id"] for each in found.bindings if each["name"] == BINDING), None)
+        config = self._world.account.configs.get(identity)
+        return config and self._world.branch_at(config.origin["port"])
+
+    def _made_twice(self):
+        """A restore happens once: one history per timeline, one branch per history, one upload per label."""
+        for timeline, clusters in self.made.items():
+            if len(clusters) > 1:
+                yield f"{timeline} was made {len(clusters)} times"
+        marks = [branch.annotation.get("reconciler.timeline") for branch in self._world.project.branches.values()]
+        for timeline, count in Counter(filter(None, marks)).items():
+            if count > 1:
+                yield f"{count} branches carry {timeline}"
+        for script in self._world.scripts:
+            labels = Counter(each.annotations.get("workers/message") for each in self._world.script(script).versions)
+            for label, count in labels.items():
+                if label and count > 1:
+                    yield f"{script} was uploaded {count} times as {label!r}"
+
+    def _renamed_early(self):
+        """The primary's name is never on a history that was not proved."""
+        primary = self._world.primary()
+        if primary is not None and primary.cluster is not None and primary.cluster not in self.promoted:
+            yield f"{primary.name} is {self._world.timeline(primary)}, which users have never reached"
+
+    # At the end.
+
+    def check_end(self, names):
+        """Check everything that must hold when a run has converged; `names` are the configs that there may be."""
+        world = self._world
+        primary, asked = world.primary(), world.timeline_asked()
+        self.violations += self.lost()
+        if primary is None or world.timeline(primary) != asked:
+            self.violations.append(f"converged, and the primary is not {asked}")
+            return
+        if not primary.default:
+            self.violations.append("converged, and the primary is not the default branch")
+        for script in world.scripts:
+            self._check_script(script, primary, asked)
+        self._check_configs(names)
+        self._check_held(primary)
+
+    def _check_script(self, script, primary, asked):
+        (version, _), *_ = [each for each in self._world.script(script).deployments[0].split if each[1]]
+        bound = next(each["id"] for each in self._world.script(script).version(version).bindings if "id" in each)
+        if self._behind(script, version) is not primary:
+            self.violations.append(f"converged, and users of {script} are not on {asked}")
+        if self._world.wrangler_id(script) != bound:
+            self.violations.append(f"converged, and wrangler.jsonc of {script} names another config than is deployed")
+
+    def _check_configs(self, names):
+        found = Counter(each.name for each in self._world.account.configs.values())
+        if set(found) != names or max(found.values()) > 1:
+            self.violations.append(f"converged, and there are the configs {sorted(found.elements())}")
+        for config in self._world.account.configs.values():
+            branch = self._world.branch_at(config.origin["port"])
+            timeline = re.sub(f"^{NAME}-?", "", config.name) or "origin"
+            if branch is None or self._world.timeline(branch) != timeline:
+                self.violations.append(f"converged, and the config {config.name} is an orphan")
+
+    def _check_held(self, primary):
+        for branch in self._world.project.branches.values():
+            if branch is primary:
+                continue
+            if not branch.name.startswith(f"main.held.{self._world.timeline(branch)}."):
+                self.violations.append(f"converged, and {branch.name} is left over")

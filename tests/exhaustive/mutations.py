@@ -1,0 +1,93 @@
+"""Breaks the code on purpose, in a copy, and demands that the exhaustive run sees it.
+
+    python -m tests.exhaustive.mutations
+
+- repeat a create without looking: a write whose answer is lost is sent again at once;
+- promote before gates: the gates of a branch are asked when it has been promoted;
+- delete before evidence: what was replaced is deleted as soon as its successor is the default branch.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One place that is changed, and the part of the run that must see it."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    scenario: str
+    fault: str
+
+
+MUTATIONS = (
+    Mutation(
+        "repeat a create without looking",
+        "reconciler/providers/http.py",
+        'if method == "GET":\n            return _Busy(',
+        'if method in {"GET", "POST"}:\n            return _Busy(',
+        "first restore, rebind",
+        "dropped after",
+    ),
+    Mutation(
+        "promote before gates",
+        "reconciler/core/next_steps.py",
+        "        or _verify_branch(scene, carrier)\n",
+        "",
+        "first restore, rebind",
+        "nothing",
+    ),
+    Mutation(
+        "delete before evidence",
+        "reconciler/engine/execute.py",
+        "                await neon.set_default(project, self._branch(step.branch).id)\n",
+        "                await neon.set_default(project, self._branch(step.branch).id)\n"
+        "                for each in self._known_branches():\n"
+        '                    if ".held.r-" in each.name:\n'
+        '                        path = f"/projects/{project}/branches/{each.id}"\n'
+        '                        await neon._write(project, "DELETE", path, None)\n',
+        "revert",
+        "nothing",
+    ),
+)
+
+
+def try_out(mutation, directory):
+    """Return what the run said of a copy with the mutation; an empty text where it saw nothing."""
+    copy = Path(directory) / mutation.name.replace(" ", "-")
+    for part in ("reconciler", "tests"):
+        shutil.copytree(_ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    file = copy / mutation.file
+    text = file.read_text()
+    assert text.count(mutation.old) == 1, f"{mutation.name}: {mutation.file} has changed, so must the mutation"
+    file.write_text(text.replace(mutation.old, mutation.new))
+    command = [sys.executable, "-m", "tests.exhaustive", "--scenario", mutation.scenario, "--fault", mutation.fault]
+    environment = {**os.environ, "PYTHONPATH": str(copy)}
+    said = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+    assert said.returncode in (0, 1), said.stderr
+    return said.stdout if said.returncode else ""
+
+
+def main():
+    unseen = []
+    with tempfile.TemporaryDirectory(prefix="rec-mutations-") as directory:
+        for mutation in MUTATIONS:
+            said = try_out(mutation, directory)
+            found = [line.strip() for line in said.splitlines() if line.startswith("  '")]
+            print(f"{'seen' if found else 'NOT SEEN'}: {mutation.name}: {found[0] if found else ''}")
+            unseen += [] if found else [mutation.name]
+    sys.exit(1 if unseen else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""When two moments of two runs are the same, so that what comes after them needs not be seen twice.
+
+What happens next depends on the world, on what the run remembers, and on nothing else. Both are written down here with
+all that cannot matter left out: times, passwords, and which ids were drawn, of which only the order of their appearance
+counts. A run that meets a moment of the clean run, its fault behind it, goes on as that one did; a new run on a world
+on which a new run was seen to end well does so again.
+"""
+
+import re
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+
+from reconciler.core.instant import Instant
+from tests.exhaustive.world import SQL_GATE
+
+_DRAWN = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32,}|\b(?:br|ep)(?:-\w+){3}|cluster c\d+|port \d+"
+)
+_LEFT_OUT = frozenset(
+    {"operations", "password", "parent_lsn", "history_lsn", "lsn", "etag", "tag", "roles", "modules"}
+    | {"digest", "began", "seconds"}
+)
+# What a run is given, and does not change.
+_GIVEN = frozenset({"_desired", "_ports", "_report", "_permit"})
+
+
+def world_now(world, watch):
+    """Describe the world, both providers and the checkout, and what was proved and promoted in it."""
+    branches = list(world.project.branches.values())
+    asked = {each.cluster for each in world.sandbox.storage.asked if each.text == SQL_GATE}
+    versions = [each.id for script in world.scripts for each in world.script(script).versions]
+    known = (
+        world.project,
+        world.account.configs,
+        world.account.scripts,
+        [each.action for each in world.project.operations.values() if each.unfinished],
+        [path.read_text() for path in world.files()],
+        [(each.cluster in asked, each.cluster in watch.promoted) for each in branches],
+        [version in world.route.proved for version in versions],
+    )
+    return _numbered(repr(_plain(known)))
+
+
+def memory_of(apply):
+    """Describe what a run remembers."""
+    return _numbered(repr(_plain({name: value for name, value in vars(apply).items() if name not in _GIVEN})))
+
+
+def _plain(value, name=""):
+    if name in _LEFT_OUT or isinstance(value, datetime | Instant):
+        return None
+    if name in ("port", "cluster"):
+        return f"{name} {value}"
+    if is_dataclass(value):
+        return [type(value).__name__, *(_plain(getattr(value, each.name), each.name) for each in fields(value))]
+    return _plain_collection(value)
+
+
+def _plain_collection(value):
+    match value:
+        case dict():
+            return [(_plain(key), _plain(each, key if isinstance(key, str) else "")) for key, each in value.items()]
+        case set() | frozenset():
+            return sorted(repr(_plain(each)) for each in value)
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case _:
+            return repr(value)
+
+
+def _numbered(text):
+    """Replace what was drawn by the number of its first appearance."""
+    found = {}
+    return _DRAWN.sub(lambda each: f"<{found.setdefault(each[0], len(found))}>", text)

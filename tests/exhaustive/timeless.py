@@ -1,0 +1,89 @@
+"""An event loop in which waiting costs nothing, and the clock that belongs to it.
+
+When nothing is ready and nobody outside the process is at work, the loop's time leaps to the next thing that is due.
+Sandbox and client live in the same loop and read the same clock, so that both see the leap: a pause of 45 seconds ends
+at once, and for everybody 45 seconds later.
+"""
+
+import asyncio
+import selectors
+from datetime import UTC, datetime
+
+from reconciler.core.instant import Instant
+
+# What was sent over loopback is there at once, but for a kernel that is busy elsewhere.
+_ON_ITS_WAY_SECONDS = 0.002
+
+
+class TimelessLoop(asyncio.SelectorEventLoop):
+    """Leaps over idle time, except while a thread or a child process of the loop is at work."""
+
+    def __init__(self):
+        self.leapt = 0.0
+        self._threads = 0
+        self._children = []
+        self._epoch = 0.0
+        super().__init__(_LeapingSelector(self))
+
+    def time(self):
+        return super().time() + self.leapt
+
+    def wall_clock(self):
+        """Seconds since the epoch, as set."""
+        return self._epoch + self.time()
+
+    def set_wall_clock(self, seconds):
+        """Set the time of day; the loop's own time never goes back."""
+        self._epoch = seconds - self.time()
+
+    def is_awaited_outside(self):
+        self._children = [child for child in self._children if child.get_returncode() is None]
+        return bool(self._threads or self._children)
+
+    def forget_children(self):
+        """Children that are there now live as long as this process: nobody waits for their end."""
+        self._children.clear()
+
+    def run_in_executor(self, executor, function, *arguments):
+        future = super().run_in_executor(executor, function, *arguments)
+        self._threads += 1
+        future.add_done_callback(self._thread_ended)
+        return future
+
+    def _thread_ended(self, _future):
+        self._threads -= 1
+
+    async def subprocess_exec(self, *arguments, **options):
+        transport, protocol = await super().subprocess_exec(*arguments, **options)
+        self._children.append(transport)
+        return transport, protocol
+
+
+class _LeapingSelector(selectors.DefaultSelector):
+    def __init__(self, loop):
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout=None):
+        found = super().select(0)
+        if found or (timeout is not None and timeout <= 0):
+            return found
+        if timeout is None or self._loop.is_awaited_outside():
+            return super().select(timeout)
+        found = super().select(min(timeout, _ON_ITS_WAY_SECONDS))
+        if not found:
+            self._loop.leapt += timeout
+        return found
+
+
+class LoopClock:
+    """The port `Clock`, by the time of the running loop."""
+
+    def now(self):
+        return Instant.of(datetime.fromtimestamp(asyncio.get_running_loop().wall_clock(), UTC))
+
+    def elapsed(self):
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds):
+        await asyncio.sleep(seconds)

@@ -1,0 +1,182 @@
+"""One trial: a scenario, in which one fault befalls one request, and what came of it.
+
+A kill is made without a process of its own. To be killed is that nothing which the process does afterwards has an
+effect. So from that request on the sandbox serves none of this run's requests any more, and what it has written to
+files since is put back when its task has ended: whatever cleanup the code may do, the world does not see it. Requests
+that the sandbox had accepted before are served to their end, as they are when a client dies.
+"""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reconciler.errors import ReconcilerError
+from tests.exhaustive.faults import NOTHING
+from tests.exhaustive.invariants import Watch
+from tests.exhaustive.sameness import memory_of, world_now
+from tests.exhaustive.scenarios import config_names
+
+_MOST_RUNS = 4
+
+
+class End(StrEnum):
+    """How a trial ended."""
+
+    AT_ONCE = "converged in the run that it befell"
+    LATER = "converged in a later run"
+    BY_HAND = "refused rightly, and converged after what the refusal said was done"
+    STUCK = "did not converge"
+
+
+@dataclass
+class Trial:
+    """A trial that was made. `struck` is the request that the fault befell, None where there were fewer."""
+
+    scenario: str
+    fault: str
+    number: int
+    end: End
+    violations: list = field(default_factory=list)
+    said: list = field(default_factory=list)
+    struck: str | None = None
+    requests: list = field(default_factory=list)
+    cut: bool = False
+
+
+class _SeenBefore(BaseException):
+    """From here on everything goes as it went in another run, which was watched to its end."""
+
+
+@dataclass
+class Memory:
+    """The moments of one scenario from which runs were watched to a good end: see `sameness`."""
+
+    waves: set = field(default_factory=set)
+    starts: set = field(default_factory=set)
+
+
+async def clean(world, scenario):
+    """Make a run in which nothing goes wrong; give its requests, and what is to be remembered of it."""
+    memory = Memory()
+    trial = await attempt(world, scenario, NOTHING, 0, memory)
+    assert trial.end is End.AT_ONCE, trial
+    return trial.requests, memory if not trial.violations else None
+
+
+async def attempt(world, scenario, fault, number, memory=None):
+    """Let a fault befall the request of this number, counted from 1, and run again until done or refused.
+
+    With a memory, what was seen before is not watched again.
+    """
+    await world.put_back(scenario.name)
+    watch = Watch(world, world.desired["verify"])
+    for name, value in fault.switches:
+        setattr(world.sandbox.states[0].switches, name, value)
+    world.strike(fault.strikes(number))
+    trial = Trial(scenario.name, fault.name, number, End.STUCK)
+    try:
+        if fault.kills:
+            await _killed(world, watch, number)
+        trial.end = await _converge(_Runs(world, watch, trial, fault, memory))
+        trial.struck = _described(watch, number)
+        if trial.end is End.STUCK:
+            watch.violations.append("did not converge")
+        elif not trial.cut:
+            watch.check_end(config_names(scenario, world))
+    except Exception as error:  # noqa: BLE001  whatever it is, nobody but us may ever see it
+        watch.violations.append(f"{type(error).__name__}: {error}")
+    trial.violations = watch.violations
+    trial.requests = watch.requests
+    return trial
+
+
+def _described(watch, number):
+    if not 0 < number <= len(watch.requests):
+        return None
+    return "{} {} -> {}".format(*watch.requests[number - 1])
+
+
+async def _killed(world, watch, number):
+    run = asyncio.create_task(world.apply())
+    left = {}
+
+    def die(count):
+        if count == number:
+            left.update(world.files())
+            run.cancel()
+
+    watch.on_request = die
+    with contextlib.suppress(asyncio.CancelledError, ReconcilerError):
+        await run
+    watch.on_request = lambda _number: None
+    world.put_files(left)
+    world.calm()
+
+
+@dataclass
+class _Runs:
+    """The runs of one trial after the first kill, and when one of them is at a moment that was seen before."""
+
+    world: object
+    watch: object
+    trial: Trial
+    fault: object
+    memory: Memory | None
+    met: list = field(default_factory=list)
+
+    async def next(self):
+        """Run once; tell whether it converged."""
+        world, trial = self.world, self.trial
+        self.met = []
+        start = world_now(world, self.watch) if self._is_over and self.memory else None
+        if start is not None and start in self.memory.starts:
+            trial.cut = True
+            return True
+        try:
+            outcome = await world.apply(self._wave)
+        except ReconcilerError as error:
+            trial.said.append(error.report)
+            return False
+        except _SeenBefore:
+            trial.cut = True
+            return True
+        trial.said += [f"refused: {type(each).__name__}" for each in outcome.final.refusals]
+        if outcome.converged and self.memory and not self.watch.violations:
+            if start is not None:
+                self.memory.starts.add(start)
+            if self.fault is NOTHING:
+                self.memory.waves.update(self.met)
+        return outcome.converged
+
+    @property
+    def _is_over(self):
+        """Whether the fault is behind: nothing more will go wrong."""
+        return all(each.seen >= each.nth + each.times - 1 for each in self.world.sandbox.faults.faults)
+
+    def _wave(self, apply):
+        if self.memory is None or not self._is_over:
+            return
+        moment = world_now(self.world, self.watch), memory_of(apply)
+        self.met.append(moment)
+        if moment in self.memory.waves and not self.watch.violations:
+            raise _SeenBefore
+
+
+async def _converge(runs):
+    for run in range(_MOST_RUNS):
+        if await runs.next():
+            return End.AT_ONCE if run == 0 and not runs.fault.kills else End.LATER
+    if not await _delete_unfinished(runs.world):
+        return End.STUCK
+    return End.BY_HAND if await runs.next() else End.STUCK
+
+
+async def _delete_unfinished(world):
+    """Delete a candidate that Neon failed to make, as the error says; False where there is none."""
+    await world.settle()
+    unfinished = [each for each in world.project.branches.values() if each.cluster is None]
+    for branch in unfinished:
+        await world.neon("DELETE", f"/projects/{world.project_id}/branches/{branch.id}")
+    await world.settle()
+    return bool(unfinished)
