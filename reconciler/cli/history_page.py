@@ -27,6 +27,7 @@ from reconciler.cli.history_rows import (
 from reconciler.cli.history_style import STYLE
 from reconciler.cli.history_text import visible
 from reconciler.core.history import History, RollbackTo
+from reconciler.core.redaction import EVERYWHERE
 from reconciler.errors import InputError
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -52,7 +53,7 @@ def write_page(path: Path, history: History, limit: int | None = None) -> None:
         with tempfile.NamedTemporaryFile("wb", dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
             temporary = Path(file.name)
             try:
-                file.write(as_page(history, limit).encode())
+                file.write(EVERYWHERE(as_page(history, limit)).encode())
                 file.flush()
                 os.fchmod(file.fileno(), target.stat().st_mode & 0o777 if target.exists() else 0o644)
                 temporary.replace(target)

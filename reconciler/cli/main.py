@@ -7,6 +7,7 @@ import sys
 import click
 
 from reconciler import __version__
+from reconciler.cli import output
 from reconciler.errors import ReconcilerError
 
 _ERROR = 1
@@ -60,6 +61,12 @@ def group() -> None:
 
 def main() -> None:
     """Run a command. No traceback ever reaches a person: errors are sentences, on stderr."""
+    with output.guarded():
+        status = _run()
+    sys.exit(status)
+
+
+def _run() -> int:
     try:
         status = group.main(prog_name="reconciler", standalone_mode=False)
     except click.exceptions.Abort:
@@ -76,13 +83,15 @@ def main() -> None:
         # Whoever read our output has left: nothing can be said, and nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = _ERROR
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  the last resort: a person reads a sentence, not a traceback
         click.echo(f"error: unexpected {type(error).__name__}: {error}", err=True)
         click.echo("hint: this is a bug in reconciler; RECONCILER_TRACEBACK=1 shows where", err=True)
         if os.environ.get("RECONCILER_TRACEBACK"):
-            raise
+            import traceback
+
+            traceback.print_exc()  # here, and not by raising: what it says passes the one way out too
         status = _ERROR
-    sys.exit(status if isinstance(status, int) else 0)
+    return status if isinstance(status, int) else 0
 
 
 def _interrupted() -> int:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from reconciler.core.redaction import EVERYWHERE
+
 _BLANK = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
 _SPECIAL = re.compile(r"([\\`*_\[\]|~])")
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "<span>$</span>"})
@@ -17,14 +19,14 @@ _DETAILS = re.compile(r"<(/?)details\b")
 
 def prose(text: str, longest: int = 1_000) -> str:
     """Return text as Markdown that shows exactly it, in one line, of at most `longest` characters."""
-    line = shortened(_BLANK.sub(" ", text).strip(), longest).translate(_HTML)
+    line = shortened(_BLANK.sub(" ", EVERYWHERE(text)).strip(), longest).translate(_HTML)
     escaped = _CALL.sub("\\1\u200b", _SPECIAL.sub(r"\\\1", line))
     return _BEGINS_A_BLOCK.sub(r"\1\\", escaped)
 
 
 def code(text: str, longest: int = 300) -> str:
     """Return text as a code span, which may stand in a table too."""
-    line = shortened(_BLANK.sub(" ", text).strip(), longest).replace("|", "\\|") or " "
+    line = shortened(_BLANK.sub(" ", EVERYWHERE(text)).strip(), longest).replace("|", "\\|") or " "
     ticks = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
     pad = " " if "`" in line else ""
     return f"{ticks}{pad}{line}{pad}{ticks}"

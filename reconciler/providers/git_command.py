@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
+from reconciler.core.redaction import CREDENTIALS, EVERYWHERE
 from reconciler.errors import GitError
 
 # A remote that says nothing for this long is given up.
@@ -64,6 +65,8 @@ _KEPT = re.compile(
     r"|CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_\d+|VALUE_\d+)|ATTR_NOSYSTEM|EXEC_PATH|CEILING_DIRECTORIES"
     r"|(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE))"
 )
+# A credential helper may want GitHub's tokens; nothing that git starts has any business with the others.
+_NOT_FOR_GIT = frozenset(CREDENTIALS) - {"GITHUB_TOKEN", "GH_TOKEN"}
 _USER_IN_ADDRESS = re.compile(r"(?<=://)[^\s/'\"]*@")
 _STARS = "********"
 
@@ -134,6 +137,8 @@ class Git:
             if not self.directory.is_dir():
                 raise GitError(f"{self.directory} is not a directory") from error
             raise GitError("git is not installed, or not on the PATH", hint="install git 2.32 or newer") from error
+        except ValueError as error:
+            raise GitError(f"git {arguments[0]}: a name holds a character that no argument can have") from error
         with process:
             content, said = _communicate(process, given, seconds, arguments[0])
         return Answer(process.returncode, content, self.without_credentials(said.decode(errors="replace")))
@@ -154,6 +159,7 @@ class Git:
 
 def gist(said: str) -> str:
     """Return what git said as one line: without hints, repetitions, control characters, and not too long."""
+    said = EVERYWHERE(said)
     lines = ("".join(filter(str.isprintable, re.split("[\r\n]", line)[-1])) for line in said.split("\n"))
     kept = [re.sub(r"^(remote|fatal|error|warning): +", "", line).strip() for line in lines if not _is_noise(line)]
     text = "; ".join(dict.fromkeys(filter(None, kept)))
@@ -189,7 +195,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _children(environment: Mapping[str, str], settings: Sequence[tuple[str, str]]) -> Mapping[str, str]:
-    kept = {name: value for name, value in environment.items() if not name.startswith("GIT_") or _KEPT.fullmatch(name)}
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if (not name.startswith("GIT_") or _KEPT.fullmatch(name)) and name not in _NOT_FOR_GIT
+    }
     count = kept.get("GIT_CONFIG_COUNT", "")
     first = int(count) if count.isdecimal() else 0
     # The last one counts: ours overrule those of the caller.

@@ -27,7 +27,7 @@ from reconciler.providers.git import Repository
 from reconciler.providers.git_lease_record import LeaseState, Record
 from reconciler.providers.git_lease_ref import Found, LeaseRef
 
-__all__ = ["Lease", "LeaseState"]
+__all__ = ["Lease", "LeaseState", "to_the_end"]
 
 # How far the clocks of two machines may be apart.
 ALLOWANCE = timedelta(minutes=5)
@@ -92,17 +92,17 @@ class Lease:
         try:
             await self._take()
         except GitError as error:
-            await _to_the_end(self._give_back())
+            await to_the_end(self._give_back())
             raise self._explained(error) from error
         except BaseException:
-            await _to_the_end(self._give_back())
+            await to_the_end(self._give_back())
             raise
         self._renewing = asyncio.create_task(self._keep_renewing())
         return self
 
     async def __aexit__(self, *reason: object) -> None:
         """Give it back, also when cancelled. Where that fails it expires by itself."""
-        await _to_the_end(self._finish())
+        await to_the_end(self._finish())
 
     async def confirm(self) -> None:
         """Return while nobody else can have the lease. Raises LeaseLost.
@@ -249,10 +249,10 @@ def _where(state: LeaseState) -> str:
 
 async def _in_thread(function: Callable[_P, _T], *arguments: _P.args, **options: _P.kwargs) -> _T:
     """Run it in a thread; when cancelled, wait for its end first: what it was doing on the remote must be known."""
-    return await _to_the_end(asyncio.to_thread(function, *arguments, **options))
+    return await to_the_end(asyncio.to_thread(function, *arguments, **options))
 
 
-async def _to_the_end(work: Coroutine[Any, Any, _T]) -> _T:
+async def to_the_end(work: Coroutine[Any, Any, _T]) -> _T:
     """Await it whole; a cancellation that comes in between is raised afterwards."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None

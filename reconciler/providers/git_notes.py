@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from reconciler.core.redaction import EVERYWHERE
 from reconciler.errors import GitError, PushRejected
 from reconciler.providers.git import NOTES, Repository
 from reconciler.providers.git_command import Git
@@ -53,6 +54,7 @@ class Notes:
 
     def add(self, commit: str, line: str) -> None:
         """Add a line to a commit's note, here; `push` brings it to the remote. Adding it twice is adding it once."""
+        line = EVERYWHERE(line)
         if not _COMMIT_ID.fullmatch(commit) or "\n" in line or not line.strip():
             raise ValueError("a receipt is one line on the full id of a commit")
         self._change(lambda tip: self._with_line(tip, commit, line))

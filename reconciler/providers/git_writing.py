@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from reconciler.core.redaction import EVERYWHERE
 from reconciler.errors import GitError, InputError
 from reconciler.providers.git_command import Git
 
@@ -43,8 +44,9 @@ def _as(git: Git, name: str, address: str) -> Git:
 
 def write_commit(git: Git, tree: str, parents: Sequence[str], message: str) -> str:
     """Write a commit object, unsigned and without any ref; return its id."""
+    said = EVERYWHERE(message).encode("utf-8", "replace").decode()
     options = [option for parent in parents for option in ("-p", parent)]
-    return git.run("commit-tree", "--no-gpg-sign", *options, "-F", "-", tree, given=message.encode()).text
+    return git.run("commit-tree", "--no-gpg-sign", *options, "-F", "-", tree, given=said.encode()).text
 
 
 def write_tree(git: Git, base: str, entries: Mapping[str, tuple[str, str]]) -> str:

@@ -1,4 +1,6 @@
-"""Texts as long as GitHub takes them: a longer one is refused as a whole, with 422."""
+"""Texts as long as GitHub takes them: a longer one is refused as a whole, with 422. Without secrets, before any cut."""
+
+from reconciler.core.redaction import EVERYWHERE
 
 # "body is too long (maximum is 65536 characters)", "title is too long (maximum is 256 characters)", and for the
 # description of a status or deployment status "maximum is 140 characters".
@@ -20,12 +22,18 @@ def description_of(text: str) -> str:
 
 def body_of(text: str, marker: str = "") -> str:
     """Cut what would be refused. A marker that would be lost by that is kept."""
+    text = _clean(text)
     if len(text) <= _LONGEST_BODY:
         return text
     kept = text[:_LONGEST_BODY] + _CUT
     return kept if marker in kept else kept + marker
 
 
+def _clean(text: str) -> str:
+    """Take out secrets, and what is no Unicode text, such as a file name in another encoding."""
+    return EVERYWHERE(text).encode("utf-8", "replace").decode()
+
+
 def _shortened(text: str, longest: int) -> str:
-    line = " ".join(text.split())
+    line = " ".join(_clean(text).split())
     return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -1,11 +1,19 @@
 """The checkout: wrangler.jsonc files, and the commit that deployments are labelled with."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from reconciler.core.desired import Worker
-from reconciler.errors import InputError
+from reconciler.core.desired_file import read_desired_state
+from reconciler.core.instant import Instant
+from reconciler.core.observed import Claim
+from reconciler.errors import GitError, InputError
 from reconciler.ports import WranglerFile
+from reconciler.providers.git import Repository
 from reconciler.providers.wrangler_file import read_wrangler_config, write_binding_id
+
+DIRECTORY = "desired-state"
+_LONGEST_BYTES = 1_000_000
 
 
 class Checkout:
@@ -21,7 +29,7 @@ class Checkout:
     def read(self, worker: Worker) -> WranglerFile:
         """Read what wrangler.jsonc says. Raises InputError."""
         config = read_wrangler_config(self.path(worker), worker.binding, worker.environment)
-        return WranglerFile(config.script_name, config.binding_id, config.bindings)
+        return WranglerFile(config.script_name, config.binding_id, config.bindings, config.account_id or "")
 
     def write(self, worker: Worker, hyperdrive_id: str) -> None:
         """Put the id into wrangler.jsonc. Another run may do the same at the same time: what counts is what stands."""
@@ -31,12 +39,50 @@ class Checkout:
             if self.read(worker).hyperdrive_id != hyperdrive_id:
                 raise
 
+    def claims(self, environment: str, now: Instant) -> tuple[Claim, ...]:
+        """Read what the files of the other environments claim; what can't be read claims nothing."""
+        return tuple(each for each in claims_of(self._root, now) if each.environment != environment)
+
     def commit(self) -> str:
         """Return the id of HEAD; empty outside a repository or before its first commit."""
-        import git  # noqa: PLC0415  a tenth of a second that only a deployment needs to spend
-
         try:
-            with git.Repo(self._root, search_parent_directories=True) as repository:
-                return repository.head.commit.hexsha
-        except (git.InvalidGitRepositoryError, git.NoSuchPathError, ValueError):
+            repository = Repository.containing(self._root)
+            return repository.head() if repository else ""
+        except GitError:
             return ""
+
+
+def claims_of(root: Path, now: Instant) -> tuple[Claim, ...]:
+    """Read what every desired-state file below a root claims.
+
+    A file with mistakes claims nothing, and a Worker whose wrangler.jsonc can't be read is left out: neither can be
+    applied, and a broken neighbour must not keep an environment from being restored.
+    """
+    files = sorted((root / DIRECTORY).glob("*.jsonc"))
+    found = (_claim(root, path, now) for path in files if _is_plain(root, path))
+    return tuple(claim for claim in found if claim is not None)
+
+
+def _is_plain(root: Path, path: Path) -> bool:
+    """Tell whether it is a file of the tree, and no device or endless thing that a link leads to."""
+    try:
+        inside = path.resolve().is_relative_to(root.resolve())
+        return inside and path.is_file() and path.stat().st_size <= _LONGEST_BYTES
+    except (OSError, RuntimeError):  # a link that leads to itself is the latter
+        return False
+
+
+def _claim(root: Path, path: Path, now: Instant) -> Claim | None:
+    try:
+        text = path.read_bytes().decode()
+        desired = read_desired_state(text, file=path.name, environment=path.stem, now=now)
+    except (InputError, OSError, UnicodeDecodeError):
+        return None
+    tree, workers = Checkout(root), []
+    for worker in desired.workers:
+        with suppress(InputError):
+            if not _is_plain(root, tree.path(worker)):
+                continue
+            read = tree.read(worker)
+            workers.append((read.account, read.script))
+    return Claim(path.stem, desired.primary.project, desired.primary.branch, tuple(workers))

@@ -15,15 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.core.desired import Worker
+from reconciler.core.redaction import EVERYWHERE
 from reconciler.core.secret import Secret
 from reconciler.errors import DeployFailed, InputError
 from reconciler.ports import Rebinding
+from reconciler.providers.cloudflare_access import NEEDED
 from reconciler.providers.working_tree import Checkout
 
 _DEADLINE_SECONDS = 600.0
 _STOPPING_SECONDS = 10.0
 _LINES_SHOWN = 15
+_LONGEST_OUTPUT = 65_536
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+# How wrangler shows that Cloudflare did not let it in: "Authentication error [code: 10000]".
+_NOT_LET_IN = re.compile(r"\[code: (?:10000|9106|9109)\]")
 # wrangler and what it starts need these to find programs, and nothing else of ours.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TZ", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE")
 
@@ -54,12 +59,7 @@ class Wrangler:
 
     async def upload(self, worker: Worker, change: Rebinding) -> None:
         """Run `wrangler versions upload` with the commit as its tag. Raises DeployFailed with its last lines."""
-        program = shutil.which(self._command[0], path=self._environment.get("PATH", os.defpath))
-        if program is None:
-            raise InputError(
-                f"{self._command[0]} is not on the PATH, and {worker.config} is deployed with it",
-                hint='install wrangler (npm install wrangler), or set "deploy": "rebind" for this worker',
-            )
+        program = self._program(worker)
         config = self._checkout.path(worker).resolve()
         with tempfile.TemporaryDirectory(prefix="reconciler-wrangler-") as home:
             no_variables = Path(home, "empty.env")
@@ -71,7 +71,17 @@ class Wrangler:
             status, output = await self._run([program, *arguments], config.parent, home)
         if status != 0:
             shown = "\n".join(f"    {line}" for line in output[-_LINES_SHOWN:])
-            raise DeployFailed(f"wrangler versions upload ended with status {status}; it said:\n{shown}")
+            hint = f"CLOUDFLARE_API_TOKEN needs {NEEDED}" if any(map(_NOT_LET_IN.search, output)) else ""
+            raise DeployFailed(f"wrangler versions upload ended with status {status}; it said:\n{shown}", hint=hint)
+
+    def _program(self, worker: Worker) -> str:
+        found = shutil.which(self._command[0], path=self._path())
+        if found is None:
+            raise InputError(
+                f"{self._command[0]} is not on the PATH, and {worker.config} is deployed with it",
+                hint='install wrangler (npm install wrangler), or set "deploy": "rebind" for this worker',
+            )
+        return os.path.abspath(found)  # noqa: PTH100  not through links: a shim looks at its own name
 
     async def _run(self, command: list[str], directory: Path, home: str) -> tuple[int, list[str]]:
         process = await asyncio.create_subprocess_exec(
@@ -83,7 +93,7 @@ class Wrangler:
             stderr=asyncio.subprocess.STDOUT,
         )
         try:
-            output, _ = await asyncio.wait_for(process.communicate(), _DEADLINE_SECONDS)
+            output = await asyncio.wait_for(_last_words(process), _DEADLINE_SECONDS)
         except TimeoutError:
             raise DeployFailed(f"wrangler versions upload did not end within {_DEADLINE_SECONDS:.0f} s") from None
         finally:
@@ -94,6 +104,7 @@ class Wrangler:
         passed_on = {name: self._environment[name] for name in _PASSED_ON if name in self._environment}
         return {
             **passed_on,
+            "PATH": self._path(),
             "HOME": home,
             "XDG_CONFIG_HOME": f"{home}/config",
             "XDG_CACHE_HOME": f"{home}/cache",
@@ -106,9 +117,24 @@ class Wrangler:
             "NO_COLOR": "1",
         }
 
+    def _path(self) -> str:
+        """Return the PATH without what is relative: that would lead into the checkout, which is not ours."""
+        entries = self._environment.get("PATH", os.defpath).split(os.pathsep)
+        return os.pathsep.join(entry for entry in entries if os.path.isabs(entry))  # noqa: PTH117  as text: "" is none
+
     def _readable(self, output: bytes) -> list[str]:
-        text = _ESCAPES.sub("", output.decode("utf-8", "replace")).replace(self._access.token.reveal(), "********")
+        text = EVERYWHERE(_ESCAPES.sub("", output.decode("utf-8", "replace")))
         return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+async def _last_words(process: asyncio.subprocess.Process) -> bytes:
+    """Wait for the end, and return what was said last: a build may say more than there is memory."""
+    assert process.stdout is not None  # it is a pipe
+    said = b""
+    while piece := await process.stdout.read(_LONGEST_OUTPUT):
+        said = (said + piece)[-_LONGEST_OUTPUT:]
+    await process.wait()
+    return said
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

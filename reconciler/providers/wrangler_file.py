@@ -18,10 +18,13 @@ from typing import Any, NoReturn
 
 from reconciler.core import jsonc
 from reconciler.core.binding import Binding
-from reconciler.errors import InputError, JsoncError
+from reconciler.errors import BindingAbsent, InputError, JsoncError
 from reconciler.providers.wrangler_bindings import bindings_of
 
 _CONFIG_ID = re.compile("[0-9a-f]{32}")
+# What `wrangler` takes for the name of a Worker; it becomes a part of paths.
+_SCRIPT_NAME = re.compile("[a-z0-9_][a-z0-9_-]{0,254}")
+_LONGEST_BYTES = 4_000_000
 _LINE_END = re.compile("\r\n|\r|\n")
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _REDIRECT = FilePath(".wrangler", "deploy", "config.json")
@@ -101,14 +104,14 @@ class _File:
         if not isinstance(self.document.value, dict):
             self.refuse((), "expected an object in braces", "a wrangler.jsonc is one object: { ... }")
 
-    def refuse(self, at: jsonc.Path, message: str, hint: str) -> NoReturn:
+    def refuse(self, at: jsonc.Path, message: str, hint: str, kind: type[InputError] = InputError) -> NoReturn:
         """Raise the error for the value at a path."""
-        self.refuse_at(self.document.span(at).start, message, hint)
+        self.refuse_at(self.document.span(at).start, message, hint, kind)
 
-    def refuse_at(self, offset: int, message: str, hint: str) -> NoReturn:
+    def refuse_at(self, offset: int, message: str, hint: str, kind: type[InputError] = InputError) -> NoReturn:
         """Raise the error for the character at an offset."""
         line, column = self.document.line_and_column(offset)
-        raise InputError(f"{self.path}:{line}:{column}: {message}", hint=hint)
+        raise kind(f"{self.path}:{line}:{column}: {message}", hint=hint)
 
 
 class _Environment:
@@ -144,7 +147,7 @@ class _Environment:
         if entries is None:
             reason = f'{label} has no "hyperdrive" and would be deployed without a database'
             inherited = f"; env.{self.name} needs its own: it isn't inherited from the top level" if self.name else ""
-            self.file.refuse(self.at, reason + inherited, f"add {remedy}")
+            self.file.refuse(self.at, reason + inherited, f"add {remedy}", BindingAbsent)
         if not isinstance(entries, list):
             self.file.refuse(at, 'expected "hyperdrive" to be an array', f"write {remedy}")
         for index, entry in enumerate(entries):
@@ -154,7 +157,7 @@ class _Environment:
         if not found:
             names = ", ".join(str(entry.get("binding")) for entry in entries) or "none at all"
             reason = f'{label} has no Hyperdrive binding "{self.binding}", only {names}'
-            self.file.refuse(at, reason, f"correct the name, or add {remedy}")
+            self.file.refuse(at, reason, f"correct the name, or add {remedy}", BindingAbsent)
         if len(found) > 1:
             reason = f'the binding "{self.binding}" is declared twice, which wrangler refuses'
             self.file.refuse((*at, found[1]), reason, "remove one of the two")
@@ -193,6 +196,9 @@ class _Environment:
             self.file.refuse((), 'there is no "name"', 'add "name": "..." with the name of the Worker')
         if not isinstance(name, str) or not name:
             reason = 'expected "name" to be a string that is not empty'
+            self.file.refuse((*(self.at if is_own else ()), "name"), reason, "give the name of the Worker")
+        if not _SCRIPT_NAME.fullmatch(name):
+            reason = 'expected "name" to have only a-z, 0-9, "-" and "_", as wrangler does'
             self.file.refuse((*(self.at if is_own else ()), "name"), reason, "give the name of the Worker")
         return name if is_own else f"{name}-{self.name}"
 
@@ -236,6 +242,8 @@ def _read(path: FilePath) -> bytes:
     try:
         if path.exists() and not path.is_file():
             raise InputError(f"{path}: expected a file", hint="give the path of a wrangler.jsonc")
+        if path.stat().st_size > _LONGEST_BYTES:
+            raise InputError(f"{path}: is longer than {_LONGEST_BYTES:,} bytes", hint="is it the file that you mean?")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise InputError(f"{path}: there is no such file", hint="give the path of a wrangler.jsonc") from error

@@ -15,8 +15,8 @@ from typing import Any, Literal, Self
 
 import click
 
-from reconciler.cli.ci.redaction import Redaction
 from reconciler.cli.markdown import cut
+from reconciler.core.redaction import EVERYWHERE, Redaction
 from reconciler.errors import InputError
 
 # A step's summary may have 1 MiB; one byte more, and all of it is thrown away.
@@ -67,7 +67,7 @@ class Actions:
             ref=environment.get("GITHUB_REF", ""),
             actor=environment.get("GITHUB_ACTOR", ""),
             run_url=_run_url(environment),
-            redaction=Redaction.of(environment),
+            redaction=_learned(environment),
             summary_file=_path(environment.get("GITHUB_STEP_SUMMARY")),
             output_file=_path(environment.get("GITHUB_OUTPUT")),
         )
@@ -97,7 +97,7 @@ class Actions:
 
     def redacted(self, text: str) -> str:
         """Return a text as it may leave: with stars for every credential of this job."""
-        return self.redaction(text)
+        return self.redaction(text).encode("utf-8", "replace").decode()
 
     def mask(self, secret: str) -> None:
         """Have a secret hidden from now on: by us in everything, by the runner in the log."""
@@ -167,6 +167,12 @@ class Actions:
             f"{name}={_property(self.redacted(str(value)))}" for name, value in given.items() if value is not None
         )
         click.echo(f"::{level} {properties}::{_data(self.redacted(message))}")
+
+
+def _learned(environment: Mapping[str, str]) -> Redaction:
+    """Have the credentials of a job hidden in everything that this process says, wherever it says it."""
+    EVERYWHERE.learn(environment)
+    return EVERYWHERE
 
 
 def _payload(path: str) -> Mapping[str, Any]:

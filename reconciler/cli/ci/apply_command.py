@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from reconciler.cli.ci.deployment import Deployment
 from reconciler.cli.ci.review import compared
 from reconciler.cli.ci.write_back import write_back
 from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.interrupts import ending_in_order
 from reconciler.cli.markdown import prose
 from reconciler.cli.plan_command import Status, status_of
 from reconciler.cli.progress import Progress
@@ -58,10 +58,8 @@ def command(name: str, expect: str | None, root: Path) -> int:
 
 async def _guarded(file: EnvironmentFile, actions: Actions, expect: str | None) -> Status:
     """Run the job; whatever ends it early is told to GitHub as well as to the log."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with AsyncExitStack() as stack:
+        stack.enter_context(ending_in_order(lambda said: click.echo(said, err=True)))
         github = await stack.enter_async_context(connected_github()) if os.environ.get("GITHUB_TOKEN") else None
         deployment = Deployment(github, actions, file.name)
         await deployment.begin(f"applying {file.name}")

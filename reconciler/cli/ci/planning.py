@@ -52,6 +52,6 @@ def _named_from(root: Path, observed: Observed) -> Observed:
     def named(worker: ObservedWorker | Unknown) -> ObservedWorker | Unknown:
         if isinstance(worker, ObservedWorker):
             return worker
-        return Unknown(worker.reason.replace(prefix, ""), worker.hint.replace(prefix, ""))
+        return replace(worker, reason=worker.reason.replace(prefix, ""), hint=worker.hint.replace(prefix, ""))
 
     return replace(observed, workers=tuple(named(each) for each in observed.workers))

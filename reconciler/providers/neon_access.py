@@ -1,0 +1,50 @@
+"""What to do when Neon does not let us in: which key is needed, and where it is made.
+
+Whatever a key does not reach is answered with 404, not 403 (Neon's documentation, Manage API keys), so that a project
+that does not exist and one that the key is not for look alike. No call tells what a key reaches (`GET /auth` tells only
+its kind), and none is needed: every plan begins with `GET /projects/{id}`, which asks just that.
+"""
+
+import re
+
+import httpx
+
+from reconciler.errors import ProviderError
+from reconciler.providers import http
+from reconciler.providers.budget import Pace
+from reconciler.providers.http import Api, Manners, Wait
+
+_WHERE = "Neon Console > Organization settings > API keys; a project-scoped key is enough"
+_OF_A_PROJECT = re.compile(r"/projects/([^/?]+)(?:/branches|/endpoints|/operations)?")
+
+
+async def advise(_api: Api, error: ProviderError, _method: str, path: str) -> str:
+    """Say which key is missing, in one sentence."""
+    project = _OF_A_PROJECT.fullmatch(path)
+    match error.status:
+        case 401:
+            return f"NEON_API_KEY is not valid, or was revoked: make a new one ({_WHERE})"
+        case 403:
+            return f"NEON_API_KEY may not do this: it needs a key whose owner may change the project ({_WHERE})"
+        case 404 if project is not None:
+            return (
+                f"either there is no project {project[1]}, or NEON_API_KEY is not for it, which Neon answers alike: "
+                f"compare primary.project with the project's settings, or make a key for that project ({_WHERE})"
+            )
+        case _:
+            return ""
+
+
+# 700 requests a minute for an account, and 40 a second for a route (API reference, Rate limiting); some are left over.
+PACE = Pace(at_once=150, per_second=8.0, burst=40)
+_NOT_READY = "branch not ready yet"
+
+
+def is_busy(response: httpx.Response) -> Wait:
+    """Tell whether nothing was done: as everywhere, and where a branch that was just made is not ready."""
+    if response.status_code == 422 and _NOT_READY in response.text:
+        return True
+    return http.is_busy(response)
+
+
+MANNERS = Manners(advise=advise, busy=is_busy, pace=PACE)

@@ -1,0 +1,230 @@
+"""Answers of the providers in which something is missing, of another kind, huge or doubled: always a sentence.
+
+Never a traceback or an endless loop; and what cannot be read is refused, not guessed.
+"""
+
+import asyncio
+import copy
+import json
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from reconciler.cli import plan_text
+from reconciler.cli.output import shown
+from reconciler.core.desired_file import read_desired_state
+from reconciler.core.instant import Instant
+from reconciler.core.observed import Mark
+from reconciler.core.plan import plan
+from reconciler.core.secret import Secret
+from reconciler.core.timeline import Timeline
+from reconciler.engine.observe import observe
+from reconciler.errors import ProviderError, ReconcilerError
+from reconciler.ports import Ports, Rebinding
+from reconciler.providers import cloudflare, neon
+from reconciler.providers.http import Api
+from reconciler.providers.working_tree import Checkout
+from tests.support import canned
+from tests.support.answers import Answers, Reply
+
+AT = Instant.asked("2026-11-21T09:55:00Z")
+FILE = {
+    "primary": {"project": canned.PROJECT, "branch": "main", "restore": {"to": AT.text, "id": "inc-42"}},
+    "hyperdrive": {"name": "shop", "database": canned.DATABASE, "role": canned.ROLE},
+    "worker": {"config": "wrangler.jsonc", "binding": "HYPERDRIVE"},
+}
+WRANGLER = f'{{"name": "{canned.SCRIPT}", "hyperdrive": [{{"binding": "HYPERDRIVE", "id": "{canned.OLD_CONFIG}"}}]}}'
+GONE = object()
+TWISTS = [
+    GONE, None, "", "text", 7, -1, 10**400, 0.5, True, [], {}, [None], [[]], {"a": None}, [{"id": 1}],
+    "\ud800", "\x1b[2J\u202e", "../../../user", "-rf", "x" * 70_000, ["y"] * 3_000, "9999-12-31T23:59:59.999Z",
+    "0001-01-01T00:00:00+23:59", "2026-02-30T00:00:00Z", "2026-11-21T09:55:00Z", "doubled",
+]  # fmt: skip
+
+
+class QuickClock:
+    """The port `Clock`, in which waiting takes no time."""
+
+    def __init__(self):
+        self._waited = 0.0
+
+    def now(self):
+        return Instant.asked("2026-11-22T10:00:00Z")
+
+    def elapsed(self):
+        return self._waited
+
+    async def sleep(self, seconds):
+        self._waited += seconds
+
+
+class World:
+    """Both providers on loopback, one of whose answers may be twisted, and our ports to them."""
+
+    def __init__(self, root):
+        (root / "wrangler.jsonc").write_text(WRANGLER)
+        self.answers = Answers()
+        self.asked = 0
+        self._loop = asyncio.new_event_loop()
+        key, clock = Secret("napi_canary_of_twisted"), QuickClock()
+        self._apis = [Api("Neon", self.answers.url, key, neon.explain)]
+        self._apis += [Api("Cloudflare", self.answers.url, key, cloudflare.explain)]
+        self.neon = neon.NeonApi(self._apis[0], clock)
+        self.cloudflare = cloudflare.CloudflareApi(self._apis[1], canned.ACCOUNT, clock)
+        self.ports = Ports(self.neon, self.cloudflare, Checkout(root), None, None, clock)
+        self.desired = read_desired_state(json.dumps(FILE), file="f", environment="production", now=clock.now())
+
+    def close(self):
+        for api in self._apis:
+            self._loop.run_until_complete(api.close())
+        self._loop.close()
+        self.answers.close()
+
+    def run(self, work):
+        return self._loop.run_until_complete(asyncio.wait_for(work, 60))
+
+    def twist(self, key="", at=(), twist=None):
+        replies = canned.REPLIES if not key else canned.REPLIES | {key: twisted(canned.REPLIES[key], at, twist)}
+
+        def reply(method, path):
+            self.asked += 1
+            body = replies.get(canned.key_of(method, path), {})
+            kind = "multipart/form-data; boundary=x" if isinstance(body, bytes) else "application/json"
+            return Reply(body=body, kind=kind)
+
+        self.asked = 0
+        self.answers.reply = reply
+
+    def plan(self):
+        """What a person would read of a plan."""
+        observed = self.run(observe(self.desired, self.ports))
+        found = plan(self.desired, observed)
+        said = [form(found, observed) for form in (plan_text.as_text, plan_text.as_markdown)]
+        return found, shown("\n".join([*said, plan_text.as_json(found)]))
+
+    def attempts(self):
+        """Each further call whose answer means something."""
+        project, clock_mark = canned.PROJECT, Mark("other", Timeline(AT))
+        change = Rebinding("HYPERDRIVE", canned.NEW_CONFIG, "label", "tag")
+        return {
+            "create": self.neon.create_branch(project, "new", "br-old", AT, clock_mark),
+            "await": self.neon.await_branch(project, "br-new"),
+            "rename": self.neon.rename_branch(project, "br-new", "main"),
+            "origin": self.neon.origin(project, "br-new", canned.DATABASE, canned.ROLE),
+            "tables": self.neon.tables(project, "br-new", canned.DATABASE, AT),
+            "copy": self.cloudflare.copy_version(canned.SCRIPT, canned.OLD_VERSION, change),
+        }
+
+
+def twisted(body, at, twist):
+    """A copy of a JSON value in which the node at a path is something else."""
+    if isinstance(body, bytes) or not at:
+        return body if twist is GONE else twist
+    body = copy.deepcopy(body)
+    parent = body
+    for step in at[:-1]:
+        parent = parent[step]
+    if twist is GONE:
+        del parent[at[-1]]
+    elif twist == "doubled" and isinstance(parent, list):
+        parent.append(parent[at[-1]])
+    else:
+        parent[at[-1]] = twist
+    return body
+
+
+def nodes(value, at=()):
+    """The path of every node."""
+    yield at
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in items:
+        yield from nodes(each, (*at, key))
+
+
+PLACES = [(key, at) for key, body in canned.REPLIES.items() for at in nodes(body)]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    made = World(tmp_path_factory.mktemp("twisted"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def _at_once(without_waiting):
+    pass
+
+
+def test_untwisted_the_answers_make_a_plan_and_every_call_succeeds(world):
+    """Otherwise all the others would show nothing."""
+    world.twist()
+    found, _ = world.plan()
+    assert found.refusals == ()
+    assert found.steps
+    for work in world.attempts().values():
+        world.run(work)
+
+
+@given(place=st.sampled_from(PLACES), twist=st.sampled_from(TWISTS))
+@example(place=("GET /projects/[^/]+/branches$", ("pagination",)), twist={"next": "forever"})
+@example(place=("GET .*/hyperdrive/configs", ("result_info", "total_count")), twist=10**9)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_plan_of_twisted_answers_is_a_plan_or_a_refusal_that_can_be_shown(world, place, twist):
+    world.twist(*place, twist)
+    _, said = world.plan()
+    assert "\x1b" not in said
+    said.encode()
+    assert world.asked < 150
+
+
+@given(place=st.sampled_from(PLACES), twist=st.sampled_from(TWISTS), seed=st.data())
+@example(place=("GET /projects/[^/]+/connection_uri", ("uri",)), twist="postgresql://app:canaryPw@[::host", seed=None)
+@example(place=("GET /projects/[^/]+/connection_uri", ("uri",)), twist="postgresql://app:canary@h:pw@ort/d", seed=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_call_with_a_twisted_answer_succeeds_or_is_an_error_in_a_sentence(world, place, twist, seed):
+    world.twist(*place, twist)
+    for work in world.attempts().values():
+        try:
+            world.run(work)
+        except ReconcilerError as error:
+            assert error.message
+            assert "canary" not in error.report
+
+
+REQUIRED = [
+    ("GET /projects/[^/]+$", ("project", "history_retention_seconds"), "project.history_retention_seconds"),
+    ("GET /projects/[^/]+/branches$", ("branches",), "branches"),
+    ("GET /projects/[^/]+/branches$", ("branches", 1, "created_at"), "branches[1].created_at"),
+    ("GET /projects/[^/]+/branches$", ("branches", 0, "id"), "branches[0].id"),
+    ("GET /projects/[^/]+/endpoints$", ("endpoints", 1, "host"), "endpoints[1].host"),
+    ("GET /projects/[^/]+/operations$", ("operations", 0, "status"), "operations[0].status"),
+    ("GET .*/hyperdrive/configs", ("result", 0, "name"), "result[0].name"),
+    (f"GET {canned._SCRIPTS}/deployments", ("result", "deployments", 0, "versions", 0, "version_id"), "version_id"),
+    (f"GET {canned._SCRIPTS}/versions/{canned.OLD_VERSION}", ("result", "resources", "bindings", 0, "id"), ".id"),
+]
+
+
+@pytest.mark.parametrize(("key", "at", "name"), REQUIRED, ids=[name for *_, name in REQUIRED])
+@pytest.mark.parametrize("twist", [GONE, None, {"a": 1}, [1], True])
+def test_what_a_provider_left_out_or_answered_wrongly_is_named(world, key, at, name, twist):
+    world.twist(key, at, twist)
+    found, _ = world.plan()
+    (refusal,) = {each.rule: each for each in found.refusals}.values()
+    assert "answered" in refusal.message
+    assert name in refusal.message
+    assert found.steps == ()
+    assert refusal.hint
+
+
+def test_the_password_is_in_no_error_about_the_address_that_holds_it(world):
+    for uri in ("postgresql://app:canary", "postgresql://app:canary@host:99999/db", "postgresql://app:canary@[/db", ""):
+        world.twist("GET /projects/[^/]+/connection_uri", ("uri",), uri)
+        with pytest.raises(ProviderError) as caught:
+            world.run(world.neon.origin(canned.PROJECT, "br-new", canned.DATABASE, canned.ROLE))
+        chain, error = [], caught.value
+        while error is not None:
+            chain.append(f"{error!r} {error}")
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        assert "canary" not in " ".join(chain)
