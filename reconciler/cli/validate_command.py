@@ -1,9 +1,17 @@
 """`reconciler validate`: check desired-state files, without asking anybody."""
 
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
 import click
 
 from reconciler.cli import environments
 from reconciler.core.desired_file import DesiredStateError
+from reconciler.core.refusals import Refusal
+from reconciler.core.rivals import conflicts
+from reconciler.providers.clock import SystemClock
+from reconciler.providers.working_tree import claims_of
 
 
 @click.command(name="validate")
@@ -23,4 +31,15 @@ def command(environment: tuple[str, ...]) -> int:
             status = 1
         else:
             click.echo(f"{desired.environment}: right, asks for {desired.timeline}")
+    for refusal in _claimed_twice({file.root for file in files}):
+        click.echo(f"{refusal.rule}: {refusal.message}\n    hint: {refusal.hint}", err=True)
+        status = 1
     return status
+
+
+def _claimed_twice(roots: set[Path]) -> Iterator[Refusal]:
+    """Compare every two files below each root, also where only some were named: a claim takes two."""
+    now = SystemClock().now()
+    for root in sorted(roots):
+        for one, other in itertools.combinations(claims_of(root, now), 2):
+            yield from conflicts(one, other)

@@ -1,9 +1,12 @@
 """The guards: what must hold before a candidate is created, and before a branch or a config is used."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
-from reconciler.core.desired import Desired, Hyperdrive, Method, Restore
+from reconciler.core.desired import Desired, Hyperdrive, Liftable, Method, Restore
+from reconciler.core.lifting import is_lifted, standing
+from reconciler.core.limit_refusals import ConfigLimitReached, RootBranchLimitReached
 from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.observed import (
     Branch,
@@ -11,12 +14,14 @@ from reconciler.core.observed import (
     Observed,
     ObservedWorker,
     Project,
+    Unbound,
     Unknown,
     named,
 )
 from reconciler.core.refusals import (
     BeforeSourceExisted,
     BeforeSourceReset,
+    BindingMissing,
     BranchLimitReached,
     CandidateDiffers,
     HistoryDisabled,
@@ -34,10 +39,17 @@ from reconciler.core.refusals import (
     Unreadable,
     WorkerNotDeployed,
 )
-from reconciler.core.timeline import candidate_name
+from reconciler.core.rival_refusals import HyperdriveNameTaken
+from reconciler.core.timeline import candidate_name, failed_name
 
 # A commit needs a moment on its way to storage; Neon's own tests stay a second clear of now.
 SETTLING = timedelta(seconds=2)
+# Hyperdrive configs of an account on Workers Free and Paid (Hyperdrive documentation, Limits). Which plan an account
+# has, the token is not allowed to read.
+FREE_CONFIGS = 10
+PAID_CONFIGS = 25
+# Root branches of a project by plan (Neon documentation, Plans); the kinds of a plan begin with its name.
+ROOT_BRANCHES = {"free": 3, "launch": 5, "scale": 25}
 
 
 def unreadable(observed: Observed) -> list[Refusal]:
@@ -45,13 +57,20 @@ def unreadable(observed: Observed) -> list[Refusal]:
     parts = {
         "Neon project": observed.project,
         "Neon branches": observed.branches,
+        "Neon operations": observed.operations,
         "Hyperdrive configs": observed.configs,
     }
     refusals: list[Refusal] = [
         Unreadable(part, value.reason, value.hint) for part, value in parts.items() if isinstance(value, Unknown)
     ]
-    refusals += [Unreadable("Worker", each.reason, each.hint) for each in observed.workers if isinstance(each, Unknown)]
+    refusals += [_without_worker(each) for each in observed.workers if isinstance(each, Unknown)]
     return refusals
+
+
+def _without_worker(unknown: Unknown) -> Refusal:
+    if isinstance(unknown, Unbound):
+        return BindingMissing(unknown.reason, unknown.hint)
+    return Unreadable("Worker", unknown.reason, unknown.hint)
 
 
 def workers(observed: tuple[ObservedWorker, ...]) -> list[Refusal]:
@@ -68,7 +87,8 @@ def creation(desired: Desired, observed: Observed, lineage: Lineage, project: Pr
     if restore is None:
         held = tuple(str(each.timeline) for each in lineage.held)
         return [TimelineNotHeld(desired.timeline, str(lineage.live.timeline), held)]
-    refusals = [*_method(desired), *_moment(restore, observed, project), *_room(desired, observed, project)]
+    room = standing(desired, [*_room(desired, observed, project), *_roots(desired, observed, project)])
+    refusals = [*_method(desired), *_moment(restore, observed, project), *room, *_config_taken(desired, observed)]
     source = lineage.source(restore)
     if isinstance(source, Refusal):
         return [*refusals, source]
@@ -95,11 +115,36 @@ def _moment(restore: Restore, observed: Observed, project: Project) -> Iterator[
 
 def _room(desired: Desired, observed: Observed, project: Project) -> Iterator[Refusal]:
     branches = () if isinstance(observed.branches, Unknown) else observed.branches
-    name = candidate_name(desired.primary.branch, desired.timeline)
-    if named(branches, name) is not None:
-        yield NameTaken(name)
+    for name in (each(desired.primary.branch, desired.timeline) for each in (candidate_name, failed_name)):
+        if named(branches, name) is not None:
+            yield NameTaken(name)
     if project.branches_limit is not None and len(branches) >= project.branches_limit:
         yield BranchLimitReached(len(branches), project.branches_limit)
+
+
+def _roots(desired: Desired, observed: Observed, project: Project) -> Iterator[Refusal]:
+    """In place, the replaced history is preserved as a root branch; a candidate is a child, and needs no such room."""
+    limit = next((roots for plan, roots in ROOT_BRANCHES.items() if project.plan.startswith(plan)), None)
+    branches = () if isinstance(observed.branches, Unknown) else observed.branches
+    count = sum(branch.parent_id is None for branch in branches)
+    if desired.primary.method is Method.IN_PLACE and limit is not None and count >= limit:
+        yield RootBranchLimitReached(count, limit, project.plan)
+
+
+def _config_taken(desired: Desired, observed: Observed) -> Iterator[Refusal]:
+    """A branch that is not there yet can be where no config leads."""
+    if desired.hyperdrive is None or isinstance(observed.configs, Unknown):
+        return
+    existing = named(observed.configs, desired.hyperdrive.config_for(desired.timeline))
+    if existing is not None:
+        yield HyperdriveNameTaken(existing.name, existing.id, existing.host)
+
+
+def config_room(desired: Desired, configs: tuple[HyperdriveConfig, ...], name: str) -> list[Refusal]:
+    """Refuse one more Hyperdrive config than an account can have."""
+    if len(configs) < PAID_CONFIGS:
+        return []
+    return standing(desired, [ConfigLimitReached(len(configs), PAID_CONFIGS, name)])
 
 
 def _source(restore: Restore, branch: Branch) -> Iterator[Refusal]:
@@ -124,13 +169,22 @@ def candidate(restore: Restore | None, carrier: Carrier, lineage: Lineage) -> li
         return [CandidateDiffers(branch.name, difference)]
     if branch.resolved_at is not None and branch.resolved_at > restore.to:
         return [CandidateDiffers(branch.name, f"it holds {branch.resolved_at}, later than {restore.to}")]
+    reset = source.branch.last_reset_at
+    if reset is not None and restore.to <= reset <= branch.created_at:
+        return [CandidateDiffers(branch.name, f'"{source.branch.name}" was reset at {reset}, before it was made')]
     return []
 
 
-def config(hyperdrive: Hyperdrive, existing: HyperdriveConfig, branch: Branch) -> list[Refusal]:
-    """Refuse a Hyperdrive config that does not point to the branch: it is never edited, nor trusted by its name."""
-    if existing.host.split(".")[0].endswith("-pooler"):
-        return [PooledOrigin(existing.host)]
+def config(desired: Desired, hyperdrive: Hyperdrive, existing: HyperdriveConfig, branch: Branch) -> list[Refusal]:
+    """Refuse a Hyperdrive config that does not point to the branch: it is never edited, nor trusted by its name.
+
+    A pooled host leads to the same branch as the direct one: where that guard is lifted, this is still asked.
+    """
+    label, _, domain = existing.host.partition(".")
+    if label.endswith("-pooler"):
+        if not is_lifted(desired, Liftable.POOLED_ORIGIN):
+            return [PooledOrigin(existing.host)]
+        existing = replace(existing, host=f"{label.removesuffix('-pooler')}.{domain}")
     wanted = {"database": hyperdrive.database, "user": hyperdrive.role}
     if branch.endpoint is not None:
         wanted["host"] = f"{branch.endpoint.host}:{branch.endpoint.port}"

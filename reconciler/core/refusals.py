@@ -45,6 +45,23 @@ class Unreadable(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
+class BindingMissing(Refusal):
+    """The environment in wrangler.jsonc has no such Hyperdrive binding: its Worker would serve without a database."""
+
+    rule: ClassVar[str] = "binding-missing"
+    reason: str
+    remedy: str
+
+    @property
+    def message(self) -> str:  # noqa: D102
+        return self.reason
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return self.remedy
+
+
+@dataclass(frozen=True, slots=True)
 class MethodUnavailable(Refusal):
     """The file asks for the in-place method."""
 
@@ -92,7 +109,9 @@ class ProvenanceUnknown(Refusal):
     def hint(self) -> str:  # noqa: D102
         return (
             "somebody renamed, reset or restored a branch by hand: undo that (the names above say what was "
-            "expected), or delete the branch that is not needed, then run it again"
+            "expected), or delete the branch that is not needed, then run it again. To adopt what serves now as it is, "
+            'begin anew: in the place of this file a new one under another name, with "restore": null, whose '
+            "primary.branch is a branch without annotations (neon branches create makes such), which counts as origin"
         )
 
 
@@ -179,7 +198,10 @@ class OutsideHistoryWindow(Refusal):
     @property
     def message(self) -> str:  # noqa: D102
         late = for_people(self.edge - self.to)
-        return f"{self.to} is {late} older than the history window ({for_people(self.window)}, from {self.edge})"
+        return (
+            f"{self.to} is {late} older than the history window ({for_people(self.window)}, from {self.edge}): it left "
+            f"the window at {self.to.before(-self.window)}"
+        )
 
     @property
     def hint(self) -> str:  # noqa: D102
@@ -392,6 +414,32 @@ class SameWorkerTwice(Refusal):
     @property
     def hint(self) -> str:  # noqa: D102
         return "name each Worker (and each of its wrangler environments) once"
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineFailed(Refusal):
+    """The timeline took traffic, failed its last check, and was put back. It is not tried again by itself."""
+
+    rule: ClassVar[str] = "timeline-failed"
+    timeline: Timeline
+    branch: str
+    candidate: str
+    live: Timeline
+
+    @property
+    def message(self) -> str:  # noqa: D102
+        return (
+            f'timeline "{self.timeline}" took traffic, failed its last check and was put back: "{self.live}" is live, '
+            "untouched"
+        )
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return (
+            f'"{self.branch}" holds it, with what users wrote to it meanwhile. Not wanted any more: git revert. '
+            "Wanted anew from the same moment: ask under another id. The cause lay elsewhere: rename the branch to "
+            f'"{self.candidate}", and it is tried again'
+        )
 
 
 @dataclass(frozen=True, slots=True)

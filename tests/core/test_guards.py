@@ -7,11 +7,11 @@ import pytest
 
 from reconciler.core.desired import Method, Restore
 from reconciler.core.instant import Instant
-from reconciler.core.observed import Mark, Observed, Unknown
+from reconciler.core.observed import Branch, Mark, Observed, Unbound, Unknown
 from reconciler.core.plan import plan
 from reconciler.core.steps import CreateBranch
 from reconciler.core.timeline import Timeline
-from tests.core.worlds import CONFIG, DESIRED, MAIN, NOW, PROJECT, SEEN, WORLD, asking, hours_ago, with_main
+from tests.core.worlds import CONFIG, CREATED, DESIRED, MAIN, NOW, PROJECT, SEEN, WORLD, asking, hours_ago, with_main
 
 RESTORE = Restore(hours_ago(24), "inc-42")
 CANDIDATE = replace(
@@ -35,6 +35,11 @@ def with_branch(**changes: object) -> Observed:
 
 def with_config(**changes: object) -> Observed:
     return replace(WORLD, configs=(replace(CONFIG, **changes),))
+
+
+def with_configs(count: int) -> Observed:
+    more = (replace(CONFIG, id=f"c{number}", name=f"other {number}") for number in range(1, count))
+    return replace(WORLD, configs=(CONFIG, *more))
 
 
 GONE = Restore(hours_ago(24), "gone")
@@ -71,6 +76,16 @@ CASES = [
     ("unreadable", DESIRED, replace(WORLD, configs=Unknown("403 10000: no right")), "403 10000"),
     ("unreadable", DESIRED, replace(WORLD, workers=(Unknown("wrangler.jsonc:3:1: no such binding"),)), "no such"),
     ("unreadable", asking(RESTORE), replace(WORLD, project=Unknown("404")), "404"),
+    ("unreadable", DESIRED, replace(WORLD, operations=Unknown("404")), "404"),
+    ("binding-missing", DESIRED, replace(WORLD, workers=(Unbound("w.jsonc:3:1: has none", "add one"),)), "has none"),
+    (
+        "hyperdrive-name-taken",
+        asking(RESTORE),
+        with_config(name=f"tech961-{Timeline(RESTORE.to, RESTORE.id)}", id="c7"),
+        "exists (c7, it leads to ep-main.neon.tech)",
+    ),
+    ("config-limit", asking(RESTORE), with_configs(25), "25 Hyperdrive configs, and a paid one gets 25"),
+    ("config-limit", DESIRED, replace(with_configs(25), configs=with_configs(25).configs[1:] * 2), "there is no room"),
 ]
 
 
@@ -107,3 +122,47 @@ def test_what_is_warned_of_names_what_it_costs():
     told = " ".join(found.warnings)
     for words in ("new password", "not a root branch", "no restore in place on a child", "keeps origin whole"):
         assert words in told
+
+
+def test_what_is_outside_the_window_is_told_with_the_edge_and_when_it_left():
+    (refusal,) = plan(asking(RESTORE), with_project(history=timedelta(hours=6))).refusals
+    assert f"18 h older than the history window (6 h, from {hours_ago(6)})" in refusal.message
+    assert refusal.message.endswith(f"it left the window at {hours_ago(18)}")
+
+
+def test_root_branches_are_counted_in_place_only_where_the_replaced_history_becomes_one():
+    full = replace(with_project(plan="free_v3"), branches=(MAIN, *others(2)))
+    assert ["method-unavailable", "root-branch-limit"] == [each.rule for each in plan(IN_PLACE, full).refusals]
+    assert 'has 3 root branches, and Neon\'s plan "free_v3" allows 3' in plan(IN_PLACE, full).refusals[1].message
+    assert plan(asking(RESTORE), full).refusals == ()
+    roomy = replace(full, branches=(MAIN, *others(1)))
+    assert ["method-unavailable"] == [each.rule for each in plan(IN_PLACE, roomy).refusals]
+
+
+def others(count: int) -> tuple[Branch, ...]:
+    return tuple(Branch(f"br-{number}", f"other {number}", CREATED) for number in range(count))
+
+
+def test_from_ten_configs_on_the_plan_warns_that_a_free_account_is_full():
+    assert not [each for each in plan(asking(RESTORE), with_configs(9)).warnings if "Workers Free" in each]
+    assert [each for each in plan(asking(RESTORE), with_configs(10)).warnings if "has 10 Hyperdrive configs" in each]
+    assert plan(asking(RESTORE), with_configs(24)).refusals == ()
+
+
+def test_a_candidate_made_after_its_source_was_reset_is_not_what_was_asked():
+    source = replace(MAIN, last_reset_at=hours_ago(2))
+    observed = replace(WORLD, branches=(source, replace(CANDIDATE, created_at=hours_ago(1))))
+    (refusal,) = plan(asking(RESTORE), observed).refusals
+    assert ("candidate-differs", True) == (refusal.rule, "was reset at" in refusal.message)
+    before = replace(observed, branches=(source, replace(CANDIDATE, created_at=hours_ago(3))))
+    assert plan(asking(RESTORE), before).refusals == ()
+
+
+def test_unknown_provenance_says_how_to_adopt_what_serves():
+    observed = with_main(mark=Mark("staging", Timeline(GONE.to)))
+    (refusal,) = plan(DESIRED, observed).refusals
+    assert ("provenance-unknown", True) == (refusal.rule, "To adopt what serves now" in refusal.hint)
+    anew = replace(DESIRED, environment="production-2", primary=replace(DESIRED.primary, branch="adopted"))
+    adopted = replace(MAIN, id="br-adopted", name="adopted", parent_id="br-main", default=True)
+    observed = replace(observed, branches=(replace(MAIN, mark=CANDIDATE.mark, default=False), adopted))
+    assert plan(anew, observed).in_sync

@@ -1,0 +1,51 @@
+"""The refusals for what is full: a plan of Neon or Cloudflare allows no more of something."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from reconciler.core.refusals import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class RootBranchLimitReached(Refusal):
+    """The project has as many root branches as its plan allows, and a branch preserved in place is one more.
+
+    Neon does not tell this limit; it is in its documentation (Plans, "Root branches per project").
+    """
+
+    rule: ClassVar[str] = "root-branch-limit"
+    count: int
+    limit: int
+    plan: str
+
+    @property
+    def message(self) -> str:  # noqa: D102  the base class says it
+        return f'the project has {self.count} root branches, and Neon\'s plan "{self.plan}" allows {self.limit}'
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return 'delete a root branch that nobody needs, or set "method": "branch": a child takes no root branch'
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigLimitReached(Refusal):
+    """The account has as many Hyperdrive configs as Cloudflare gives (Hyperdrive documentation, Limits)."""
+
+    rule: ClassVar[str] = "config-limit"
+    count: int
+    limit: int
+    name: str
+
+    @property
+    def message(self) -> str:  # noqa: D102
+        return (
+            f"the account has {self.count} Hyperdrive configs, and a paid one gets {self.limit}: there is no room for "
+            f'"{self.name}"'
+        )
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return (
+            "delete a config that no Worker is bound to and no held timeline needs (wrangler hyperdrive delete). Where "
+            "Cloudflare has raised the limit, lift config-limit in the file, with that as the reason"
+        )

@@ -1,0 +1,83 @@
+"""The guards against others: what else is at work on the project, and what other files lay claim to.
+
+Pure, like all guards. The engine waits while `in_the_way` names operations and `overdue` does not refuse yet.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from reconciler.core.desired import Desired, Liftable
+from reconciler.core.lifting import is_lifted
+from reconciler.core.observed import Claim, Mark, Observed, ObservedWorker, Operation, Unknown
+from reconciler.core.refusals import Refusal
+from reconciler.core.rival_refusals import BranchClaimedTwice, OperationRunning, WorkerClaimedTwice
+from reconciler.core.steps import (
+    AddCompute,
+    ClearExpiry,
+    CreateBranch,
+    ProtectBranch,
+    RenameBranch,
+    SetDefaultBranch,
+    Step,
+)
+
+# As long as a write is sent again while Neon answers 423: what takes longer is no passing matter.
+PATIENCE = timedelta(minutes=2)
+NEON_WRITES = (CreateBranch, AddCompute, ClearExpiry, RenameBranch, SetDefaultBranch, ProtectBranch)
+
+
+def in_the_way(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> tuple[Operation, ...]:
+    """List the operations that are not ours and that lock the project against one of the steps.
+
+    Ours are those on the branch that carries the desired timeline: an earlier run of the same wish began them.
+    """
+    operations, branches = observed.operations, observed.branches
+    if isinstance(operations, Unknown) or isinstance(branches, Unknown):
+        return ()
+    if not any(isinstance(step, NEON_WRITES) for step in steps) or is_lifted(desired, Liftable.OPERATION_RUNNING):
+        return ()
+    ours = {each.id for each in branches if each.mark == Mark(desired.environment, desired.timeline)}
+    return tuple(each for each in operations if each.branch_id not in ours)
+
+
+def overdue(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> list[Refusal]:
+    """Refuse where somebody else's operation has lasted, or has been waited for, longer than it is waited for."""
+    running = in_the_way(desired, observed, steps)
+    if not running:
+        return []
+    oldest = min(running, key=lambda each: each.since)
+    lasted = max(observed.at - oldest.since, observed.waited)
+    if lasted < PATIENCE:
+        return []
+    return [OperationRunning(oldest.action, _branch_called(observed, oldest.branch_id), lasted, PATIENCE)]
+
+
+def _branch_called(observed: Observed, identity: str) -> str:
+    branches = () if isinstance(observed.branches, Unknown) else observed.branches
+    return next((each.name for each in branches if each.id == identity), identity or "none")
+
+
+def claimed(desired: Desired, observed: Observed) -> list[Refusal]:
+    """Refuse a branch or a Worker that the file of another environment lays claim to as well."""
+    workers = [each for each in observed.workers if isinstance(each, ObservedWorker)]
+    own = Claim(
+        desired.environment,
+        desired.primary.project,
+        desired.primary.branch,
+        tuple((each.account, each.script) for each in workers),
+    )
+    return [refusal for other in observed.claims for refusal in conflicts(own, other)]
+
+
+def conflicts(own: Claim, other: Claim) -> Iterator[Refusal]:
+    """Say what two environments both claim. Neon's project ids are unique; scripts are so within an account."""
+    environments = tuple(sorted((own.environment, other.environment)))
+    if (own.project, own.branch) == (other.project, other.branch):
+        yield BranchClaimedTwice(own.project, own.branch, environments)
+    for script in sorted({script for account, script in own.workers if _also_in(other, account, script)}):
+        yield WorkerClaimedTwice(script, environments)
+
+
+def _also_in(other: Claim, account: str, script: str) -> bool:
+    """Tell whether the other has it too: what does not say its account may be in any."""
+    return any(name == script and (not account or not where or account == where) for where, name in other.workers)

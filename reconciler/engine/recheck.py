@@ -1,0 +1,57 @@
+"""The last look before a call that no provider guards.
+
+Names are unique at both providers, so a create or a rename that comes too late is refused by them. But a deployment
+has no precondition, and a rename, a new default and a protection go by id, whatever the branch is called by then. So
+what these steps were decided on is read once more, right before the call, and the rules, guards included, must still
+ask for the very same step.
+"""
+
+from dataclasses import replace
+
+from reconciler.core.desired import Desired
+from reconciler.core.next_steps import next_steps
+from reconciler.core.observed import Observed, ObservedWorker
+from reconciler.core.steps import (
+    ProtectBranch,
+    RenameBranch,
+    SetDefaultBranch,
+    StageVersion,
+    Step,
+    SwitchTraffic,
+)
+from reconciler.errors import WorldMoved
+from reconciler.ports import Ports
+
+
+async def recheck(step: Step, desired: Desired, observed: Observed, ports: Ports) -> None:
+    """Read again what a step was decided on. Raises WorldMoved where it is not asked for any more, and ProviderError.
+
+    A step that its provider guards, or that harms nothing whenever it is taken, is let through unread.
+    """
+    match step:
+        case RenameBranch() | SetDefaultBranch() | ProtectBranch():
+            fresh = replace(observed, branches=await ports.neon.branches(desired.primary.project))
+        case StageVersion() | SwitchTraffic():
+            fresh = await _with_deployment(step.script, desired, observed, ports)
+        case _:
+            return
+    if step not in _asked(desired, fresh):
+        raise WorldMoved(
+            f"what {type(step).__name__} was decided on has changed right before it, so it was not done",
+            hint="look again: somebody else is at work on the same things",
+        )
+
+
+def _asked(desired: Desired, observed: Observed) -> tuple[Step, ...]:
+    steps = next_steps(desired, observed)
+    return steps if isinstance(steps, tuple) else ()
+
+
+async def _with_deployment(script: str, desired: Desired, observed: Observed, ports: Ports) -> Observed:
+    workers = []
+    for worker, seen in zip(desired.workers, observed.workers, strict=True):
+        fresh = seen
+        if isinstance(seen, ObservedWorker) and seen.script == script:
+            fresh = replace(seen, deployed=await ports.cloudflare.deployed(script, worker.binding))
+        workers.append(fresh)
+    return replace(observed, workers=tuple(workers), configs=await ports.cloudflare.configs())

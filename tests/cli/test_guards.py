@@ -1,0 +1,87 @@
+"""Guards as commands show them: their exit statuses, and that nothing is asked or written where they refuse."""
+
+import json
+
+import pytest
+
+from reconciler.cli.plan_comment import Planned, section
+from reconciler.cli.plan_text import as_markdown, as_text
+from reconciler.core.plan import plan
+from tests.support.receipts import receipts
+
+
+def add_file(production, name, **changes):
+    """Put the file of another environment beside it; what is not changed is claimed twice."""
+    text = json.dumps({**production.desired, **changes})
+    (production.file.parent / f"{name}.jsonc").write_text(text)
+
+
+def test_two_files_that_claim_one_branch_and_one_worker_are_refused_by_validate_plan_and_apply(untouched, command):
+    untouched.ask(untouched.shop.good)
+    add_file(untouched, "staging")
+    said = command(untouched, "validate")
+    assert said.status == 1
+    assert "branch-claimed-twice: production.jsonc and staging.jsonc both claim" in said.stderr
+    assert (
+        f'worker-claimed-twice: production.jsonc and staging.jsonc both lead to Worker "{untouched.name}' in said.stderr
+    )
+    assert command(untouched, "validate", "production").status == 1
+    planned = command(untouched, "plan", "production", "--format", "json")
+    assert planned.status == 3
+    rules = [each["rule"] for each in json.loads(planned.stdout)["refusals"]]
+    assert rules == ["branch-claimed-twice", "worker-claimed-twice"]
+    assert command(untouched, "apply", "production").status == 3
+
+
+def test_another_file_with_its_own_branch_and_worker_or_with_mistakes_is_in_nobodys_way(untouched, command):
+    primary = {**untouched.desired["primary"], "branch": "dev"}
+    (untouched.root / "other.jsonc").write_text(
+        '{"name": "other", "hyperdrive": [{"binding": "HYPERDRIVE", "id": "0"}]}'
+    )
+    add_file(untouched, "dev", primary=primary, worker={"config": "other.jsonc", "binding": "HYPERDRIVE"})
+    add_file(untouched, "broken", primary=None)
+    (untouched.file.parent / "link.jsonc").symlink_to("/dev/zero")
+    assert command(untouched, "plan", "production").status == 0
+
+
+def test_an_environment_without_the_binding_is_refused_and_not_called_unreadable(untouched, command):
+    path = untouched.wrangler_path(untouched.scripts[0])
+    path.write_text(path.read_text().replace('"HYPERDRIVE"', '"OTHER"'))
+    assert [each.rule for each in plan(*untouched.observe()).refusals] == ["binding-missing"]
+    said = command(untouched, "plan")
+    assert said.status == 3
+    assert "binding-missing: " in said.stdout
+    assert 'the top level has no Hyperdrive binding "HYPERDRIVE", only OTHER' in said.stdout
+    assert 'hint: correct the name, or add "hyperdrive"' in said.stdout
+
+
+@pytest.mark.parametrize("content", ["", '{"primary": null}', None])
+@pytest.mark.parametrize("name", ["plan", "apply"])
+def test_an_empty_or_deleted_file_is_a_mistake_and_nobody_is_asked_for_anything(untouched, command, name, content):
+    if content is None:
+        untouched.file.unlink()
+    else:
+        untouched.file.write_text(content)
+    said = command(untouched, name, "production")
+    assert (said.status, said.stdout) == (1, "")
+    assert said.stderr
+    assert untouched.sandbox.requests() == []
+
+
+def test_a_lifted_guard_is_shown_by_plan_and_apply_and_kept_in_the_receipt(untouched, command):
+    untouched.desired["lift"] = [{"guard": "config-limit", "reason": "raised to 100"}]
+    untouched.write()
+    warning = 'guard config-limit is lifted, "raised to 100": it would refuse nothing here'
+    desired, observed = untouched.observe()
+    found = plan(desired, observed)
+    for shown in (as_text(found, observed), as_markdown(found, observed), section(Planned(found, observed))):
+        assert "guard config-limit is lifted, " in shown
+        assert "raised to 100" in shown
+    assert json.loads(command(untouched, "apply", "--format", "json").stdout)["warnings"] == [warning]
+    assert receipts(untouched.root)[-1][1].lifted == (warning,)
+
+
+def test_a_restore_says_how_long_its_moment_can_still_be_asked_for(untouched):
+    untouched.ask(untouched.shop.good)
+    desired, observed = untouched.observe()
+    assert "\n  window   the moment leaves it in " in as_text(plan(desired, observed), observed)
