@@ -11,12 +11,15 @@ from typing import Protocol
 
 from reconciler.core.binding import Binding
 from reconciler.core.desired import HttpGate, SqlGate, Worker
+from reconciler.core.identity import Table
 from reconciler.core.instant import Instant
 from reconciler.core.observed import (
     Branch,
+    Claim,
     DeployedVersion,
     HyperdriveConfig,
     Mark,
+    Operation,
     Project,
     UploadedVersion,
 )
@@ -41,6 +44,7 @@ class WranglerFile:
     script: str
     hyperdrive_id: str
     bindings: tuple[Binding, ...] = ()
+    account: str = ""
 
 
 class Neon(Protocol):
@@ -52,6 +56,10 @@ class Neon(Protocol):
 
     async def branches(self, project: str) -> tuple[Branch, ...]:
         """Read every branch, with annotations and read-write endpoints."""
+        ...
+
+    async def running(self, project: str) -> tuple[Operation, ...]:
+        """Read the operations that Neon is at work on, or will be: each locks the project against writes."""
         ...
 
     async def create_branch(self, project: str, name: str, source: str, at: Instant, mark: Mark) -> None:
@@ -83,6 +91,10 @@ class Neon(Protocol):
 
     async def protect(self, project: str, branch: str) -> None:
         """Protect it."""
+        ...
+
+    async def tables(self, project: str, branch: str, database: str, at: Instant) -> frozenset[Table]:
+        """List the tables of a database on a branch as it was `at`."""
         ...
 
     async def origin(self, project: str, branch: str, database: str, role: str) -> Origin:
@@ -139,6 +151,13 @@ class WorkingTree(Protocol):
         """Put the id into wrangler.jsonc, durably, changing no other byte."""
         ...
 
+    def claims(self, environment: str, now: Instant) -> tuple[Claim, ...]:
+        """Read what the desired-state files of the other environments claim.
+
+        One with mistakes claims nothing: it can't be applied either.
+        """
+        ...
+
     def commit(self) -> str:
         """Return the id of the commit that is checked out; empty where there is none."""
         ...
@@ -166,8 +185,15 @@ class Gates(Protocol):
         """Run a query gate. Raises GateFailed, also where it could not run."""
         ...
 
-    async def http(self, gate: HttpGate, versions: dict[str, str]) -> None:
-        """Run a request gate through these versions (by script). Raises GateFailed, also where it could not run."""
+    async def tables(self, origin: Origin) -> frozenset[Table]:
+        """List everything that may be asked as a table, but for PostgreSQL's own. Raises GateFailed."""
+        ...
+
+    async def http(self, gate: HttpGate, versions: dict[str, str], *, staged: bool = True) -> None:
+        """Run a request gate on these versions (by script). Raises GateFailed, also where it could not run.
+
+        `staged` ones take no traffic and are asked by name; others are asked as users ask.
+        """
         ...
 
 

@@ -92,12 +92,31 @@ VERSION_PLACEHOLDER = "{version}"
 
 @dataclass(frozen=True, slots=True)
 class HttpGate:
-    """A GET that must answer with this status and, where given, contain this text."""
+    """A GET that must answer with this status, this text, and these values at their JSON pointers (RFC 6901).
+
+    `within` is how long an answer may take, and `patience` how long the gate is tried again until it passes.
+    """
 
     name: str
     url: str
     status: int = 200
     contains: str = ""
+    json: tuple[tuple[str, bool | int | float | str | None], ...] = ()
+    within: timedelta | None = None
+    patience: timedelta = timedelta(seconds=10)
+
+    @property
+    def tells_version(self) -> bool:
+        """Tell whether a pass proves which version of the Worker has answered."""
+        texts = (self.contains, *(value for _, value in self.json if isinstance(value, str)))
+        return any(VERSION_PLACEHOLDER in text for text in texts)
+
+
+class OnFailure(Enum):
+    """What is done where the last check, with users on the new timeline, fails."""
+
+    ROLLBACK = "rollback"
+    HOLD = "hold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +127,7 @@ class Verify:
     http: tuple[HttpGate, ...] = ()
     database: str = ""
     role: str = ""
+    on_failure: OnFailure = OnFailure.ROLLBACK
 
 
 # As a retention: nothing expires, it is there until somebody deletes it.
@@ -124,6 +144,24 @@ class Outside:
     name: str
     retention: timedelta | None = None
     recovery: str = ""
+
+
+class Liftable(Enum):
+    """The guards that a file may lift. In each of them a provider has the last word, or no data is concerned."""
+
+    BRANCH_LIMIT = "branch-limit"
+    ROOT_BRANCH_LIMIT = "root-branch-limit"
+    CONFIG_LIMIT = "config-limit"
+    OPERATION_RUNNING = "operation-running"
+    POOLED_ORIGIN = "pooled-origin"
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """A guard that is not to refuse, and why."""
+
+    guard: Liftable
+    reason: str
 
 
 class WriteBack(Enum):
@@ -144,6 +182,7 @@ class Desired:
     verify: Verify = Verify()
     outside: tuple[Outside, ...] = ()
     write_back: WriteBack = WriteBack.PUSH
+    lift: tuple[Lift, ...] = ()
 
     @property
     def timeline(self) -> Timeline:

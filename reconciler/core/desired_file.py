@@ -17,7 +17,10 @@ from reconciler.core.desired import (
     Desired,
     HttpGate,
     Hyperdrive,
+    Lift,
+    Liftable,
     Method,
+    OnFailure,
     Outside,
     Primary,
     Restore,
@@ -26,13 +29,15 @@ from reconciler.core.desired import (
     Worker,
     WriteBack,
 )
-from reconciler.core.file_model import FileModel, OutsideModel, PrimaryModel, VerifyModel
+from reconciler.core.file_model import FileModel, HttpGateModel, OutsideModel, PrimaryModel, VerifyModel, delay
 from reconciler.core.instant import Instant, for_people
 from reconciler.core.timeline import Timeline
 from reconciler.errors import InputError, JsoncError
 
 _ENVIRONMENT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _WHOLE = 'a desired-state file is one JSONC object, such as {"primary": {…}, "hyperdrive": {…}, "worker": {…}}'
+# Nobody reads more at once, and a file of nothing but mistakes would take minutes.
+_MOST_PROBLEMS = 100
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -95,13 +100,13 @@ class _Reader:
 
     def shape(self) -> FileModel | None:
         """Check keys and types: everything that one value's place can tell."""
-        for duplicate in self.document.duplicates:
+        for duplicate in self.document.duplicates[:_MOST_PROBLEMS]:
             message = f"{_dotted(duplicate.path)} is given twice, and the last one would count"
             self._add(duplicate.start, message, "keep one of them")
         try:
             return FileModel.model_validate(self.document.value)
         except ValidationError as error:
-            for details in error.errors(include_url=False):
+            for details in error.errors(include_url=False)[:_MOST_PROBLEMS]:
                 self._shape_problem(details)
             return None
 
@@ -137,11 +142,11 @@ class _Reader:
             self._add(self._place(path), f"{_dotted(path)} {_sentence(details)}")
 
     def _real_path(self, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-        """Undo what the model adds to a path: a single Worker counts as a list of one."""
+        """Undo what the model adds to a path: a single Worker counts as a list of one, and a key has a mark."""
         path = list(location)
         if path[:2] == ["worker", 0] and not isinstance(self.document.value.get("worker"), list):
             del path[1]
-        return tuple(path)
+        return tuple(step for step in path if step != "[key]")
 
     def _place(self, path: tuple[int | str, ...]) -> int:
         """Find where a value stands; of one that is not there, what it would stand in."""
@@ -158,6 +163,8 @@ class _Reader:
             return self._place(path)
 
     def _add(self, offset: int, message: str, hint: str = "") -> None:
+        if len(self.problems) >= _MOST_PROBLEMS:
+            return
         line, column = self.document.line_and_column(offset)
         problem = Problem(self.file, line, column, message, hint)
         if problem not in self.problems:
@@ -169,6 +176,7 @@ _MISSING = {
     "to": 'write the moment to go back to, such as "2026-11-21T09:55:00Z"',
     "project": "the Neon project's id, such as aged-wildflower-123456 (neon projects list)",
     "primary": 'write "primary": {"project": …, "branch": …, "restore": null}',
+    "reason": "say in one line why it is lifted: every plan shows it",
 }
 _KINDS = {
     "string": "text",
@@ -207,6 +215,8 @@ def _sentence(details: ErrorDetails) -> str:
 _EXAMPLES = {
     "project": "aged-wildflower-123456 (lower-case letters, digits, dashes)",
     "id": "inc-42 (lower-case letters, digits and dashes, at most 40)",
+    "within": '"500ms" or "2s"',
+    "for": '"30s" or "2m"',
     "hold": '"7d", "36h", "2w" or "forever"',
     "retention": '"30d", "36h", "2w" or "forever"',
     "binding": "HYPERDRIVE (a JavaScript identifier)",
@@ -264,17 +274,33 @@ def _contradictions(value: dict[str, Any]) -> Iterator[tuple[tuple[int | str, ..
     if verify.get("sql") and not value.get("hyperdrive") and not (verify.get("database") and verify.get("role")):
         hint = "add verify.database and verify.role"
         yield ("verify", "sql"), "verify.sql does not know which database and role to use", hint
+    yield from _other_credentials(value, verify)
     for kind in ("sql", "http"):
         yield from _repeated_names(("verify", kind), f"{kind} gates", verify.get(kind))
     yield from _repeated_names(("outside",), "entries of outside", value.get("outside"))
+    yield from _repeated_names(("lift",), "entries of lift", value.get("lift"), "guard")
 
 
-def _repeated_names(at: tuple[str, ...], what: str, entries: Any) -> Iterator[tuple[tuple[int | str, ...], str, str]]:
+def _other_credentials(
+    value: dict[str, Any], verify: dict[str, Any]
+) -> Iterator[tuple[tuple[int | str, ...], str, str]]:
+    """Gates that log in as somebody else prove nothing of what Hyperdrive will hold."""
+    given = value.get("hyperdrive")
+    hyperdrive: dict[str, Any] = given if isinstance(given, dict) else {}
+    for key in ("database", "role"):
+        if isinstance(verify.get(key), str) and isinstance(hyperdrive.get(key), str) and verify[key] != hyperdrive[key]:
+            message = f'verify.{key} is "{verify[key]}", and hyperdrive.{key} is "{hyperdrive[key]}"'
+            yield ("verify", key), message, f"leave verify.{key} out: gates use what Hyperdrive will hold"
+
+
+def _repeated_names(
+    at: tuple[str, ...], what: str, entries: Any, key: str = "name"
+) -> Iterator[tuple[tuple[int | str, ...], str, str]]:
     names: set[str] = set()
     for index, entry in enumerate(entries if isinstance(entries, list) else []):
-        name = entry.get("name") if isinstance(entry, dict) else None
+        name = entry.get(key) if isinstance(entry, dict) else None
         if isinstance(name, str) and name in names:
-            yield (*at, index, "name"), f'two {what} are named "{name}"', "tell them apart"
+            yield (*at, index, key), f'two {what} are named "{name}"', "tell them apart, or keep one"
         names.add(str(name))
 
 
@@ -301,6 +327,7 @@ def _desired(environment: str, model: FileModel) -> Desired:
         verify=_verify(model.verify, model),
         outside=tuple(_outside(each) for each in model.outside),
         write_back=WriteBack(model.write_back),
+        lift=tuple(Lift(Liftable(each.guard), each.reason) for each in model.lift),
     )
 
 
@@ -323,9 +350,22 @@ def _verify(verify: VerifyModel, model: FileModel) -> Verify:
     hyperdrive = model.hyperdrive
     return Verify(
         sql=tuple(SqlGate(each.name, each.query, each.expect) for each in verify.sql),
-        http=tuple(HttpGate(each.name, each.url, each.status, each.contains) for each in verify.http),
+        http=tuple(_http_gate(each) for each in verify.http),
         database=verify.database or (hyperdrive.database if hyperdrive else ""),
         role=verify.role or (hyperdrive.role if hyperdrive else ""),
+        on_failure=OnFailure(verify.on_failure),
+    )
+
+
+def _http_gate(model: HttpGateModel) -> HttpGate:
+    return HttpGate(
+        name=model.name,
+        url=model.url,
+        status=model.status,
+        contains=model.contains,
+        json=tuple(model.json_.items()),
+        within=None if model.within is None else delay(model.within),
+        patience=delay(model.for_),
     )
 
 

@@ -1,12 +1,15 @@
 """The shape of a desired-state file, as pydantic models: one source for validation and for the JSON Schema."""
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from reconciler.core.desired import Liftable
 from reconciler.core.instant import Instant
+from reconciler.core.json_pointer import is_pointer
 from reconciler.core.timeline import ID_PATTERN, Timeline
 
 
@@ -67,11 +70,55 @@ def _scalar(value: Any) -> Any:
     return value
 
 
+def _json_scalar(value: Any) -> Any:
+    return None if value is None else _scalar(value)
+
+
+def _pointer(text: str) -> str:
+    if not is_pointer(text):
+        problem = 'is not a JSON pointer (RFC 6901): it begins with "/", such as "/status"'
+        raise PydanticCustomError("pointer", "{problem}", {"problem": problem})
+    return text
+
+
+def _at_most_ten_seconds(text: str) -> str:
+    return _at_most(text, timedelta(seconds=10))
+
+
+def _at_most_ten_minutes(text: str) -> str:
+    return _at_most(text, timedelta(minutes=10))
+
+
+def _at_most(text: str, longest: timedelta) -> str:
+    if delay(text) > longest:
+        problem = f"must be at most {longest.total_seconds():g}s, and is {text}"
+        raise PydanticCustomError("delay", "{problem}", {"problem": problem})
+    return text
+
+
+def delay(text: str) -> timedelta:
+    """Read `500ms`, `30s` or `2m`."""
+    number = text.rstrip("ms")
+    return int(number) * _DELAYS[text.removeprefix(number)]
+
+
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
 
+def _liftable(guard: Any) -> Any:
+    """Say why a guard can't be lifted; what is no text at all is left to the type."""
+    if isinstance(guard, str) and guard not in LIFTABLE:
+        problem = f"is not a guard that can be lifted; those are {', '.join(LIFTABLE)}"
+        raise PydanticCustomError("liftable", "{problem}", {"problem": problem})
+    return guard
+
+
+LIFTABLE = tuple(guard.value for guard in Liftable)
 Identifier = Annotated[str, Field(min_length=1), AfterValidator(_short_utf8), AfterValidator(_printable)]
+_DELAYS = {"ms": timedelta(milliseconds=1), "s": timedelta(seconds=1), "m": timedelta(minutes=1)}
+Delay = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}(ms|s|m)$")]
+JsonScalar = str | bool | int | float | None
 Span = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,3}[hdw]|forever)$")]
 Label = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 
@@ -154,6 +201,14 @@ class HttpGateModel(_Model):
     """The status that must come back."""
     contains: Annotated[str, Field(max_length=1_000)] = ""
     """Text that must stand in the answer; {version} in it is the id of the new version."""
+    json_: dict[Annotated[str, AfterValidator(_pointer)], Annotated[JsonScalar, BeforeValidator(_json_scalar)]] = Field(
+        default_factory=dict, alias="json", max_length=50, examples=[{"/status": "ok", "/version": "{version}"}]
+    )
+    """Values that must stand in the answer, each at its JSON pointer (RFC 6901): "/status": "ok"."""
+    within: Annotated[Delay, AfterValidator(_at_most_ten_seconds)] | None = None
+    """How long an answer may take, until its last byte: 500ms, 2s; at most 10s, after which it is given up anyway."""
+    for_: Annotated[Delay, AfterValidator(_at_most_ten_minutes)] = Field(default="10s", alias="for")
+    """How long it is tried again until it passes; one right answer is enough, and none in this time fails the gate."""
 
 
 class VerifyModel(_Model):
@@ -167,6 +222,8 @@ class VerifyModel(_Model):
     """The database of the SQL gates, where no hyperdrive names it."""
     role: Identifier | None = None
     """The role of the SQL gates, where no hyperdrive names it."""
+    on_failure: Literal["rollback", "hold"] = "rollback"
+    """What is done when the HTTP gates fail once more with users on the new timeline: put the old one back, or stop."""
 
 
 class OutsideModel(_Model):
@@ -178,6 +235,18 @@ class OutsideModel(_Model):
     """How long it is kept: hours, days, weeks (36h, 30d, 2w) or forever, which is until somebody deletes it."""
     recovery: Annotated[str, Field(max_length=500), AfterValidator(_printable)] = ""
     """How it is recovered on its own, in one line."""
+
+
+class LiftModel(_Model):
+    """A guard that is not to refuse here. Few can be lifted, each by its name and with a reason."""
+
+    guard: Annotated[
+        Literal["branch-limit", "root-branch-limit", "config-limit", "operation-running", "pooled-origin"],
+        BeforeValidator(_liftable),
+    ]
+    """The guard's name, as a refusal says it."""
+    reason: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_printable)]
+    """Why, in one line: it is shown in every plan, comment and receipt."""
 
 
 class FileModel(_Model):
@@ -197,6 +266,8 @@ class FileModel(_Model):
     """What a restore does not rewind, besides what the bindings in wrangler.jsonc say. Shown, and no more."""
     write_back: Literal["push", "pull-request"] = "push"
     """How a job commits the wrangler.jsonc that was deployed: by a push to the branch, or by a pull request."""
+    lift: list[LiftModel] = Field(default_factory=list)
+    """Guards that are not to refuse, each with a reason. Shown as a warning wherever a plan is."""
 
 
 def json_schema() -> dict[str, Any]:

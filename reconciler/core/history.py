@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
+from typing import assert_never
 
 from reconciler.core import receipt as receipts_of
 from reconciler.core.instant import Instant
@@ -316,6 +317,8 @@ def _apply_kind(receipt: Receipt, once_live: set[str]) -> ApplyKind:
             return ApplyKind.RETURNED if receipt.after in once_live else ApplyKind.RESTORED
         case Result.CONVERGED:
             return ApplyKind.REPAIRED if receipt.steps else ApplyKind.IN_SYNC
+        case _:
+            assert_never(receipt.result)
 
 
 def _missing(receipts: list[Receipt]) -> Iterator[ReceiptMissing]:

@@ -19,11 +19,11 @@ BYTE_ORDER_MARK = "\ufeff"
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 # The classes are written out: Python's \s and \d also take form feed, no-break space and foreign digits.
-_BLANKS_AND_LINE_COMMENTS = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*)*")
+_BLANKS_AND_LINE_COMMENTS = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*)+")
 _WORD = re.compile(r'[^ \t\r\n{}\[\]",:/]+')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<fraction>\.[0-9]+)?(?P<exponent>[eE][+-]?[0-9]+)?")
 _LIKE_A_NUMBER = re.compile(r"[+-]*\.?[0-9]")
-_PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
+_PLAIN = re.compile(r'[^"\\\x00-\x1f]+')
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]{4}")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _LITERALS = {"true": True, "false": False, "null": None}

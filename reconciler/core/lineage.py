@@ -1,8 +1,8 @@
 """Which branch carries which timeline, read from names and annotations alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from reconciler.core.desired import Desired, Restore
+from reconciler.core.desired import DeployDriver, Desired, Restore
 from reconciler.core.observed import Branch, named
 from reconciler.core.refusals import (
     BeforeSourceExisted,
@@ -12,7 +12,7 @@ from reconciler.core.refusals import (
     SourceAmbiguous,
     SourceNotHeld,
 )
-from reconciler.core.timeline import ORIGIN, HeldName, Timeline, candidate_name, free_held_name
+from reconciler.core.timeline import ORIGIN, HeldName, Timeline, candidate_name, failed_name, free_held_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,14 @@ class Lineage:
     """The timelines of an environment.
 
     `live` is the primary, or, in the middle of a swap, the branch that is still the project's default; `swapping`
-    says which.
+    says which. `failed` are candidates that took traffic, failed their last check and were put back.
     """
 
     live: Carrier
     swapping: bool
     held: tuple[Carrier, ...]
     candidates: tuple[Carrier, ...]
+    failed: tuple[Carrier, ...] = ()
 
     def carrier(self, timeline: Timeline) -> Carrier | None:
         """Find the branch that carries a timeline."""
@@ -44,8 +45,13 @@ class Lineage:
     @property
     def all(self) -> tuple[Carrier, ...]:
         """Every carrier, the live one first, none twice."""
-        others = (*self.held, *self.candidates)
+        others = (*self.held, *self.candidates, *self.failed)
         return (self.live, *(each for each in others if each.branch.id != self.live.branch.id))
+
+    def makes_way_for(self, carrier: Carrier) -> bool:
+        """Tell whether a swap of names has begun, and for this one: the live branch says so in its name."""
+        held = self.live.held
+        return self.swapping and held is not None and held.before == carrier.timeline
 
     def source(self, restore: Restore) -> Carrier | Refusal:
         """Find the timeline that was live at the moment asked for, or the one that `from` names.
@@ -58,7 +64,7 @@ class Lineage:
         if restore.source is not None:
             chosen = self.carrier(restore.source)
             return chosen or SourceNotHeld(restore.source, tuple(str(each.timeline) for each in self.all))
-        once_live = [each for each in self.all if each not in self.candidates]
+        once_live = [each for each in self.all if each not in (*self.candidates, *self.failed)]
         existed = [each for each in once_live if each.branch.created_at < restore.to]
         if not existed:
             oldest = min(once_live, key=lambda each: each.branch.created_at).branch
@@ -104,21 +110,37 @@ class Lineage:
 def trace(desired: Desired, branches: tuple[Branch, ...]) -> Lineage | Refusal:
     """Read who carries what. Signs that are missing or disagree are a refusal, never a guess."""
     signs: list[str] = []
-    held, candidates = [], []
+    held: list[Carrier] = []
+    candidates: list[Carrier] = []
+    failed: list[Carrier] = []
     for branch in branches:
         if (carrier := _held(desired, branch, signs)) is not None:
             held.append(carrier)
         elif (carrier := _candidate(desired, branch, signs)) is not None:
-            candidates.append(carrier)
+            has_failed = branch.name == failed_name(desired.primary.branch, carrier.timeline)
+            (failed if has_failed else candidates).append(carrier)
     primary = named(branches, desired.primary.branch)
     live = _primary(desired, primary, signs) if primary else _default_among([*held, *candidates])
     if live is not None:
-        signs += _claimed_twice([live, *held, *candidates])
+        signs += _claimed_twice([live, *held, *candidates, *failed])
     if signs:
         return ProvenanceUnknown(tuple(signs))
     if live is None:
         return _missing(desired, branches)
-    return Lineage(live, swapping=primary is None, held=tuple(held), candidates=tuple(candidates))
+    return Lineage(live, primary is None, tuple(held), tuple(candidates), tuple(failed))
+
+
+def attainable(desired: Desired, lineage: Lineage) -> Desired:
+    """Return what can be made so: what the file asks for, or what is live, where that was tried and has failed.
+
+    Going back needs no build and must not wait for one, so it is always the live code that is bound anew.
+    """
+    if all(each.timeline != desired.timeline for each in lineage.failed):
+        return desired
+    live = lineage.live.timeline
+    restore = None if live.to is None else Restore(live.to, live.id)
+    workers = tuple(replace(each, deploy=DeployDriver.REBIND) for each in desired.workers)
+    return replace(desired, primary=replace(desired.primary, restore=restore), workers=workers)
 
 
 def _held(desired: Desired, branch: Branch, signs: list[str]) -> Carrier | None:
@@ -135,7 +157,7 @@ def _candidate(desired: Desired, branch: Branch, signs: list[str]) -> Carrier | 
     if mark is None or mark.environment != desired.environment or branch.name == desired.primary.branch:
         return None
     expected = candidate_name(desired.primary.branch, mark.timeline)
-    if branch.name != expected:
+    if branch.name not in (expected, failed_name(desired.primary.branch, mark.timeline)):
         signs.append(f'"{branch.name}" is annotated as {mark.timeline}, whose branch would be "{expected}"')
     return Carrier(branch, mark.timeline)
 

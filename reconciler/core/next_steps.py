@@ -1,19 +1,24 @@
 """The rules: from what is asked and what is seen to the next safe step.
 
 Read from the top, they are the argument of the product: know who carries what; make the timeline on a branch of its
-own; prove it; give it a Hyperdrive config; prepare the Workers beside the live ones and prove them; switch; and only
-then rename, so that the old history is held under a name that says what it is. Nothing is deleted.
+own; prove it; give it a Hyperdrive config; prepare the Workers beside the live ones and prove them; switch; check once
+more, as users reach it; and only then rename, so that the old history is held under a name that says what it is.
+Nothing is deleted.
+
+Where that last check fails, the old branch still has the primary's name and every row. The new one is first renamed,
+to a name that says that it failed, and only then left: a run that dies in between is continued by leaving it, and no
+later run tries it again, as what failed is asked for in vain until the file asks for something else.
 
 Pure: no clock, no input or output, no randomness. Steps that come out together do not depend on each other, and at
 most one of them writes to Neon, which locks the whole project for every write.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from reconciler.core import guards
+from reconciler.core import guards, rivals
 from reconciler.core.desired import DeployDriver, Desired, Worker
-from reconciler.core.lineage import Carrier, Lineage, trace
+from reconciler.core.lineage import Carrier, Lineage, attainable, trace
 from reconciler.core.observed import (
     Branch,
     HyperdriveConfig,
@@ -24,7 +29,7 @@ from reconciler.core.observed import (
     UploadedVersion,
     named,
 )
-from reconciler.core.refusals import Refusal
+from reconciler.core.refusals import Refusal, TimelineFailed
 from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,
@@ -39,10 +44,11 @@ from reconciler.core.steps import (
     SwitchTraffic,
     UploadVersion,
     VerifyBranch,
+    VerifyLive,
     VerifyWorker,
     WriteBinding,
 )
-from reconciler.core.timeline import candidate_name
+from reconciler.core.timeline import candidate_name, failed_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,11 @@ class Refused:
     """Nothing may be done, for these reasons."""
 
     refusals: tuple[Refusal, ...]
+
+    @property
+    def is_verdict(self) -> bool:
+        """Tell whether it ends a putting back, so that the steps before it are taken all the same."""
+        return any(isinstance(each, TimelineFailed) for each in self.refusals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +87,32 @@ class _Scene:
 
 def next_steps(desired: Desired, observed: Observed) -> tuple[Step, ...] | Refused:
     """Return the steps to take now, none where reality is what is asked, or the refusals."""
+    steps = _wanted(desired, observed)
+    if isinstance(steps, tuple) and (refusals := rivals.overdue(desired, observed, steps)):
+        return Refused(tuple(refusals))
+    return steps
+
+
+def _wanted(desired: Desired, observed: Observed) -> tuple[Step, ...] | Refused:
     scene = _read(desired, observed)
     if isinstance(scene, Refused):
         return scene
+    possible = attainable(desired, scene.lineage)
+    if possible is desired:
+        return _towards(scene)
+    paired = tuple((worker, seen) for worker, (_, seen) in zip(possible.workers, scene.workers, strict=True))
+    return _towards(replace(scene, desired=possible, workers=paired)) or _refuse_what_failed(desired, scene.lineage)
+
+
+def _refuse_what_failed(desired: Desired, lineage: Lineage) -> Refused:
+    primary, timeline = desired.primary.branch, desired.timeline
+    names = failed_name(primary, timeline), candidate_name(primary, timeline)
+    return Refused((TimelineFailed(timeline, *names, lineage.live.timeline),))
+
+
+def _towards(scene: _Scene) -> tuple[Step, ...] | Refused:
+    """The argument itself: the first step that is missing, from the timeline's branch to its name."""
+    desired = scene.desired
     carrier = scene.lineage.carrier(desired.timeline)
     if carrier is None:
         return _create_candidate(scene)
@@ -93,6 +127,7 @@ def next_steps(desired: Desired, observed: Observed) -> tuple[Step, ...] | Refus
         or _stage_versions(scene, carrier)
         or _verify_workers(scene, carrier)
         or _switch_traffic(scene)
+        or _verify_live(scene, carrier)
         or _promote(scene, carrier)
     )
 
@@ -103,7 +138,7 @@ def _read(desired: Desired, observed: Observed) -> _Scene | Refused:
     if unreadable or isinstance(project, Unknown) or isinstance(branches, Unknown) or isinstance(configs, Unknown):
         return Refused(tuple(unreadable))
     workers = tuple(each for each in observed.workers if isinstance(each, ObservedWorker))
-    if refusals := guards.workers(workers):
+    if refusals := [*guards.workers(workers), *rivals.claimed(desired, observed)]:
         return Refused(tuple(refusals))
     lineage = trace(desired, branches)
     if isinstance(lineage, Refusal):
@@ -154,7 +189,9 @@ def _verify_branch(scene: _Scene, carrier: Carrier) -> tuple[Step, ...]:
         return ()
     gates = () if carrier.held is not None else tuple(gate.name for gate in scene.desired.verify.sql)
     reason = f"{carrier.timeline} must be proved before anything points to it"
-    step = VerifyBranch(branch=carrier.branch.name, gates=gates, reason=reason)
+    restore, is_new = scene.desired.primary.restore, carrier in scene.lineage.candidates
+    moment = restore.to if restore and is_new and scene.desired.verify.role else None
+    step = VerifyBranch(branch=carrier.branch.name, gates=gates, tables_at=moment, reason=reason)
     return () if step.key in scene.observed.passed else (step,)
 
 
@@ -172,8 +209,10 @@ def _point_hyperdrive(scene: _Scene, carrier: Carrier) -> tuple[Step, ...] | Ref
     if hyperdrive is None:
         return ()
     if existing is not None:
-        refusals = guards.config(hyperdrive, existing, carrier.branch)
+        refusals = guards.config(scene.desired, hyperdrive, existing, carrier.branch)
         return Refused(tuple(refusals)) if refusals else ()
+    if full := guards.config_room(scene.desired, scene.configs, scene.config_name):
+        return Refused(tuple(full))
     step = CreateHyperdrive(
         name=scene.config_name,
         branch=carrier.branch.name,
@@ -255,6 +294,29 @@ def _switch_traffic(scene: _Scene) -> tuple[Step, ...]:
         )
         for worker, seen, config in _not_switched(scene)
     )
+
+
+def _verify_live(scene: _Scene, carrier: Carrier) -> tuple[Step, ...]:
+    """Check as users do, while the old branch still has the primary's name: until this has passed, nothing has moved.
+
+    A swap of names that has begun for this timeline says that it has passed; one for another says nothing. What was
+    live before is not judged, here as above.
+    """
+    gates = _request_gates(scene, carrier)
+    if not gates or not scene.workers or scene.lineage.makes_way_for(carrier):
+        return ()
+    primary, timeline = scene.desired.primary.branch, carrier.timeline
+    step = VerifyLive(
+        scripts=tuple(seen.script for _, seen in scene.workers),
+        gates=gates,
+        hyperdrive=scene.config_name,
+        on_failure=scene.desired.verify.on_failure,
+        reason=f'"{primary}" keeps its name and {scene.lineage.live.timeline} until users are served by {timeline}',
+    )
+    if step.key in scene.observed.failed:
+        reason = f"the last check of {timeline} has failed, so {scene.lineage.live.timeline} is put back"
+        return (RenameBranch(branch=carrier.branch.name, to=failed_name(primary, timeline), reason=reason),)
+    return () if step.key in scene.observed.passed else (step,)
 
 
 def _promote(scene: _Scene, carrier: Carrier) -> tuple[Step, ...]:

@@ -23,6 +23,33 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
+class Unbound(Unknown):
+    """A wrangler.jsonc was read, and the environment in it has no such Hyperdrive binding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation that Neon is at work on, `since` when, and the branch that it is about."""
+
+    action: str
+    branch_id: str
+    since: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What an environment's file lays claim to: a branch of a project, and Workers, each by account and script.
+
+    The account is empty where wrangler.jsonc does not name it.
+    """
+
+    environment: str
+    project: str
+    branch: str
+    workers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """A Neon project. `history` is how far back it can be restored; `branches_limit` is None where not told."""
 
@@ -117,6 +144,7 @@ class ObservedWorker:
     deployed: tuple[DeployedVersion, ...] = ()
     uploaded: tuple[UploadedVersion, ...] = ()
     bindings: tuple[Binding, ...] = ()
+    account: str = ""
 
     @property
     def serving(self) -> DeployedVersion | None:
@@ -141,7 +169,9 @@ class Observed:
     """One look at the world.
 
     `at` is the clock's time when the look began; `passed` names the gates that have passed since this run began (a
-    gate's answer is an observation too, though an expensive one).
+    gate's answer is an observation too, though an expensive one), and `failed` those that a step must answer.
+    `operations` are those that Neon is at work on, `waited` is how long this run has waited for their end, and
+    `claims` are what the repository's other files claim.
     """
 
     at: Instant
@@ -151,6 +181,10 @@ class Observed:
     workers: tuple[ObservedWorker | Unknown, ...] = ()
     commit: str = ""
     passed: frozenset[str] = field(default_factory=frozenset)
+    failed: frozenset[str] = field(default_factory=frozenset)
+    operations: tuple[Operation, ...] | Unknown = ()
+    waited: timedelta = timedelta()
+    claims: tuple[Claim, ...] = ()
 
 
 _Named = TypeVar("_Named", Branch, HyperdriveConfig)

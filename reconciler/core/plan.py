@@ -23,7 +23,8 @@ _MOST_WAVES = 100
 class Plan:
     """What would be done, or why nothing may be. `live` is None where it cannot be told.
 
-    `outside` is what stays in the present, where the steps make another timeline live.
+    `outside` is what stays in the present, where the steps make another timeline live. `lifted` says which guards the
+    file lifts, why, and what they would have refused; it stands among the warnings too.
     """
 
     desired: Desired
@@ -34,6 +35,7 @@ class Plan:
     refusals: tuple[Refusal, ...]
     digest: str
     outside: tuple[Outside, ...] = ()
+    lifted: tuple[str, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -52,7 +54,10 @@ class Plan:
 
 
 def plan(desired: Desired, observed: Observed) -> Plan:
-    """Unfold the steps from what is seen to what is asked. A refusal anywhere on the way is the whole plan."""
+    """Unfold the steps from what is seen to what is asked.
+
+    A refusal anywhere on the way is the whole plan, but for one: a timeline that has failed is left, and refused then.
+    """
     lineage = trace(desired, observed.branches) if isinstance(observed.branches, tuple) else None
     lineage = lineage if isinstance(lineage, Lineage) else None
     live = lineage.live.timeline if lineage else None
@@ -61,16 +66,30 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     told: tuple[str, ...] = ()
     if lineage is not None and isinstance(observed.project, Project):
         told = warnings(desired, observed, observed.project, lineage, steps)
+    lifted = _lifted(desired, observed)
     return Plan(
         desired=desired,
         live=live,
         lineage=lineage,
         waves=waves,
-        warnings=told,
+        warnings=(*lifted, *told),
         refusals=refusals,
         digest=_digest(desired, observed, steps, refusals),
         outside=stays(desired, observed) if steps and live != desired.timeline else (),
+        lifted=lifted,
     )
+
+
+def _lifted(desired: Desired, observed: Observed) -> tuple[str, ...]:
+    """Say of each guard that the file lifts why, and what it would refuse here if it were not lifted."""
+    said = []
+    for each in desired.lift:
+        others = tuple(lift for lift in desired.lift if lift is not each)
+        _, refusals = _unfold(replace(desired, lift=others), observed)
+        refused = [refusal.message for refusal in refusals if refusal.rule == each.guard.value]
+        what = "; ".join(refused) or "it would refuse nothing here"
+        said.append(f'guard {each.guard.value} is lifted, "{each.reason}": {what}')
+    return tuple(said)
 
 
 def _unfold(desired: Desired, observed: Observed) -> tuple[tuple[tuple[Step, ...], ...], tuple[Refusal, ...]]:
@@ -79,7 +98,8 @@ def _unfold(desired: Desired, observed: Observed) -> tuple[tuple[tuple[Step, ...
     for _ in range(_MOST_WAVES):
         wave = next_steps(desired, seen)
         if isinstance(wave, Refused):
-            return (), wave.refusals
+            # What has failed is left first, and refused then.
+            return (tuple(waves) if wave.is_verdict else ()), wave.refusals
         if not wave:
             return tuple(waves), ()
         waves.append(wave)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from reconciler.core import guards, rivals
 from reconciler.core.desired import VERSION_PLACEHOLDER, Desired
 from reconciler.core.instant import for_people
 from reconciler.core.lineage import Lineage
@@ -28,6 +29,7 @@ def warnings(
     return (
         *_about_leftovers(desired, lineage),
         *_about_the_live_branch(lineage),
+        *_about_others(desired, observed, steps),
         *_about_the_new_branch(observed, project, steps),
         *_about_the_switch(desired, steps),
         *_about_the_gates(desired, steps),
@@ -39,6 +41,8 @@ def _about_leftovers(desired: Desired, lineage: Lineage) -> Iterator[str]:
     for each in lineage.candidates:
         if each.timeline != desired.timeline and each.branch.id != lineage.live.branch.id:
             yield f'"{each.branch.name}" was prepared and is not asked for any more; it is left alone'
+    for each in lineage.failed:
+        yield f'"{each.branch.name}" failed its last check; it is left alone, with what users wrote to it'
 
 
 def _about_the_live_branch(lineage: Lineage) -> Iterator[str]:
@@ -47,6 +51,18 @@ def _about_the_live_branch(lineage: Lineage) -> Iterator[str]:
         yield (
             f'"{branch.name}" was reset or restored in place at {branch.last_reset_at}, not by this tool: what it '
             "held before then is not in its history"
+        )
+
+
+def _about_others(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> Iterator[str]:
+    for operation in rivals.in_the_way(desired, observed, steps):
+        lasted, patience = for_people(observed.at - operation.since), for_people(rivals.PATIENCE)
+        yield f"Neon has been at work on {operation.action} for {lasted}: its end is waited for, {patience} at most"
+    configs = observed.configs if isinstance(observed.configs, tuple) else ()
+    if len(configs) >= guards.FREE_CONFIGS and any(isinstance(step, CreateHyperdrive) for step in steps):
+        yield (
+            f"the account has {len(configs)} Hyperdrive configs, and gets {guards.FREE_CONFIGS} on Workers Free or "
+            f"{guards.PAID_CONFIGS} on Paid, which can't be read: if it is full, it ends before anything is switched"
         )
 
 
@@ -87,14 +103,16 @@ def _about_the_switch(desired: Desired, steps: tuple[Step, ...]) -> Iterator[str
     elif not desired.workers and any(isinstance(step, CreateHyperdrive) for step in steps):
         yield "no worker in the file: binding the new Hyperdrive config to whatever uses it is yours"
     if moves and not desired.verify.sql:
-        yield "no SQL gate in the file: only the branch's identity and the login are checked before the switch"
+        yield "no SQL gate in the file: only the branch's identity, login and tables are checked, and none of its rows"
     elif moves and not any(isinstance(step, VerifyBranch) and step.gates for step in steps):
         yield f"{desired.timeline} was live before, so it comes back as it was left: the file's gates are not run on it"
 
 
 def _about_the_gates(desired: Desired, steps: tuple[Step, ...]) -> Iterator[str]:
     asked = any(isinstance(step, VerifyWorker) for step in steps)
-    silent = [gate.name for gate in desired.verify.http if VERSION_PLACEHOLDER not in gate.contains]
+    if any(isinstance(step, VerifyBranch) for step in steps) and not desired.verify.role:
+        yield "neither hyperdrive nor verify.role names a role: the login and the tables of the branch are not checked"
+    silent = [gate.name for gate in desired.verify.http if not gate.tells_version]
     if asked and silent:
         names = ", ".join(f'"{name}"' for name in silent)
         yield (

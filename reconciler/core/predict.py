@@ -34,6 +34,7 @@ from reconciler.core.steps import (
     SwitchTraffic,
     UploadVersion,
     VerifyBranch,
+    VerifyLive,
     VerifyWorker,
     WriteBinding,
 )
@@ -50,7 +51,7 @@ def predict(observed: Observed, step: Step) -> Observed:  # noqa: C901, PLR0911,
             return _with_branch(observed, step.branch, _with_compute)
         case ClearExpiry():
             return _with_branch(observed, step.branch, lambda branch: replace(branch, expires_at=None))
-        case VerifyBranch() | VerifyWorker():
+        case VerifyBranch() | VerifyWorker() | VerifyLive():
             return replace(observed, passed=observed.passed | {step.key})
         case CreateHyperdrive():
             return replace(observed, configs=(*_configs(observed), _config(observed, step)))

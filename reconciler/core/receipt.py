@@ -77,7 +77,8 @@ class Receipt:
     """One apply. Times are RFC 3339 in UTC; `seconds` is by a clock that never goes back.
 
     `commit` is the commit that asked; `changed` tells that the file differed from it, as it was not committed.
-    `actor` is who ran it, `run` where its log is. `outside` names what the restore did not rewind.
+    `actor` is who ran it, `run` where its log is. `outside` names what the restore did not rewind, `lifted` the guards
+    that the file lifted, with the reasons; it is left out of the line where there is none, as in older receipts.
     """
 
     environment: str
@@ -99,6 +100,7 @@ class Receipt:
     run: str
     tool: str
     previous: str = ""
+    lifted: tuple[str, ...] = ()
 
     @property
     def began_at(self) -> Instant:
@@ -109,6 +111,8 @@ class Receipt:
     def line(self) -> str:
         """The receipt as one line of canonical JSON: sorted keys, no spaces, ASCII."""
         facts = _facts(self) | {"result": self.result.value, "version": VERSION}
+        if not self.lifted:
+            del facts["lifted"]
         return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_facts)
 
     @property
@@ -153,6 +157,7 @@ def _receipt(facts: dict[str, Any]) -> Receipt:
             "gates": tuple(GateResult(**each) for each in facts["gates"]),
             "ids": Identities(**ids | {"workers": workers}),
             "outside": tuple(facts["outside"]),
+            "lifted": tuple(facts.get("lifted", ())),
         }
     )
     _ = receipt.began_at  # a time that cannot be read is no receipt's

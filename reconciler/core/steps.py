@@ -8,7 +8,7 @@ digest can bind one to the other. Ids are looked up by exact name in the same pa
 from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
-from reconciler.core.desired import DeployDriver
+from reconciler.core.desired import DeployDriver, OnFailure
 from reconciler.core.instant import Instant
 from reconciler.core.timeline import Timeline
 
@@ -55,10 +55,19 @@ class ClearExpiry(_Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyBranch(_Step):
-    """Check a branch before it is used: its identity, the login of the role, and these SQL gates."""
+    """Check a branch before it is used: its identity, the login of the role, and these SQL gates.
+
+    Where `tables_at` is a moment, it must have every table that its parent had then.
+    """
 
     branch: str
     gates: tuple[str, ...]
+    tables_at: Instant | None = None
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """Name everything that is checked."""
+        return ("identity", "login", *(("tables",) if self.tables_at else ()), *self.gates)
 
     @property
     def key(self) -> str:
@@ -132,6 +141,21 @@ class SwitchTraffic(_Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyLive(_Step):
+    """Run the HTTP gates once more, now as users reach the Workers: the last check."""
+
+    scripts: tuple[str, ...]
+    gates: tuple[str, ...]
+    hyperdrive: str
+    on_failure: OnFailure
+
+    @property
+    def key(self) -> str:
+        """What `Observed.passed` or `Observed.failed` holds once this has passed or failed."""
+        return f"live:{self.hyperdrive}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RenameBranch(_Step):
     """Rename a branch."""
 
@@ -165,6 +189,7 @@ Step = (
     | StageVersion
     | VerifyWorker
     | SwitchTraffic
+    | VerifyLive
     | RenameBranch
     | SetDefaultBranch
     | ProtectBranch
@@ -180,7 +205,7 @@ def _plain(value: object) -> object:
     match value:
         case Timeline() | Instant():
             return str(value)
-        case DeployDriver():
+        case DeployDriver() | OnFailure():
             return value.value
         case tuple():
             return [_plain(item) for item in value]

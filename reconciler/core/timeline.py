@@ -1,10 +1,11 @@
 """Timelines and the names that carry them.
 
 An environment begins on the timeline `origin`; each restore begins a new one, named after what was asked. Where a
-timeline lives must be readable from Neon alone after any crash, so it stands in two places that a branch can hold:
+timeline lives must be readable from Neon alone after any crash, so it stands in places that a branch can hold:
 
 - a candidate carries annotations that are set in the very request that creates it (they can't be changed later),
-- a held branch says in its name which timeline it holds and which one replaced it.
+- a held branch says in its name which timeline it holds and which one replaced it,
+- a candidate that failed its last check says so in its name, so that it is never tried again by itself.
 """
 
 import re
@@ -55,6 +56,11 @@ ORIGIN = Timeline()
 def candidate_name(primary: str, timeline: Timeline) -> str:
     """Name the branch that is prepared for a timeline and not yet promoted."""
     return f"{primary}.candidate.{timeline}"
+
+
+def failed_name(primary: str, timeline: Timeline) -> str:
+    """Name the branch of a timeline that took traffic, failed its last check, and was put back."""
+    return f"{primary}.failed.{timeline}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,20 @@ it any more. Before each wave the permit is asked whether this run may still go 
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TypeGuard
 
-from reconciler.core.desired import Desired
+from reconciler.core import rivals
+from reconciler.core.desired import Desired, OnFailure
 from reconciler.core.instant import Instant
 from reconciler.core.next_steps import Refused, next_steps
-from reconciler.core.observed import Observed
+from reconciler.core.observed import Observed, Operation
 from reconciler.core.plan import Plan, plan
-from reconciler.core.steps import AwaitBranch, Step, VerifyBranch, VerifyWorker
+from reconciler.core.steps import AwaitBranch, Step, VerifyBranch, VerifyLive, VerifyWorker
 from reconciler.engine.execute import Executor
 from reconciler.engine.observe import observe
-from reconciler.errors import AnswerLost, NotConverged, ReconcilerError
+from reconciler.errors import AnswerLost, GateFailed, NotConverged, ReconcilerError, WorldMoved
 from reconciler.ports import Permit, Ports
 
 # A step that was answered may stay unseen this long: Neon's reads lag behind its writes for up to half a minute.
@@ -49,7 +52,18 @@ class StepUncertain:
     why: str
 
 
-Event = StepStarted | StepFinished | StepUncertain
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """The last check has failed, and what was live before is put back."""
+
+    step: VerifyLive
+    why: str
+
+
+# Steps that change nothing and are remembered for this run.
+_GATES = VerifyBranch | VerifyWorker | VerifyLive
+
+Event = StepStarted | StepFinished | StepUncertain | StepFailed
 Report = Callable[[Event], None]
 
 
@@ -85,7 +99,7 @@ class Apply:
     """One run for one environment. How far it came can be read at any time, also after it has failed.
 
     `planned` is the plan that it began with, `observed` the last look, `under_way` the steps that were begun and not
-    seen to be done.
+    seen to be done, `failures` the last checks that have failed and were answered by putting back what was live.
     """
 
     def __init__(self, desired: Desired, ports: Ports, report: Report, permit: Permit | None = None) -> None:
@@ -97,8 +111,10 @@ class Apply:
         self.observed: Observed | None = None
         self.taken: list[StepFinished] = []
         self.under_way: list[Step] = []
+        self.failures: list[tuple[VerifyLive, GateFailed]] = []
         self._tries: dict[Step, int] = {}
         self._uncertain: set[Step] = set()
+        self._moved: set[Step] = set()
         self._expected = ""
         self._approved: list[Step] = []
 
@@ -111,11 +127,23 @@ class Apply:
         self.planned, self.observed = planned, observed
         if expect is not None:
             self._approve(planned, observed, expect)
-        while not planned.refusals and isinstance(wave := next_steps(self._desired, observed), tuple) and wave:
-            observed = await self._take(wave, observed)
+        while planned.steps and isinstance(wave := next_steps(self._desired, observed), tuple) and wave:
+            busy = rivals.in_the_way(self._desired, observed, wave)
+            observed = await (self._stand_by(wave, busy, observed) if busy else self._take(wave, observed))
             self.observed = observed
         final = plan(self._desired, observed)
         return Outcome(planned, tuple(self.taken), final, observed, clock.elapsed() - begun)
+
+    async def _stand_by(self, wave: tuple[Step, ...], busy: tuple[Operation, ...], observed: Observed) -> Observed:
+        """Wait a little for somebody else's work at Neon, and look again. Where it takes too long, the rules refuse."""
+        clock = self._ports.clock
+        begun = clock.elapsed()
+        if not observed.waited:
+            why = f"it waits while Neon is at work on something that is not ours ({busy[0].action})"
+            self._report(StepUncertain(wave[0], why))
+        await clock.sleep(min(max(observed.waited.total_seconds() / 2, 0.2), 5.0))
+        seen = await self._look(observed.passed)
+        return replace(seen, waited=observed.waited + timedelta(seconds=clock.elapsed() - begun))
 
     def _approve(self, planned: Plan, observed: Observed, expect: str) -> None:
         if planned.digest != expect:
@@ -137,22 +165,36 @@ class Apply:
         results = await asyncio.gather(*(executor.take(step) for step in wave), return_exceptions=True)
         lost: dict[Step, str] = {}
         for step, result in zip(wave, results, strict=True):
-            if isinstance(result, AnswerLost):
+            if isinstance(result, AnswerLost | WorldMoved):
                 lost[step] = result.message
+            elif isinstance(result, GateFailed) and _is_answered(step):
+                self._failed(step, result)
             elif isinstance(result, BaseException):
                 raise result
-        gates = {step.key for step in wave if isinstance(step, VerifyBranch | VerifyWorker) and step not in lost}
+        self._moved = {step for step, each in zip(wave, results, strict=True) if isinstance(each, WorldMoved)}
+        gates = {step.key for step in self.under_way if isinstance(step, _GATES) and step not in lost}
         return await self._read_back(lost, observed.passed | gates, began, begun)
+
+    def _failed(self, step: VerifyLive, error: GateFailed) -> None:
+        self.under_way.remove(step)
+        self.failures.append((step, error))
+        self._report(StepFailed(step, error.message))
+
+    async def _look(self, passed: frozenset[str]) -> Observed:
+        failed = frozenset(step.key for step, _ in self.failures)
+        return await observe(self._desired, self._ports, passed, failed)
 
     async def _read_back(self, lost: dict[Step, str], passed: frozenset[str], began: Instant, begun: float) -> Observed:
         """Look until the rules do not ask for the steps under way any more, or it is time to try one again."""
         clock, pause, pending = self._ports.clock, 0.2, self.under_way
         answered = clock.elapsed()
         while True:
-            observed = await observe(self._desired, self._ports, passed)
+            observed = await self._look(passed)
             asked = next_steps(self._desired, observed)
             if isinstance(asked, Refused):
-                return observed
+                if not asked.is_verdict:
+                    return observed
+                asked = ()
             for step in [each for each in pending if each not in asked]:
                 pending.remove(step)
                 self._finished(StepFinished(step, began, clock.elapsed() - begun))
@@ -162,11 +204,13 @@ class Apply:
                 return observed
             if all(step in lost for step in pending):
                 await clock.sleep(self._patience(pending))
-                return await observe(self._desired, self._ports, passed)
+                return await self._look(passed)
             await clock.sleep(pause)
             pause = min(pause * 1.5, 5.0)
 
     def _finished(self, done: StepFinished) -> None:
+        if done.step in self._moved:
+            return  # it was not taken: what it was for is there, or not wanted any more
         self.taken.append(done)
         if done.step in self._approved:
             self._approved.remove(done.step)
@@ -190,6 +234,13 @@ class Apply:
             )
 
     def _check_approval(self, wave: tuple[Step, ...], observed: Observed) -> None:
-        """Take only what was approved; waiting for what it began is part of it."""
-        if self._expected and any(step not in self._approved for step in wave if not isinstance(step, AwaitBranch)):
+        """Take only what was approved. Waiting for what it began is part of it, and so is putting back."""
+        if not self._expected or self.failures:
+            return
+        if any(step not in self._approved for step in wave if not isinstance(step, AwaitBranch)):
             raise PlanChanged(self._expected, plan(self._desired, observed), observed)
+
+
+def _is_answered(step: Step) -> TypeGuard[VerifyLive]:
+    """Tell whether the rules have a step for the failure of this one, so that the run goes on."""
+    return isinstance(step, VerifyLive) and step.on_failure is OnFailure.ROLLBACK

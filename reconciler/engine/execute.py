@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Iterable
 from typing import assert_never
 
 from reconciler.core.desired import DeployDriver, Desired, Worker
+from reconciler.core.identity import check_identity, check_tables
 from reconciler.core.instant import Instant
 from reconciler.core.observed import (
     Branch,
@@ -29,11 +30,14 @@ from reconciler.core.steps import (
     SwitchTraffic,
     UploadVersion,
     VerifyBranch,
+    VerifyLive,
     VerifyWorker,
     WriteBinding,
 )
-from reconciler.errors import GateFailed, NotConverged
-from reconciler.ports import Ports, Rebinding
+from reconciler.core.timeline import candidate_name
+from reconciler.engine.recheck import recheck
+from reconciler.errors import GateFailed, NotConverged, ProviderError
+from reconciler.ports import Origin, Ports, Rebinding
 
 
 class Executor:
@@ -44,10 +48,12 @@ class Executor:
         self._observed = observed
         self._ports = ports
         self._project = desired.primary.project
+        self._candidate_name = candidate_name(desired.primary.branch, desired.timeline)
 
     async def take(self, step: Step) -> None:  # noqa: C901, PLR0912  one case per step, and no more
         """Take a step and wait until its provider says that it is done. Raises ReconcilerError."""
         neon, project = self._ports.neon, self._project
+        await recheck(step, self._desired, self._observed, self._ports)
         match step:
             case CreateBranch():
                 mark = Mark(step.environment, step.timeline)
@@ -71,6 +77,8 @@ class Executor:
                 await self._stage(step)
             case VerifyWorker():
                 await self._verify_worker(step)
+            case VerifyLive():
+                await self._verify_live(step)
             case SwitchTraffic():
                 version = self._uploaded(step.script, step.label, step.hyperdrive).id
                 await self._ports.cloudflare.deploy(step.script, [(version, 100)], step.label)
@@ -85,13 +93,26 @@ class Executor:
 
     async def _verify_branch(self, step: VerifyBranch) -> None:
         branch, verify = self._branch(step.branch), self._desired.verify
-        _check_identity(branch, self._desired)
+        check_identity(self._desired, self._known_branches(), branch)
         if not verify.role:
             return
         origin = await self._ports.neon.origin(self._project, branch.id, verify.database, verify.role)
         await self._ports.gates.login(origin)
         asked = [gate for gate in verify.sql if gate.name in step.gates]
-        await _every(self._ports.gates.sql(origin, gate) for gate in asked)
+        tables = [self._check_tables(branch, origin, step.tables_at)] if step.tables_at else []
+        await _every([*tables, *(self._ports.gates.sql(origin, gate) for gate in asked)])
+
+    async def _check_tables(self, branch: Branch, origin: Origin, at: Instant) -> None:
+        """The candidate must have every table that its source had at the moment, as Neon tells from its history.
+
+        The candidate itself is not asked what it ought to have. That the rows are there is what SQL gates are for.
+        """
+        try:
+            wanted = await self._ports.neon.tables(self._project, branch.parent_id or "", origin.database, at)
+        except ProviderError as error:
+            message = f'gate "tables" could not run: {error.message}'
+            raise GateFailed(message, gate="tables", hint="nothing points to this branch yet; run it again") from error
+        check_tables(branch, at, wanted, await self._ports.gates.tables(origin))
 
     async def _upload(self, step: UploadVersion) -> None:
         seen = self._seen(step.script)
@@ -118,6 +139,11 @@ class Executor:
         versions = {script: self._staged(script, config) for script in step.scripts}
         await _every(self._ports.gates.http(gate, versions) for gate in self._desired.verify.http)
 
+    async def _verify_live(self, step: VerifyLive) -> None:
+        serving = {script: seen.id for script in step.scripts if (seen := self._seen(script).serving)}
+        gates = self._ports.gates
+        await _every(gates.http(gate, serving, staged=False) for gate in self._desired.verify.http)
+
     def _staged(self, script: str, config: HyperdriveConfig) -> str:
         for version in self._seen(script).deployed:
             if version.hyperdrive_id == config.id and version.percentage == 0:
@@ -130,9 +156,12 @@ class Executor:
             raise NotConverged(f'Worker "{script}" has no uploaded version labelled "{label}"')
         return upload
 
-    def _branch(self, name: str) -> Branch:
+    def _known_branches(self) -> tuple[Branch, ...]:
         branches = self._observed.branches
-        branch = named(branches, name) if isinstance(branches, tuple) else None
+        return branches if isinstance(branches, tuple) else ()
+
+    def _branch(self, name: str) -> Branch:
+        branch = named(self._known_branches(), name)
         if branch is None:
             raise NotConverged(f'there is no branch "{name}"')
         return branch
@@ -160,17 +189,3 @@ async def _every(checks: Iterable[Awaitable[None]]) -> None:
     for result in await asyncio.gather(*checks, return_exceptions=True):
         if isinstance(result, BaseException):
             raise result
-
-
-def _check_identity(branch: Branch, desired: Desired) -> None:
-    """The branch must be the timeline's own, and hold nothing later than the moment asked for."""
-    restore = desired.primary.restore
-    if restore is None or branch.mark is None:
-        return
-    resolved: Instant | None = branch.resolved_at
-    if branch.mark.timeline != desired.timeline:
-        message = f'gate "identity" failed: "{branch.name}" is annotated as {branch.mark.timeline}'
-        raise GateFailed(message, gate="identity")
-    if resolved is not None and resolved > restore.to:
-        message = f'gate "identity" failed: "{branch.name}" holds {resolved}, later than {restore.to}'
-        raise GateFailed(message, gate="identity")

@@ -6,24 +6,28 @@ from dataclasses import replace
 from typing import TypeVar
 
 from reconciler.core.desired import DeployDriver, Desired, Worker
+from reconciler.core.lineage import Lineage, attainable, trace
 from reconciler.core.next_steps import label_purpose
-from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker, Unknown, named
-from reconciler.errors import InputError, ProviderError
+from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker, Unbound, Unknown, named
+from reconciler.errors import BindingAbsent, InputError, ProviderError
 from reconciler.ports import Ports, WranglerFile
 
 _Value = TypeVar("_Value")
 
 
-async def observe(desired: Desired, ports: Ports, passed: frozenset[str] = frozenset()) -> Observed:
+async def observe(
+    desired: Desired, ports: Ports, passed: frozenset[str] = frozenset(), failed: frozenset[str] = frozenset()
+) -> Observed:
     """Read the project, its branches, the Hyperdrive configs, the Workers and their wrangler.jsonc files."""
     at = ports.clock.now()
     files = [_file(worker, ports) for worker in desired.workers]
     deploys_code = any(worker.deploy is DeployDriver.WRANGLER for worker in desired.workers)
     reading = [_worker(worker, file, ports) for worker, file in zip(desired.workers, files, strict=True)]
-    (project, branches, configs), workers = await asyncio.gather(
+    (project, branches, operations, configs), workers = await asyncio.gather(
         asyncio.gather(
             _known(ports.neon.project(desired.primary.project)),
             _known(ports.neon.branches(desired.primary.project)),
+            _known(ports.neon.running(desired.primary.project)),
             _configs(desired, ports),
         ),
         asyncio.gather(*reading),
@@ -32,10 +36,13 @@ async def observe(desired: Desired, ports: Ports, passed: frozenset[str] = froze
         at=at,
         project=project,
         branches=branches,
+        operations=operations,
         configs=configs,
         workers=tuple(workers),
         commit=ports.tree.commit() if deploys_code else "",
         passed=passed,
+        claims=ports.tree.claims(desired.environment, at),
+        failed=failed,
     )
     return await _with_uploads(desired, observed, ports)
 
@@ -43,6 +50,8 @@ async def observe(desired: Desired, ports: Ports, passed: frozenset[str] = froze
 def _file(worker: Worker, ports: Ports) -> WranglerFile | Unknown:
     try:
         return ports.tree.read(worker)
+    except BindingAbsent as error:
+        return Unbound(error.message, error.hint)
     except InputError as error:
         return Unknown(error.message, error.hint)
 
@@ -64,6 +73,7 @@ async def _worker(worker: Worker, file: WranglerFile | Unknown, ports: Ports) ->
         file_hyperdrive_id=file.hyperdrive_id,
         deployed=deployed,
         bindings=file.bindings,
+        account=file.account,
     )
 
 
@@ -72,6 +82,8 @@ async def _with_uploads(desired: Desired, observed: Observed, ports: Ports) -> O
     hyperdrive, configs = desired.hyperdrive, observed.configs
     if hyperdrive is None or isinstance(configs, Unknown):
         return observed
+    lineage = None if isinstance(observed.branches, Unknown) else trace(desired, observed.branches)
+    desired = attainable(desired, lineage) if isinstance(lineage, Lineage) else desired
     config = named(configs, hyperdrive.config_for(desired.timeline))
     workers = await asyncio.gather(
         *(

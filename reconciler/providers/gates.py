@@ -1,4 +1,4 @@
-"""Gates: SQL with the credentials that Hyperdrive will hold, and requests through a staged version of a Worker.
+"""Gates: SQL with the credentials that Hyperdrive will hold, and requests to the Workers (see http_gates).
 
 A gate that could not run has not passed.
 """
@@ -8,26 +8,49 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import httpx
 import psycopg
 import stamina
 from psycopg import sql
 
-from reconciler.core.desired import VERSION_PLACEHOLDER, HttpGate, SqlGate
+from reconciler.core.desired import HttpGate, SqlGate
+from reconciler.core.identity import Table
+from reconciler.core.redaction import EVERYWHERE
 from reconciler.errors import GateFailed
 from reconciler.ports import Origin
+from reconciler.providers import http_gates
 
 # A compute that sleeps takes 2 to 5 s to wake after a restore, and Cloudflare gives up after 15 s.
 _CONNECT_SECONDS = 15
 _WAKING_SECONDS = 30.0
-_STATEMENT_MILLISECONDS = 30_000
-_REQUEST_SECONDS = 10.0
-_REQUEST_TRIES = 5
+_STATEMENT_SECONDS = 30.0
 _LONGEST_QUOTE = 200
+# How PostgreSQL, and Neon's proxy before it, say that this role will not be let in, however long one waits.
+_FINAL = (
+    "authentication failed",
+    "does not exist",
+    "is not permitted to log in",
+    "permission denied",
+    "no pg_hba.conf",
+)
+_TABLES = """
+select namespace.nspname, class.relname
+from pg_catalog.pg_class as class join pg_catalog.pg_namespace as namespace on namespace.oid = class.relnamespace
+where class.relkind in ('r', 'p', 'f', 'v', 'm')
+    and namespace.nspname not like 'pg\\_%' and namespace.nspname <> 'information_schema'
+"""
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Tell whether a login may succeed in a moment, as while a compute wakes. A no to the role is final."""
+    text = str(error)
+    return isinstance(error, psycopg.OperationalError) and not any(said in text for said in _FINAL)
 
 
 class RealGates:
-    """The port `Gates`."""
+    """The port `Gates`. A query may take `statement_seconds`."""
+
+    def __init__(self, statement_seconds: float = _STATEMENT_SECONDS) -> None:
+        self._statement_seconds = statement_seconds
 
     async def login(self, origin: Origin) -> None:
         """Log in and ask for nothing. Only this is tried again, while the compute wakes."""
@@ -41,7 +64,7 @@ class RealGates:
                 hint="nothing points to this branch yet; was the role or the database younger than the moment?",
             ) from None
 
-    @stamina.retry(on=psycopg.OperationalError, timeout=_WAKING_SECONDS, attempts=10, wait_initial=0.2, wait_max=5.0)
+    @stamina.retry(on=_may_pass, timeout=_WAKING_SECONDS, attempts=10, wait_initial=0.2, wait_max=5.0)
     async def _log_in(self, origin: Origin) -> None:
         async with await _connect(origin) as connection:
             await connection.execute("select 1")
@@ -49,7 +72,7 @@ class RealGates:
     async def sql(self, origin: Origin, gate: SqlGate) -> None:
         """Run a query in a read-only transaction and compare the one value that must come back."""
         try:
-            rows = await asyncio.wait_for(self._rows(origin, gate), _STATEMENT_MILLISECONDS / 1000 + _CONNECT_SECONDS)
+            rows = await self._rows(origin, gate.query, most=2)
         except (psycopg.Error, TimeoutError) as error:
             raise GateFailed(
                 f'gate "{gate.name}" could not run: {_first_line(error)}',
@@ -58,39 +81,33 @@ class RealGates:
             ) from None
         _compare(gate, rows)
 
-    async def _rows(self, origin: Origin, gate: SqlGate) -> Sequence[tuple[Any, ...]]:
-        async with await _connect(origin) as connection:
+    async def _rows(self, origin: Origin, query: str, most: int) -> Sequence[tuple[Any, ...]]:
+        # The server's own timeout comes first; the other is for a server that has stopped to answer.
+        async with (
+            asyncio.timeout(self._statement_seconds + _CONNECT_SECONDS),
+            await _connect(origin) as connection,
+        ):
             await connection.set_read_only(True)
-            timeout = sql.SQL("set statement_timeout = {}").format(sql.Literal(_STATEMENT_MILLISECONDS))
-            await connection.execute(timeout)
+            milliseconds = sql.Literal(round(self._statement_seconds * 1000))
+            await connection.execute(sql.SQL("set statement_timeout = {}").format(milliseconds))
             # The query is the user's own, from the reviewed file, and runs as the user's own role. Prepared, as only
             # then PostgreSQL takes a single statement, and no "set transaction read write" or COMMIT before a write.
-            cursor = await connection.execute(gate.query.encode(), prepare=True)
-            return [] if cursor.description is None else await cursor.fetchmany(2)
+            cursor = await connection.execute(query.encode(), prepare=True)
+            if cursor.description is None:
+                return []
+            return await (cursor.fetchall() if most < 0 else cursor.fetchmany(most))
 
-    async def http(self, gate: HttpGate, versions: dict[str, str]) -> None:
-        """Ask through the staged versions, several times, as an override may lag behind the deployment."""
-        override = ", ".join(f'{script}="{version}"' for script, version in sorted(versions.items()))
-        headers = {"Cloudflare-Workers-Version-Overrides": override, "Cache-Control": "no-cache"}
+    async def tables(self, origin: Origin) -> frozenset[Table]:
+        """List everything that may be asked as a table, but for PostgreSQL's own."""
         try:
-            await self._ask(gate, headers, tuple(versions.values()))
-        except (GateFailed, httpx.HTTPError, httpx.InvalidURL) as error:
-            raise GateFailed(
-                f'gate "{gate.name}" failed {_REQUEST_TRIES} times: {_first_line(error)}',
-                gate=gate.name,
-                hint="users were not switched: the version stays at 0 %, for you to look at",
-            ) from None
+            rows = await self._rows(origin, _TABLES, most=-1)
+        except (psycopg.Error, TimeoutError) as error:
+            raise GateFailed(f'gate "tables" could not run: {_first_line(error)}', gate="tables") from None
+        return frozenset(Table(schema, name) for schema, name in rows)
 
-    @stamina.retry(on=(GateFailed, httpx.HTTPError), attempts=_REQUEST_TRIES, wait_initial=0.3, wait_max=3.0)
-    async def _ask(self, gate: HttpGate, headers: dict[str, str], versions: tuple[str, ...]) -> None:
-        async with httpx.AsyncClient(timeout=_REQUEST_SECONDS, follow_redirects=False) as client:
-            response = await client.get(gate.url, headers=headers)
-        if response.status_code != gate.status:
-            raise GateFailed(f"{gate.url} answered {response.status_code}, not {gate.status}")
-        wanted = {gate.contains.replace(VERSION_PLACEHOLDER, version) for version in versions}
-        if not any(text in response.text for text in wanted):
-            shown = " or ".join(f'"{text}"' for text in sorted(wanted))
-            raise GateFailed(f"the answer of {gate.url} does not contain {shown}")
+    async def http(self, gate: HttpGate, versions: dict[str, str], *, staged: bool = True) -> None:
+        """Ask until the answer is right, for as long as the gate says at most."""
+        await http_gates.check(gate, versions, staged=staged)
 
 
 async def _connect(origin: Origin) -> psycopg.AsyncConnection[tuple[Any, ...]]:
@@ -132,4 +149,6 @@ def _equal(found: Any, expected: Any) -> bool:
 
 def _first_line(error: BaseException) -> str:
     text = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    return (text or str(error) or type(error).__name__).strip().splitlines()[0][:_LONGEST_QUOTE]
+    said = (text or str(error)).strip() or type(error).__name__
+    # Secrets are taken out before it is cut: the rest of one would not be found any more.
+    return EVERYWHERE(said).splitlines()[0][:_LONGEST_QUOTE]

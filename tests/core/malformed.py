@@ -9,6 +9,11 @@ def restore(text: str) -> str:
     return '{\n  "primary": {"project": "p", "branch": "main", "restore": ' + text + "}\n}"
 
 
+def http_gate(text: str) -> str:
+    gate = '{"name": "h", "url": "https://x.example/", ' + text + "}"
+    return "{" + ",".join((PRIMARY, HYPERDRIVE, WORKER)) + ',\n"verify": {"http": [' + gate + "]}}"
+
+
 # name -> (text, {what stands at the place that must be named: words that the mistake there must be told with})
 MALFORMED: dict[str, tuple[str, dict[str, str]]] = {
     "an empty file": ("", {"": "end of the file"}),
@@ -76,6 +81,19 @@ MALFORMED: dict[str, tuple[str, dict[str, str]]] = {
     "an address that is none": (
         "{" + PRIMARY + "," + HYPERDRIVE + "," + WORKER + ',\n"verify": {"http": [{"name": "h", "url": "x"}]}}',
         {'"x"}]}}': "https://"},
+    ),
+    "a JSON pointer without a slash": (http_gate('"json": {"status": "ok"}'), {'"ok"}}]}}': 'it begins with "/"'}),
+    "a JSON pointer to a list": (http_gate('"json": {"/a": [1]}'), {"[1]}": "must be true, false, a number or text"}),
+    "an answer within a day": (http_gate('"within": "1d"'), {'"1d"}': 'must look like "500ms" or "2s"'}),
+    "an answer within a minute": (http_gate('"within": "1m"'), {'"1m"}': "must be at most 10s, and is 1m"}),
+    "an hour of tries": (http_gate('"for": "60m"'), {'"60m"}': "must be at most 600s, and is 60m"}),
+    "an unknown answer to a failure": (
+        "{" + PRIMARY + ',\n"verify": {"on_failure": "ignore"}}',
+        {'"ignore"}}': "'rollback' or 'hold'"},
+    ),
+    "gates that log in as somebody else": (
+        "{" + PRIMARY + "," + HYPERDRIVE + ',\n"verify": {"role": "owner"}}',
+        {'"owner"}}': 'verify.role is "owner", and hyperdrive.role is "app"'},
     ),
     "two gates of one name": (
         "{" + PRIMARY + "," + HYPERDRIVE + ',\n"verify": {"sql": ['

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.desired import FOREVER, Desired, Method, Outside, Restore, WriteBack
+from reconciler.core.desired import FOREVER, Desired, HttpGate, Method, OnFailure, Outside, Restore, WriteBack
 from reconciler.core.desired_file import DesiredStateError, Problem, read_desired_state
 from reconciler.core.instant import Instant
 from reconciler.core.timeline import ORIGIN, Timeline
@@ -84,6 +84,27 @@ def test_the_file_is_written_back_by_a_push_unless_it_asks_for_a_pull_request():
     asked = '"write_back": "pull-request"'
     assert WriteBack.PUSH is read("{" + PRIMARY + "}").write_back
     assert WriteBack.PULL_REQUEST is read("{" + PRIMARY + ", " + asked + "}").write_back
+
+
+def test_an_http_gate_says_what_must_be_answered_how_soon_and_for_how_long_it_is_tried():
+    text = """"verify": { "on_failure": "hold", "http": [
+      { "name": "plain", "url": "https://x.example/" },
+      {
+        "name": "whole", "url": "https://x.example/", "status": 204, "contains": "up", "within": "500ms", "for": "2m",
+        "json": { "/status": "ok", "/count": 25, "/ready": true, "/error": null, "/load": 0.5, "": "{version}" },
+      },
+    ] }"""
+    verify = read("{" + ", ".join((PRIMARY, HYPERDRIVE, WORKER, text)) + "}").verify
+    plain, whole = verify.http
+    assert OnFailure.HOLD is verify.on_failure
+    assert HttpGate("plain", "https://x.example/") == plain
+    assert (timedelta(seconds=10), None, False) == (plain.patience, plain.within, plain.tells_version)
+    values = (("/status", "ok"), ("/count", 25), ("/ready", True), ("/error", None), ("/load", 0.5), ("", "{version}"))
+    assert (204, "up", values) == (whole.status, whole.contains, whole.json)
+    assert (timedelta(milliseconds=500), timedelta(minutes=2), True) == (
+        whole.within, whole.patience, whole.tells_version,
+    )  # fmt: skip
+    assert OnFailure.ROLLBACK is read("{" + PRIMARY + "}").verify.on_failure
 
 
 @pytest.mark.parametrize("name", ["Production", "-a", "a b", "a/b", "x" * 41, "", "..", "a\n"])

@@ -114,6 +114,7 @@ def test_a_first_restore_takes_these_steps_in_this_order():
         "StageVersion",
         "VerifyWorker",
         "SwitchTraffic",
+        "VerifyLive",
         "RenameBranch",
         "RenameBranch",
         "SetDefaultBranch",

@@ -67,7 +67,7 @@ def after(desired: Desired, observed: Observed) -> Observed:
 
 def ended(observed: Observed) -> Observed:
     """What the next run sees: gates are not remembered, and the next look is later."""
-    return replace(observed, passed=frozenset(), at=Instant(observed.at.milliseconds + 60_000))
+    return replace(observed, passed=frozenset(), failed=frozenset(), at=Instant(observed.at.milliseconds + 60_000))
 
 
 restores = st.one_of(

@@ -198,8 +198,9 @@ def test_two_workers_are_both_prepared_first_and_then_switched_right_after_each_
     for pair in (staged, switched):
         assert pair[1].n == pair[0].n + 1, "another request came between the two Workers"
         assert {each.path.split("/")[-2] for each in pair} == set(production.scripts)
-    assert len(web.asked) == 1
+    assert len(web.asked) == 2, "once while staged, once as users ask"
     override = web.asked[0]["cloudflare-workers-version-overrides"]
+    assert "cloudflare-workers-version-overrides" not in web.asked[1]
     assert all(f'{script}="' in override for script in production.scripts)
 
 

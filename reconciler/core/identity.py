@@ -1,0 +1,58 @@
+"""The built-in gate: a branch is what was asked, as far as that can be told without looking at its rows.
+
+What is compared was read from Neon; the branch itself is only asked which tables it has.
+"""
+
+from dataclasses import dataclass
+
+from reconciler.core import guards
+from reconciler.core.desired import Desired
+from reconciler.core.instant import Instant
+from reconciler.core.lineage import trace
+from reconciler.core.observed import Branch
+from reconciler.core.refusals import Refusal
+from reconciler.errors import GateFailed
+
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Table:
+    """A table of a database."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+def check_identity(desired: Desired, branches: tuple[Branch, ...], branch: Branch) -> None:
+    """Check that the branch is the timeline's own, a child of the source, and holds nothing later than was asked.
+
+    Raises GateFailed, also where Neon does not tell.
+    """
+    lineage = trace(desired, branches)
+    if isinstance(lineage, Refusal):
+        raise _failed(branch, lineage.message, lineage.hint)
+    carrier = lineage.carrier(desired.timeline)
+    if carrier is None or carrier.branch.id != branch.id:
+        raise _failed(branch, f"it does not carry {desired.timeline}")
+    for refusal in guards.candidate(desired.primary.restore, carrier, lineage):
+        raise _failed(branch, refusal.message, refusal.hint)
+    if carrier in lineage.candidates and branch.resolved_at is None:
+        raise _failed(branch, "Neon does not tell which moment it holds", "run it again in a moment")
+
+
+def check_tables(branch: Branch, at: Instant, wanted: frozenset[Table], found: frozenset[Table]) -> None:
+    """Check that the branch has every table that its source had at the moment. Raises GateFailed."""
+    missing = sorted(wanted - found)
+    if missing:
+        few = ", ".join(str(each) for each in missing[:_MOST_NAMED])
+        more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+        message = f'gate "tables" failed: the source had {few}{more} at {at}, and "{branch.name}" has not'
+        raise GateFailed(message, gate="tables", hint="it is not the data of that moment: look at the branch")
+
+
+def _failed(branch: Branch, problem: str, hint: str = "") -> GateFailed:
+    return GateFailed(f'gate "identity" failed on "{branch.name}": {problem}', gate="identity", hint=hint)
