@@ -2,13 +2,16 @@
 
     ReconcilerError
     ├── InputError            what was given is wrong: a file, an argument, the environment
-    │   └── JsoncError        a JSONC file does not parse
+    │   ├── JsoncError        a JSONC file does not parse
+    │   └── BindingAbsent     a wrangler.jsonc has no such Hyperdrive binding in that environment
     ├── ProviderError         Neon or Cloudflare said no
     │   ├── AnswerLost        a write may or may not have happened: look before repeating
     │   └── Unreachable       nothing was done
     ├── GateFailed            a verification did not pass (could not run is not a pass)
     ├── DeployFailed          a deployment was tried and is not live
     ├── NotConverged          the steps were taken and the world does not show it
+    ├── WorldMoved            what a step was decided on has changed right before it: nothing was done
+    ├── OutOfTime             the time that an apply was given has passed
     ├── LeaseHeld             somebody else is working on the environment
     ├── LeaseLost             the right to go on was lost: somebody else may be at work
     └── GitError              Git, or the remote, said no
@@ -47,6 +50,10 @@ class JsoncError(InputError):
         self.column = column
 
 
+class BindingAbsent(InputError):
+    """A wrangler.jsonc was read, and the environment in it has no Hyperdrive binding of that name."""
+
+
 class ProviderError(ReconcilerError):
     """A provider refused a request. `status` is the HTTP status, `code` the provider's own code as text."""
 
@@ -78,6 +85,14 @@ class DeployFailed(ReconcilerError):
 
 class NotConverged(ReconcilerError):
     """Steps were taken and answered, and the world still does not show their effect."""
+
+
+class WorldMoved(ReconcilerError):
+    """What a step was decided on has changed right before it was taken. Nothing was done: look again."""
+
+
+class OutOfTime(ReconcilerError):
+    """The time that an apply was given has passed: what was under way was given up, and may have happened."""
 
 
 class LeaseHeld(ReconcilerError):

@@ -1,5 +1,9 @@
 """What every test shares."""
 
+import importlib.util
+import os
+import sys
+
 import pytest
 from hypothesis import settings
 
@@ -21,6 +25,15 @@ from tests.github_fixtures import (  # noqa: F401
     github_with_code,
     make_github,
 )
+from tests.support.memory import memory
+
+# httpcore looks for this module with every request; where it is not there, that takes longer than the request.
+if importlib.util.find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None
+
+# Where pytest has the directories of `tmp_path`, unless somebody says otherwise.
+if place := memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(place))
 
 pytest_plugins = ("tests.conformance.plugin",)
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
-import signal
+from datetime import timedelta
 
 import click
 
 from reconciler.cli import environments, plan_text
-from reconciler.cli.applying import Applied, Applying, live_now
+from reconciler.cli.applying import DEADLINE, Applied, Applying, live_now
+from reconciler.cli.durations import Duration
+from reconciler.cli.interrupts import ending_in_order
 from reconciler.cli.plan_command import Status, rendered, status_of
 from reconciler.cli.progress import Progress
 from reconciler.cli.sharing import Superseded
@@ -25,8 +27,15 @@ from reconciler.engine.apply import Outcome, PlanChanged
     is_flag=True,
     help="Do not take the lease on the Git remote, such as while it is down. Make sure that nobody else applies.",
 )
+@click.option(
+    "--deadline",
+    type=Duration(),
+    default=DEADLINE,
+    metavar="DURATION",
+    help="End in order after so long, such as 90s, 30m or 2h, counted from when the lease is there.  [default: 30m]",
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def command(environment: str | None, expect: str | None, form: str, *, without_lease: bool) -> int:
+def command(environment: str | None, expect: str | None, deadline: timedelta, form: str, *, without_lease: bool) -> int:
     """Make reality what the file asks for: look, take the next safe step, look again.
 
     A run that was interrupted or killed is continued by running it again. What goes on is said on stderr.
@@ -41,7 +50,7 @@ def command(environment: str | None, expect: str | None, form: str, *, without_l
     desired = file.read()
     try:
         with Progress() as progress:
-            applying = Applying(file, desired, progress, _warn)
+            applying = Applying(file, desired, progress, _warn, deadline=deadline)
             applied = asyncio.run(_run(applying, expect, lease=not without_lease))
     except asyncio.CancelledError:
         raise click.Abort from None
@@ -63,11 +72,9 @@ def command(environment: str | None, expect: str | None, form: str, *, without_l
 
 
 async def _run(applying: Applying, expect: str | None, *, lease: bool) -> Applied:
-    """Apply; a SIGTERM ends it as Ctrl-C does, with nothing half-written."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await applying.run(expect, lease=lease)
+    """Apply; a signal ends it with nothing half-written."""
+    with ending_in_order(_warn):
+        return await applying.run(expect, lease=lease)
 
 
 def _warn(message: str) -> None:

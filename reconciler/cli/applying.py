@@ -12,6 +12,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.progress import Progress
@@ -20,16 +21,21 @@ from reconciler.cli.receipts import Circumstances, End, receipt
 from reconciler.cli.sharing import refuse_if_superseded, shared_repository
 from reconciler.cli.status_command import seen_workers, served
 from reconciler.cli.wiring import connected
+from reconciler.cli.wording import describe
 from reconciler.core.desired import Desired
+from reconciler.core.instant import for_people
 from reconciler.core.plan import Plan, plan
 from reconciler.core.receipt import Receipt, Result, latest, parse
 from reconciler.engine.apply import Apply, Outcome, PlanChanged
 from reconciler.engine.observe import observe
-from reconciler.errors import ReconcilerError
+from reconciler.errors import OutOfTime, ReconcilerError
 from reconciler.ports import Clock, Permit, Ports
-from reconciler.providers.git_lease import Lease, LeaseState
+from reconciler.providers.git_lease import Lease, LeaseState, to_the_end
 from reconciler.providers.git_notes import Notes
 
+# A restore takes a minute or two. The longest single waits are 15 minutes for a large branch and 5 for a compute; this
+# has room for one of them and for retries, and ends before the hour that the workflow's job is given.
+DEADLINE = timedelta(minutes=30)
 # What is still to be done before the lease is given back.
 Then = Callable[["Applied"], Awaitable[None]]
 
@@ -50,7 +56,10 @@ class Applied:
 
 
 class Applying:
-    """One apply. `warn` is told what went wrong besides, such as a receipt that could not be pushed."""
+    """One apply. `warn` is told what went wrong besides, such as a receipt that could not be pushed.
+
+    `deadline` is how long the work may take once the lease is there.
+    """
 
     def __init__(
         self,
@@ -59,7 +68,10 @@ class Applying:
         progress: Progress,
         warn: Callable[[str], None],
         environment: Mapping[str, str] = os.environ,
+        *,
+        deadline: timedelta = DEADLINE,
     ) -> None:
+        self._deadline = deadline
         self._file = file
         self._desired = desired
         self._progress = progress
@@ -95,19 +107,40 @@ class Applying:
         around, begun = self._circumstances(clock), clock.elapsed()
         apply = Apply(self._desired, ports, self._progress.report, permit)
         try:
-            outcome = await apply.run(expect)
+            end, outcome = await self._end(ports, apply, expect)
         except asyncio.CancelledError:
+            self._warn(_where_it_was(self._desired, apply))
             end = End(Result.INTERRUPTED, apply.observed, None, None, clock.elapsed() - begun)
-            self._attach(apply, around, end)
+            await self._attach(apply, around, end)
             raise
+        return Applied(end, outcome, await self._attach(apply, around, end))
+
+    async def _end(self, ports: Ports, apply: Apply, expect: str | None) -> tuple[End, Outcome | None]:
+        """Apply to its end, good or bad; where it is a bad one, look what is live."""
+        begun = ports.clock.elapsed()
+        try:
+            outcome = await self._in_time(apply, expect)
         except ReconcilerError as error:
-            seconds = clock.elapsed() - begun
+            seconds = ports.clock.elapsed() - begun
             result = Result.REFUSED if isinstance(error, PlanChanged) else Result.FAILED
             observed = await observe(self._desired, ports)
-            end = End(result, observed, plan(self._desired, observed), error, seconds)
-            return Applied(end, None, self._attach(apply, around, end))
-        end = End(_result(outcome), outcome.observed, outcome.final, None, clock.elapsed() - begun)
-        return Applied(end, outcome, self._attach(apply, around, end))
+            return End(result, observed, plan(self._desired, observed), error, seconds), None
+        seconds = ports.clock.elapsed() - begun
+        return End(_result(outcome), outcome.observed, outcome.final, None, seconds), outcome
+
+    async def _in_time(self, apply: Apply, expect: str | None) -> Outcome:
+        """Apply, and give up what is under way when the deadline passes. Raises OutOfTime."""
+        try:
+            async with asyncio.timeout(self._deadline.total_seconds()) as limit:
+                return await apply.run(expect)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise OutOfTime(
+                f"not done after {for_people(self._deadline)}, the deadline of this apply{_at_work_on(apply)}",
+                hint="what was under way may have happened: run it again, which looks first and goes on from there; "
+                "--deadline gives it longer",
+            ) from error
 
     def _circumstances(self, clock: Clock) -> Circumstances:
         commit, changed = "", False
@@ -118,7 +151,11 @@ class Applying:
                 commit = self._repository.last_change(commit, path) or commit
         return Circumstances(commit, changed, self._actor(), run_address(self._environment), clock.now())
 
-    def _attach(self, apply: Apply, around: Circumstances, end: End) -> Receipt | None:
+    async def _attach(self, apply: Apply, around: Circumstances, end: End) -> Receipt | None:
+        """Attach the receipt, whole, also when cancelled; the lease is renewed meanwhile."""
+        return await to_the_end(asyncio.to_thread(self._write_receipt, apply, around, end))
+
+    def _write_receipt(self, apply: Apply, around: Circumstances, end: End) -> Receipt | None:
         """Attach the receipt to the commit that asked. What happened has happened: a failure here is a warning."""
         if self._repository is None or not around.commit:
             return None
@@ -154,6 +191,17 @@ def run_address(environment: Mapping[str, str]) -> str:
     """Return where the log of this run of a GitHub workflow is; empty elsewhere."""
     parts = [environment.get(f"GITHUB_{part}", "") for part in ("SERVER_URL", "REPOSITORY", "RUN_ID")]
     return f"{parts[0]}/{parts[1]}/actions/runs/{parts[2]}" if all(parts) else ""
+
+
+def _at_work_on(apply: Apply) -> str:
+    return f" (under way: {', '.join(describe(step) for step in apply.under_way)})" if apply.under_way else ""
+
+
+def _where_it_was(desired: Desired, apply: Apply) -> str:
+    if apply.observed is None:
+        return "interrupted before anything was looked at: nothing was changed"
+    live = plan(desired, apply.observed).live or "an unknown timeline"
+    return f"interrupted{_at_work_on(apply)}; {live} was live at the last look"
 
 
 def live_now(desired: Desired, applied: Applied) -> str:

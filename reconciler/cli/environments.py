@@ -10,6 +10,7 @@ from reconciler.core.instant import Instant
 from reconciler.errors import InputError
 
 DIRECTORY = "desired-state"
+_LONGEST_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +29,21 @@ class EnvironmentFile:
         """Read it. Raises DesiredStateError with every mistake."""
         shown = _relative(self.path)
         try:
-            text = self.path.read_bytes().decode("utf-8")
+            content = self._content()
+            text = content.decode("utf-8")
         except OSError as error:
             raise InputError(f"{shown}: cannot be read ({error.strerror})") from error
         except UnicodeDecodeError as error:
             raise InputError(f"{shown}: is not UTF-8 (byte {error.start})", hint="save it as UTF-8") from error
+        if len(content) > _LONGEST_BYTES:
+            raise InputError(f"{shown}: is longer than {_LONGEST_BYTES:,} bytes", hint="is it the file that you mean?")
         now = Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
         return read_desired_state(text, file=shown, environment=self.name, now=now)
+
+    def _content(self) -> bytes:
+        # No more than needed to see that it is too long: it may be a link to something endless.
+        with self.path.open("rb") as file:
+            return file.read(_LONGEST_BYTES + 1)
 
 
 def find(name: str | None) -> EnvironmentFile:

@@ -44,6 +44,7 @@ def as_text(plan: Plan, observed: Observed) -> str:
     lines = [headline(plan), "", *_situation(plan, observed), ""]
     if plan.refusals:
         lines += ["Unreadable" if plan.unreadable else "Refused", *_refusals(plan), ""]
+        lines += ["Steps, taken all the same", *_steps(plan), ""] if plan.steps else []
     elif plan.steps:
         lines += ["Steps", *_steps(plan), "", "The data", *_data(plan, observed), ""]
     if plan.outside:
@@ -101,10 +102,24 @@ def _situation(plan: Plan, observed: Observed) -> Iterator[str]:
     else:
         age = for_people(observed.at - restore.to)
         yield f"  asked    {plan.desired.timeline}: the data as of {restore.to} ({age} ago)"
+        yield from _window(plan, observed)
         if restore.reason:
             yield f"  because  {restore.reason}"
     for each in plan.lineage.held if plan.lineage else ():
         yield f'  held     {each.timeline}, on branch "{each.branch.name}"'
+
+
+def _window(plan: Plan, observed: Observed) -> Iterator[str]:
+    """Say how long the moment can still be restored, as long as no branch has been made from it."""
+    restore, project = plan.desired.primary.restore, observed.project
+    made = plan.lineage is None or plan.lineage.carrier(plan.desired.timeline) is not None
+    if restore is None or made or not isinstance(project, Project):
+        return
+    left, leaves = restore.to - observed.at.before(project.history), restore.to.before(-project.history)
+    if left.total_seconds() > 0:
+        yield f"  window   the moment leaves it in {for_people(left)}, at {leaves}"
+    else:
+        yield f"  window   the moment left it {for_people(-left)} ago, at {leaves}"
 
 
 def _steps(plan: Plan) -> Iterator[str]:
@@ -138,6 +153,9 @@ def _refusals(plan: Plan) -> Iterator[str]:
 def _closing(plan: Plan) -> str:
     if plan.unreadable:
         return "nothing is decided on what could not be read: run it again"
+    if plan.refusals and plan.steps:
+        name = plan.desired.environment
+        return f"digest {plan.digest}: `reconciler apply {name}` takes these steps, which put back what was live"
     if plan.refusals:
         return "nothing will be changed until this is resolved"
     if plan.in_sync:

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from reconciler.cli.output import drawing, shown
 from reconciler.cli.wording import describe
 from reconciler.core.steps import Step
-from reconciler.engine.apply import Event, StepFinished, StepStarted, StepUncertain
+from reconciler.engine.apply import Event, StepFailed, StepFinished, StepStarted, StepUncertain
 
 
 class Progress:
@@ -25,7 +26,7 @@ class Progress:
             SpinnerColumn("line"),
             TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
-            console=Console(stderr=True),
+            console=Console(file=drawing(sys.stderr)),
             transient=True,
             disable=not sys.stderr.isatty(),
         )
@@ -39,7 +40,7 @@ class Progress:
 
     def report(self, event: Event) -> None:
         """Show an event."""
-        what = describe(event.step)
+        what = shown(describe(event.step))
         match event:
             case StepStarted():
                 if self._bars.disable:
@@ -50,6 +51,10 @@ class Progress:
                 if event.step in self._running:
                     self._bars.remove_task(self._running.pop(event.step))
                 self._say(f"ok  {what} ({event.seconds:.1f} s)")
+            case StepFailed():
+                if event.step in self._running:
+                    self._bars.remove_task(self._running.pop(event.step))
+                self._say(f"no  {what}: {event.why}; putting back what was live")
             case StepUncertain():
                 self._say(f"?   {what}: {event.why}; looking again")
 
@@ -62,4 +67,4 @@ class Progress:
         if self._bars.disable:
             click.echo(stamped, err=True)
         else:
-            self._bars.console.print(stamped, markup=False, highlight=False, soft_wrap=True)
+            self._bars.console.print(shown(stamped), markup=False, highlight=False, soft_wrap=True)

@@ -162,6 +162,6 @@ def _without(prefix: str, observed: Observed) -> Observed:
     def told(worker: ObservedWorker | Unknown) -> ObservedWorker | Unknown:
         if isinstance(worker, ObservedWorker):
             return worker
-        return Unknown(worker.reason.replace(prefix, ""), worker.hint.replace(prefix, ""))
+        return replace(worker, reason=worker.reason.replace(prefix, ""), hint=worker.hint.replace(prefix, ""))
 
     return replace(observed, workers=tuple(told(each) for each in observed.workers))

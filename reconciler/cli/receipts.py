@@ -9,7 +9,8 @@ from reconciler.core.instant import Instant
 from reconciler.core.observed import Observed, ObservedWorker, named
 from reconciler.core.plan import Plan
 from reconciler.core.receipt import GateResult, Identities, Receipt, Result, TakenStep, WorkerIdentity
-from reconciler.core.steps import Step, VerifyBranch, VerifyWorker
+from reconciler.core.redaction import EVERYWHERE
+from reconciler.core.steps import Step, VerifyBranch, VerifyLive, VerifyWorker
 from reconciler.engine.apply import Apply, StepFinished
 from reconciler.errors import GateFailed, ReconcilerError
 
@@ -52,9 +53,10 @@ def receipt(desired: Desired, apply: Apply, around: Circumstances, end: End, pre
         result=end.result,
         detail=_detail(end),
         steps=tuple(_taken(each) for each in apply.taken),
-        gates=(*_passed(apply.taken), *_failed(end.error, apply.under_way)),
+        gates=(*_passed(apply.taken), *_failed(end.error, apply.under_way), *_answered(apply)),
         ids=_identities(desired, end),
         outside=tuple(each.name for each in planned.outside) if planned else (),
+        lifted=planned.lifted if planned else (),
         actor=around.actor,
         run=around.run,
         tool=__version__,
@@ -64,7 +66,7 @@ def receipt(desired: Desired, apply: Apply, around: Circumstances, end: End, pre
 
 def _detail(end: End) -> str:
     if end.error is not None:
-        return end.error.message
+        return EVERYWHERE(end.error.message)
     refusals = end.final.refusals if end.final else ()
     return "; ".join(f"{each.rule}: {each.message}" for each in refusals)
 
@@ -86,8 +88,8 @@ def _passed(taken: list[StepFinished]) -> tuple[GateResult, ...]:
     for step in (done.step for done in taken):
         match step:
             case VerifyBranch():
-                names: tuple[str, ...] = ("identity", "login", *step.gates)
-            case VerifyWorker():
+                names: tuple[str, ...] = step.checks
+            case VerifyWorker() | VerifyLive():
                 names = step.gates
             case _:
                 continue
@@ -98,8 +100,16 @@ def _passed(taken: list[StepFinished]) -> tuple[GateResult, ...]:
 def _failed(error: ReconcilerError | None, under_way: list[Step]) -> tuple[GateResult, ...]:
     if not isinstance(error, GateFailed):
         return ()
-    on = next((target(step) for step in under_way if isinstance(step, VerifyBranch | VerifyWorker)), "")
-    return (GateResult(error.gate, on, passed=False, detail=error.message),)
+    on = next((target(step) for step in under_way if isinstance(step, VerifyBranch | VerifyWorker | VerifyLive)), "")
+    return (GateResult(error.gate, on, passed=False, detail=EVERYWHERE(error.message)),)
+
+
+def _answered(apply: Apply) -> tuple[GateResult, ...]:
+    """List the last checks that have failed and were answered by putting back what was live."""
+    return tuple(
+        GateResult(error.gate, target(step), passed=False, detail=EVERYWHERE(error.message))
+        for step, error in apply.failures
+    )
 
 
 def _identities(desired: Desired, end: End) -> Identities:

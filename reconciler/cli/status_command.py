@@ -58,6 +58,7 @@ def _facts(found: Plan, observed: Observed) -> dict[str, Any]:
         "live": _carrier(lineage.live) if lineage else None,
         "held": [_carrier(each) for each in lineage.held] if lineage else [],
         "candidates": [_carrier(each) for each in lineage.candidates] if lineage else [],
+        "failed": [_carrier(each) for each in lineage.failed] if lineage else [],
         "unmanaged": _unmanaged(observed, lineage),
         "workers": [_worker(each, observed) for each in seen_workers(observed)],
         "pending": len(found.steps),
@@ -121,6 +122,7 @@ def _as_text(facts: dict[str, Any]) -> str:
     lines += [f"  asked      {facts['desired_timeline']}"]
     lines += [f"  held       {_line(each)}" for each in facts["held"]]
     lines += [f"  candidate  {_line(each)}" for each in facts["candidates"]]
+    lines += [f"  failed     {_line(each)}" for each in facts["failed"]]
     for worker in facts["workers"]:
         shares = ", ".join(f"{each['percentage']:g} % on {each['hyperdrive']}" for each in worker["deployed"])
         lines += [f"  worker     {worker['script']}: {shares or 'not deployed'}"]

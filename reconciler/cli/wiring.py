@@ -10,13 +10,14 @@ from pathlib import Path
 from stamina.instrumentation import RetryDetails, RetryHook, set_on_retry_hooks
 
 from reconciler.cli import environments
+from reconciler.cli.output import quiet_logs
 from reconciler.core.desired import Desired
 from reconciler.core.observed import Observed
 from reconciler.core.secret import Secret
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
 from reconciler.ports import Ports
-from reconciler.providers import cloudflare, github, neon
+from reconciler.providers import cloudflare, cloudflare_access, github, neon, neon_access
 from reconciler.providers.clock import SystemClock
 from reconciler.providers.gates import RealGates
 from reconciler.providers.github import GitHub
@@ -37,6 +38,7 @@ async def connected(
     desired: Desired, root: Path, environment: Mapping[str, str] = os.environ, waiting: Waiting | None = None
 ) -> AsyncIterator[Ports]:
     """Open what an environment needs, and close it. Raises InputError where a credential is missing."""
+    quiet_logs()
     set_on_retry_hooks([] if waiting is None else [_telling(waiting)])
     needed = ["NEON_API_KEY"]
     if desired.hyperdrive is not None:
@@ -50,8 +52,8 @@ async def connected(
         token=Secret(environment.get("CLOUDFLARE_API_TOKEN", "")),
     )
     key = Secret(environment["NEON_API_KEY"])
-    neon_api = Api("Neon", environment.get("NEON_API_HOST") or _NEON, key, neon.explain)
-    cloudflare_api = Api("Cloudflare", access.base_url, access.token, cloudflare.explain)
+    neon_api = Api("Neon", environment.get("NEON_API_HOST") or _NEON, key, neon.explain, neon_access.MANNERS)
+    cloudflare_api = Api("Cloudflare", access.base_url, access.token, cloudflare.explain, cloudflare_access.MANNERS)
     command = shlex.split(environment.get("RECONCILER_WRANGLER") or "wrangler")
     try:
         yield Ports(
@@ -72,6 +74,7 @@ async def connected_github(
     environment: Mapping[str, str] = os.environ, address: str | None = None, waiting: Waiting | None = None
 ) -> AsyncIterator[GitHub]:
     """Open GitHub's API for the repository of the environment, or of a remote's address. Raises InputError."""
+    quiet_logs()
     set_on_retry_hooks([] if waiting is None else [_telling(waiting)])
     async with github.connect(environment, github.repository_of(address) if address else None) as connection:
         yield connection

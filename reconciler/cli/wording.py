@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from reconciler.core.desired import FOREVER, Outside
+from reconciler.core.desired import FOREVER, OnFailure, Outside
 from reconciler.core.instant import for_people
 from reconciler.core.steps import (
     AddCompute,
@@ -18,9 +18,12 @@ from reconciler.core.steps import (
     SwitchTraffic,
     UploadVersion,
     VerifyBranch,
+    VerifyLive,
     VerifyWorker,
     WriteBinding,
 )
+
+_ON_FAILURE = {OnFailure.ROLLBACK: "what is live now is put back", OnFailure.HOLD: "stop there and wait"}
 
 
 def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence per step, and no more
@@ -35,7 +38,7 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence p
         case ClearExpiry():
             return f'remove the expiry of branch "{step.branch}"'
         case VerifyBranch():
-            return f'verify branch "{step.branch}": {", ".join(("identity", "login", *step.gates))}'
+            return f'verify branch "{step.branch}": {", ".join(step.checks)}'
         case CreateHyperdrive():
             return (
                 f'create Hyperdrive config "{step.name}" for database {step.database} as role {step.role} '
@@ -50,6 +53,9 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence p
             return f'stage Worker "{step.script}" bound to "{step.hyperdrive}" at 0 %'
         case VerifyWorker():
             return f"verify {', '.join(step.scripts)} at 0 %: {', '.join(step.gates)}"
+        case VerifyLive():
+            scripts, gates = ", ".join(step.scripts), ", ".join(step.gates)
+            return f"verify {scripts} as users reach it: {gates}; if it fails, {_ON_FAILURE[step.on_failure]}"
         case SwitchTraffic():
             return f'switch Worker "{step.script}" to "{step.hyperdrive}", 100 %'
         case RenameBranch():
@@ -75,7 +81,7 @@ def target(step: Step) -> str:
             return step.config
         case UploadVersion() | StageVersion() | SwitchTraffic():
             return step.script
-        case VerifyWorker():
+        case VerifyWorker() | VerifyLive():
             return ", ".join(step.scripts)
         case _:
             assert_never(step)
@@ -86,7 +92,7 @@ def phase(step: Step) -> str:
     match step:
         case CreateBranch() | AwaitBranch() | AddCompute() | ClearExpiry():
             return "branch"
-        case VerifyBranch() | VerifyWorker():
+        case VerifyBranch() | VerifyWorker() | VerifyLive():
             return "verify"
         case CreateHyperdrive() | WriteBinding():
             return "Hyperdrive"

@@ -17,12 +17,16 @@ from reconciler.core.observed import DeployedVersion, HyperdriveConfig, Uploaded
 from reconciler.errors import AnswerLost, ProviderError
 from reconciler.ports import Clock, Origin, Rebinding
 from reconciler.providers.http import Answer, Api
+from reconciler.providers.told import Told, told
 
 _NAME_TAKEN = "2017"
 _CONFIG_UNKNOWN = "10157"
 _CANNOT_CONNECT = "2015"
 _NO_WORKER = frozenset({"10007", "10090"})
 _PAGE = 50
+# A deployment has one version or two, and only the newest hundred can be deployed.
+_MOST_VERSIONS = 10
+_MOST_UPLOADS = 100
 # A config that was just made may be unknown to uploads for some seconds.
 _FRESH_TRIES = 10
 _FRESH_PAUSE_SECONDS = 2.0
@@ -33,7 +37,7 @@ class CloudflareApi:
 
     def __init__(self, api: Api, account: str, clock: Clock) -> None:
         self._api = api
-        self._account = f"/accounts/{account}"
+        self._account = f"/accounts/{quote(account, safe='')}"
         self._clock = clock
 
     async def configs(self) -> tuple[HyperdriveConfig, ...]:
@@ -41,12 +45,16 @@ class CloudflareApi:
         found: dict[str, HyperdriveConfig] = {}
         page = 1
         while True:
-            body = await self._api.get(f"{self._account}/hyperdrive/configs", page=page, per_page=_PAGE)
-            items = body.get("result") or []
-            found |= {item["id"]: _config(item) for item in items}
-            total = (body.get("result_info") or {}).get("total_count")
-            if not items or total is None or len(found) >= total:
+            body = await self._get(f"{self._account}/hyperdrive/configs", page=page, per_page=_PAGE)
+            known, items = len(found), body.any("result")
+            found |= {item.id("id"): _config(item) for item in items}
+            pages = body.maybe("result_info")
+            total = pages.maybe_number("total_count") if pages else None
+            # Where it is not said how many there are, the end is a page that brings nothing new.
+            if not items or (len(found) >= total if total is not None else len(found) == known):
                 return tuple(found.values())
+            if len(found) == known:
+                raise ProviderError("Cloudflare: the list of the Hyperdrive configs does not end")
             page += 1
 
     async def create_config(self, name: str, origin: Origin) -> None:
@@ -62,43 +70,53 @@ class CloudflareApi:
                 "password": origin.password.reveal(),
             },
         }
-        path = f"{self._account}/hyperdrive/configs"
         try:
-            await self._api.send("POST", path, json=body)
+            await self._send_config(body)
         except ProviderError as error:
-            if error.code == _NAME_TAKEN:
-                raise AnswerLost(error.message, code=error.code, hint="a config of that name exists: look") from error
             if error.code != _CANNOT_CONNECT:
                 raise
             # Seen once right after a change of infrastructure, and gone 45 s later: one more try.
             await self._clock.sleep(45.0)
-            await self._api.send("POST", path, json=body)
+            await self._send_config(body)
+
+    async def _send_config(self, body: dict[str, Any]) -> None:
+        try:
+            await self._api.send("POST", f"{self._account}/hyperdrive/configs", json=body)
+        except ProviderError as error:
+            if error.code == _NAME_TAKEN:
+                raise AnswerLost(error.message, code=error.code, hint="a config of that name exists: look") from error
+            raise
 
     async def deployed(self, script: str, binding: str) -> tuple[DeployedVersion, ...]:
         """Read the live deployment; empty where the Worker does not exist or was never deployed."""
         try:
-            body = await self._api.get(f"{self._script(script)}/deployments")
+            body = await self._get(f"{self._script(script)}/deployments")
         except ProviderError as error:
             if error.code in _NO_WORKER:
                 return ()
             raise
-        deployments = (body.get("result") or {}).get("deployments") or []
-        versions = deployments[0]["versions"] if deployments else []
+        result = body.maybe("result")
+        deployments = result.any("deployments") if result else []
+        versions = deployments[0].each("versions") if deployments else []
+        if len(versions) > _MOST_VERSIONS:
+            raise ProviderError(f"Cloudflare: {script} is deployed in {len(versions):,} versions at once")
         return tuple([await self._deployed_version(script, item, binding) for item in versions])
 
-    async def _deployed_version(self, script: str, item: dict[str, Any], binding: str) -> DeployedVersion:
-        version = await self._version(script, item["version_id"])
-        return DeployedVersion(item["version_id"], item["percentage"], _hyperdrive_id(version, binding))
+    async def _deployed_version(self, script: str, item: Told, binding: str) -> DeployedVersion:
+        identity = item.id("version_id")
+        version = await self._version(script, identity)
+        return DeployedVersion(identity, item.share("percentage"), _hyperdrive_id(version, binding))
 
     async def uploaded(self, script: str, binding: str, purpose: str) -> tuple[UploadedVersion, ...]:
         """Read the recent versions whose label begins with `purpose`, newest first."""
-        body = await self._api.get(f"{self._script(script)}/versions")
+        result = (await self._get(f"{self._script(script)}/versions")).maybe("result")
         found = []
-        for item in (body.get("result") or {}).get("items") or []:
-            label = (item.get("annotations") or {}).get("workers/message") or ""
+        for item in (result.any("items") if result else [])[:_MOST_UPLOADS]:
+            annotations = item.maybe("annotations")
+            label = annotations.maybe_text("workers/message") if annotations else ""
             if label.startswith(purpose):
-                version = await self._version(script, item["id"])
-                found.append(UploadedVersion(item["id"], label, _hyperdrive_id(version, binding)))
+                version = await self._version(script, item.id("id"))
+                found.append(UploadedVersion(item.id("id"), label, _hyperdrive_id(version, binding)))
         return tuple(found)
 
     async def copy_version(self, script: str, version: str, change: Rebinding) -> None:
@@ -110,10 +128,12 @@ class CloudflareApi:
         described = await self._version(script, version)
         content = await self._api.send("GET", f"{self._script(script)}/content/v2", params={"version": version})
         files = _modules(content)
+        if not files:
+            raise ProviderError(f"Cloudflare answered no module of version {version} of {script}")
         main = content.headers.get("cf-entrypoint") or next(iter(files))
         entry = "main_module" if "cf-entrypoint" in content.headers else "body_part"
-        settings = (await self._api.get(f"{self._script(script)}/script-settings")).get("result") or {}
-        metadata = {entry: main, **_metadata(described, settings, version, change)}
+        settings = (await self._get(f"{self._script(script)}/script-settings")).maybe("result")
+        metadata = {entry: main, **_metadata(described, settings.value if settings else {}, version, change)}
         parts: list[tuple[str, tuple[str | None, bytes, str]]] = [
             ("metadata", (None, json.dumps(metadata).encode(), "application/json")),
             *((name, (name, data, kind)) for name, (data, kind) in files.items()),
@@ -145,10 +165,11 @@ class CloudflareApi:
         }
         await self._api.send("POST", f"{self._script(script)}/deployments", json=body)
 
-    async def _version(self, script: str, version: str) -> dict[str, Any]:
-        body = await self._api.get(f"{self._script(script)}/versions/{version}")
-        result: dict[str, Any] = body["result"]
-        return result
+    async def _version(self, script: str, version: str) -> Told:
+        return (await self._get(f"{self._script(script)}/versions/{version}")).part("result")
+
+    async def _get(self, path: str, **query: str | int | bool) -> Told:
+        return told("Cloudflare", await self._api.get(path, **query))
 
     def _script(self, name: str) -> str:
         # The name is whatever a wrangler.jsonc says, and must not lead to another path.
@@ -161,25 +182,28 @@ def explain(body: Any) -> tuple[str, str]:
     return str(first["code"]), str(first["message"])
 
 
-def _config(item: dict[str, Any]) -> HyperdriveConfig:
-    origin = item.get("origin") or {}
+def _config(item: Told) -> HyperdriveConfig:
+    origin = item.maybe("origin") or told("Cloudflare", {})
     return HyperdriveConfig(
-        id=item["id"],
-        name=item["name"],
-        host=origin.get("host") or "",
-        port=origin.get("port") or 5432,
-        database=origin.get("database") or "",
-        user=origin.get("user") or "",
+        id=item.id("id"),
+        name=item.text("name"),
+        host=origin.maybe_text("host"),
+        port=origin.maybe_number("port") or 5432,
+        database=origin.maybe_text("database"),
+        user=origin.maybe_text("user"),
     )
 
 
-def _bindings(version: dict[str, Any]) -> list[dict[str, Any]]:
-    return list((version.get("resources") or {}).get("bindings") or [])
+def _bindings(version: Told) -> list[Told]:
+    resources = version.maybe("resources")
+    return resources.any("bindings") if resources else []
 
 
-def _hyperdrive_id(version: dict[str, Any], binding: str) -> str | None:
-    ids = (each["id"] for each in _bindings(version) if each["type"] == "hyperdrive" and each["name"] == binding)
-    return next(ids, None)
+def _hyperdrive_id(version: Told, binding: str) -> str | None:
+    ours = (
+        each for each in _bindings(version) if each.text("type") == "hyperdrive" and each.maybe_text("name") == binding
+    )
+    return next((each.id("id") for each in ours), None)
 
 
 def _modules(content: Answer) -> dict[str, tuple[bytes, str]]:
@@ -204,10 +228,11 @@ def _bytes(body: Any) -> bytes:
     return body if isinstance(body, bytes) else b""
 
 
-def _metadata(described: dict[str, Any], settings: dict[str, Any], version: str, change: Rebinding) -> dict[str, Any]:
-    resources = described.get("resources") or {}
-    runtime = resources.get("script_runtime") or {}
-    smart = (resources.get("script") or {}).get("placement_mode") == "smart"
+def _metadata(described: Told, settings: dict[str, Any], version: str, change: Rebinding) -> dict[str, Any]:
+    nothing = told("Cloudflare", {})
+    resources = described.maybe("resources") or nothing
+    runtime = (resources.maybe("script_runtime") or nothing).value
+    smart = (resources.maybe("script") or nothing).maybe_text("placement_mode") == "smart"
     optional = {
         "compatibility_date": runtime.get("compatibility_date"),
         "compatibility_flags": runtime.get("compatibility_flags"),
@@ -225,9 +250,9 @@ def _metadata(described: dict[str, Any], settings: dict[str, Any], version: str,
     }
 
 
-def _rebound(bindings: list[dict[str, Any]], version: str, change: Rebinding) -> Iterable[dict[str, Any]]:
+def _rebound(bindings: list[Told], version: str, change: Rebinding) -> Iterable[dict[str, Any]]:
     for binding in bindings:
-        if binding["name"] == change.binding:
-            continue
-        yield {"name": binding["name"], "type": "inherit", "version_id": version}
+        name = binding.text("name")
+        if name != change.binding:
+            yield {"name": name, "type": "inherit", "version_id": version}
     yield {"name": change.binding, "type": "hyperdrive", "id": change.hyperdrive_id}

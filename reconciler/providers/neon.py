@@ -9,28 +9,36 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from reconciler.core.identity import Table
 from reconciler.core.instant import Instant
-from reconciler.core.observed import Branch, Endpoint, Mark, Project
+from reconciler.core.observed import Branch, Endpoint, Mark, Operation, Project
+from reconciler.core.redaction import EVERYWHERE
 from reconciler.core.secret import Secret
 from reconciler.core.timeline import Timeline
 from reconciler.errors import AnswerLost, ProviderError
 from reconciler.ports import Clock, Origin
 from reconciler.providers.http import Api, Look
+from reconciler.providers.told import Told, told
 
 # Annotations are set in the request that creates a branch, and never again.
 ENVIRONMENT_KEY = "reconciler.environment"
 TIMELINE_KEY = "reconciler.timeline"
 
 _PAGE = 100
-_OPERATION_DEADLINE_SECONDS = 300.0
+_OPERATION_SECONDS = 300.0
+# A branch of an archived or a very large one takes longer than a compute.
+_BRANCH_SECONDS = 900.0
 # Neon's own tests allow this long until a branch that was just made can be read.
 _FRESH_SECONDS = 30.0
 _FAILED_SECONDS = 20.0
+_LONGEST_REASON = 500
 _FAILURE_HINT = (
     "if Neon left an unfinished candidate, it never served: delete it (neon branches delete) and run this again, or "
     "ask for the same moment under another id"
 )
 _SUCCEEDED = frozenset({"finished", "skipped"})
+# As Neon's own tests count them: a `failed` one may come back, and locks nothing until it does.
+_UNFINISHED = frozenset({"scheduling", "running", "cancelling"})
 _ENDED_BADLY = frozenset({"error", "cancelled"})
 
 
@@ -43,40 +51,55 @@ class NeonApi:
 
     async def project(self, project: str) -> Project:
         """Read the project."""
-        body = (await self._api.get(f"/projects/{project}"))["project"]
-        history = body.get("history_retention_seconds")
-        if not isinstance(history, int):
-            raise ProviderError(f"Neon: project {project} does not tell its history_retention_seconds")
-        owner = body.get("owner") or {}
-        limit = owner.get("branches_limit")
+        body = (await self._get(f"/projects/{project}")).part("project")
+        owner = body.maybe("owner")
         return Project(
-            id=body["id"],
-            name=body.get("name") or body["id"],
-            history=timedelta(seconds=history),
-            plan=owner.get("subscription_type") or "",
-            branches_limit=limit if isinstance(limit, int) and limit > 0 else None,
+            id=body.id("id"),
+            name=body.maybe_text("name") or body.id("id"),
+            history=timedelta(seconds=body.number("history_retention_seconds")),
+            plan=owner.maybe_text("subscription_type") if owner else "",
+            branches_limit=(owner.maybe_number("branches_limit") or None) if owner else None,
         )
 
     async def branches(self, project: str) -> tuple[Branch, ...]:
         """Read every branch, with annotations and read-write endpoints."""
-        found: list[dict[str, Any]] = []
-        annotations: dict[str, Any] = {}
+        found: dict[str, Told] = {}
+        annotations: dict[str, Mark | None] = {}
         cursor: dict[str, str] = {}
         while True:
-            page = await self._api.get(f"/projects/{project}/branches", limit=_PAGE, **cursor)
-            found += page["branches"]
-            annotations |= page.get("annotations") or {}
-            following = (page.get("pagination") or {}).get("next")
-            if not following or not page["branches"]:
+            page = await self._get(f"/projects/{project}/branches", limit=_PAGE, **cursor)
+            known = len(found)
+            found |= {item.id("id"): item for item in page.each("branches")}
+            annotations |= _marks(page.maybe("annotations"))
+            pagination = page.maybe("pagination")
+            following = pagination.maybe_text("next") if pagination else ""
+            if not following or not page.each("branches"):
                 break
+            if len(found) == known:
+                raise ProviderError(f"Neon: the list of the branches of project {project} does not end")
             cursor = {"cursor": following}
         endpoints = await self._endpoints(project)
-        unique = {item["id"]: item for item in found}
-        return tuple(_branch(item, annotations.get(key), endpoints.get(key)) for key, item in unique.items())
+        return tuple(_branch(item, annotations.get(key), endpoints.get(key)) for key, item in found.items())
 
     async def _endpoints(self, project: str) -> dict[str, Endpoint]:
-        body = await self._api.get(f"/projects/{project}/endpoints")
-        return {item["branch_id"]: _endpoint(item) for item in body["endpoints"] if item["type"] == "read_write"}
+        body = await self._get(f"/projects/{project}/endpoints")
+        return {
+            item.id("branch_id"): _endpoint(item)
+            for item in body.each("endpoints")
+            if item.text("type") == "read_write"
+        }
+
+    async def _get(self, path: str, **query: str | int | bool) -> Told:
+        return told("Neon", await self._api.get(path, **query))
+
+    async def running(self, project: str) -> tuple[Operation, ...]:
+        """Read the unfinished operations of the newest hundred: while one is, Neon begins no other."""
+        body = await self._get(f"/projects/{project}/operations", limit=_PAGE)
+        return tuple(
+            Operation(item.text("action"), item.maybe_id("branch_id") or "", item.moment("created_at"))
+            for item in body.each("operations")
+            if item.text("status") in _UNFINISHED
+        )
 
     async def create_branch(self, project: str, name: str, source: str, at: Instant, mark: Mark) -> None:
         """Create a branch of the branch `source` as it was `at`, with a compute and the annotations of `mark`.
@@ -98,18 +121,18 @@ class NeonApi:
         await self._write(project, "POST", f"/projects/{project}/branches", body, still_missing)
 
     async def await_branch(self, project: str, branch: str) -> None:
-        """Wait until the branch is ready. Raises ProviderError when it is not within five minutes, or cannot be."""
+        """Wait until the branch is ready. Raises ProviderError when it is not in 15 minutes, or cannot be."""
 
         async def ready() -> bool:
-            if _is_ready((await self._api.get(f"/projects/{project}/branches/{branch}"))["branch"]):
+            if _is_ready((await self._get(f"/projects/{project}/branches/{branch}")).part("branch")):
                 return True
-            recent = (await self._api.get(f"/projects/{project}/operations", limit=_PAGE))["operations"]
+            recent = (await self._get(f"/projects/{project}/operations", limit=_PAGE)).each("operations")
             for operation in recent:
-                if operation.get("branch_id") == branch and operation["action"] == "create_branch":
+                if operation.maybe_id("branch_id") == branch and operation.text("action") == "create_branch":
                     self._refuse_failure(operation)
             return False
 
-        await self._until(ready, f"branch {branch} to be ready")
+        await self._until(ready, f"branch {branch} to be ready", _BRANCH_SECONDS)
 
     async def add_compute(self, project: str, branch: str) -> None:
         """Add a read-write compute and wait for it."""
@@ -132,20 +155,28 @@ class NeonApi:
         """Make a branch the default one. It moves no traffic, no protection and no schedule."""
         await self._write(project, "POST", f"/projects/{project}/branches/{branch}/set_as_default", None)
 
+    async def tables(self, project: str, branch: str, database: str, at: Instant) -> frozenset[Table]:
+        """List the tables of a database on a branch as it was `at`.
+
+        Source: API reference, "Retrieve database schema", which takes a moment as a new branch does.
+        """
+        path = f"/projects/{project}/branches/{branch}/schema"
+        body = await self._get(path, db_name=database, timestamp=at.text, format="json")
+        return frozenset(Table(each.text("schema"), each.text("name")) for each in body.part("json").each("tables"))
+
     async def origin(self, project: str, branch: str, database: str, role: str) -> Origin:
         """Read how to log in. A child of a protected parent has new passwords, so none is ever reused."""
-        body = await self._api.get(
+        body = await self._get(
             f"/projects/{project}/connection_uri",
             branch_id=branch,
             database_name=database,
             role_name=role,
             pooled=False,
         )
-        parts = urlsplit(body["uri"])
-        if not parts.hostname or parts.password is None:
+        host, port, password = _parts(body.text("uri"))
+        if not host or not password:
             raise ProviderError(f"Neon: the connection URI of role {role} on branch {branch} has no password")
-        password = Secret(unquote(parts.password))
-        return Origin(parts.hostname, parts.port or 5432, database, role, password)
+        return Origin(host, port, database, role, Secret(password))
 
     async def _change(self, project: str, branch: str, fields: dict[str, Any]) -> None:
         await self._write(project, "PATCH", f"/projects/{project}/branches/{branch}", {"branch": fields})
@@ -160,36 +191,39 @@ class NeonApi:
             if error.status == 409:
                 raise AnswerLost(error.message, status=409, hint="something of that name exists: look again") from error
             raise
-        for operation in (answer.body or {}).get("operations") or []:
+        for operation in told("Neon", answer.body or {}).any("operations"):
             await self._await_operation(project, operation)
 
-    async def _await_operation(self, project: str, operation: dict[str, Any]) -> None:
+    async def _await_operation(self, project: str, operation: Told) -> None:
         """Wait for an operation. "Finished" is not "succeeded": it may also end in an error or be cancelled."""
         last = operation
 
         async def succeeded() -> bool:
             nonlocal last
-            if last["status"] not in _SUCCEEDED:
-                path = f"/projects/{project}/operations/{operation['id']}"
-                last = (await self._api.get(path))["operation"]
+            if last.text("status") not in _SUCCEEDED:
+                path = f"/projects/{project}/operations/{operation.id('id')}"
+                last = (await self._get(path)).part("operation")
             self._refuse_failure(last)
-            return last["status"] in _SUCCEEDED
+            return last.text("status") in _SUCCEEDED
 
-        await self._until(succeeded, f"operation {operation['action']}")
+        action = operation.text("action")
+        await self._until(
+            succeeded, f"operation {action}", _BRANCH_SECONDS if action == "create_branch" else _OPERATION_SECONDS
+        )
 
-    def _refuse_failure(self, operation: dict[str, Any]) -> None:
+    def _refuse_failure(self, operation: Told) -> None:
         """Raise ProviderError for an operation that will not succeed any more.
 
         A `failed` one may be tried again by Neon ("not terminal", API reference, Operations): it is given up when no
         retry is announced and it has not changed for a while.
         """
-        status, retry_at = operation["status"], operation.get("retry_at")
-        quiet = self._clock.now() - Instant.told(operation["updated_at"])
+        status, retry_at = operation.text("status"), operation.maybe_moment("retry_at")
+        quiet = self._clock.now() - operation.moment("updated_at")
         given_up = status == "failed" and not retry_at and quiet.total_seconds() > _FAILED_SECONDS
         if status in _ENDED_BADLY or given_up:
             raise ProviderError(_failure(operation), hint=_FAILURE_HINT)
 
-    async def _until(self, done: Callable[[], Any], what: str) -> None:
+    async def _until(self, done: Callable[[], Any], what: str, seconds: float) -> None:
         """Ask again and again, at most every five seconds. What was just made may be unknown for half a minute."""
         begun, pause = self._clock.elapsed(), 0.1
         while True:
@@ -200,7 +234,7 @@ class NeonApi:
             except ProviderError as error:
                 if error.status != 404 or waited > _FRESH_SECONDS:
                     raise
-            if waited > _OPERATION_DEADLINE_SECONDS:
+            if waited > seconds:
                 raise ProviderError(
                     f"Neon: waited {waited:.0f} s for {what}",
                     hint="run the same command again: it goes on from here",
@@ -214,46 +248,63 @@ def explain(body: Any) -> tuple[str, str]:
     return str(body.get("code") or ""), str(body["message"])
 
 
-def _failure(operation: dict[str, Any]) -> str:
-    error = operation.get("error") or "no reason given"
-    tries = operation.get("failures_count") or 0
-    return f"Neon: operation {operation['action']} ended as {operation['status']} ({error}; failures: {tries})"
+def _failure(operation: Told) -> str:
+    # Its reason is the provider's text: secrets are taken out before it is cut.
+    error = EVERYWHERE(" ".join(operation.maybe_text("error").split()))[:_LONGEST_REASON] or "no reason given"
+    tries = operation.maybe_number("failures_count") or 0
+    return (
+        f"Neon: operation {operation.text('action')} ended as {operation.text('status')} ({error}; failures: {tries})"
+    )
 
 
-def _branch(item: dict[str, Any], annotation: Any, endpoint: Endpoint | None) -> Branch:
+def _parts(uri: str) -> tuple[str, int, str]:
+    """Take host, port and password out of a connection URI. Raises ProviderError, without a word of the URI."""
+    try:
+        parts = urlsplit(uri)
+        return parts.hostname or "", parts.port or 5432, unquote(parts.password or "")
+    except ValueError:
+        # Not from the error: it quotes the URI.
+        raise ProviderError("Neon answered a connection URI that is no URI") from None
+
+
+def _branch(item: Told, mark: Mark | None, endpoint: Endpoint | None) -> Branch:
     return Branch(
-        id=item["id"],
-        name=item["name"],
-        created_at=Instant.told(item["created_at"]),
-        parent_id=item.get("parent_id") or None,
-        resolved_at=_moment(item.get("parent_timestamp")),
-        lsn=item.get("parent_lsn") or "",
-        default=bool(item.get("default")),
-        protected=bool(item.get("protected")),
+        id=item.id("id"),
+        name=item.text("name"),
+        created_at=item.moment("created_at"),
+        parent_id=item.maybe_id("parent_id"),
+        resolved_at=item.maybe_moment("parent_timestamp"),
+        lsn=item.maybe_text("parent_lsn"),
+        default=item.flag("default"),
+        protected=item.flag("protected"),
         ready=_is_ready(item),
-        expires_at=_moment(item.get("expires_at")),
-        last_reset_at=_moment(item.get("last_reset_at")),
-        mark=_mark(annotation),
+        expires_at=item.maybe_moment("expires_at"),
+        last_reset_at=item.maybe_moment("last_reset_at"),
+        mark=mark,
         endpoint=endpoint,
     )
 
 
-def _is_ready(item: dict[str, Any]) -> bool:
-    return item.get("current_state") in ("ready", "archived") and not item.get("pending_state")
+def _is_ready(item: Told) -> bool:
+    return item.maybe_text("current_state") in ("ready", "archived") and not item.maybe_text("pending_state")
 
 
-def _moment(text: Any) -> Instant | None:
-    return Instant.told(text) if text else None
+def _marks(annotations: Told | None) -> dict[str, Mark | None]:
+    """Read the annotations of branches, by their ids."""
+    if annotations is None:
+        return {}
+    return {key: _mark(annotations.maybe(key)) for key in annotations.value}
 
 
-def _mark(annotation: Any) -> Mark | None:
-    value = (annotation or {}).get("value") or {}
-    timeline = Timeline.parse(str(value.get(TIMELINE_KEY, "")))
-    environment = value.get(ENVIRONMENT_KEY)
-    return Mark(str(environment), timeline) if environment and timeline else None
+def _mark(annotation: Told | None) -> Mark | None:
+    value = annotation.maybe("value") if annotation else None
+    if value is None:
+        return None
+    timeline, environment = Timeline.parse(value.maybe_text(TIMELINE_KEY)), value.maybe_text(ENVIRONMENT_KEY)
+    return Mark(environment, timeline) if environment and timeline else None
 
 
-def _endpoint(item: dict[str, Any]) -> Endpoint:
+def _endpoint(item: Told) -> Endpoint:
     """Read an endpoint. The host may name a port, as local stand-ins for Neon do; Neon's own is always 5432."""
-    host, _, port = item["host"].partition(":")
-    return Endpoint(item["id"], host, int(port) if port.isdigit() else 5432)
+    host, _, port = item.text("host").partition(":")
+    return Endpoint(item.id("id"), host, int(port) if port.isdecimal() and len(port) <= 5 else 5432)

@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 from reconciler.sandbox.server import Sandbox
-from tests.sandbox.conftest import memory as memory_file_system
 from tests.sandbox.neon_client import NeonClient, ProjectClient
+from tests.support.memory import memory as memory_file_system
 
 FEW = 5
 

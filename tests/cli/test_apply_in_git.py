@@ -19,14 +19,18 @@ from tests.support.waiting import eventually
 LEASE = "refs/reconciler/lease/production"
 
 
-@pytest.fixture
-def desk(production, tmp_path):
+def asking(production, directory):
     """A clone that asks for a restore which nobody has applied."""
-    desk = Desk(production, tmp_path)
+    desk = Desk(production, directory)
     production.desired["primary"]["restore"] = {"to": database.text(production.shop.good), "id": "inc-42"}
     desk.push({FILE: written(production.desired)}, "Restore production")
     production.sandbox.forget_requests()
     return desk
+
+
+@pytest.fixture
+def desk(production, tmp_path):
+    return asking(production, tmp_path)
 
 
 def last_commit(desk, path=FILE):
@@ -43,7 +47,7 @@ def test_a_receipt_of_all_that_was_done_stands_on_the_commit_that_asked(desk, co
     assert commit == receipt.commit == last_commit(desk)
     assert (receipt.result, receipt.before, receipt.after) == (Result.CONVERGED, "origin", receipt.asked)
     assert [step.step for step in receipt.steps][:2] == ["CreateBranch", "VerifyBranch"]
-    assert {gate.gate for gate in receipt.gates if gate.passed} == {"identity", "login"}
+    assert {gate.gate for gate in receipt.gates if gate.passed} == {"identity", "login", "tables"}
     branch = production.branch("main")
     assert (receipt.ids.branch, receipt.ids.lsn) == (branch["id"], branch["parent_lsn"])
     assert receipt.ids.workers[0].hyperdrive == receipt.ids.hyperdrive == desk.wrangler_id()

@@ -31,12 +31,13 @@ production: origin is live, r-20261121T100000000Z-inc-42 is asked for, 9 steps
   project  961tech (aged-wildflower-123456), history window 7 d
   live     origin, on branch "main" (br-main)
   asked    r-20261121T100000000Z-inc-42: the data as of 2026-11-21T10:00:00.000Z (1 d ago)
+  window   the moment leaves it in 6 d, at 2026-11-28T10:00:00.000Z
   because  migration 0042 dropped Listing
 
 Steps
    1. create branch "main.candidate.r-20261121T100000000Z-inc-42" from "main" at 2026-11-21T10:00:00.000Z
       because no branch carries r-20261121T100000000Z-inc-42, and origin was live at 2026-11-21T10:00:00.000Z
-   2. verify branch "main.candidate.r-20261121T100000000Z-inc-42": identity, login, listings
+   2. verify branch "main.candidate.r-20261121T100000000Z-inc-42": identity, login, tables, listings
       because r-20261121T100000000Z-inc-42 must be proved before anything points to it
 """
     text = plan_text.as_text(found, WORLD)

@@ -12,10 +12,27 @@ from functools import cached_property
 from pathlib import Path
 
 import yaml
+from jsonschema.validators import extend
 from openapi_schema_validator import OAS30Validator, oas30_format_checker
 
 VARIABLE = "RECONCILER_TEST_NEON_OPENAPI"
 _METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def _remembering():
+    """A validator that looks at each object once: the same branch is told again and again, with all the others."""
+    fine, follow = set(), OAS30Validator.VALIDATORS["$ref"]
+
+    def referred(validator, reference, instance, schema):
+        key = hash((reference, json.dumps(instance)))
+        if key in fine:
+            return
+        errors = list(follow(validator, reference, instance, schema))
+        if not errors:
+            fine.add(key)
+        yield from errors
+
+    return extend(OAS30Validator, {"$ref": referred})
 
 
 @dataclass(frozen=True)
@@ -72,6 +89,7 @@ class Description:
 
     def __init__(self, document):
         self._document = json.loads(json.dumps(document, default=str))  # statuses are numbers in YAML
+        self._validator = _remembering()
         self.error = self.validator({"$ref": "#/components/schemas/GeneralError"})
         self.endpoints = [
             self._endpoint(method, path, item)
@@ -92,7 +110,7 @@ class Description:
     def validator(self, schema):
         """Compile a schema. Fields that it does not know are allowed: live answers carry such."""
         whole = schema | {"components": self._document["components"]}
-        return OAS30Validator(whole, format_checker=oas30_format_checker)
+        return self._validator(whole, format_checker=oas30_format_checker)
 
     def properties(self, name):
         """Give the names of the fields that a schema declares."""

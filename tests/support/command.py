@@ -11,8 +11,9 @@ _LONGEST_SECONDS = 120
 
 
 def heed_interrupts():
-    """A shell starts background jobs deaf to SIGINT, and their children inherit that; a person's terminal does not."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """A shell starts background jobs deaf to SIGINT, and nohup to SIGHUP; a person's terminal does not."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class Running:
 
     def send(self, number):
         self._process.send_signal(number)
+
+    def said_so_far(self):
+        """What it wrote on stderr until now."""
+        return self._outputs[1].read_text()
 
     def kill(self):
         """End it by SIGKILL: it gets no chance to tidy up."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.support.memory import memory
+
 _READY = "CLOUDFLARE_ACCOUNT_ID"
 _DIES_WITH_PARENT = 1  # Linux: PR_SET_PDEATHSIG
 
@@ -40,7 +42,7 @@ class SandboxProcess:
 
     def __init__(self):
         # In a directory that everybody may pass through: as root, PostgreSQL runs as somebody else.
-        self._directory = Path(tempfile.mkdtemp(prefix="rec-"))
+        self._directory = Path(tempfile.mkdtemp(prefix="rec-", dir=memory()))
         self._directory.chmod(0o755)
         self._said = self._directory / "stderr"
         with self._said.open("wb") as stderr:
