@@ -1,6 +1,5 @@
 """The entry point. Commands are imported when they run, so that `--help` answers at once."""
 
-import importlib
 import os
 import sys
 
@@ -8,6 +7,7 @@ import click
 
 from reconciler import __version__
 from reconciler.cli import output
+from reconciler.cli.command_table import CommandTable
 from reconciler.errors import ReconcilerError
 
 _ERROR = 1
@@ -29,25 +29,9 @@ COMMANDS = {
 }
 
 
-class _Commands(click.Group):
-    """A group whose commands live in modules of their own."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  click's signature
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(COMMANDS[cmd_name][0])
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=CommandTable, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, message="reconciler %(version)s")
 def group() -> None:
     """Restore Neon Postgres behind Cloudflare Hyperdrive by changing one timestamp in Git.
