@@ -29,7 +29,15 @@ from reconciler.core.desired import (
     Worker,
     WriteBack,
 )
-from reconciler.core.file_model import FileModel, HttpGateModel, OutsideModel, PrimaryModel, VerifyModel, delay
+from reconciler.core.file_model import (
+    WRONG_KEY,
+    FileModel,
+    HttpGateModel,
+    OutsideModel,
+    PrimaryModel,
+    VerifyModel,
+    delay,
+)
 from reconciler.core.instant import Instant, for_people
 from reconciler.core.timeline import Timeline
 from reconciler.errors import InputError, JsoncError
@@ -130,45 +138,33 @@ class _Reader:
             self._add(self._place(path), message, hint)
 
     def _shape_problem(self, details: ErrorDetails) -> None:
-        path = self._real_path(details["loc"])
+        path = self._real_path(details)
         if details["type"] == "extra_forbidden":
             known = _known_keys(path)
             close = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
             hint = f'did you mean "{close[0]}"?' if close else f"known here: {', '.join(known)}"
-            self._add(self._key_place(path), f'{_dotted(path)}: unknown key "{path[-1]}"', hint)
+            place = self.document.key_span(path).start
+            self._add(place, f'{_dotted(path)}: unknown key "{path[-1]}"', hint)
         elif details["type"] == "missing":
             self._add(self._place(path[:-1]), f"{_dotted(path)} is missing", _MISSING.get(str(path[-1]), ""))
         else:
             self._add(self._place(path), f"{_dotted(path)} {_sentence(details)}")
 
-    def _real_path(self, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-        """Undo what the model adds to a path: a single Worker counts as a list of one, and a key has a mark."""
-        path = list(location)
+    def _real_path(self, details: ErrorDetails) -> tuple[int | str, ...]:
+        """Undo what the model adds to a path: a single Worker counts as a list of one, and a wrong key has a mark."""
+        path = list(details["loc"])
         if path[:2] == ["worker", 0] and not isinstance(self.document.value.get("worker"), list):
             del path[1]
-        return tuple(step for step in path if step != "[key]")
+        return tuple(path[:-1] if details["type"] == WRONG_KEY else path)
 
     def _place(self, path: tuple[int | str, ...]) -> int:
-        """Find where a value stands; of one that is not there, what it would stand in."""
-        while True:
-            try:
-                return self.document.span(path).start
-            except KeyError:
-                path = path[:-1]
-
-    def _key_place(self, path: tuple[int | str, ...]) -> int:
-        try:
-            return self.document.key_span(path).start
-        except KeyError:
-            return self._place(path)
+        return self.document.span(path).start
 
     def _add(self, offset: int, message: str, hint: str = "") -> None:
         if len(self.problems) >= _MOST_PROBLEMS:
             return
         line, column = self.document.line_and_column(offset)
-        problem = Problem(self.file, line, column, message, hint)
-        if problem not in self.problems:
-            self.problems.append(problem)
+        self.problems.append(Problem(self.file, line, column, message, hint))
 
 
 _MISSING = {

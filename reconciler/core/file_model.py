@@ -1,7 +1,7 @@
 """The shape of a desired-state file, as pydantic models: one source for validation and for the JSON Schema."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -77,7 +77,7 @@ def _json_scalar(value: Any) -> Any:
 def _pointer(text: str) -> str:
     if not is_pointer(text):
         problem = 'is not a JSON pointer (RFC 6901): it begins with "/", such as "/status"'
-        raise PydanticCustomError("pointer", "{problem}", {"problem": problem})
+        raise PydanticCustomError(WRONG_KEY, "{problem}", {"problem": problem})
     return text
 
 
@@ -114,6 +114,8 @@ def _liftable(guard: Any) -> Any:
     return guard
 
 
+# The type of an error that is about a key: pydantic ends its path with a mark, which a file may have as a key too.
+WRONG_KEY: Final = "wrong_key"
 LIFTABLE = tuple(guard.value for guard in Liftable)
 Identifier = Annotated[str, Field(min_length=1), AfterValidator(_short_utf8), AfterValidator(_printable)]
 _DELAYS = {"ms": timedelta(milliseconds=1), "s": timedelta(seconds=1), "m": timedelta(minutes=1)}

@@ -136,4 +136,37 @@ MALFORMED: dict[str, tuple[str, dict[str, str]]] = {
         '{\n  "primary": {"project": "P!", "branch": "main",\n    "restore": {"to": "2026-11-21T09:55:00"}}\n}',
         {'"P!", "branch"': "aged-wildflower-123456", '"2026-11-21T09': "no time zone"},
     ),
+    "SQL gates of nobody": (
+        "{" + PRIMARY + ',\n"verify": {"sql": [{"name": "n", "query": "select true"}], "role": "app"}}',
+        {'[{"name": "n"': "does not know which database and role to use"},
+    ),
+    "a status that HTTP has not": (http_gate('"status": 99'), {"99}]}}": "must be from 100 to 599, and is 99"}),
+    "a status that is too high": (http_gate('"status": 600'), {"600}]}}": "must be from 100 to 599, and is 600"}),
+    "a very long method": (
+        '{"primary": {"project": "p", "branch": "main", "restore": null, "method": "' + "x" * 41 + '"}}',
+        {'"xxxx': 'and is "' + "x" * 40 + '…"'},
+    ),
+    "a source that is no timeline": (
+        restore('{"to": "2026-11-21T09:55:00Z", "from": "yesterday"}'),
+        {'"yesterday"}}': 'is not the name of a timeline; it is "origin" or like'},
+    ),
+    "a config that is no JSON": (
+        "{" + PRIMARY + "," + HYPERDRIVE + ',\n"worker": {"config": "wrangler.toml", "binding": "H"}}',
+        {'"wrangler.toml"': "must end in .jsonc or .json"},
+    ),
+    "an address with half a bracket": (
+        "{"
+        + PRIMARY
+        + ","
+        + HYPERDRIVE
+        + ","
+        + WORKER
+        + ',\n"verify": {"http": [{"name": "h", "url": "https://[x"}]}}',
+        {'"https://[x"': "is not an address that begins with https://"},
+    ),
+    "a key that looks like a mark of ours": ("{" + PRIMARY + ', "[key]": 1}', {'"[key]": 1': 'unknown key "[key]"'}),
+    "a pointer that looks like a mark of ours": (
+        http_gate('"json": {"[key]": 1}'),
+        {"1}}]}}": 'verify.http[0].json.[key] is not a JSON pointer (RFC 6901): it begins with "/"'},
+    ),
 }

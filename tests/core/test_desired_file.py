@@ -1,14 +1,18 @@
 """A desired-state file is read whole, or every mistake in it is told with its place and the way out."""
 
+import copy
+import json
 import re
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from openapi_schema_validator import OAS31Validator
 
 from reconciler.core.desired import FOREVER, Desired, HttpGate, Method, OnFailure, Outside, Restore, WriteBack
 from reconciler.core.desired_file import DesiredStateError, Problem, read_desired_state
+from reconciler.core.file_model import json_schema
 from reconciler.core.instant import Instant
 from reconciler.core.timeline import ORIGIN, Timeline
 from tests.core.malformed import HYPERDRIVE, MALFORMED, PRIMARY, WORKER
@@ -143,9 +147,110 @@ VALUES = st.recursive(
     )
 )
 def test_values_of_any_kind_are_read_or_refused_with_places(value):
-    import json
-
     try:
         read(json.dumps(value))
     except DesiredStateError as error:
         assert error.problems
+
+
+WHOLE = {
+    "$schema": "./schema.json",
+    "primary": {
+        "project": "aged-wildflower-123456",
+        "branch": "main",
+        "restore": {"to": "2026-11-21T09:55:00Z", "id": "inc-42", "reason": "0042", "from": "origin"},
+        "method": "branch",
+        "hold": "7d",
+    },
+    "hyperdrive": {"name": "tech961", "database": "tech961", "role": "app"},
+    "worker": {"config": "wrangler.jsonc", "binding": "HYPERDRIVE", "environment": "production", "deploy": "rebind"},
+    "verify": {
+        "sql": [{"name": "listings", "query": "select true", "expect": True}],
+        "http": [
+            {
+                "name": "health", "url": "https://x.example/", "status": 200, "contains": "up", "within": "2s",
+                "for": "10s", "json": {"/status": "ok"},
+            }
+        ],
+        "on_failure": "hold",
+    },
+    "outside": [{"name": "Axiom", "retention": "30d", "recovery": "query it"}],
+    "write_back": "push",
+    "lift": [{"guard": "branch-limit", "reason": "raised by Neon"}],
+}  # fmt: skip
+
+
+def paths_in(value, path=()):
+    yield path
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in entries:
+        yield from paths_in(inner, (*path, key))
+
+
+def put(whole, path, value):
+    """A copy of the whole file with another value at a path."""
+    if not path:
+        return value
+    changed = copy.deepcopy(whole)
+    *above, last = path
+    place = changed
+    for step in above:
+        place = place[step]
+    place[last] = value
+    return changed
+
+
+def within(value, path):
+    for step in path:
+        value = value[step]
+    return value
+
+
+@given(st.sampled_from(list(paths_in(WHOLE))), VALUES)
+def test_whatever_stands_in_the_place_of_a_value_is_read_or_told_once_each_at_a_place_of_the_file(path, value):
+    text = json.dumps(put(WHOLE, path, value))
+    try:
+        read(text)
+    except DesiredStateError as error:
+        assert len(error.problems) == len(set(error.problems))
+        assert all(standing_at(text, problem) for problem in error.problems)
+
+
+OBJECTS = [path for path in paths_in(WHOLE) if isinstance(within(WHOLE, path), dict) and path[-1:] != ("json",)]
+
+
+@given(st.sampled_from(OBJECTS), st.sampled_from(["[key]", "0", "", "nam", "é", '"']) | st.text(max_size=5), VALUES)
+def test_a_key_that_nobody_knows_is_told_where_it_stands_whatever_it_is_called(path, key, value):
+    place = within(WHOLE, path)
+    assume(key not in place and key != "role")
+    text = json.dumps(put(WHOLE, path, {**place, key: value}))
+    with pytest.raises(DesiredStateError) as caught:
+        read(text)
+    (problem,) = caught.value.problems
+    assert f'unknown key "{key}"' in problem.message
+    assert standing_at(text, problem).startswith(json.dumps(key))
+
+
+def test_a_whole_file_of_every_key_is_one_that_is_read():
+    assert read(json.dumps(WHOLE)).primary.project == "aged-wildflower-123456"
+
+
+# The JSON Schema
+
+
+is_valid = OAS31Validator(json_schema()).is_valid
+
+
+def test_the_schema_takes_what_is_read_with_one_worker_or_a_list_of_them():
+    assert is_valid(WHOLE)
+    assert is_valid(put(WHOLE, ("worker",), [WHOLE["worker"]] * 2))
+    for wrong in (WHOLE["worker"]["config"], [WHOLE["worker"]["config"]], {**WHOLE["worker"], "bindng": "H"}):
+        assert not is_valid(put(WHOLE, ("worker",), wrong))
+
+
+@given(st.sampled_from(list(paths_in(WHOLE))), VALUES)
+def test_what_the_schema_refuses_is_never_read(path, value):
+    changed = put(WHOLE, path, value)
+    assume(not is_valid(changed))
+    with pytest.raises(DesiredStateError):
+        read(json.dumps(changed))

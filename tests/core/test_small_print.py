@@ -36,7 +36,8 @@ def test_a_report_of_mistakes_is_their_places_and_nothing_else():
     assert caught.value.report.startswith("desired-state/production.jsonc:1:1: ")
 
 
-def test_of_a_thousand_mistakes_a_readable_number_is_told():
+@pytest.mark.parametrize("times", [1, 2])
+def test_of_a_thousand_mistakes_a_readable_number_is_told(times):
     with pytest.raises(DesiredStateError) as caught:
-        read("{" + ", ".join(f'"unknown{number}": 1' for number in range(1000)) + "}")
-    assert 10 <= len(caught.value.problems) <= 200
+        read("{" + ", ".join(f'"unknown{number}": 1' for number in [*range(1000)] * times) + "}")
+    assert 10 <= len(caught.value.problems) <= 100
