@@ -185,9 +185,12 @@ def config(desired: Desired, hyperdrive: Hyperdrive, existing: HyperdriveConfig,
         if not is_lifted(desired, Liftable.POOLED_ORIGIN):
             return [PooledOrigin(existing.host)]
         existing = replace(existing, host=f"{label.removesuffix('-pooler')}.{domain}")
-    wanted = {"database": hyperdrive.database, "user": hyperdrive.role}
-    if branch.endpoint is not None:
-        wanted["host"] = f"{branch.endpoint.host}:{branch.endpoint.port}"
+    assert branch.endpoint is not None  # a branch gets a compute before anything is asked of its config
+    wanted = {
+        "database": hyperdrive.database,
+        "user": hyperdrive.role,
+        "host": f"{branch.endpoint.host}:{branch.endpoint.port}",
+    }
     found = {
         "database": existing.database,
         "user": existing.user,

@@ -162,8 +162,8 @@ class TooRecent(Refusal):
 
     @property
     def message(self) -> str:  # noqa: D102
-        age = for_people(self.now - self.to)
-        return f"{self.to} is only {age} ago, and a moment is safe to ask for after {for_people(self.margin)}"
+        age, margin = for_people(self.now - self.to), for_people(self.margin)
+        return f"{self.to} is only {age} ago (now it is {self.now}), and a moment is safe to ask for after {margin}"
 
     @property
     def hint(self) -> str:  # noqa: D102

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.desired import Method, Restore
+from reconciler.core.desired import Method, Restore, Verify
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Branch, Mark, Observed, Unbound, Unknown
 from reconciler.core.plan import plan
 from reconciler.core.steps import CreateBranch
-from reconciler.core.timeline import Timeline
+from reconciler.core.timeline import ORIGIN, Timeline
 from tests.core.worlds import CONFIG, CREATED, DESIRED, MAIN, NOW, PROJECT, SEEN, WORLD, asking, hours_ago, with_main
 
 RESTORE = Restore(hours_ago(24), "inc-42")
@@ -49,11 +49,18 @@ CASES = [
     ("history-disabled", asking(RESTORE), with_project(history=timedelta(0)), "keeps no history"),
     ("outside-history-window", asking(RESTORE), with_project(history=timedelta(hours=6)), "18 h older than"),
     ("before-source-existed", asking(Restore(hours_ago(24 * 6))), WORLD, "was created"),
+    (
+        "before-source-existed",
+        asking(Restore(hours_ago(24 * 6), source=ORIGIN)),
+        WORLD,
+        f'lies before branch "main" was created ({CREATED})',
+    ),
     ("before-source-reset", asking(RESTORE), with_main(last_reset_at=hours_ago(2)), "last reset or restored"),
     ("source-expires", asking(RESTORE), with_main(expires_at=hours_ago(-2)), "no children"),
     ("branch-limit", asking(RESTORE), with_project(branches_limit=1), "1 branches, and its limit is 1"),
     ("branch-name-taken", asking(RESTORE), with_branch(mark=None), "not those of a candidate"),
     ("source-not-held", asking(replace(RESTORE, source=Timeline(hours_ago(1)))), WORLD, "no branch carries it"),
+    ("source-not-held", asking(replace(RESTORE, source=Timeline(hours_ago(1)))), with_branch(), "names timeline"),
     ("method-unavailable", IN_PLACE, WORLD, "in-place"),
     (
         "timeline-not-held",
@@ -124,6 +131,18 @@ def test_what_is_warned_of_names_what_it_costs():
         assert words in told
 
 
+def test_what_the_file_leaves_out_is_left_to_people_and_the_plan_says_so():
+    without = replace(DESIRED, workers=())
+    told = plan(asking(RESTORE, without), replace(WORLD, workers=())).warnings
+    assert "no worker in the file: binding the new Hyperdrive config to whatever uses it is yours" in told
+
+    without = replace(without, hyperdrive=None, verify=Verify())
+    told = plan(asking(RESTORE, without), replace(WORLD, workers=(), configs=())).warnings
+    assert "no hyperdrive in the file: the connection string changes, and putting it where it is used is yours" in told
+    assert [each for each in told if each.startswith("no SQL gate in the file")]
+    assert [each for each in told if each.startswith("neither hyperdrive nor verify.role names a role")]
+
+
 def test_what_is_outside_the_window_is_told_with_the_edge_and_when_it_left():
     (refusal,) = plan(asking(RESTORE), with_project(history=timedelta(hours=6))).refusals
     assert f"18 h older than the history window (6 h, from {hours_ago(6)})" in refusal.message
@@ -134,6 +153,7 @@ def test_root_branches_are_counted_in_place_only_where_the_replaced_history_beco
     full = replace(with_project(plan="free_v3"), branches=(MAIN, *others(2)))
     assert ["method-unavailable", "root-branch-limit"] == [each.rule for each in plan(IN_PLACE, full).refusals]
     assert 'has 3 root branches, and Neon\'s plan "free_v3" allows 3' in plan(IN_PLACE, full).refusals[1].message
+    assert 'or set "method": "branch"' in plan(IN_PLACE, full).refusals[1].hint
     assert plan(asking(RESTORE), full).refusals == ()
     roomy = replace(full, branches=(MAIN, *others(1)))
     assert ["method-unavailable"] == [each.rule for each in plan(IN_PLACE, roomy).refusals]

@@ -1,7 +1,9 @@
 """What holds for every plan, whatever is asked and whatever was interrupted before."""
 
+import sys
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -122,3 +124,10 @@ def test_the_digest_of_a_pull_request_is_that_of_its_merge_also_where_the_code_i
     proposed, merged = (plan(desired, replace(WORLD, commit=commit)) for commit in ("a" * 40, "b" * 40))
     assert proposed.steps != merged.steps
     assert proposed.digest == merged.digest
+
+
+def test_rules_that_never_settle_are_an_error_and_no_plan_without_end(monkeypatch):
+    """A plan of three waves, where no more than two are let: as any would be whose rules chase each other."""
+    monkeypatch.setattr(sys.modules[plan.__module__], "_MOST_WAVES", 2)
+    with pytest.raises(AssertionError, match="did not settle within 2 waves; the last was "):
+        plan(asking(Restore(hours_ago(24))), WORLD)

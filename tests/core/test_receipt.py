@@ -54,6 +54,7 @@ receipts = st.builds(
     run=texts,
     tool=texts,
     previous=texts,
+    lifted=several(texts),
 )
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts,
@@ -121,6 +122,20 @@ def test_a_duration_that_is_none_is_refused(number):
     assert line != example().line
     with pytest.raises(ValueError, match="seconds"):
         parse(line)
+
+
+@pytest.mark.parametrize("field", ["outside", "lifted"])
+def test_what_is_listed_in_a_receipt_is_text(field):
+    facts = json.loads(example().line)
+    with pytest.raises(ValueError, match=f"{field} holds something else than text"):
+        parse(json.dumps(facts | {field: ["text", 1]}))
+
+
+def test_guards_that_were_lifted_stand_in_the_line_and_the_line_of_a_receipt_without_any_says_nothing_of_them():
+    lifted = replace(example(), lifted=("branch-limit: raised by Neon",))
+    assert json.loads(lifted.line)["lifted"] == ["branch-limit: raised by Neon"]
+    assert lifted == parse(lifted.line)
+    assert "lifted" not in example().line
 
 
 def test_the_latest_is_of_the_environment_and_the_last_that_began():
