@@ -152,8 +152,7 @@ class Executor:
 
     def _uploaded(self, script: str, label: str, hyperdrive: str) -> UploadedVersion:
         upload = self._seen(script).uploaded_as(label, self._config(hyperdrive).id)
-        if upload is None:
-            raise NotConverged(f'Worker "{script}" has no uploaded version labelled "{label}"')
+        assert upload is not None  # the rules, which were asked again right now, ask for a deployment only then
         return upload
 
     def _known_branches(self) -> tuple[Branch, ...]:

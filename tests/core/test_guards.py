@@ -131,6 +131,12 @@ def test_what_is_warned_of_names_what_it_costs():
         assert words in told
 
 
+def test_a_moment_that_soon_leaves_the_window_is_warned_of_with_the_time_that_is_left():
+    told = plan(asking(RESTORE), with_project(history=timedelta(hours=25))).warnings
+    assert f"{RESTORE.to} leaves the history window in 1 h: apply before then" in told
+    assert not [each for each in plan(asking(RESTORE), WORLD).warnings if "leaves the history window" in each]
+
+
 def test_what_the_file_leaves_out_is_left_to_people_and_the_plan_says_so():
     without = replace(DESIRED, workers=())
     told = plan(asking(RESTORE, without), replace(WORLD, workers=())).warnings

@@ -129,6 +129,11 @@ def test_each_apply_is_called_by_what_it_came_to():
     ]  # fmt: skip
 
 
+def test_an_apply_of_another_environment_is_no_part_of_the_story():
+    other = receipt(hours_ago(98), ORIGIN, ONE, environment="staging")
+    assert kinds(told([text(), text(ONE)], other)) == [ChangeKind.ADDED, ChangeKind.RESTORE]
+
+
 def test_a_change_says_how_its_last_apply_ended_and_one_that_converged_stands():
     failed = receipt(hours_ago(90), ORIGIN, ORIGIN, result=Result.FAILED)
     converged = receipt(hours_ago(89), ORIGIN, ONE)

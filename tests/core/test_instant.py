@@ -32,6 +32,12 @@ def test_a_provider_may_tell_microseconds_and_they_are_cut():
     assert "2026-11-21T09:55:00.123Z" == str(Instant.told("2026-11-21T09:55:00.123999Z"))
 
 
+@pytest.mark.parametrize("text", ["", "now", "2026-11-21", "2026-11-21T09:55:00", "2026-11-21T09:55:00.Z"])
+def test_what_a_provider_tells_that_is_no_whole_moment_is_not_guessed_at(text):
+    with pytest.raises(ValueError, match="is not an RFC 3339 time"):
+        Instant.told(text)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -136,6 +136,15 @@ def test_a_file_that_is_reverted_is_in_sync_with_what_was_put_back(put_back):
     assert any("failed its last check" in warning for warning in found.warnings)
 
 
+def test_what_has_failed_is_told_with_what_is_live_and_with_every_way_on(put_back):
+    timeline = asking(RESTORE).timeline
+    (refusal,) = plan(asking(RESTORE, GATED), put_back).refusals
+    assert f'timeline "{timeline}" took traffic, failed its last check' in refusal.message
+    assert refusal.message.endswith('"origin" is live, untouched')
+    assert f'"main.failed.{timeline}" holds it' in refusal.hint
+    assert f'rename the branch to "main.candidate.{timeline}"' in refusal.hint
+
+
 def test_the_same_moment_under_another_id_is_another_restore_from_the_same_source(put_back):
     found = plan(asking(replace(RESTORE, id="again"), GATED), put_back)
     assert not found.refusals

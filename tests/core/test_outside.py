@@ -122,4 +122,8 @@ def test_a_retention_is_spelled_in_the_form_of_the_file(count, unit):
     text = spelled(hours)
     assert text is not None
     assert hours == timedelta(hours=int(text[:-1]) * {"h": 1, "d": 24}[text[-1]])
-    assert ("forever", None) == (spelled(FOREVER), spelled(None))
+
+
+def test_a_retention_is_spelled_in_the_largest_unit_that_fits_or_as_for_ever_or_not_at_all():
+    told = [spelled(each) for each in (timedelta(hours=36), timedelta(days=30), timedelta(weeks=2), FOREVER, None)]
+    assert told == ["36h", "30d", "14d", "forever", None]

@@ -124,6 +124,20 @@ def test_a_duration_that_is_none_is_refused(number):
         parse(line)
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"version": 2}, "not a receipt of this version"),
+        ({"environment": 961}, "environment is no str"),
+        ({"changed": "no"}, "changed is no bool"),
+        ({"unknown": 1}, "unknown"),
+    ],
+)
+def test_a_receipt_that_differs_in_its_shape_is_refused_with_what_differs(changes, said):
+    with pytest.raises(ValueError, match=said):
+        parse(json.dumps(json.loads(example().line) | changes))
+
+
 @pytest.mark.parametrize("field", ["outside", "lifted"])
 def test_what_is_listed_in_a_receipt_is_text(field):
     facts = json.loads(example().line)

@@ -74,14 +74,17 @@ def test_where_two_timelines_may_have_been_live_the_line_to_write_is_told():
 
 def test_a_timeline_that_was_used_is_gone_back_to_by_a_command_that_can_be_copied():
     timeline = Timeline(hours_ago(24), "inc-42")
-    hint = TimelineUsed(timeline, "main.held.x", "production").hint
-    assert hint.endswith(f"reconciler rollback production --to-timeline {timeline}")
+    refusal = TimelineUsed(timeline, "main.held.x", "production")
+    assert refusal.message == f'timeline "{timeline}" was live before and is held, on branch "main.held.x"'
+    assert refusal.hint.endswith(f"reconciler rollback production --to-timeline {timeline}")
 
 
 def test_what_is_not_applied_yet_is_applied_or_reverted_by_commands_that_can_be_copied():
-    hint = NotAppliedYet(Timeline(hours_ago(24)), ORIGIN, "production", "abc123").hint
-    assert "reconciler apply production;" in hint
-    assert hint.endswith("git revert abc123")
+    timeline = Timeline(hours_ago(24))
+    refusal = NotAppliedYet(timeline, ORIGIN, "production", "abc123")
+    assert refusal.message == f'the file asks for timeline "{timeline}", and "origin" is still live'
+    assert "reconciler apply production;" in refusal.hint
+    assert refusal.hint.endswith("git revert abc123")
 
 
 def test_a_plan_that_is_refused_for_what_could_not_be_read_is_no_verdict():

@@ -127,6 +127,10 @@ def test_a_restore_over_several_lines_becomes_one_line_and_comes_back_with_its_c
     assert text == with_restore_text(edited, several)
 
 
+def test_one_value_elsewhere_is_changed_and_no_other_character():
+    assert FILE.replace('"7d"', '"14d"') == with_value(FILE, ("primary", "hold"), "14d")
+
+
 @pytest.mark.parametrize("raw", ["null // until monday", " null", "null\n", "/**/null", "\ufeffnull"])
 def test_more_than_a_value_is_not_written(raw):
     with pytest.raises(ValueError, match="more than a value"):

@@ -56,14 +56,20 @@ def prepare_process(loop, *, lean=True):
 
 
 class Route:
-    """What a visitor of the Workers' address gets: the id of the version that answers, which an override chooses."""
+    """What a visitor of the Workers' address gets: the id of the version that answers, which an override chooses.
+
+    `fails_users` says whether those who come without an override, as users do, get an error instead.
+    """
 
     def __init__(self, world):
         self._world = world
         self.proved = set()
+        self.fails_users = False
 
     async def answer(self, request):
         wanted = request.headers.get("Cloudflare-Workers-Version-Overrides", "")
+        if self.fails_users and not wanted:
+            return web.Response(status=500)
         chosen = dict(re.findall(r'([\w-]+)="([^"]*)"', wanted))
         said = []
         for script in self._world.scripts:
