@@ -1,84 +1,22 @@
-"""The Git repository: real git, real remotes by path and over HTTP."""
+"""The Git repository on this machine: where it is, what is in it, what is made, and who commits."""
 
-import os
-import shutil
-import signal
 import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.errors import GitError, InputError, PushRejected, RemoteRefused, RemoteUnreachable
-from reconciler.providers.git import Repository
-from reconciler.providers.git_command import Git, gist
-from reconciler.providers.git_remote import without_user
-from tests.support.command import heed_interrupts
+from reconciler.errors import GitError, InputError
+from reconciler.providers.git_command import Git
+from tests.providers.git_repository.clones import FILES, MAIN, opened
 from tests.support.remotes import (
-    PASSWORD,
     BareRemote,
-    HttpRemote,
     clone,
     commit_files,
-    copy_clone,
     git,
     git_environment,
 )
-from tests.support.waiting import eventually
-
-MAIN = "refs/heads/main"
-FILES = {"desired-state/production.jsonc": "{}\r\n", "läden und mehr/ä.txt": "eins"}
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    """A remote and a clone of it, with one commit; tests get copies, which is quicker."""
-    directory = tmp_path_factory.mktemp("template")
-    commit_files(clone(BareRemote(directory), directory / "checkout"), FILES, "The first\n\nmore of it", push=True)
-    return directory
-
-
-@pytest.fixture
-def http(template, tmp_path):
-    shutil.copytree(template / "remote.git", tmp_path / "remote.git")
-    remote = HttpRemote(tmp_path)
-    yield remote
-    remote.close()
-
-
-@pytest.fixture(params=["path", "http"])
-def remote(request, template, tmp_path):
-    """A remote with one commit, once reached by its path and once over HTTP."""
-    shutil.copytree(template / "remote.git", tmp_path / "remote.git")
-    made = (BareRemote if request.param == "path" else HttpRemote)(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def checkout(template, tmp_path):
-    """A clone, with one commit, of a remote that is reached by its path."""
-    shutil.copytree(template / "remote.git", tmp_path / "remote.git")
-    return copy_clone(template / "checkout", tmp_path / "check out ü", tmp_path / "remote.git")
-
-
-@pytest.fixture
-def cloned(template, tmp_path):
-    """Clone a remote: `cloned(remote)` is its repository, with the credentials in the address of the remote."""
-
-    def make(remote, name="one"):
-        address = getattr(remote, "url_with_credentials", remote.url)
-        return opened(copy_clone(template / "checkout", tmp_path / name, address))
-
-    return make
-
-
-def opened(root, **environment):
-    return Repository.containing(root, git_environment(**environment))
-
 
 # Where it is.
 
@@ -375,197 +313,6 @@ def test_the_configured_identity_commits_also_in_github_actions(checkout):
     assert repository.about(repository.commit("HEAD", {"a": b"1"}, "a")).author == "Grace"
 
 
-# Remotes.
-
-
-def test_a_branch_is_pushed_fetched_and_deleted(remote, cloned):
-    repository = cloned(remote)
-    made = repository.commit("HEAD", {"a": b"1"}, "a")
-    repository.push(made, "refs/heads/new", expected="")
-    assert (made, made) == (remote.ref("refs/heads/new"), repository.remote_ref("refs/heads/new"))
-    other = cloned(remote, "two")
-    assert other.fetch("new") == made == other.resolve("origin/new")
-    repository.push("", "refs/heads/new", expected=made)
-    assert ("", "") == (remote.ref("refs/heads/new"), repository.remote_ref("refs/heads/new"))
-    with pytest.raises(GitError, match="no such ref"):
-        repository.fetch("new")
-
-
-def test_a_push_goes_forward_only_and_a_moved_branch_rejects_it(remote, cloned):
-    one, other = cloned(remote), cloned(remote, "two")
-    first, second = (each.commit("HEAD", {"a": content}, "a") for each, content in ((one, b"1"), (other, b"2")))
-    one.push(first, MAIN, expected=None)
-    with pytest.raises(PushRejected, match="somebody was faster"):
-        other.push(second, MAIN, expected=None)
-    with pytest.raises(PushRejected, match="somebody was faster"):
-        one.push(one.head(), MAIN, expected=None)
-    assert remote.ref(MAIN) == first
-
-
-@pytest.mark.parametrize("expected", ["", "1" * 40])
-def test_a_ref_that_is_not_what_it_should_be_is_left_alone(remote, cloned, expected):
-    repository = cloned(remote)
-    before, made = repository.head(), repository.commit("HEAD", {"a": b"1"}, "a")
-    with pytest.raises(PushRejected):
-        repository.push(made, MAIN, expected=expected)
-    with pytest.raises(PushRejected):
-        repository.push("", MAIN, expected="1" * 40)
-    assert remote.ref(MAIN) == before
-
-
-def test_a_push_whose_answer_is_lost_was_done(http, cloned):
-    repository = cloned(http)
-    made = repository.commit("HEAD", {"a": b"1"}, "a")
-    http.drop_answers = 1
-    repository.push(made, MAIN, expected=None)
-    assert (0, made) == (http.drop_answers, http.ref(MAIN))
-    git(repository.root, "tag", "made", made)
-    http.drop_answers = 1
-    repository.push("made", "refs/heads/new", expected="")
-    assert (0, made) == (http.drop_answers, http.ref("refs/heads/new"))
-    http.drop_answers = 1
-    repository.push("", "refs/heads/new", expected=made)
-    assert (0, "") == (http.drop_answers, http.ref("refs/heads/new"))
-
-
-def test_the_default_branch_is_the_remote_s_or_else_the_one_that_is_checked_out(remote, cloned):
-    repository = cloned(remote)
-    git(repository.root, "checkout", "--quiet", "-b", "topic")
-    assert repository.default_branch() == "main"
-    git(remote.path, "symbolic-ref", "HEAD", "refs/heads/none-yet")
-    assert repository.default_branch() == "topic"
-    git(repository.root, "checkout", "--quiet", "--detach")
-    with pytest.raises(GitError, match="no branch is checked out"):
-        repository.default_branch()
-
-
-def test_a_protected_branch_refuses_with_the_remote_s_own_words(remote, cloned):
-    repository = cloned(remote)
-    before, made = repository.head(), repository.commit("HEAD", {"a": b"1"}, "a")
-    remote.refuse_pushes("GH006: Protected branch update failed", MAIN)
-    for expected in (None, before):
-        with pytest.raises(RemoteRefused, match="GH006: Protected branch update failed") as caught:
-            repository.push(made, MAIN, expected=expected)
-    assert MAIN in caught.value.message
-    assert "rule" in caught.value.hint
-
-
-def test_a_remote_that_is_gone_says_where_it_was_looked_for(checkout):
-    (checkout.parent / "remote.git").rename(checkout.parent / "moved.git")
-    for ask in (lambda it: it.fetch("main"), lambda it: it.remote_ref(MAIN), lambda it: it.default_branch()):
-        with pytest.raises(RemoteUnreachable, match=r"remote\.git.*no repository") as caught:
-            ask(opened(checkout))
-    assert "git remote set-url" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    ("status", "kind", "said"),
-    [
-        (401, RemoteRefused, "denies access"),
-        (403, RemoteRefused, "denies access"),
-        (404, RemoteUnreachable, "there is no repository"),
-        (503, RemoteUnreachable, "503"),
-    ],
-)
-def test_what_a_server_refuses_is_told_without_the_credentials(http, cloned, status, kind, said):
-    repository = cloned(http)
-    made = repository.commit("HEAD", {"a": b"1"}, "a")
-    http.status = status
-    for ask in (lambda: repository.fetch("main"), lambda: repository.push(made, MAIN, expected=None)):
-        with pytest.raises(kind, match=said) as caught:
-            ask()
-        assert PASSWORD not in caught.value.report
-        assert http.url in caught.value.report
-
-
-def test_a_remote_that_is_down_is_unreachable_and_told_without_the_credentials(cloned, tmp_path):
-    http = HttpRemote(tmp_path, user="robot", password="canary/p@ss wörd%")
-    http.close()
-    repository = cloned(http)
-    for ask in (lambda: repository.fetch("main"), lambda: repository.push("HEAD", MAIN, expected=None)):
-        with pytest.raises(RemoteUnreachable, match=r"Failed to connect|refused") as caught:
-            ask()
-        assert "canary" not in caught.value.report + repr(repository.git) + str(repository.remote_url())
-
-
-def test_a_remote_that_repeats_the_credentials_in_its_answer_gives_nothing_away(http, cloned):
-    repository = cloned(http)
-    http.refuse_pushes(f"no, {PASSWORD}")
-    with pytest.raises(RemoteRefused, match=r"no, \*+") as caught:
-        repository.push(repository.commit("HEAD", {"a": b"1"}, "a"), MAIN, expected=None)
-    assert PASSWORD not in caught.value.report
-
-
-def test_a_remote_that_never_answers_is_given_up_and_its_git_is_ended(http, cloned):
-    repository = cloned(http).patient(0.3)
-    http.gate.clear()
-    with pytest.raises(RemoteUnreachable, match="did not end within"):
-        repository.remote_ref(MAIN)
-    http.gate.set()
-    assert not children()
-
-
-def children():
-    return [each for each in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split() if alive(each)]
-
-
-def alive(process):
-    try:
-        return "git" in Path(f"/proc/{process}/cmdline").read_text()
-    except OSError:
-        return False
-
-
-def test_no_credential_is_in_an_argument_of_a_process(http, cloned):
-    http.accept_token("canary-token")
-    root = cloned(http).root
-    git(root, "remote", "set-url", "origin", http.url)
-    environment = git_environment(GITHUB_ACTIONS="true", GITHUB_TOKEN="canary-token", GITHUB_SERVER_URL=http.address)
-    code = f"""
-from pathlib import Path
-from reconciler.providers.git import Repository
-print(Repository.containing(Path({str(root)!r})).remote_ref("refs/heads/main"))
-"""
-    http.gate.clear()
-    with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE) as process:
-        eventually(lambda: http.waiting, "a request")
-        arguments = b"".join(each.read_bytes() for each in Path("/proc").glob("[0-9]*/cmdline") if readable(each))
-        http.gate.set()
-        assert process.communicate()[0].decode() == f"{http.ref(MAIN)}\n"
-    assert b"ls-remote" in arguments
-    assert b"canary-token" not in arguments
-
-
-def readable(path):
-    try:
-        return bool(path.read_bytes())
-    except OSError:
-        return False
-
-
-def test_in_github_actions_the_token_goes_in_one_header_also_beside_the_one_that_checkout_left(http, cloned):
-    http.accept_token("canary-token")
-    root = cloned(http).root
-    git(root, "remote", "set-url", "origin", http.url)
-    git(root, "config", f"http.{http.address}/.extraheader", "AUTHORIZATION: basic b2xkOm9sZA==")
-    environment = {"GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": http.address}
-    http.authorizations.clear()
-    repository = opened(root, GITHUB_TOKEN="canary-token", **environment)
-    repository.push(repository.head(), "refs/heads/new", expected="")
-    assert repository.head() == http.ref("refs/heads/new")
-    assert {1} == {len(each) for each in http.authorizations}
-    with pytest.raises(RemoteRefused, match="denies access") as caught:
-        opened(root, GITHUB_TOKEN="canary-wrong", **environment).fetch("main")
-    assert "canary" not in caught.value.report
-
-
-def test_settings_that_the_caller_gave_in_variables_still_hold(checkout):
-    given = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": "From Variables"}
-    git(checkout, "config", "user.email", "x@example.invalid")
-    repository = opened(checkout, identity=False, **given)
-    assert repository.about(repository.commit("HEAD", {"a": b"1"}, "a")).author == "From Variables"
-
-
 # Kinds of clones.
 
 
@@ -614,60 +361,7 @@ def test_a_second_work_tree_of_a_repository_is_one_too(checkout, tmp_path):
         repository.set_branch("main", repository.head())
 
 
-# Words.
-
-
-@given(st.text())
-def test_what_git_said_becomes_one_printable_line(text):
-    said = gist(text)
-    assert said.isprintable()
-    assert len(said) <= 500
-
-
-@pytest.mark.parametrize(
-    ("address", "shown"),
-    [
-        ("https://user:pass@host/o/r.git", "https://host/o/r.git"),
-        ("https://token@host:8443/o/r", "https://host:8443/o/r"),
-        ("ssh://git@host/o/r", "ssh://git@host/o/r"),
-        ("ssh://git:secret@host/o/r", "ssh://git@host/o/r"),
-        ("git@github.com:o/r.git", "git@github.com:o/r.git"),
-        ("/path/with@sign", "/path/with@sign"),
-    ],
-)
-def test_an_address_is_shown_without_what_is_secret_in_it(address, shown):
-    assert without_user(address) == shown
-
-
-def test_an_interrupted_git_is_ended_with_its_helpers(http, cloned):
-    root = cloned(http).root
-    code = f"""
-from pathlib import Path
-from reconciler.providers.git import Repository
-try:
-    Repository.containing(Path({str(root)!r})).remote_ref("refs/heads/main")
-except KeyboardInterrupt:
-    print(Path("/proc/self/task").joinpath(*[str(__import__("os").getpid())], "children").read_text() or "none")
-"""
-    http.gate.clear()
-    with subprocess.Popen(
-        [sys.executable, "-c", code],
-        env=git_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=heed_interrupts,  # noqa: PLW1509  it takes no lock
-    ) as process:
-        eventually(lambda: http.waiting, "a request")
-        process.send_signal(signal.SIGINT)
-        assert process.communicate()[0] == b"none\n"
-    http.gate.set()
-
-
-def test_credentials_in_any_address_are_left_out_of_what_git_said(checkout):
-    said = "fatal: unable to access 'https://user:p@ss@host/o/r.git/': no"
-    assert Git.at(checkout, git_environment()).without_credentials(said) == (
-        "fatal: unable to access 'https://host/o/r.git/': no"
-    )
+# What git is not run for.
 
 
 def test_git_in_a_directory_that_is_not_there_is_an_error(tmp_path):
