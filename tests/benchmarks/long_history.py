@@ -6,7 +6,6 @@ git commands alone. Numbers depend on the machine, ratios hardly: so nothing is 
 """
 
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from reconciler.providers.git import Repository
 from reconciler.providers.git_history import changes_of
 from reconciler.providers.git_notes import Notes
 from tests.support.long_history import FILE, make_long_history
+from tests.support.plain_words import run_program
 
 SMALLER = 20
 RUNS = 7
@@ -53,7 +53,7 @@ def command(directory: Path, arguments: tuple[str, ...]) -> float:
 
 def run(*arguments: str, directory: Path | None = None) -> float:
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "reconciler", *arguments], cwd=directory, capture_output=True, check=True)
+    run_program(*arguments, cwd=directory, check=True)
     return time.perf_counter() - begun
 
 

@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from reconciler.cli import main
 from reconciler.core.plan import plan
 from reconciler.engine.apply import PlanChanged
 from tests.core.malformed import MALFORMED
 from tests.support.database import DAMAGED, EARLY, GOOD
+from tests.support.plain_words import run_main
 from tests.support.shops import PRIMARY
 from tests.support.waiting import eventually
 
@@ -338,7 +338,4 @@ def _in_this_process(production, monkeypatch, capsys, *arguments):
         monkeypatch.delenv(name, raising=False)
     for name, value in production.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("sys.argv", ["reconciler", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        main.main()
-    return (ended.value.code, *capsys.readouterr())
+    return run_main(monkeypatch, capsys, *arguments)

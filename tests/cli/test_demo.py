@@ -3,12 +3,12 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+
+from tests.support.plain_words import run_program
 
 PROOFS = (
     "30 listings are back, read from where Hyperdrive points",
@@ -22,10 +22,8 @@ PROOFS = (
 
 
 def demo(*arguments: str) -> str:
-    answer = subprocess.run(
-        [sys.executable, "-m", "reconciler", "demo", *arguments], capture_output=True, text=True, timeout=120
-    )
-    assert (0, "Traceback") == (answer.returncode, "Traceback" if "Traceback" not in answer.stderr else answer.stderr)
+    answer = run_program("demo", *arguments, timeout=120)
+    assert answer.returncode == 0, answer.stderr
     return answer.stdout
 
 
@@ -62,10 +60,5 @@ def test_a_visitor_of_the_running_worker_sees_no_failed_request_while_it_is_swit
 def test_the_demo_leaves_no_directory_behind():
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)  # as root, PostgreSQL runs as another user
-        answer = subprocess.run(
-            [sys.executable, "-m", "reconciler", "demo"],
-            capture_output=True,
-            timeout=120,
-            env={**os.environ, "TMPDIR": directory},
-        )
+        answer = run_program("demo", timeout=120, env={**os.environ, "TMPDIR": directory})
         assert (0, []) == (answer.returncode, [path.name for path in Path(directory).iterdir()])

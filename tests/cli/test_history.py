@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -12,6 +10,7 @@ from reconciler.cli.history_text import visible
 from reconciler.core.instant import Instant
 from reconciler.providers.git_history import changes_of
 from tests.support.long_history import example, make_long_history
+from tests.support.plain_words import run_program
 from tests.support.remotes import commit_files, git
 
 FILE = "desired-state/production.jsonc"
@@ -36,10 +35,7 @@ def repository(tmp_path):
 def said(directory, *arguments, **environment):
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "NEON_", "CLOUDFLARE_"))}
     own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "COLUMNS": "100", **environment}
-    command = [sys.executable, "-m", "reconciler", "history", *arguments]
-    done = subprocess.run(command, cwd=directory, env={**kept, **own}, capture_output=True, text=True)
-    assert "Traceback" not in done.stderr
-    return done
+    return run_program("history", *arguments, cwd=directory, env={**kept, **own})
 
 
 def facts(directory, *arguments):

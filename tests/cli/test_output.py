@@ -18,6 +18,7 @@ from reconciler.core.binding import Binding, BindingKind
 from reconciler.core.desired import Outside, Restore
 from reconciler.core.plan import plan
 from tests.core.worlds import DESIRED, SEEN, WORLD, asking, hours_ago
+from tests.support.plain_words import run_program
 
 ROOT = Path(__file__).parents[2]
 ASKED = asking(Restore(hours_ago(24), "inc-42", "migration 0042 dropped Listing"))
@@ -141,16 +142,16 @@ def test_help_answers_without_loading_what_only_commands_need():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_that_agrees_with_the_list_and_stands_in_the_readme(name):
-    answer = subprocess.run([sys.executable, "-m", "reconciler", name, "--help"], capture_output=True, text=True)
+    answer = run_program(name, "--help")
     assert (0, "") == (answer.returncode, answer.stderr)
     assert f"`reconciler {name}" in (ROOT / "README.md").read_text()
 
 
 def test_the_checked_in_schema_is_the_one_that_the_command_prints():
-    answer = subprocess.run([sys.executable, "-m", "reconciler", "schema"], capture_output=True, text=True, check=True)
+    answer = run_program("schema", check=True)
     assert (ROOT / "desired-state" / "schema.json").read_text() == answer.stdout
 
 
 def test_the_files_of_this_repository_are_right():
-    answer = subprocess.run([sys.executable, "-m", "reconciler", "validate"], capture_output=True, text=True, cwd=ROOT)
+    answer = run_program("validate", cwd=ROOT)
     assert (0, "production: right, asks for origin\n") == (answer.returncode, answer.stdout)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from reconciler.cli import main
 from tests.support.database import DAMAGED
+from tests.support.plain_words import run_main
 
 
 @pytest.fixture
@@ -23,11 +23,9 @@ def said(monkeypatch, capsys):
         monkeypatch.chdir(production.root)
         for name, value in {**production.environment, **environment}.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr("sys.argv", ["reconciler", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main.main()
-        assert ended.value.code == 1
-        return "".join(capsys.readouterr())
+        status, *words = run_main(monkeypatch, capsys, *arguments)
+        assert status == 1
+        return "".join(words)
 
     return run
 

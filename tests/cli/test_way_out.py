@@ -4,7 +4,6 @@ import gc
 import io
 import json
 import logging
-import subprocess
 import sys
 import threading
 
@@ -17,6 +16,7 @@ from rich.console import Console
 from reconciler.cli import main, output
 from reconciler.core.redaction import STARS
 from reconciler.core.secret import Secret
+from tests.support.plain_words import run_program
 
 CANARY = "canary-way-out-0123456789"
 _HARMFUL = set("\x00\x07\x08\x1b\x7f\x9b\r\u202e\u2066\u200f\u2028\ud800")
@@ -147,10 +147,7 @@ def test_a_credential_of_the_environment_is_not_said_by_any_command(tmp_path):
     """Here as the name of an environment that does not exist, which the error repeats."""
     (tmp_path / "desired-state").mkdir()
     (tmp_path / "desired-state" / "production.jsonc").write_text("{}")
-    answer = subprocess.run(
-        [sys.executable, "-m", "reconciler", "plan", CANARY], cwd=tmp_path, capture_output=True, text=True,
-        env={"NEON_API_KEY": CANARY, "PATH": ""},
-    )  # fmt: skip
+    answer = run_program("plan", CANARY, cwd=tmp_path, env={"NEON_API_KEY": CANARY, "PATH": ""})
     assert answer.returncode == 1
     assert STARS in answer.stderr
     assert CANARY not in answer.stdout + answer.stderr

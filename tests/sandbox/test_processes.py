@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,8 +13,7 @@ import pytest
 
 from reconciler.sandbox import postgres_binaries
 from tests.support.memory import memory
-
-PROGRAM = [sys.executable, "-m", "reconciler", "sandbox"]
+from tests.support.plain_words import PROGRAM, check_words, run_program
 
 
 @pytest.fixture
@@ -49,15 +47,13 @@ def processes_of(directory):
 
 def run(place, *arguments, **options):
     environment = os.environ | {"TMPDIR": str(place)}
-    return subprocess.run(
-        [*PROGRAM, *arguments], env=environment, capture_output=True, text=True, timeout=30, **options
-    )
+    return run_program("sandbox", *arguments, env=environment, timeout=30, **options)
 
 
 def begin(place, *arguments):
     environment = os.environ | {"TMPDIR": str(place)}
     return subprocess.Popen(
-        [*PROGRAM, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*PROGRAM, "sandbox", *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
@@ -81,7 +77,7 @@ def test_up_prints_five_variables_and_a_signal_ends_it_with_status_0(place, numb
     process.send_signal(number)
     rest, errors = process.communicate(timeout=20)
     assert (0, "") == (process.returncode, rest)
-    assert "Traceback" not in errors
+    check_words(errors)
 
 
 @pytest.mark.parametrize("after", [0.05, 0.5, 0.7, 0.9])
@@ -90,7 +86,7 @@ def test_a_signal_while_it_starts_leaves_nothing(place, after):
     time.sleep(after)
     process.terminate()
     _, errors = process.communicate(timeout=20)
-    assert "Traceback" not in errors
+    check_words(errors)
     assert process.returncode in {0, -signal.SIGTERM}
 
 
@@ -147,7 +143,6 @@ def test_exec_gives_the_command_its_variables_and_ends_with_its_status(place):
 def test_exec_of_what_cannot_run_ends_as_a_shell_would(place, command, status):
     answer = run(place, "exec", "--empty", "--", command)
     assert status == answer.returncode
-    assert "Traceback" not in answer.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -165,7 +160,7 @@ def test_up_goes_on_when_nobody_reads_its_output(place):
     os.close(reading)
     environment = os.environ | {"TMPDIR": str(place)}
     process = subprocess.Popen(
-        [*PROGRAM, "up", "--empty"], env=environment, stdout=writing, stderr=subprocess.PIPE, text=True
+        [*PROGRAM, "sandbox", "up", "--empty"], env=environment, stdout=writing, stderr=subprocess.PIPE, text=True
     )
     os.close(writing)
     while process.poll() is None and not list(place.glob("reconciler-sandbox-*/clusters/base/postgresql.conf")):
@@ -173,7 +168,7 @@ def test_up_goes_on_when_nobody_reads_its_output(place):
     time.sleep(0.5)
     process.terminate()
     _, errors = process.communicate(timeout=20)
-    assert "Traceback" not in errors
+    check_words(errors)
     assert 0 == process.returncode
 
 

@@ -4,10 +4,8 @@ import json
 import re
 import subprocess
 
-import pytest
-
-from reconciler.cli import main
 from tests.support.command import Said
+from tests.support.plain_words import run_main
 from tests.support.remotes import BareRemote, clone, commit_files, git
 
 _CREDENTIALS = ("NEON_API_KEY", "CLOUDFLARE_API_TOKEN")
@@ -110,10 +108,7 @@ class Runner:
                 self._monkeypatch.delenv(name, raising=False)
             else:
                 self._monkeypatch.setenv(name, value)
-        self._monkeypatch.setattr("sys.argv", ["reconciler", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main.main()
-        said = Said(ended.value.code, *self._capsys.readouterr())
+        said = Said(*run_main(self._monkeypatch, self._capsys, *arguments))
         self._said.append((desk, said))
         return said
 

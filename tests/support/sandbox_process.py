@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from tests.support.memory import memory
+from tests.support.plain_words import PROGRAM
 
 _READY = "CLOUDFLARE_ACCOUNT_ID"
 _DIES_WITH_PARENT = 1  # Linux: PR_SET_PDEATHSIG
@@ -47,7 +48,7 @@ class SandboxProcess:
         self._said = self._directory / "stderr"
         with self._said.open("wb") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "reconciler", "sandbox", "up", "--empty", "--verbose",
+                [*PROGRAM, "sandbox", "up", "--empty", "--verbose",
                  "--dir", str(self._directory / "sandbox")],
                 stdout=subprocess.PIPE, stderr=stderr, text=True,
                 preexec_fn=_end_with_the_tests if sys.platform == "linux" else None,  # noqa: PLW1509  it takes no lock

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from tests.support import workflow_actions, workflow_files
 from tests.support.expressions import Known, Scope, truthy
+from tests.support.plain_words import check_words
 from tests.support.workflow_files import WorkflowError
 
 _COMMAND = re.compile(r"^\s*::([a-z-]+)(?: ([^:]*(?::(?!:)[^:]*)*))?::(.*)$")
@@ -135,6 +136,7 @@ class Steps:
         minutes = scope.render(described.get("timeout-minutes"))
         limit = min(_LONGEST_SECONDS, float(minutes) * 60 if minutes else _LONGEST_SECONDS)
         step.status, said = _execute(script, directory, variables, limit)
+        check_words(said)
         step.outcome = "failure" if step.status else "success"
         _hear(step, said)
         step.outputs = _pairs(files["GITHUB_OUTPUT"])
