@@ -62,8 +62,8 @@ class Neon(Protocol):
         """Read the operations that Neon is at work on, or will be: each locks the project against writes."""
         ...
 
-    async def create_branch(self, project: str, name: str, source: str, at: Instant, mark: Mark) -> None:
-        """Create a branch from the branch with the id `source` as it was `at`, with a compute, and wait for it.
+    async def create_branch(self, project: str, name: str, source: str, at: Instant | None, mark: Mark) -> None:
+        """Create a branch from the branch with the id `source` as it was `at` (or is), with a compute, and wait for it.
 
         A name that is taken is an AnswerLost: an earlier call may have made it.
         """
@@ -93,6 +93,21 @@ class Neon(Protocol):
         """Protect it."""
         ...
 
+    async def unprotect(self, project: str, branch: str) -> None:
+        """Take its protection away."""
+        ...
+
+    async def restore_branch(self, project: str, branch: str, source: str, point: str, keep_as: str) -> None:
+        """Restore a branch in place to the LSN `point` of the branch with the id `source`, and wait for it.
+
+        What it held is kept as a branch of the name `keep_as`. A name that is taken is an AnswerLost.
+        """
+        ...
+
+    async def delete_branch(self, project: str, branch: str) -> None:
+        """Delete a branch and its compute. One that is not there any more is deleted."""
+        ...
+
     async def tables(self, project: str, branch: str, database: str, at: Instant) -> frozenset[Table]:
         """List the tables of a database on a branch as it was `at`."""
         ...
@@ -111,6 +126,10 @@ class Cloudflare(Protocol):
 
     async def create_config(self, name: str, origin: Origin) -> None:
         """Create a config. A name that is taken is an AnswerLost."""
+        ...
+
+    async def restart_pool(self, config: str) -> None:
+        """Drop the connections of the config with this id, and open new ones."""
         ...
 
     async def deployed(self, script: str, binding: str) -> tuple[DeployedVersion, ...]:

@@ -6,6 +6,7 @@ sees what was looked at, and not only that nothing was found.
 
 from collections.abc import Iterator
 
+from reconciler.core.hyperdrive_choice import expected_config
 from reconciler.core.instant import for_people
 from reconciler.core.observed import Observed, ObservedWorker, Project, Unknown, named
 from reconciler.core.plan import Plan
@@ -47,12 +48,18 @@ def _creation(plan: Plan, observed: Observed, project: Project) -> Iterator[str]
     source = named(branches, step.source) if step is not None else None
     if step is None or source is None:
         return
+    if step.at is None:
+        yield f'"{source.name}" still holds {step.source_timeline} as it was left, and does not expire'
+        return
     edge = observed.at.before(project.history)
     yield (
         f"{step.at} lies {for_people(observed.at - step.at)} back, and {for_people(step.at - edge)} inside the "
         f"history window of {for_people(project.history)}"
     )
-    yield f'"{source.name}" existed then: it was created at {source.created_at}, and does not expire'
+    if step.at > source.created_at:
+        yield f'"{source.name}" existed then: it was created at {source.created_at}, and does not expire'
+    else:
+        yield f'"{source.name}" was preserved at {source.created_at}, with the history from before then'
     if source.last_reset_at is not None:
         yield f'"{source.name}" was last reset before then, at {source.last_reset_at}'
     limit = f" of {project.branches_limit}" if project.branches_limit is not None else ""
@@ -70,9 +77,8 @@ def _reuse(plan: Plan) -> Iterator[str]:
 
 
 def _pointers(plan: Plan, observed: Observed) -> Iterator[str]:
-    hyperdrive = plan.desired.hyperdrive
     configs = () if isinstance(observed.configs, Unknown) else observed.configs
-    if hyperdrive is not None and (config := named(configs, hyperdrive.config_for(plan.desired.timeline))):
+    if config := named(configs, expected_config(plan.desired, observed)):
         yield f'Hyperdrive config "{config.name}" leads to {config.host}, as {config.user} to {config.database}'
     workers = [each.script for each in observed.workers if isinstance(each, ObservedWorker)]
     if workers:

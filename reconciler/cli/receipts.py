@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from reconciler import __version__
 from reconciler.cli.wording import describe, target
 from reconciler.core.desired import Desired
+from reconciler.core.hyperdrive_choice import config_of
 from reconciler.core.instant import Instant
-from reconciler.core.observed import Observed, ObservedWorker, named
+from reconciler.core.observed import Observed, ObservedWorker
 from reconciler.core.plan import Plan
 from reconciler.core.receipt import GateResult, Identities, Receipt, Result, TakenStep, WorkerIdentity
 from reconciler.core.redaction import EVERYWHERE
@@ -119,8 +120,7 @@ def _identities(desired: Desired, end: End) -> Identities:
         return Identities(project)
     branch = lineage.live.branch
     configs = observed.configs if isinstance(observed.configs, tuple) else ()
-    name = desired.hyperdrive.config_for(lineage.live.timeline) if desired.hyperdrive else ""
-    config = named(configs, name)
+    config = config_of(desired, lineage.live, configs)
     return Identities(
         project=project,
         branch=branch.id,

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.cli.markdown import shortened
-from reconciler.core.lineage import Carrier, Lineage, trace
+from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.observed import Observed
 from reconciler.core.plan import Plan
 from reconciler.core.predict import predict
+from reconciler.core.provenance import trace
 from reconciler.core.steps import CreateBranch
 from reconciler.core.timeline import Timeline
 

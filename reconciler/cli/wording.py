@@ -10,12 +10,16 @@ from reconciler.core.steps import (
     ClearExpiry,
     CreateBranch,
     CreateHyperdrive,
+    DeleteBranch,
     ProtectBranch,
     RenameBranch,
+    RestartPool,
+    RestoreBranch,
     SetDefaultBranch,
     StageVersion,
     Step,
     SwitchTraffic,
+    UnprotectBranch,
     UploadVersion,
     VerifyBranch,
     VerifyLive,
@@ -30,7 +34,7 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence p
     """Say what a step does, to what."""
     match step:
         case CreateBranch():
-            return f'create branch "{step.name}" from "{step.source}" at {step.at}'
+            return f'create branch "{step.name}" from "{step.source}" ' + (f"at {step.at}" if step.at else "as it is")
         case AwaitBranch():
             return f'wait for branch "{step.branch}"'
         case AddCompute():
@@ -64,19 +68,32 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence p
             return f'make "{step.branch}" the default branch'
         case ProtectBranch():
             return f'protect branch "{step.branch}"'
+        case UnprotectBranch():
+            return f'take protection from branch "{step.branch}" while it is restored'
+        case RestoreBranch():
+            return (
+                f'restore branch "{step.branch}" in place to the point of "{step.proved_on}" in "{step.source}", '
+                f'and keep what it holds as "{step.keep_as}"'
+            )
+        case RestartPool():
+            return f'restart the connection pool of Hyperdrive config "{step.hyperdrive}"'
+        case DeleteBranch():
+            return f'delete branch "{step.branch}"'
         case _:
             assert_never(step)
 
 
-def target(step: Step) -> str:
+def target(step: Step) -> str:  # noqa: PLR0911  one case per kind of thing, and no more
     """Name the one thing that a step acts on."""
     match step:
         case CreateBranch() | CreateHyperdrive():
             return step.name
         case AwaitBranch() | AddCompute() | ClearExpiry() | VerifyBranch() | RenameBranch() | SetDefaultBranch():
             return step.branch
-        case ProtectBranch():
+        case ProtectBranch() | UnprotectBranch() | RestoreBranch() | DeleteBranch():
             return step.branch
+        case RestartPool():
+            return step.hyperdrive
         case WriteBinding():
             return step.config
         case UploadVersion() | StageVersion() | SwitchTraffic():
@@ -94,11 +111,13 @@ def phase(step: Step) -> str:
             return "branch"
         case VerifyBranch() | VerifyWorker() | VerifyLive():
             return "verify"
-        case CreateHyperdrive() | WriteBinding():
+        case CreateHyperdrive() | WriteBinding() | RestartPool():
             return "Hyperdrive"
         case UploadVersion() | StageVersion() | SwitchTraffic():
             return "deploy"
-        case RenameBranch() | SetDefaultBranch() | ProtectBranch():
+        case UnprotectBranch() | RestoreBranch():
+            return "restore"
+        case RenameBranch() | SetDefaultBranch() | ProtectBranch() | DeleteBranch():
             return "promote"
         case _:
             assert_never(step)

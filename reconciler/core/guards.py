@@ -27,11 +27,11 @@ from reconciler.core.refusals import (
     HistoryDisabled,
     HyperdriveDiffers,
     InTheFuture,
-    MethodUnavailable,
     NameTaken,
     OutsideHistoryWindow,
     PooledOrigin,
     Refusal,
+    RestoreRestricted,
     SameWorkerTwice,
     SourceExpires,
     TimelineNotHeld,
@@ -83,22 +83,42 @@ def workers(observed: tuple[ObservedWorker, ...]) -> list[Refusal]:
 
 def creation(desired: Desired, observed: Observed, lineage: Lineage, project: Project) -> Carrier | list[Refusal]:
     """Return the source of the candidate that is to be created, or every reason against it."""
-    restore = desired.primary.restore
+    in_place = desired.primary.method is Method.IN_PLACE
+    refusals = [*_names_free(desired, observed), *_room(desired, observed, lineage, project, 2 if in_place else 1)]
+    refusals += _restricted(lineage) if in_place else _config_taken(desired, observed)
+    restore, held = desired.primary.restore, lineage.carrier(desired.timeline)
+    if held is not None:
+        return [*refusals, *_expiring(held.branch)] or held
     if restore is None:
-        held = tuple(str(each.timeline) for each in lineage.held)
-        return [TimelineNotHeld(desired.timeline, str(lineage.live.timeline), held)]
-    room = standing(desired, [*_room(desired, observed, project), *_roots(desired, observed, project)])
-    refusals = [*_method(desired), *_moment(restore, observed, project), *room, *_config_taken(desired, observed)]
+        return [_not_held(desired, lineage)]
+    refusals += _moment(restore, observed, project)
     source = lineage.source(restore)
     if isinstance(source, Refusal):
         return [*refusals, source]
-    refusals += _source(restore, source.branch)
+    refusals += _source(restore, source)
     return refusals or source
 
 
-def _method(desired: Desired) -> Iterator[Refusal]:
-    if desired.primary.method is Method.IN_PLACE:
-        yield MethodUnavailable()
+def in_place(
+    desired: Desired, observed: Observed, lineage: Lineage, prepared: Carrier, project: Project
+) -> list[Refusal]:
+    """Refuse to overwrite the primary, also where something has changed since the candidate was made."""
+    return [
+        *candidate(desired.primary.restore, prepared, lineage),
+        *_restricted(lineage),
+        *_room(desired, observed, lineage, project, 1),
+    ]
+
+
+def _restricted(lineage: Lineage) -> Iterator[Refusal]:
+    branch = lineage.live.branch
+    if branch.unrestorable:
+        yield RestoreRestricted(branch.name, branch.unrestorable)
+
+
+def _not_held(desired: Desired, lineage: Lineage) -> Refusal:
+    held = tuple(str(each.timeline) for each in lineage.held)
+    return TimelineNotHeld(desired.timeline, str(lineage.live.timeline), held)
 
 
 def _moment(restore: Restore, observed: Observed, project: Project) -> Iterator[Refusal]:
@@ -113,22 +133,28 @@ def _moment(restore: Restore, observed: Observed, project: Project) -> Iterator[
         yield OutsideHistoryWindow(restore.to, edge, project.history)
 
 
-def _room(desired: Desired, observed: Observed, project: Project) -> Iterator[Refusal]:
+def _names_free(desired: Desired, observed: Observed) -> Iterator[Refusal]:
     branches = () if isinstance(observed.branches, Unknown) else observed.branches
     for name in (each(desired.primary.branch, desired.timeline) for each in (candidate_name, failed_name)):
         if named(branches, name) is not None:
             yield NameTaken(name)
-    if project.branches_limit is not None and len(branches) >= project.branches_limit:
-        yield BranchLimitReached(len(branches), project.branches_limit)
 
 
-def _roots(desired: Desired, observed: Observed, project: Project) -> Iterator[Refusal]:
-    """In place, the replaced history is preserved as a root branch; a candidate is a child, and needs no such room."""
-    limit = next((roots for plan, roots in ROOT_BRANCHES.items() if project.plan.startswith(plan)), None)
+def _room(desired: Desired, observed: Observed, lineage: Lineage, project: Project, more: int) -> list[Refusal]:
+    """Refuse where there is no room for so many more branches.
+
+    In place, what a root held becomes one more root. A candidate is a child, and needs no such room.
+    """
     branches = () if isinstance(observed.branches, Unknown) else observed.branches
+    refusals: list[Refusal] = []
+    if project.branches_limit is not None and len(branches) + more > project.branches_limit:
+        refusals.append(BranchLimitReached(len(branches), project.branches_limit))
+    limit = next((roots for plan, roots in ROOT_BRANCHES.items() if project.plan.startswith(plan)), None)
     count = sum(branch.parent_id is None for branch in branches)
-    if desired.primary.method is Method.IN_PLACE and limit is not None and count >= limit:
-        yield RootBranchLimitReached(count, limit, project.plan)
+    becomes_root = desired.primary.method is Method.IN_PLACE and lineage.live.branch.parent_id is None
+    if becomes_root and limit is not None and count >= limit:
+        refusals.append(RootBranchLimitReached(count, limit, project.plan))
+    return standing(desired, refusals)
 
 
 def _config_taken(desired: Desired, observed: Observed) -> Iterator[Refusal]:
@@ -147,23 +173,36 @@ def config_room(desired: Desired, configs: tuple[HyperdriveConfig, ...], name: s
     return standing(desired, [ConfigLimitReached(len(configs), PAID_CONFIGS, name)])
 
 
-def _source(restore: Restore, branch: Branch) -> Iterator[Refusal]:
-    if restore.to <= branch.created_at:
+def _source(restore: Restore, source: Carrier) -> Iterator[Refusal]:
+    """What was preserved in place has the history from before it, and how far that goes back Neon has to tell."""
+    branch = source.branch
+    if restore.to <= branch.created_at and not source.preserved:
         yield BeforeSourceExisted(restore.to, branch.name, branch.created_at)
     elif branch.last_reset_at is not None and restore.to <= branch.last_reset_at:
         yield BeforeSourceReset(restore.to, branch.name, branch.last_reset_at)
+    yield from _expiring(branch)
+
+
+def _expiring(branch: Branch) -> Iterator[Refusal]:
     if branch.expires_at is not None:
         yield SourceExpires(branch.name, branch.expires_at)
 
 
 def candidate(restore: Restore | None, carrier: Carrier, lineage: Lineage) -> list[Refusal]:
-    """Refuse a candidate that is not what is asked: made from another branch, or holding a later moment."""
-    if restore is None or carrier not in lineage.candidates or lineage.swapping:
+    """Refuse a candidate that is not what is asked: made from another branch, or holding a later moment.
+
+    A copy of what is held was told from others by its parent, when the branches were read.
+    """
+    is_copy = any(each.timeline == carrier.timeline for each in lineage.held)
+    if carrier not in lineage.candidates or lineage.swapping or is_copy:
         return []
+    if restore is None:
+        return [TimelineNotHeld(carrier.timeline, str(lineage.live.timeline), ())]
     source = lineage.source(restore)
-    if isinstance(source, Refusal):
-        return [source]
-    branch = carrier.branch
+    return [source] if isinstance(source, Refusal) else _differences(restore, carrier.branch, source)
+
+
+def _differences(restore: Restore, branch: Branch, source: Carrier) -> list[Refusal]:
     if branch.parent_id != source.branch.id:
         difference = f'its parent is {branch.parent_id or "nothing"}, not "{source.branch.name}" ({source.branch.id})'
         return [CandidateDiffers(branch.name, difference)]

@@ -6,10 +6,10 @@ What is compared was read from Neon; the branch itself is only asked which table
 from dataclasses import dataclass
 
 from reconciler.core import guards
-from reconciler.core.desired import Desired
+from reconciler.core.desired import Desired, Method
 from reconciler.core.instant import Instant
-from reconciler.core.lineage import trace
 from reconciler.core.observed import Branch
+from reconciler.core.provenance import trace
 from reconciler.core.refusals import Refusal
 from reconciler.errors import GateFailed
 
@@ -35,13 +35,21 @@ def check_identity(desired: Desired, branches: tuple[Branch, ...], branch: Branc
     lineage = trace(desired, branches)
     if isinstance(lineage, Refusal):
         raise _failed(branch, lineage.message, lineage.hint)
-    carrier = lineage.carrier(desired.timeline)
-    if carrier is None or carrier.branch.id != branch.id:
+    carriers = (lineage.carrier(desired.timeline), lineage.candidate(desired.timeline))
+    carrier = next((each for each in carriers if each is not None and each.branch.id == branch.id), None)
+    if carrier is None:
         raise _failed(branch, f"it does not carry {desired.timeline}")
     for refusal in guards.candidate(desired.primary.restore, carrier, lineage):
         raise _failed(branch, refusal.message, refusal.hint)
-    if carrier in lineage.candidates and branch.resolved_at is None:
+    if carrier in lineage.candidates and not _is_told(desired, branch):
         raise _failed(branch, "Neon does not tell which moment it holds", "run it again in a moment")
+
+
+def _is_told(desired: Desired, branch: Branch) -> bool:
+    """Tell whether it is known what a candidate holds: its place in the history is what is restored in place."""
+    if desired.primary.method is Method.IN_PLACE:
+        return bool(branch.lsn)
+    return branch.resolved_at is not None
 
 
 def check_tables(branch: Branch, at: Instant, wanted: frozenset[Table], found: frozenset[Table]) -> None:

@@ -1,35 +1,47 @@
-"""Which branch carries which timeline, read from names and annotations alone."""
+"""The timelines of an environment: which branch carries which, and which of them a moment belongs to."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
 
-from reconciler.core.desired import DeployDriver, Desired, Restore
-from reconciler.core.observed import Branch, named
-from reconciler.core.refusals import (
-    BeforeSourceExisted,
-    PrimaryMissing,
-    ProvenanceUnknown,
-    Refusal,
-    SourceAmbiguous,
-    SourceNotHeld,
-)
-from reconciler.core.timeline import ORIGIN, HeldName, Timeline, candidate_name, failed_name, free_held_name
+from reconciler.core.desired import Restore
+from reconciler.core.instant import Instant
+from reconciler.core.observed import Branch
+from reconciler.core.refusals import BeforeSourceExisted, Refusal, SourceAmbiguous, SourceNotHeld
+from reconciler.core.timeline import HeldName, Timeline
+
+# A branch that is preserved in place is created by the request that resets the primary, so both bear one time. What is
+# reset more than this apart was not reset by that request.
+SAME_RESTORE = timedelta(minutes=5)
+_BEGINNING = Instant(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """A branch and the timeline that it carries. `held` is its name read, where it is held."""
+    """A branch and the timeline that it carries. `held` is its name read, where it is held.
+
+    `preserved` tells that Neon made the branch when another was restored in place: its history is older than itself.
+    """
 
     branch: Branch
     timeline: Timeline
     held: HeldName | None = None
+    preserved: bool = False
+
+    @property
+    def ended(self) -> Instant | None:
+        """When its timeline was replaced: told by a branch that was made then, and has not come back since."""
+        return self.branch.created_at if self.held is not None and self.held.in_place else None
 
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
     """The timelines of an environment.
 
-    `live` is the primary, or, in the middle of a swap, the branch that is still the project's default; `swapping`
-    says which. `failed` are candidates that took traffic, failed their last check and were put back.
+    `live` is the primary, or, in the middle of a swap, the branch that was the primary until then; `swapping` says
+    which. `held` has the newest branch of each replaced timeline, `older` those that were replaced earlier and
+    were restored from in place since. `failed` are candidates whose timeline took traffic, failed its last check and
+    was left; `proved` are those whose timeline was restored in place and checked: both have done their work.
     """
 
     live: Carrier
@@ -37,42 +49,111 @@ class Lineage:
     held: tuple[Carrier, ...]
     candidates: tuple[Carrier, ...]
     failed: tuple[Carrier, ...] = ()
+    older: tuple[Carrier, ...] = ()
+    proved: tuple[Carrier, ...] = ()
 
     def carrier(self, timeline: Timeline) -> Carrier | None:
         """Find the branch that carries a timeline."""
         return next((each for each in self.all if each.timeline == timeline), None)
 
+    def candidate(self, timeline: Timeline) -> Carrier | None:
+        """Find the branch that is prepared for a timeline."""
+        return next((each for each in self.candidates if each.timeline == timeline), None)
+
+    @property
+    def proof(self) -> Carrier | None:
+        """The candidate that the live timeline was proved on before it was restored in place, until all is checked."""
+        found = self.candidate(self.live.timeline)
+        return None if found is None or found.branch.id == self.live.branch.id else found
+
+    @property
+    def spent(self) -> Carrier | None:
+        """A candidate that went into a timeline which is held by now: what it holds is older than what is held."""
+        held = {each.timeline: each.branch.id for each in self.held}
+        return next(
+            (c for c in self.candidates if held.get(c.timeline, c.branch.parent_id) != c.branch.parent_id), None
+        )
+
+    @property
+    def newest(self) -> Carrier | None:
+        """What was replaced last."""
+        return max((*self.held, *self.older), key=_sequence, default=None)
+
     @property
     def all(self) -> tuple[Carrier, ...]:
-        """Every carrier, the live one first, none twice."""
-        others = (*self.held, *self.candidates, *self.failed)
-        return (self.live, *(each for each in others if each.branch.id != self.live.branch.id))
+        """The carrier of every timeline, the live one first, none twice."""
+        carriers = {self.live.timeline: self.live}
+        for each in (*self.held, *self.candidates, *self.failed):
+            carriers.setdefault(each.timeline, each)
+        return tuple(carriers.values())
 
     def makes_way_for(self, carrier: Carrier) -> bool:
         """Tell whether a swap of names has begun, and for this one: the live branch says so in its name."""
         held = self.live.held
         return self.swapping and held is not None and held.before == carrier.timeline
 
+    def held_name(self, primary: str, successor: Timeline, *, in_place: bool = False) -> str:
+        """Name the live timeline as replaced by its successor, with the next number."""
+        begun = _sequence(self.live) if self.swapping else 0
+        number = begun or 1 + (_sequence(self.newest) if self.newest else 0)
+        return HeldName(primary, self.live.timeline, successor, number, in_place).name
+
     def source(self, restore: Restore) -> Carrier | Refusal:
         """Find the timeline that was live at the moment asked for, or the one that `from` names.
 
-        Every branch that was ever live and existed at that moment is a choice. One choice needs no thought; of
-        several, the youngest was live, provided that the live branch descends from it through plain replacements
-        and that it did not come back after having been replaced (a restore that was undone): when those came and
-        went is not written in Neon.
+        Every branch that was live at some time and may have been at that moment is a choice. One choice needs no
+        thought; of several it is the one that began last, provided that it is certain to have been live then.
         """
         if restore.source is not None:
             chosen = self.carrier(restore.source)
             return chosen or SourceNotHeld(restore.source, tuple(str(each.timeline) for each in self.all))
-        once_live = [each for each in self.all if each not in (*self.candidates, *self.failed)]
-        existed = [each for each in once_live if each.branch.created_at < restore.to]
-        if not existed:
-            oldest = min(once_live, key=lambda each: each.branch.created_at).branch
-            return BeforeSourceExisted(restore.to, oldest.name, oldest.created_at)
-        youngest = max(existed, key=lambda each: each.branch.created_at)
-        if len(existed) > 1 and (self._came_back(youngest) or youngest not in self._chain()):
-            return SourceAmbiguous(restore.to, tuple(str(each.timeline) for each in existed))
-        return youngest
+        once_live = list(self._once_live())
+        choices = [each for each in once_live if self._may_have_been_live(each, restore.to)]
+        if not choices:
+            return self._nobody(restore.to, once_live)
+        last = max(choices, key=self._began)
+        if len(choices) > 1 and not self._is_certain(last):
+            return SourceAmbiguous(restore.to, tuple(sorted({str(each.timeline) for each in choices})))
+        return last
+
+    def _nobody(self, moment: Instant, once_live: list[Carrier]) -> Refusal:
+        """Say that no branch was live by what is known, and which may have the history of that moment all the same."""
+        if older := {str(each.timeline) for each in once_live if each.preserved}:
+            return SourceAmbiguous(moment, tuple(sorted(older)))
+        oldest = min(once_live, key=self._began).branch
+        return BeforeSourceExisted(moment, oldest.name, oldest.created_at)
+
+    def _once_live(self) -> Iterator[Carrier]:
+        never = {each.branch.id for each in (*self.candidates, *self.failed)}
+        carriers = (*self.all, *self.older)
+        return (each for each in carriers if each.branch.id not in never)
+
+    def _may_have_been_live(self, carrier: Carrier, moment: Instant) -> bool:
+        return self._began(carrier) < moment and (carrier.ended is None or moment <= carrier.ended)
+
+    def _began(self, carrier: Carrier) -> Instant:
+        """Return the earliest time at which a branch can have become live with what it holds.
+
+        A preserved branch is as old as its end. It began when the replacement before it was made, or when the branch
+        that carries its timeline was prepared.
+        """
+        branch, ours = carrier.branch, (self.live, *self.held, *self.older)
+        if branch.last_reset_at is not None and accounts_for(branch.last_reset_at, [each.branch for each in ours]):
+            return branch.last_reset_at
+        if not carrier.preserved:
+            return branch.created_at
+        prepared = (each for each in ours if each.branch.mark and each.branch.mark.timeline == carrier.timeline)
+        times = (each.branch.created_at for each in (*(each for each in ours if each.preserved), *prepared))
+        return max((time for time in times if time < branch.created_at), default=_BEGINNING)
+
+    def _is_certain(self, carrier: Carrier) -> bool:
+        if carrier.ended is not None:
+            number = _sequence(carrier)
+            return number == 1 or any(_sequence(each) == number - 1 for each in (*self.held, *self.older))
+        newest, reset = self.newest, carrier.branch.last_reset_at
+        if carrier == self.live and newest is not None and newest.ended is not None and reset is not None:
+            return accounts_for(reset, [newest.branch])
+        return carrier in self._chain() and not self._came_back(carrier)
 
     def _chain(self) -> list[Carrier]:
         """List the live branch, the older one that it replaced, the older one that that replaced, and so on."""
@@ -82,115 +163,31 @@ class Lineage:
         return chain
 
     def _replaced_by(self, carrier: Carrier) -> Carrier | None:
-        older = [each for each in self._made_way_for(carrier) if each.branch.created_at < carrier.branch.created_at]
-        return max(older, key=lambda each: each.branch.created_at, default=None)
+        older = [each for each in self._made_way_for(carrier) if self._began(each) < self._began(carrier)]
+        return max(older, key=self._began, default=None)
 
     def _came_back(self, carrier: Carrier) -> bool:
-        """Tell whether a branch was replaced and made live again: it replaced a younger one, or a pair repeats."""
+        """Tell whether a branch may have been replaced and made live again.
+
+        It has replaced one that began later; or a number below its own is missing: whatever had it came back.
+        """
+        numbers = {_sequence(each) for each in (*self.held, *self.older)}
         return any(
-            each.branch.created_at > carrier.branch.created_at or (each.held is not None and each.held.count > 1)
+            self._began(each) > self._began(carrier) or not numbers.issuperset(range(1, _sequence(each)))
             for each in self._made_way_for(carrier)
         )
 
     def _made_way_for(self, carrier: Carrier) -> list[Carrier]:
         return [each for each in self.held if each.held is not None and each.held.before == carrier.timeline]
 
-    def held_name(self, primary: str, successor: Carrier, taken: frozenset[str]) -> str:
-        """Name the live branch as held before its successor.
 
-        The count goes up when the same pair repeats: when a younger branch that made way for the live one returns.
-        """
-        returning = successor.held is not None and successor.held.before == self.live.timeline
-        count = successor.held.count if returning and successor.held is not None else 1
-        if returning and successor.branch.created_at > self.live.branch.created_at:
-            count += 1
-        return free_held_name(HeldName(primary, self.live.timeline, successor.timeline, count), taken)
+def accounts_for(reset: Instant, branches: Iterable[Branch]) -> bool:
+    """Tell whether one of these was made by the restore that reset a branch at that time, to keep what it held.
 
-
-def trace(desired: Desired, branches: tuple[Branch, ...]) -> Lineage | Refusal:
-    """Read who carries what. Signs that are missing or disagree are a refusal, never a guess."""
-    signs: list[str] = []
-    held: list[Carrier] = []
-    candidates: list[Carrier] = []
-    failed: list[Carrier] = []
-    for branch in branches:
-        if (carrier := _held(desired, branch, signs)) is not None:
-            held.append(carrier)
-        elif (carrier := _candidate(desired, branch, signs)) is not None:
-            has_failed = branch.name == failed_name(desired.primary.branch, carrier.timeline)
-            (failed if has_failed else candidates).append(carrier)
-    primary = named(branches, desired.primary.branch)
-    live = _primary(desired, primary, signs) if primary else _default_among([*held, *candidates])
-    if live is not None:
-        signs += _claimed_twice([live, *held, *candidates, *failed])
-    if signs:
-        return ProvenanceUnknown(tuple(signs))
-    if live is None:
-        return _missing(desired, branches)
-    return Lineage(live, primary is None, tuple(held), tuple(candidates), tuple(failed))
-
-
-def attainable(desired: Desired, lineage: Lineage) -> Desired:
-    """Return what can be made so: what the file asks for, or what is live, where that was tried and has failed.
-
-    Going back needs no build and must not wait for one, so it is always the live code that is bound anew.
+    So whoever resets a branch otherwise is found out, unless it is within minutes of a restore in place.
     """
-    if all(each.timeline != desired.timeline for each in lineage.failed):
-        return desired
-    live = lineage.live.timeline
-    restore = None if live.to is None else Restore(live.to, live.id)
-    workers = tuple(replace(each, deploy=DeployDriver.REBIND) for each in desired.workers)
-    return replace(desired, primary=replace(desired.primary, restore=restore), workers=workers)
+    return any(each.mark is None and abs(reset - each.created_at) <= SAME_RESTORE for each in branches)
 
 
-def _held(desired: Desired, branch: Branch, signs: list[str]) -> Carrier | None:
-    name = HeldName.parse(desired.primary.branch, branch.name)
-    if name is None:
-        return None
-    if branch.mark is not None and branch.mark.timeline != name.held:
-        signs.append(f'"{branch.name}" is annotated as {branch.mark.timeline}')
-    return Carrier(branch, name.held, name)
-
-
-def _candidate(desired: Desired, branch: Branch, signs: list[str]) -> Carrier | None:
-    mark = branch.mark
-    if mark is None or mark.environment != desired.environment or branch.name == desired.primary.branch:
-        return None
-    expected = candidate_name(desired.primary.branch, mark.timeline)
-    if branch.name not in (expected, failed_name(desired.primary.branch, mark.timeline)):
-        signs.append(f'"{branch.name}" is annotated as {mark.timeline}, whose branch would be "{expected}"')
-    return Carrier(branch, mark.timeline)
-
-
-def _primary(desired: Desired, branch: Branch, signs: list[str]) -> Carrier:
-    mark = branch.mark
-    if mark is None:
-        return Carrier(branch, ORIGIN)
-    if mark.environment != desired.environment:
-        signs.append(f'"{branch.name}" is annotated for environment "{mark.environment}"')
-    if branch.last_reset_at is not None:
-        signs.append(
-            f'"{branch.name}" is annotated as {mark.timeline} and was reset or restored since, '
-            f"at {branch.last_reset_at}"
-        )
-    return Carrier(branch, mark.timeline)
-
-
-def _default_among(carriers: list[Carrier]) -> Carrier | None:
-    return next((each for each in carriers if each.branch.default), None)
-
-
-def _claimed_twice(carriers: list[Carrier]) -> list[str]:
-    claims: dict[Timeline, dict[str, str]] = {}
-    for each in carriers:
-        claims.setdefault(each.timeline, {})[each.branch.id] = f'"{each.branch.name}"'
-    return [
-        f"{' and '.join(sorted(by_id.values()))} both claim {timeline}"
-        for timeline, by_id in claims.items()
-        if len(by_id) > 1
-    ]
-
-
-def _missing(desired: Desired, branches: tuple[Branch, ...]) -> PrimaryMissing:
-    default = next((branch.name for branch in branches if branch.default), "(none)")
-    return PrimaryMissing(desired.primary.branch, default, tuple(sorted(branch.name for branch in branches)))
+def _sequence(carrier: Carrier) -> int:
+    return carrier.held.sequence if carrier.held else 0

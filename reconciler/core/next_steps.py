@@ -3,7 +3,11 @@
 Read from the top, they are the argument of the product: know who carries what; make the timeline on a branch of its
 own; prove it; give it a Hyperdrive config; prepare the Workers beside the live ones and prove them; switch; check once
 more, as users reach it; and only then rename, so that the old history is held under a name that says what it is.
-Nothing is deleted.
+
+In place (`in_place`) it is the same argument: make the timeline on a branch of its own; prove it; and only then let
+Neon put that very point into the primary, which never happens without a branch that keeps what the primary held. Host
+and password stay, so what is left is to drop old connections, and to check. The branch that it was proved on is
+deleted at the very end, and nothing else ever is.
 
 Where that last check fails, the old branch still has the primary's name and every row. The new one is first renamed,
 to a name that says that it failed, and only then left: a run that dies in between is continued by leaving it, and no
@@ -14,29 +18,20 @@ most one of them writes to Neon, which locks the whole project for every write.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from reconciler.core import guards, rivals
+from reconciler.core import guards, in_place, rivals
 from reconciler.core.desired import DeployDriver, Desired, Worker
-from reconciler.core.lineage import Carrier, Lineage, attainable, trace
-from reconciler.core.observed import (
-    Branch,
-    HyperdriveConfig,
-    Observed,
-    ObservedWorker,
-    Project,
-    Unknown,
-    UploadedVersion,
-    named,
-)
-from reconciler.core.refusals import Refusal, TimelineFailed
+from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker, UploadedVersion
+from reconciler.core.provenance import attainable, timeline_before
+from reconciler.core.refusals import TimelineFailed
+from reconciler.core.scene import Refused, Scene, read
 from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,
     ClearExpiry,
-    CreateBranch,
     CreateHyperdrive,
-    ProtectBranch,
     RenameBranch,
     SetDefaultBranch,
     StageVersion,
@@ -51,40 +46,6 @@ from reconciler.core.steps import (
 from reconciler.core.timeline import candidate_name, failed_name
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Nothing may be done, for these reasons."""
-
-    refusals: tuple[Refusal, ...]
-
-    @property
-    def is_verdict(self) -> bool:
-        """Tell whether it ends a putting back, so that the steps before it are taken all the same."""
-        return any(isinstance(each, TimelineFailed) for each in self.refusals)
-
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """What was asked and what was seen, once it is known that all of it could be read."""
-
-    desired: Desired
-    observed: Observed
-    project: Project
-    branches: tuple[Branch, ...]
-    configs: tuple[HyperdriveConfig, ...]
-    workers: tuple[tuple[Worker, ObservedWorker], ...]
-    lineage: Lineage
-
-    @property
-    def config_name(self) -> str:
-        hyperdrive = self.desired.hyperdrive
-        return hyperdrive.config_for(self.desired.timeline) if hyperdrive else ""
-
-    @property
-    def config(self) -> HyperdriveConfig | None:
-        return named(self.configs, self.config_name)
-
-
 def next_steps(desired: Desired, observed: Observed) -> tuple[Step, ...] | Refused:
     """Return the steps to take now, none where reality is what is asked, or the refusals."""
     steps = _wanted(desired, observed)
@@ -94,7 +55,7 @@ def next_steps(desired: Desired, observed: Observed) -> tuple[Step, ...] | Refus
 
 
 def _wanted(desired: Desired, observed: Observed) -> tuple[Step, ...] | Refused:
-    scene = _read(desired, observed)
+    scene = read(desired, observed)
     if isinstance(scene, Refused):
         return scene
     possible = attainable(desired, scene.lineage)
@@ -110,60 +71,40 @@ def _refuse_what_failed(desired: Desired, lineage: Lineage) -> Refused:
     return Refused((TimelineFailed(timeline, *names, lineage.live.timeline),))
 
 
-def _towards(scene: _Scene) -> tuple[Step, ...] | Refused:
+def _towards(scene: Scene) -> tuple[Step, ...] | Refused:
     """The argument itself: the first step that is missing, from the timeline's branch to its name."""
-    desired = scene.desired
-    carrier = scene.lineage.carrier(desired.timeline)
-    if carrier is None:
-        return _create_candidate(scene)
-    if refusals := guards.candidate(desired.primary.restore, carrier, scene.lineage):
+    carrier = scene.carrier
+    if carrier is None or in_place.is_under_way(scene):
+        return _prepare(scene)
+    if refusals := guards.candidate(scene.desired.primary.restore, carrier, scene.lineage):
         return Refused(tuple(refusals))
     return (
         _make_usable(carrier)
+        or in_place.protect_again(scene)
         or _verify_branch(scene, carrier)
         or _point_hyperdrive(scene, carrier)
+        or in_place.restart_pool(scene)
         or _write_bindings(scene)
         or _upload_versions(scene)
-        or _stage_versions(scene, carrier)
-        or _verify_workers(scene, carrier)
+        or _stage_versions(scene)
+        or _verify_workers(scene)
         or _switch_traffic(scene)
         or _verify_live(scene, carrier)
         or _promote(scene, carrier)
+        or in_place.dispose_of_proof(scene)
     )
 
 
-def _read(desired: Desired, observed: Observed) -> _Scene | Refused:
-    project, branches, configs = observed.project, observed.branches, observed.configs
-    unreadable = guards.unreadable(observed)
-    if unreadable or isinstance(project, Unknown) or isinstance(branches, Unknown) or isinstance(configs, Unknown):
-        return Refused(tuple(unreadable))
-    workers = tuple(each for each in observed.workers if isinstance(each, ObservedWorker))
-    if refusals := [*guards.workers(workers), *rivals.claimed(desired, observed)]:
+def _prepare(scene: Scene) -> tuple[Step, ...] | Refused:
+    """Up to here the primary is as it was: a candidate is made, and, in place, proved and put into the primary."""
+    candidate = scene.lineage.candidate(scene.desired.timeline)
+    if candidate is not None and candidate == scene.lineage.spent:
+        return in_place.protect_again(scene) or in_place.dispose_of_proof(scene)
+    if candidate is None:
+        return in_place.create_candidate(scene)
+    if refusals := guards.in_place(scene.desired, scene.observed, scene.lineage, candidate, scene.project):
         return Refused(tuple(refusals))
-    lineage = trace(desired, branches)
-    if isinstance(lineage, Refusal):
-        return Refused((lineage,))
-    paired = tuple(zip(desired.workers, workers, strict=True))
-    return _Scene(desired, observed, project, branches, configs, paired, lineage)
-
-
-def _create_candidate(scene: _Scene) -> tuple[Step, ...] | Refused:
-    """Make the timeline, once every guard agrees that it can be made."""
-    desired, restore = scene.desired, scene.desired.primary.restore
-    source = guards.creation(desired, scene.observed, scene.lineage, scene.project)
-    if isinstance(source, list):
-        return Refused(tuple(source))
-    assert restore is not None  # the guard has refused to make `origin`
-    step = CreateBranch(
-        name=candidate_name(desired.primary.branch, desired.timeline),
-        source=source.branch.name,
-        source_timeline=source.timeline,
-        at=restore.to,
-        timeline=desired.timeline,
-        environment=desired.environment,
-        reason=f"no branch carries {desired.timeline}, and {source.timeline} was live at {restore.to}",
-    )
-    return (step,)
+    return _make_usable(candidate) or _verify_branch(scene, candidate) or in_place.restore(scene, candidate)
 
 
 def _make_usable(carrier: Carrier) -> tuple[Step, ...]:
@@ -179,23 +120,25 @@ def _make_usable(carrier: Carrier) -> tuple[Step, ...]:
     return ()
 
 
-def _verify_branch(scene: _Scene, carrier: Carrier) -> tuple[Step, ...]:
+def _verify_branch(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
     """Prove the branch before anything points to it; what already serves has been proved.
 
     The gates of the file judge a timeline before it is live for the first time. One that was live before comes back
     as it was left, whatever state that is: an undo that its own reason could forbid would be none.
     """
+    if carrier == scene.lineage.live and scene.lineage.proof is not None:
+        return in_place.log_in_again(scene)
     if _is_serving(scene, carrier):
         return ()
-    gates = () if carrier.held is not None else tuple(gate.name for gate in scene.desired.verify.sql)
+    gates = tuple(gate.name for gate in scene.desired.verify.sql) if scene.is_new else ()
     reason = f"{carrier.timeline} must be proved before anything points to it"
-    restore, is_new = scene.desired.primary.restore, carrier in scene.lineage.candidates
-    moment = restore.to if restore and is_new and scene.desired.verify.role else None
+    restore = scene.desired.primary.restore
+    moment = restore.to if restore and scene.is_new and scene.desired.verify.role else None
     step = VerifyBranch(branch=carrier.branch.name, gates=gates, tables_at=moment, reason=reason)
     return () if step.key in scene.observed.passed else (step,)
 
 
-def _is_serving(scene: _Scene, carrier: Carrier) -> bool:
+def _is_serving(scene: Scene, carrier: Carrier) -> bool:
     """Tell whether the branch is the primary, or the switch to it has happened and only renames are missing."""
     if carrier == scene.lineage.live:
         return True
@@ -203,7 +146,7 @@ def _is_serving(scene: _Scene, carrier: Carrier) -> bool:
     return switched and bool(scene.workers)
 
 
-def _point_hyperdrive(scene: _Scene, carrier: Carrier) -> tuple[Step, ...] | Refused:
+def _point_hyperdrive(scene: Scene, carrier: Carrier) -> tuple[Step, ...] | Refused:
     """A config per timeline: one that is live is never edited, so going back is one deployment."""
     hyperdrive, existing = scene.desired.hyperdrive, scene.config
     if hyperdrive is None:
@@ -223,7 +166,7 @@ def _point_hyperdrive(scene: _Scene, carrier: Carrier) -> tuple[Step, ...] | Ref
     return (step,)
 
 
-def _write_bindings(scene: _Scene) -> tuple[Step, ...]:
+def _write_bindings(scene: Scene) -> tuple[Step, ...]:
     return tuple(
         WriteBinding(
             config=worker.config,
@@ -237,7 +180,7 @@ def _write_bindings(scene: _Scene) -> tuple[Step, ...]:
     )
 
 
-def _upload_versions(scene: _Scene) -> tuple[Step, ...]:
+def _upload_versions(scene: Scene) -> tuple[Step, ...]:
     return tuple(
         UploadVersion(
             script=seen.script,
@@ -254,9 +197,9 @@ def _upload_versions(scene: _Scene) -> tuple[Step, ...]:
     )
 
 
-def _stage_versions(scene: _Scene, carrier: Carrier) -> tuple[Step, ...]:
+def _stage_versions(scene: Scene) -> tuple[Step, ...]:
     """Put the new versions beside the live ones at 0 %, where only the gates reach them."""
-    if not _request_gates(scene, carrier):
+    if not _request_gates(scene):
         return ()
     steps: list[Step] = []
     for worker, seen, config in _not_switched(scene):
@@ -268,8 +211,8 @@ def _stage_versions(scene: _Scene, carrier: Carrier) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _verify_workers(scene: _Scene, carrier: Carrier) -> tuple[Step, ...]:
-    gates = _request_gates(scene, carrier)
+def _verify_workers(scene: Scene) -> tuple[Step, ...]:
+    gates = _request_gates(scene)
     scripts = tuple(seen.script for _, seen, _ in _not_switched(scene))
     if not gates or not scripts:
         return ()
@@ -278,12 +221,11 @@ def _verify_workers(scene: _Scene, carrier: Carrier) -> tuple[Step, ...]:
     return () if step.key in scene.observed.passed else (step,)
 
 
-def _request_gates(scene: _Scene, carrier: Carrier) -> tuple[str, ...]:
-    was_live = carrier == scene.lineage.live or carrier.held is not None
-    return () if was_live else tuple(gate.name for gate in scene.desired.verify.http)
+def _request_gates(scene: Scene) -> tuple[str, ...]:
+    return tuple(gate.name for gate in scene.desired.verify.http) if scene.is_new else ()
 
 
-def _switch_traffic(scene: _Scene) -> tuple[Step, ...]:
+def _switch_traffic(scene: Scene) -> tuple[Step, ...]:
     """0 to 100 % in one call each: traffic is never split between two databases."""
     return tuple(
         SwitchTraffic(
@@ -296,66 +238,59 @@ def _switch_traffic(scene: _Scene) -> tuple[Step, ...]:
     )
 
 
-def _verify_live(scene: _Scene, carrier: Carrier) -> tuple[Step, ...]:
+def _verify_live(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
     """Check as users do, while the old branch still has the primary's name: until this has passed, nothing has moved.
 
     A swap of names that has begun for this timeline says that it has passed; one for another says nothing. What was
     live before is not judged, here as above.
     """
-    gates = _request_gates(scene, carrier)
+    gates = _request_gates(scene)
     if not gates or not scene.workers or scene.lineage.makes_way_for(carrier):
         return ()
-    primary, timeline = scene.desired.primary.branch, carrier.timeline
+    primary, timeline, proof = scene.desired.primary.branch, carrier.timeline, scene.lineage.proof
+    before = timeline_before(scene.lineage, timeline)
     step = VerifyLive(
         scripts=tuple(seen.script for _, seen in scene.workers),
         gates=gates,
         hyperdrive=scene.config_name,
         on_failure=scene.desired.verify.on_failure,
-        reason=f'"{primary}" keeps its name and {scene.lineage.live.timeline} until users are served by {timeline}',
+        reason=f"{before} can be put back at once until users are seen to be served by {timeline}",
     )
     if step.key in scene.observed.failed:
-        reason = f"the last check of {timeline} has failed, so {scene.lineage.live.timeline} is put back"
-        return (RenameBranch(branch=carrier.branch.name, to=failed_name(primary, timeline), reason=reason),)
+        reason = f"the last check of {timeline} has failed, so {before} is put back"
+        left = proof.branch.name if proof else carrier.branch.name
+        return (RenameBranch(branch=left, to=failed_name(primary, timeline), reason=reason),)
     return () if step.key in scene.observed.passed else (step,)
 
 
-def _promote(scene: _Scene, carrier: Carrier) -> tuple[Step, ...]:
+def _promote(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
     """Give the branch the primary's name. The old one goes first: names are unique, and its new name holds it."""
     primary, live, branch = scene.desired.primary.branch, scene.lineage.live, carrier.branch
-    if live.branch.id != branch.id and not scene.lineage.swapping:
-        taken = frozenset(each.name for each in scene.branches)
-        held = scene.lineage.held_name(primary, carrier, taken)
+    if live.branch.id != branch.id and not scene.lineage.makes_way_for(carrier):
+        held = scene.lineage.held_name(primary, carrier.timeline)
         reason = f"{live.timeline} is held under a name that says what replaced it, so this can be undone"
-        return (RenameBranch(branch=primary, to=held, reason=reason),)
+        return (RenameBranch(branch=live.branch.name, to=held, reason=reason),)
     if branch.name != primary:
         return (RenameBranch(branch=branch.name, to=primary, reason=f"it carries {carrier.timeline}, now live"),)
     if not branch.default:
         return (SetDefaultBranch(branch=primary, reason="the primary is the project's default branch"),)
-    predecessor = next((each for each in scene.lineage.held if _was_protected(each, carrier)), None)
-    if predecessor is not None and not branch.protected:
-        reason = f'"{predecessor.branch.name}" was protected as the primary, and protection does not follow a name'
-        return (ProtectBranch(branch=primary, reason=reason),)
     return ()
 
 
-def _was_protected(each: Carrier, successor: Carrier) -> bool:
-    return each.held is not None and each.held.before == successor.timeline and each.branch.protected
-
-
-def _bound(scene: _Scene) -> Iterable[tuple[Worker, ObservedWorker, HyperdriveConfig]]:
+def _bound(scene: Scene) -> Iterable[tuple[Worker, ObservedWorker, HyperdriveConfig]]:
     config = scene.config
     return [] if config is None else [(worker, seen, config) for worker, seen in scene.workers]
 
 
-def _not_switched(scene: _Scene) -> list[tuple[Worker, ObservedWorker, HyperdriveConfig]]:
+def _not_switched(scene: Scene) -> list[tuple[Worker, ObservedWorker, HyperdriveConfig]]:
     return [each for each in _bound(scene) if not each[1].serves_only(each[2].id)]
 
 
-def _upload(scene: _Scene, worker: Worker, seen: ObservedWorker, config: HyperdriveConfig) -> UploadedVersion | None:
+def _upload(scene: Scene, worker: Worker, seen: ObservedWorker, config: HyperdriveConfig) -> UploadedVersion | None:
     return seen.uploaded_as(version_label(scene.desired, worker, seen, scene.observed.commit), config.id)
 
 
-def _config_called(scene: _Scene, identity: str | None) -> str:
+def _config_called(scene: Scene, identity: str | None) -> str:
     """Say which config an id is, by name where it is known."""
     if not identity:
         return "no Hyperdrive config"

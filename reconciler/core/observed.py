@@ -62,10 +62,18 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The annotations that were set in the request that created a candidate."""
+    """The annotations that were set in the request that created a candidate.
+
+    `protects` tells that the primary was protected then, and has to be again once it was restored in place.
+    """
 
     environment: str
     timeline: Timeline
+    protects: bool = False
+
+    def is_of(self, environment: str, timeline: Timeline) -> bool:
+        """Tell whether it was made for this timeline of this environment."""
+        return (self.environment, self.timeline) == (environment, timeline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,8 @@ class Branch:
     """A Neon branch.
 
     `resolved_at` and `lsn` are the commit time and the place in its parent's WAL that a branch at a moment really
-    got, once Neon tells them.
+    got, once Neon tells them. `unrestorable` is
+    why Neon restricts restoring it in place, where it does.
     """
 
     id: str
@@ -98,11 +107,15 @@ class Branch:
     last_reset_at: Instant | None = None
     mark: Mark | None = None
     endpoint: Endpoint | None = None
+    unrestorable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class HyperdriveConfig:
-    """A Hyperdrive config, as far as it can be read: its password never can."""
+    """A Hyperdrive config, as far as it can be read: its password never can.
+
+    `restarted_at` is when its pool of connections was last made anew, None where it never was.
+    """
 
     id: str
     name: str
@@ -110,6 +123,7 @@ class HyperdriveConfig:
     port: int
     database: str
     user: str
+    restarted_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +169,10 @@ class ObservedWorker:
         """Tell whether all traffic goes to versions that are bound to this config."""
         served = [version for version in self.deployed if version.percentage > 0]
         return bool(served) and all(version.hyperdrive_id == hyperdrive_id for version in served)
+
+    def serves(self, hyperdrive_id: str) -> bool:
+        """Tell whether any traffic goes to a version that is bound to this config."""
+        return any(version.percentage > 0 and version.hyperdrive_id == hyperdrive_id for version in self.deployed)
 
     def uploaded_as(self, label: str, hyperdrive_id: str) -> UploadedVersion | None:
         """Find the version that an earlier pass uploaded for the same purpose."""

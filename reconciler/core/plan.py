@@ -5,13 +5,15 @@ import json
 from dataclasses import dataclass, replace
 
 from reconciler.core.desired import Desired, Outside
-from reconciler.core.lineage import Lineage, trace
-from reconciler.core.next_steps import Refused, next_steps
+from reconciler.core.lineage import Lineage
+from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Project, Unknown
 from reconciler.core.outside import stays
 from reconciler.core.plan_warnings import warnings
 from reconciler.core.predict import predict
+from reconciler.core.provenance import trace
 from reconciler.core.refusals import Refusal, Unreadable
+from reconciler.core.scene import Refused
 from reconciler.core.steps import Step, arguments
 from reconciler.core.timeline import Timeline
 

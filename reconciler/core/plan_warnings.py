@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from reconciler.core import guards, rivals
+from reconciler.core.deletion import undeletable
 from reconciler.core.desired import VERSION_PLACEHOLDER, Desired
 from reconciler.core.instant import for_people
 from reconciler.core.lineage import Lineage
@@ -12,6 +13,8 @@ from reconciler.core.steps import (
     CreateBranch,
     CreateHyperdrive,
     RenameBranch,
+    RestartPool,
+    RestoreBranch,
     Step,
     SwitchTraffic,
     VerifyBranch,
@@ -27,20 +30,24 @@ def warnings(
 ) -> tuple[str, ...]:
     """List what the steps cost or leave to people, one sentence each."""
     return (
-        *_about_leftovers(desired, lineage),
+        *_about_leftovers(desired, observed, lineage),
         *_about_the_live_branch(lineage),
         *_about_others(desired, observed, steps),
         *_about_the_new_branch(observed, project, steps),
+        *_about_the_overwriting(observed, lineage, steps),
         *_about_the_switch(desired, steps),
         *_about_the_gates(desired, steps),
         *_about_promotion(desired, lineage, steps),
     )
 
 
-def _about_leftovers(desired: Desired, lineage: Lineage) -> Iterator[str]:
+def _about_leftovers(desired: Desired, observed: Observed, lineage: Lineage) -> Iterator[str]:
     for each in lineage.candidates:
         if each.timeline != desired.timeline and each.branch.id != lineage.live.branch.id:
             yield f'"{each.branch.name}" was prepared and is not asked for any more; it is left alone'
+    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    for each in lineage.proved:
+        yield from (f"{refusal.message}; {refusal.hint}" for refusal in undeletable(each, lineage, branches))
     for each in lineage.failed:
         yield f'"{each.branch.name}" failed its last check; it is left alone, with what users wrote to it'
 
@@ -72,33 +79,58 @@ def _about_the_new_branch(observed: Observed, project: Project, steps: tuple[Ste
         source = named(branches, step.source) if isinstance(step, CreateBranch) else None
         if not isinstance(step, CreateBranch) or source is None:
             continue
-        left = step.at - observed.at.before(project.history)
-        if left < _SOON:
+        if step.at is not None and (left := step.at - observed.at.before(project.history)) < _SOON:
             yield f"{step.at} leaves the history window in {for_people(left)}: apply before then"
-        yield from _about_the_source(source, step)
+        yield from _about_the_source(source, step, stays=not any(isinstance(each, RestoreBranch) for each in steps))
 
 
-def _about_the_source(source: Branch, step: CreateBranch) -> Iterator[str]:
-    if source.parent_id is not None:
+def _about_the_source(source: Branch, step: CreateBranch, *, stays: bool) -> Iterator[str]:
+    if source.parent_id is not None and step.at is not None:
         yield (
             f'"{source.name}" is not a root branch, and whether Neon makes a branch at a moment from such a one is '
             "not documented: Neon's answer decides, before anything is changed"
         )
-    if source.protected:
+    if stays and source.protected:
         yield f'"{source.name}" is protected, so every role has a new password on "{step.name}"'
+    if stays:
+        yield (
+            f'"{step.name}" is a child of "{source.name}": Neon offers no restore in place on a child, and its parent '
+            "can never be deleted while it exists"
+        )
+
+
+def _about_the_overwriting(observed: Observed, lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:
+    step = next((each for each in steps if isinstance(each, RestoreBranch)), None)
+    if step is None:
+        return
+    primary = lineage.live.branch
     yield (
-        f'"{step.name}" is a child of "{source.name}": Neon offers no restore in place on a child, and its parent '
-        "can never be deleted while it exists"
+        f'restoring "{primary.name}" in place rewinds every database and role on it, and drops every connection for '
+        "some seconds; its host and passwords stay"
     )
+    if isinstance(observed.configs, tuple) and any(isinstance(each, RestartPool) for each in steps):
+        yield (
+            "Hyperdrive may answer reads from its query cache after that, for max_age and stale_while_revalidate "
+            "together (75 s where the config sets neither)"
+        )
+    if primary.protected:
+        yield f'"{primary.name}" is unprotected while it is being restored, and protected again right after'
+    if primary.parent_id is not None:
+        yield (
+            f'"{primary.name}" is not a root branch: Neon documents restores in place for root branches only, and its '
+            f'answer decides. It becomes a child of "{step.keep_as if step.source == step.branch else step.source}", '
+            "which can't be deleted then"
+        )
 
 
 def _about_the_switch(desired: Desired, steps: tuple[Step, ...]) -> Iterator[str]:
     switches = [step for step in steps if isinstance(step, SwitchTraffic)]
-    moves = any(isinstance(step, RenameBranch) for step in steps)
+    swaps = any(isinstance(step, RenameBranch) and ".held." in step.to for step in steps)
+    moves = swaps or any(isinstance(step, RestoreBranch) for step in steps)
     if len(switches) > 1:
         scripts = ", ".join(step.script for step in switches)
         yield f"the Workers are switched right after each other ({scripts}): for that moment they use different data"
-    if moves and desired.hyperdrive is None:
+    if swaps and desired.hyperdrive is None:
         yield "no hyperdrive in the file: the connection string changes, and putting it where it is used is yours"
     elif not desired.workers and any(isinstance(step, CreateHyperdrive) for step in steps):
         yield "no worker in the file: binding the new Hyperdrive config to whatever uses it is yours"
@@ -122,13 +154,15 @@ def _about_the_gates(desired: Desired, steps: tuple[Step, ...]) -> Iterator[str]
 
 
 def _about_promotion(desired: Desired, lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:
-    held = next((step for step in steps if isinstance(step, RenameBranch) and ".held." in step.to), None)
-    if held is None:
+    renamed = next((step.to for step in steps if isinstance(step, RenameBranch) and ".held." in step.to), "")
+    preserved = next((step.keep_as for step in steps if isinstance(step, RestoreBranch)), "")
+    if not renamed and not preserved:
         return
     hold = desired.primary.hold
     span = "for ever" if hold is None else f"for at least {for_people(hold)}"
-    yield f'"{held.to}" keeps {lineage.live.timeline} whole {span}; nothing is ever deleted by this version'
-    if desired.workers:
+    kept = renamed or preserved
+    yield f'"{kept}" keeps {lineage.live.timeline} whole {span}; this version never deletes what is held'
+    if desired.workers and renamed:
         yield (
             f"writes that reach {lineage.live.timeline} while the Worker is being switched stay there: they are held, "
             "not carried over"

@@ -26,12 +26,16 @@ from reconciler.core.steps import (
     ClearExpiry,
     CreateBranch,
     CreateHyperdrive,
+    DeleteBranch,
     ProtectBranch,
     RenameBranch,
+    RestartPool,
+    RestoreBranch,
     SetDefaultBranch,
     StageVersion,
     Step,
     SwitchTraffic,
+    UnprotectBranch,
     UploadVersion,
     VerifyBranch,
     VerifyLive,
@@ -51,7 +55,7 @@ def predict(observed: Observed, step: Step) -> Observed:  # noqa: C901, PLR0911,
             return _with_branch(observed, step.branch, _with_compute)
         case ClearExpiry():
             return _with_branch(observed, step.branch, lambda branch: replace(branch, expires_at=None))
-        case VerifyBranch() | VerifyWorker() | VerifyLive():
+        case VerifyBranch() | VerifyWorker() | VerifyLive() | RestartPool():
             return replace(observed, passed=observed.passed | {step.key})
         case CreateHyperdrive():
             return replace(observed, configs=(*_configs(observed), _config(observed, step)))
@@ -74,6 +78,12 @@ def predict(observed: Observed, step: Step) -> Observed:  # noqa: C901, PLR0911,
             )
         case ProtectBranch():
             return _with_branch(observed, step.branch, lambda branch: replace(branch, protected=True))
+        case UnprotectBranch():
+            return _with_branch(observed, step.branch, lambda branch: replace(branch, protected=False))
+        case RestoreBranch():
+            return _with_branches(observed, _restored(observed, step))
+        case DeleteBranch():
+            return _with_branches(observed, tuple(each for each in _branches(observed) if each.name != step.branch))
         case _:
             assert_never(step)
 
@@ -102,13 +112,35 @@ def _with_compute(branch: Branch) -> Branch:
 def _candidate(observed: Observed, step: CreateBranch) -> Branch:
     source = named(_branches(observed), step.source)
     branch = Branch(
-        id=f"(id of {step.name})",
+        id=f"(id of {step.name}, made at {observed.at})",
         name=step.name,
         created_at=observed.at,
         parent_id=source.id if source else None,
-        mark=Mark(step.environment, step.timeline),
+        lsn=f"(LSN of {step.name})",
+        mark=Mark(step.environment, step.timeline, step.protects),
     )
     return _with_compute(branch)
+
+
+def _restored(observed: Observed, step: RestoreBranch) -> tuple[Branch, ...]:
+    """A branch keeps its id and compute, and what it held moves to a new one, which its children follow.
+
+    A root stays a root. A child gets the branch for its parent that it was restored from.
+    """
+    branches = _branches(observed)
+    target, source = named(branches, step.branch), named(branches, step.source)
+    if target is None:
+        return branches
+    kept = Branch(f"(id of {step.keep_as})", step.keep_as, observed.at, target.parent_id)
+    parent = kept.id if source is None or source.id == target.id else source.id
+    restored = replace(target, last_reset_at=observed.at, parent_id=target.parent_id and parent)
+    return (
+        *(
+            restored if each == target else replace(each, parent_id=kept.id) if each.parent_id == target.id else each
+            for each in branches
+        ),
+        kept,
+    )
 
 
 def _config(observed: Observed, step: CreateHyperdrive) -> HyperdriveConfig:

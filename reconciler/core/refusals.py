@@ -62,18 +62,20 @@ class BindingMissing(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class MethodUnavailable(Refusal):
-    """The file asks for the in-place method."""
+class RestoreRestricted(Refusal):
+    """Neon says that the primary can't be restored in place now (API reference, Branch, `restricted_actions`)."""
 
-    rule: ClassVar[str] = "method-unavailable"
+    rule: ClassVar[str] = "restore-restricted"
+    branch: str
+    reason: str
 
     @property
     def message(self) -> str:  # noqa: D102
-        return 'method "in-place" is not available in this version'
+        return f'Neon restricts restoring "{self.branch}" in place: {self.reason}'
 
     @property
     def hint(self) -> str:  # noqa: D102
-        return 'set "method": "branch": the moment is restored to a fresh branch, and the old one is held'
+        return 'wait until that has passed, or set "method": "branch", which leaves the primary as it is'
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,22 +8,35 @@ from datetime import timedelta
 
 from reconciler.core.desired import Desired, Liftable
 from reconciler.core.lifting import is_lifted
-from reconciler.core.observed import Claim, Mark, Observed, ObservedWorker, Operation, Unknown
+from reconciler.core.observed import Claim, Observed, ObservedWorker, Operation, Unknown
 from reconciler.core.refusals import Refusal
 from reconciler.core.rival_refusals import BranchClaimedTwice, OperationRunning, WorkerClaimedTwice
 from reconciler.core.steps import (
     AddCompute,
     ClearExpiry,
     CreateBranch,
+    DeleteBranch,
     ProtectBranch,
     RenameBranch,
+    RestoreBranch,
     SetDefaultBranch,
     Step,
+    UnprotectBranch,
 )
 
 # As long as a write is sent again while Neon answers 423: what takes longer is no passing matter.
 PATIENCE = timedelta(minutes=2)
-NEON_WRITES = (CreateBranch, AddCompute, ClearExpiry, RenameBranch, SetDefaultBranch, ProtectBranch)
+NEON_WRITES = (
+    CreateBranch,
+    AddCompute,
+    ClearExpiry,
+    RenameBranch,
+    SetDefaultBranch,
+    ProtectBranch,
+    UnprotectBranch,
+    RestoreBranch,
+    DeleteBranch,
+)
 
 
 def in_the_way(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> tuple[Operation, ...]:
@@ -36,7 +49,7 @@ def in_the_way(desired: Desired, observed: Observed, steps: tuple[Step, ...]) ->
         return ()
     if not any(isinstance(step, NEON_WRITES) for step in steps) or is_lifted(desired, Liftable.OPERATION_RUNNING):
         return ()
-    ours = {each.id for each in branches if each.mark == Mark(desired.environment, desired.timeline)}
+    ours = {each.id for each in branches if each.mark and each.mark.is_of(desired.environment, desired.timeline)}
     return tuple(each for each in operations if each.branch_id not in ours)
 
 

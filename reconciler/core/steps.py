@@ -22,14 +22,19 @@ class _Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateBranch(_Step):
-    """Create a candidate from the source branch as it was at a moment, with a compute of its own."""
+    """Create a candidate from the source branch as it was at a moment, with a compute of its own.
+
+    Without a moment, `at` is what the source holds now. `protects` is written on it, where the primary is protected and
+    has to be again after it was restored in place.
+    """
 
     name: str
     source: str
     source_timeline: Timeline
-    at: Instant
+    at: Instant | None
     timeline: Timeline
     environment: str
+    protects: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +182,46 @@ class ProtectBranch(_Step):
     branch: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnprotectBranch(_Step):
+    """Take protection from the primary for as long as it is being restored in place."""
+
+    branch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreBranch(_Step):
+    """Restore a branch in place, to the very point of the source that another branch was proved at.
+
+    What it held is kept, always, by Neon, as a branch of the name `keep_as`. There is no restore without.
+    """
+
+    branch: str
+    source: str
+    proved_on: str
+    timeline: Timeline
+    keep_as: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartPool(_Step):
+    """Make a Hyperdrive config drop its connections and open new ones."""
+
+    hyperdrive: str
+
+    @property
+    def key(self) -> str:
+        """What `Observed.passed` holds once this has been done: the provider's clock is not compared with Neon's."""
+        return f"pool:{self.hyperdrive}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteBranch(_Step):
+    """Delete the branch on which a timeline was proved, now that the primary carries it."""
+
+    branch: str
+
+
 Step = (
     CreateBranch
     | AwaitBranch
@@ -193,6 +238,10 @@ Step = (
     | RenameBranch
     | SetDefaultBranch
     | ProtectBranch
+    | UnprotectBranch
+    | RestoreBranch
+    | RestartPool
+    | DeleteBranch
 )
 
 

@@ -4,12 +4,13 @@ An environment begins on the timeline `origin`; each restore begins a new one, n
 timeline lives must be readable from Neon alone after any crash, so it stands in places that a branch can hold:
 
 - a candidate carries annotations that are set in the very request that creates it (they can't be changed later),
-- a held branch says in its name which timeline it holds and which one replaced it,
-- a candidate that failed its last check says so in its name, so that it is never tried again by itself.
+- a held branch says in its name which timeline it holds, which one replaced it, and in which place of the order,
+- a candidate that failed its last check says so in its name, so that it is never tried again by itself,
+- a candidate whose data went into the primary in place says so too, once everything has been checked.
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 from reconciler.core.instant import Instant
@@ -63,42 +64,42 @@ def failed_name(primary: str, timeline: Timeline) -> str:
     return f"{primary}.failed.{timeline}"
 
 
+def proved_name(primary: str, timeline: Timeline) -> str:
+    """Name the branch on which a timeline was proved that was then restored in place: its work is done."""
+    return f"{primary}.proved.{timeline}"
+
+
 @dataclass(frozen=True, slots=True)
 class HeldName:
     """The name of a branch that holds a replaced timeline: `main.held.origin.before.r-20261121T095500000Z`.
 
-    `count` is above 1 where the same pair of timelines repeats.
+    `sequence` counts the replacements of an environment: the highest one tells what is live. The first is not written,
+    and later ones are: `….2`. `in_place` says that the branch was made by the replacement, at its moment: `….in-place`.
     """
 
     primary: str
     held: Timeline
     before: Timeline
-    count: int = 1
+    sequence: int = 1
+    in_place: bool = False
 
     @classmethod
     def parse(cls, primary: str, name: str) -> Self | None:
         """Read a branch name; None unless it holds a timeline of the environment whose primary has that name."""
-        pattern = rf"{re.escape(primary)}\.held\.({_NAME})\.before\.({_NAME})(?:\.([1-9][0-9]{{0,5}}))?"
-        found = re.fullmatch(pattern, name)
+        names = rf"{re.escape(primary)}\.held\.(?P<held>{_NAME})\.before\.(?P<before>{_NAME})"
+        found = re.fullmatch(names + r"(?:\.(?P<sequence>[1-9][0-9]{0,5}))?(?P<in_place>\.in-place)?", name)
         if found is None:
             return None
-        held, before = Timeline.parse(found[1]), Timeline.parse(found[2])
+        held, before = Timeline.parse(found["held"]), Timeline.parse(found["before"])
         if held is None or before is None:
             return None
-        return cls(primary, held, before, int(found[3] or 1))
+        return cls(primary, held, before, int(found["sequence"] or 1), found["in_place"] is not None)
 
     @property
     def name(self) -> str:
         """The branch name that says it."""
-        counter = f".{self.count}" if self.count > 1 else ""
-        return f"{self.primary}.held.{self.held}.before.{self.before}{counter}"
+        sequence = f".{self.sequence}" if self.sequence > 1 else ""
+        return f"{self.primary}.held.{self.held}.before.{self.before}{sequence}{'.in-place' if self.in_place else ''}"
 
     def __str__(self) -> str:
         return self.name
-
-
-def free_held_name(wanted: HeldName, taken: frozenset[str]) -> str:
-    """Return the name, with a higher count where the project already has it."""
-    while wanted.name in taken:
-        wanted = replace(wanted, count=wanted.count + 1)
-    return wanted.name

@@ -14,10 +14,11 @@ from typing import TypeGuard
 from reconciler.core import rivals
 from reconciler.core.desired import Desired, OnFailure
 from reconciler.core.instant import Instant
-from reconciler.core.next_steps import Refused, next_steps
+from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Observed, Operation
 from reconciler.core.plan import Plan, plan
-from reconciler.core.steps import AwaitBranch, Step, VerifyBranch, VerifyLive, VerifyWorker
+from reconciler.core.scene import Refused
+from reconciler.core.steps import AwaitBranch, RestartPool, Step, VerifyBranch, VerifyLive, VerifyWorker
 from reconciler.engine.execute import Executor
 from reconciler.engine.observe import observe
 from reconciler.errors import AnswerLost, GateFailed, NotConverged, ReconcilerError, WorldMoved
@@ -60,8 +61,8 @@ class StepFailed:
     why: str
 
 
-# Steps that change nothing and are remembered for this run.
-_GATES = VerifyBranch | VerifyWorker | VerifyLive
+# Steps that change nothing that is read back, and are remembered for this run.
+_REMEMBERED = VerifyBranch | VerifyWorker | VerifyLive | RestartPool
 
 Event = StepStarted | StepFinished | StepUncertain | StepFailed
 Report = Callable[[Event], None]
@@ -172,7 +173,7 @@ class Apply:
             elif isinstance(result, BaseException):
                 raise result
         self._moved = {step for step, each in zip(wave, results, strict=True) if isinstance(each, WorldMoved)}
-        gates = {step.key for step in self.under_way if isinstance(step, _GATES) and step not in lost}
+        gates = {step.key for step in self.under_way if isinstance(step, _REMEMBERED) and step not in lost}
         return await self._read_back(lost, observed.passed | gates, began, begun)
 
     def _failed(self, step: VerifyLive, error: GateFailed) -> None:

@@ -22,12 +22,16 @@ from reconciler.core.steps import (
     ClearExpiry,
     CreateBranch,
     CreateHyperdrive,
+    DeleteBranch,
     ProtectBranch,
     RenameBranch,
+    RestartPool,
+    RestoreBranch,
     SetDefaultBranch,
     StageVersion,
     Step,
     SwitchTraffic,
+    UnprotectBranch,
     UploadVersion,
     VerifyBranch,
     VerifyLive,
@@ -50,13 +54,13 @@ class Executor:
         self._project = desired.primary.project
         self._candidate_name = candidate_name(desired.primary.branch, desired.timeline)
 
-    async def take(self, step: Step) -> None:  # noqa: C901, PLR0912  one case per step, and no more
+    async def take(self, step: Step) -> None:  # noqa: C901, PLR0912, PLR0915  one case per step, and no more
         """Take a step and wait until its provider says that it is done. Raises ReconcilerError."""
         neon, project = self._ports.neon, self._project
         await recheck(step, self._desired, self._observed, self._ports)
         match step:
             case CreateBranch():
-                mark = Mark(step.environment, step.timeline)
+                mark = Mark(step.environment, step.timeline, step.protects)
                 await neon.create_branch(project, step.name, self._branch(step.source).id, step.at, mark)
             case AwaitBranch():
                 await neon.await_branch(project, self._branch(step.branch).id)
@@ -88,6 +92,15 @@ class Executor:
                 await neon.set_default(project, self._branch(step.branch).id)
             case ProtectBranch():
                 await neon.protect(project, self._branch(step.branch).id)
+            case UnprotectBranch():
+                await neon.unprotect(project, self._branch(step.branch).id)
+            case RestoreBranch():
+                point, source = self._branch(step.proved_on).lsn, self._branch(step.source).id
+                await neon.restore_branch(project, self._branch(step.branch).id, source, point, step.keep_as)
+            case RestartPool():
+                await self._ports.cloudflare.restart_pool(self._config(step.hyperdrive).id)
+            case DeleteBranch():
+                await neon.delete_branch(project, self._branch(step.branch).id)
             case _:
                 assert_never(step)
 

@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 from reconciler.core.desired import DeployDriver, Desired, Worker
-from reconciler.core.lineage import Lineage, attainable, trace
+from reconciler.core.hyperdrive_choice import config_name
+from reconciler.core.lineage import Lineage
 from reconciler.core.next_steps import label_purpose
 from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker, Unbound, Unknown, named
+from reconciler.core.provenance import attainable, trace
 from reconciler.errors import BindingAbsent, InputError, ProviderError
 from reconciler.ports import Ports, WranglerFile
 
@@ -82,9 +84,13 @@ async def _with_uploads(desired: Desired, observed: Observed, ports: Ports) -> O
     hyperdrive, configs = desired.hyperdrive, observed.configs
     if hyperdrive is None or isinstance(configs, Unknown):
         return observed
-    lineage = None if isinstance(observed.branches, Unknown) else trace(desired, observed.branches)
-    desired = attainable(desired, lineage) if isinstance(lineage, Lineage) else desired
-    config = named(configs, hyperdrive.config_for(desired.timeline))
+    branches = () if isinstance(observed.branches, Unknown) else observed.branches
+    lineage = trace(desired, branches)
+    if not isinstance(lineage, Lineage):
+        return observed
+    desired = attainable(desired, lineage)
+    carrier = lineage.carrier(desired.timeline)
+    config = named(configs, config_name(desired, carrier, lineage, branches, configs)) if carrier else None
     workers = await asyncio.gather(
         *(
             _upload(desired, worker, seen, config, ports)

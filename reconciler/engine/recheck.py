@@ -1,7 +1,8 @@
 """The last look before a call that no provider guards.
 
 Names are unique at both providers, so a create or a rename that comes too late is refused by them. But a deployment
-has no precondition, and a rename, a new default and a protection go by id, whatever the branch is called by then. So
+has no precondition, and a rename, a new default, a protection, a restore in place and a deletion go by id, whatever the
+branch is called by then. So
 what these steps were decided on is read once more, right before the call, and the rules, guards included, must still
 ask for the very same step.
 """
@@ -12,12 +13,15 @@ from reconciler.core.desired import Desired
 from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Observed, ObservedWorker
 from reconciler.core.steps import (
+    DeleteBranch,
     ProtectBranch,
     RenameBranch,
+    RestoreBranch,
     SetDefaultBranch,
     StageVersion,
     Step,
     SwitchTraffic,
+    UnprotectBranch,
 )
 from reconciler.errors import WorldMoved
 from reconciler.ports import Ports
@@ -29,7 +33,9 @@ async def recheck(step: Step, desired: Desired, observed: Observed, ports: Ports
     A step that its provider guards, or that harms nothing whenever it is taken, is let through unread.
     """
     match step:
-        case RenameBranch() | SetDefaultBranch() | ProtectBranch():
+        case (
+            RenameBranch() | SetDefaultBranch() | ProtectBranch() | UnprotectBranch() | RestoreBranch() | DeleteBranch()
+        ):
             fresh = replace(observed, branches=await ports.neon.branches(desired.primary.project))
         case StageVersion() | SwitchTraffic():
             fresh = await _with_deployment(step.script, desired, observed, ports)

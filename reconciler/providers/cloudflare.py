@@ -79,6 +79,10 @@ class CloudflareApi:
             await self._clock.sleep(45.0)
             await self._send_config(body)
 
+    async def restart_pool(self, config: str) -> None:
+        """Restart the pool (Hyperdrive API, "Restart"): connections are drained, and queries in flight may fail."""
+        await self._api.send("POST", f"{self._account}/hyperdrive/configs/{config}/restart")
+
     async def _send_config(self, body: dict[str, Any]) -> None:
         try:
             await self._api.send("POST", f"{self._account}/hyperdrive/configs", json=body)
@@ -191,6 +195,7 @@ def _config(item: Told) -> HyperdriveConfig:
         port=origin.maybe_number("port") or 5432,
         database=origin.maybe_text("database"),
         user=origin.maybe_text("user"),
+        restarted_at=item.maybe_moment("restarted_on"),
     )
 
 

@@ -23,6 +23,7 @@ from reconciler.providers.told import Told, told
 # Annotations are set in the request that creates a branch, and never again.
 ENVIRONMENT_KEY = "reconciler.environment"
 TIMELINE_KEY = "reconciler.timeline"
+PROTECTS_KEY = "reconciler.protects"
 
 _PAGE = 100
 _OPERATION_SECONDS = 300.0
@@ -101,22 +102,24 @@ class NeonApi:
             if item.text("status") in _UNFINISHED
         )
 
-    async def create_branch(self, project: str, name: str, source: str, at: Instant, mark: Mark) -> None:
-        """Create a branch of the branch `source` as it was `at`, with a compute and the annotations of `mark`.
+    async def create_branch(self, project: str, name: str, source: str, at: Instant | None, mark: Mark) -> None:
+        """Create a branch of the branch `source` as it was `at` (or is), with a compute and the annotations of `mark`.
 
         Neon is busy when another run creates the same branch, and its name is free again when that run has promoted
         it: so before each repetition the annotations are looked at, which stay with a branch.
         """
 
         async def still_missing() -> None:
-            if any(each.mark == mark for each in await self.branches(project)):
+            marks = [each.mark for each in await self.branches(project) if each.mark]
+            if any(each.is_of(mark.environment, mark.timeline) for each in marks):
                 hint = "another run has made it meanwhile: look again"
                 raise AnswerLost(f"Neon: project {project} has a branch of {mark.timeline} already", hint=hint)
 
+        annotations = {ENVIRONMENT_KEY: mark.environment, TIMELINE_KEY: mark.timeline.name}
         body = {
-            "branch": {"name": name, "parent_id": source, "parent_timestamp": at.text},
+            "branch": {"name": name, "parent_id": source} | ({"parent_timestamp": at.text} if at else {}),
             "endpoints": [{"type": "read_write"}],
-            "annotation_value": {ENVIRONMENT_KEY: mark.environment, TIMELINE_KEY: mark.timeline.name},
+            "annotation_value": annotations | ({PROTECTS_KEY: "primary"} if mark.protects else {}),
         }
         await self._write(project, "POST", f"/projects/{project}/branches", body, still_missing)
 
@@ -150,6 +153,24 @@ class NeonApi:
     async def protect(self, project: str, branch: str) -> None:
         """Protect a branch."""
         await self._change(project, branch, {"protected": True})
+
+    async def unprotect(self, project: str, branch: str) -> None:
+        """Take a branch's protection away."""
+        await self._change(project, branch, {"protected": False})
+
+    async def restore_branch(self, project: str, branch: str, source: str, point: str, keep_as: str) -> None:
+        """Restore a branch in place, and keep what it held as `keep_as`: without a name nothing is sent.
+
+        Source: API reference, "Restore branch". Its id, compute, host and passwords stay; what is kept has a new id.
+        """
+        if not point or not keep_as:
+            raise ProviderError(f"Neon: branch {branch} is not restored without a point, or without what it holds kept")
+        body = {"source_branch_id": source, "source_lsn": point, "preserve_under_name": keep_as}
+        await self._write(project, "POST", f"/projects/{project}/branches/{branch}/restore", body)
+
+    async def delete_branch(self, project: str, branch: str) -> None:
+        """Delete a branch with its compute. Neon answers 204 where it is not there (API reference, "Delete branch")."""
+        await self._write(project, "DELETE", f"/projects/{project}/branches/{branch}", None)
 
     async def set_default(self, project: str, branch: str) -> None:
         """Make a branch the default one. It moves no traffic, no protection and no schedule."""
@@ -282,7 +303,12 @@ def _branch(item: Told, mark: Mark | None, endpoint: Endpoint | None) -> Branch:
         last_reset_at=item.maybe_moment("last_reset_at"),
         mark=mark,
         endpoint=endpoint,
+        unrestorable=next((each.text("reason") for each in item.any("restricted_actions") if _restricts(each)), ""),
     )
+
+
+def _restricts(action: Told) -> bool:
+    return action.maybe_text("name") == "restore"
 
 
 def _is_ready(item: Told) -> bool:
@@ -301,7 +327,8 @@ def _mark(annotation: Told | None) -> Mark | None:
     if value is None:
         return None
     timeline, environment = Timeline.parse(value.maybe_text(TIMELINE_KEY)), value.maybe_text(ENVIRONMENT_KEY)
-    return Mark(environment, timeline) if environment and timeline else None
+    protects = bool(value.maybe_text(PROTECTS_KEY))
+    return Mark(environment, timeline, protects) if environment and timeline else None
 
 
 def _endpoint(item: Told) -> Endpoint:

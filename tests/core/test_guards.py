@@ -61,7 +61,7 @@ CASES = [
     ("branch-name-taken", asking(RESTORE), with_branch(mark=None), "not those of a candidate"),
     ("source-not-held", asking(replace(RESTORE, source=Timeline(hours_ago(1)))), WORLD, "no branch carries it"),
     ("source-not-held", asking(replace(RESTORE, source=Timeline(hours_ago(1)))), with_branch(), "names timeline"),
-    ("method-unavailable", IN_PLACE, WORLD, "in-place"),
+    ("restore-restricted", IN_PLACE, with_main(unrestorable="a snapshot is being restored"), "a snapshot is being"),
     (
         "timeline-not-held",
         DESIRED,
@@ -108,7 +108,7 @@ def test_a_guard_refuses_the_whole_plan_with_numbers_and_a_way_out(rule, desired
 def test_every_reason_against_a_restore_is_told_at_once():
     observed = replace(with_project(history=timedelta(hours=6), branches_limit=1), branches=(MAIN,))
     found = plan(replace(IN_PLACE), observed)
-    assert ["method-unavailable", "outside-history-window", "branch-limit"] == [each.rule for each in found.refusals]
+    assert ["branch-limit", "outside-history-window"] == [each.rule for each in found.refusals]
 
 
 def test_a_candidate_that_is_already_there_is_used_whatever_the_history_window_says_by_now():
@@ -157,12 +157,12 @@ def test_what_is_outside_the_window_is_told_with_the_edge_and_when_it_left():
 
 def test_root_branches_are_counted_in_place_only_where_the_replaced_history_becomes_one():
     full = replace(with_project(plan="free_v3"), branches=(MAIN, *others(2)))
-    assert ["method-unavailable", "root-branch-limit"] == [each.rule for each in plan(IN_PLACE, full).refusals]
-    assert 'has 3 root branches, and Neon\'s plan "free_v3" allows 3' in plan(IN_PLACE, full).refusals[1].message
-    assert 'or set "method": "branch"' in plan(IN_PLACE, full).refusals[1].hint
+    assert ["root-branch-limit"] == [each.rule for each in plan(IN_PLACE, full).refusals]
+    assert 'has 3 root branches, and Neon\'s plan "free_v3" allows 3' in plan(IN_PLACE, full).refusals[0].message
+    assert 'or set "method": "branch"' in plan(IN_PLACE, full).refusals[0].hint
     assert plan(asking(RESTORE), full).refusals == ()
     roomy = replace(full, branches=(MAIN, *others(1)))
-    assert ["method-unavailable"] == [each.rule for each in plan(IN_PLACE, roomy).refusals]
+    assert [] == [each.rule for each in plan(IN_PLACE, roomy).refusals]
 
 
 def others(count: int) -> tuple[Branch, ...]:

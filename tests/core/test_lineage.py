@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.desired import Restore
-from reconciler.core.lineage import Lineage, trace
+from reconciler.core.lineage import Lineage
 from reconciler.core.observed import Mark, Observed
+from reconciler.core.provenance import trace
 from reconciler.core.refusals import PrimaryMissing, ProvenanceUnknown, SourceAmbiguous, SourceNotHeld
 from reconciler.core.timeline import ORIGIN, HeldName, Timeline
 from tests.core.worlds import DESIRED, MAIN, WORLD, after, asking, hours_ago
@@ -53,9 +54,9 @@ def test_a_restore_holds_what_it_replaced_under_a_name_that_says_both():
     assert [HeldName("main", ORIGIN, timeline(FIRST))] == [each.held for each in lineage.held]
 
 
-def test_an_undo_and_a_redo_of_the_same_restore_count_the_pair_that_repeats():
+def test_every_replacement_has_the_next_number_also_where_a_pair_repeats():
     names = [branch.name for branch in sequence(FIRST, None, FIRST).branches]
-    assert [f"main.held.origin.before.{timeline(FIRST)}.2", "main"] == names
+    assert [f"main.held.origin.before.{timeline(FIRST)}.3", "main"] == names
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_from_names_the_source_and_must_be_carried_by_a_branch():
     assert isinstance(lineage.source(Restore(hours_ago(4), source=timeline(SECOND))), SourceNotHeld)
 
 
-def test_in_the_middle_of_a_swap_the_default_branch_tells_what_is_live():
+def test_in_the_middle_of_a_swap_what_was_renamed_last_is_still_live():
     restored = sequence(FIRST)
     held, main = restored.branches
     swapping = (replace(held, default=True), replace(main, name=f"main.candidate.{timeline(FIRST)}", default=False))

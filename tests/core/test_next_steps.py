@@ -117,8 +117,8 @@ def test_a_first_restore_takes_these_steps_in_this_order():
         "VerifyLive",
         "RenameBranch",
         "RenameBranch",
-        "SetDefaultBranch",
         "ProtectBranch",
+        "SetDefaultBranch",
     ]
     assert expected == steps(desired, with_main(protected=True))
 

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.desired import DeployDriver, Desired, Restore
-from reconciler.core.lineage import Lineage, trace
+from reconciler.core.desired import DeployDriver, Desired, Method, Restore
+from reconciler.core.lineage import Lineage
 from reconciler.core.next_steps import Refused, next_steps
 from reconciler.core.observed import Observed
 from reconciler.core.plan import plan
 from reconciler.core.predict import predict
+from reconciler.core.provenance import trace
+from reconciler.core.steps import RestoreBranch
 from tests.core.worlds import DESIRED, WORLD, asked, asking, ended, hours_ago, restores, world_for
 
 
@@ -22,12 +24,13 @@ def histories(draw: st.DrawFn) -> tuple[Desired, Observed]:
     desired = draw(asked())
     observed = world_for(desired, protected=draw(st.booleans()))
     choices = draw(st.lists(restores, min_size=1, max_size=3))
-    for restore in draw(st.lists(st.sampled_from([None, *choices]), max_size=4)):
-        steps = plan(asking(restore, desired), observed).steps
+    methods = st.sampled_from(Method)
+    for restore in draw(st.lists(st.sampled_from([None, *choices]), max_size=5)):
+        steps = plan(asking(restore, desired, draw(methods)), observed).steps
         for step in steps[: draw(st.integers(0, len(steps)))]:
             observed = predict(observed, step)
         observed = ended(observed)
-    return asking(draw(st.sampled_from([None, *choices])), desired), observed
+    return asking(draw(st.sampled_from([None, *choices])), desired, draw(methods)), observed
 
 
 @given(histories())
@@ -71,10 +74,33 @@ def test_a_run_that_was_killed_anywhere_is_continued_to_the_same_end_with_one_br
 @given(histories())
 def test_what_was_live_is_never_lost_from_sight(history):
     desired, observed = history
-    before = {branch.id for branch in observed.branches}
-    for step in plan(desired, observed).steps:
+    steps = plan(desired, observed).steps
+    copies = {each.id for each in observed.branches if ".candidate." in each.name or ".proved." in each.name}
+    before = {branch.id for branch in observed.branches} - copies
+    for step in steps:
         observed = predict(observed, step)
     assert before <= {branch.id for branch in observed.branches}
+
+
+@given(histories())
+def test_the_primary_is_never_overwritten_without_a_free_name_for_what_it_holds(history):
+    desired, observed = history
+    for step in plan(desired, observed).steps:
+        if isinstance(step, RestoreBranch):
+            assert step.keep_as not in {branch.name for branch in observed.branches}
+            assert next(each for each in observed.branches if each.name == step.proved_on).lsn
+        observed = predict(observed, step)
+
+
+@given(histories())
+def test_what_was_protected_as_the_primary_is_so_at_the_end(history):
+    desired, observed = history
+    found = plan(desired, observed)
+    protected = [each.protected for each in observed.branches if each.name == "main"]
+    for step in found.steps:
+        observed = predict(observed, step)
+    if protected == [True] and not found.refusals:
+        assert [each.protected for each in observed.branches if each.name == "main"] == [True]
 
 
 @given(histories())
@@ -96,6 +122,7 @@ def test_no_traffic_moves_before_the_gates_have_passed_and_no_name_moves_before_
 def test_steps_that_come_out_together_write_at_most_once_to_neon(history):
     desired, observed = history
     to_neon = {"CreateBranch", "AddCompute", "ClearExpiry", "RenameBranch", "SetDefaultBranch", "ProtectBranch"}
+    to_neon |= {"UnprotectBranch", "RestoreBranch", "DeleteBranch"}
     for wave in plan(desired, observed).waves:
         assert sum(type(step).__name__ in to_neon for step in wave) <= 1
 

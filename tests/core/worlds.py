@@ -10,6 +10,7 @@ from reconciler.core.desired import (
     Desired,
     HttpGate,
     Hyperdrive,
+    Method,
     Primary,
     Restore,
     SqlGate,
@@ -50,8 +51,9 @@ def hours_ago(hours: float) -> Instant:
     return NOW.before(timedelta(hours=hours))
 
 
-def asking(restore: Restore | None, desired: Desired = DESIRED) -> Desired:
-    return replace(desired, primary=replace(desired.primary, restore=restore))
+def asking(restore: Restore | None, desired: Desired = DESIRED, method: Method | None = None) -> Desired:
+    method = method or desired.primary.method
+    return replace(desired, primary=replace(desired.primary, restore=restore, method=method))
 
 
 def with_main(**changes: object) -> Observed:

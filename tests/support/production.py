@@ -13,6 +13,7 @@ import httpx
 
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
+from reconciler.core.provenance import trace
 from reconciler.engine.apply import Apply
 from reconciler.engine.observe import observe
 from tests.support import database
@@ -270,6 +271,10 @@ class Production:
         (identity,) = [each["branch_id"] for each in endpoints if each["host"] == host]
         return next(each for each in self.branches().values() if each["id"] == identity)
 
+    def leads_to(self, config, branch):
+        """Tell whether a Hyperdrive config of this production leads to a branch."""
+        return config["name"].split("-")[0] == self.name and self.branch_behind(config)["id"] == branch["id"]
+
     def live_branch(self):
         """The branch that users reach: through Worker and Hyperdrive where there are any."""
         if not self.scripts:
@@ -285,6 +290,12 @@ class Production:
 
     def rows_on(self, name):
         return database.look(self.uri(self.branch(name)))
+
+    def rows_on_held(self, name):
+        """What a branch without a compute holds: it gets one."""
+        body = {"endpoint": {"branch_id": self.branch(name)["id"], "type": "read_write"}}
+        self.sandbox.neon("POST", f"/projects/{self.project}/endpoints", json=body)
+        return self.rows_on(name)
 
     def timeline(self):
         """The name of the timeline that the file asks for."""
@@ -302,6 +313,11 @@ class Production:
         """The names of the branches that were made for a timeline."""
         return [name for name, each in self.branches().items() if each["mark"].get("reconciler.timeline") == timeline]
 
+    def live_timeline(self):
+        """The timeline that is live, told from Neon alone."""
+        desired, observed = self.observe()
+        return str(trace(desired, observed.branches).live.timeline)
+
     # What must hold.
 
     def check_live(self, rows):
@@ -309,12 +325,11 @@ class Production:
         timeline, primary = self.timeline(), self.branch(PRIMARY)
         assert self.live_branch()["id"] == primary["id"]
         assert primary["default"]
-        assert primary["mark"].get("reconciler.timeline", "origin") == timeline
+        assert self.live_timeline() == timeline
         assert self.rows() == rows
         self.check_one_of_each()
         if "hyperdrive" in self.desired:
-            config = self.config(self.config_name())
-            assert self.branch_behind(config)["id"] == primary["id"]
+            (config,) = [each for each in self.configs().values() if self.leads_to(each, primary)]
             for script in self.scripts:
                 assert self.bound_to(self.serving(script)) == config["id"]
                 self._check_wrangler_file(script, config["id"])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from reconciler.cli.markdown import code, cut, prose
 from reconciler.cli.status_command import seen_workers, served
 from reconciler.cli.wording import describe
+from reconciler.core.hyperdrive_choice import expected_config
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Observed, ObservedWorker
 from reconciler.core.plan import Plan
@@ -128,7 +129,7 @@ def _differences(drift: Drift) -> Iterator[str]:
             yield f"| primary branch | {code(desired.primary.branch)} | {code(refusal.default)} is the default |"
     if desired.hyperdrive is None:
         return
-    name = desired.hyperdrive.config_for(desired.timeline)
+    name = expected_config(desired, drift.observed)
     configs = drift.observed.configs if isinstance(drift.observed.configs, tuple) else ()
     config = next((each for each in configs if each.name == name), None)
     if config is None:

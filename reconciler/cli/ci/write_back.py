@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.core.desired import Desired, Worker, WriteBack
+from reconciler.core.hyperdrive_choice import expected_config
 from reconciler.core.observed import Observed, ObservedWorker
 from reconciler.errors import GitError, InputError, PushRejected
 from reconciler.providers.git import Repository
@@ -63,8 +64,7 @@ class _Content:
     @property
     def message(self) -> str:
         names = ", ".join(sorted({PurePosixPath(worker.config).name for worker in self.desired.workers}))
-        hyperdrive = self.desired.hyperdrive
-        config = hyperdrive.config_for(self.desired.timeline) if hyperdrive else ""
+        config = expected_config(self.desired, self.observed)
         return (
             f"{names}: as deployed, on {config}\n\n"
             f"{self.desired.environment} is on {self.desired.timeline}. This records what is deployed already, and\n"

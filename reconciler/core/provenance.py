@@ -1,0 +1,181 @@
+"""Reads which branch carries which timeline, from names and annotations alone.
+
+Signs that are missing or disagree are a refusal, never a guess.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from reconciler.core.desired import DeployDriver, Desired, Restore
+from reconciler.core.lineage import Carrier, Lineage, accounts_for
+from reconciler.core.observed import Branch, named
+from reconciler.core.refusals import PrimaryMissing, ProvenanceUnknown, Refusal
+from reconciler.core.timeline import ORIGIN, HeldName, Timeline, candidate_name, failed_name, proved_name
+
+
+def trace(desired: Desired, branches: tuple[Branch, ...]) -> Lineage | Refusal:
+    """Read who carries what."""
+    signs: list[str] = []
+    held = [each for branch in branches if (each := _held(desired, branch, branches, signs)) is not None]
+    marked = [each for branch in branches if (each := _marked(desired, branch, signs)) is not None]
+    candidates = [each for each in marked if not _is_done(desired, each)]
+    primary = named(branches, desired.primary.branch)
+    live = _primary(desired, primary, branches, signs) if primary else _making_way(held, candidates)
+    if live is None:
+        return ProvenanceUnknown(tuple(signs)) if signs else _missing(desired, branches)
+    standing = [each for each in held if not _is_older(each, live, held)]
+    signs += _claimed_twice(live, standing, candidates)
+    if signs:
+        return ProvenanceUnknown(tuple(signs))
+    return Lineage(
+        live=live,
+        swapping=primary is None,
+        held=tuple(standing),
+        candidates=tuple(candidates),
+        failed=tuple(each for each in marked if _is_called(failed_name, desired, each)),
+        older=tuple(each for each in held if each not in standing),
+        proved=tuple(each for each in marked if _is_called(proved_name, desired, each)),
+    )
+
+
+def attainable(desired: Desired, lineage: Lineage) -> Desired:
+    """Return what can be made so: what the file asks for, or, where that has failed, what was live before.
+
+    In a branch of its own, what failed was never promoted, so what is live is what was. In place it is live until it
+    is replaced. Going back needs no build and must not wait for one, so it is always the live code that is bound anew.
+    """
+    if all(each.timeline != desired.timeline for each in lineage.failed):
+        return desired
+    before = timeline_before(lineage, desired.timeline)
+    restore = None if before.to is None else Restore(before.to, before.id)
+    workers = tuple(replace(each, deploy=DeployDriver.REBIND) for each in desired.workers)
+    return replace(desired, primary=replace(desired.primary, restore=restore), workers=workers)
+
+
+def timeline_before(lineage: Lineage, timeline: Timeline) -> Timeline:
+    """Return what is live apart from this timeline: until its promotion, or, where it is live, before that."""
+    live, newest = lineage.live.timeline, lineage.newest
+    return newest.timeline if live == timeline and newest is not None else live
+
+
+def _held(desired: Desired, branch: Branch, branches: tuple[Branch, ...], signs: list[str]) -> Carrier | None:
+    """Read a held branch's name.
+
+    It says more than an annotation, which stays what it was when the branch is restored in place, and may be passed on
+    to the branch that is preserved then.
+    """
+    name = HeldName.parse(desired.primary.branch, branch.name)
+    if name is None:
+        return None
+    mark, passed_on = branch.mark, [each.id for each in branches if each.mark is not None and each.mark == branch.mark]
+    if mark is not None and mark.timeline != name.held and branch.last_reset_at is None and len(passed_on) == 1:
+        signs.append(f'"{branch.name}" is annotated as {mark.timeline}')
+    return Carrier(branch, name.held, name, name.in_place or _is_preserved(desired, branch, branches))
+
+
+def _is_preserved(desired: Desired, branch: Branch, branches: tuple[Branch, ...]) -> bool:
+    """Tell whether a branch was made by a restore in place of another one, also when it has come back since.
+
+    What was made for a timeline is annotated, so of the others only the oldest was not made so: the first primary.
+    """
+    others = (each for each in branches if each.mark is None and _is_ours(desired, each))
+    return branch.mark is None and any(each.created_at < branch.created_at for each in others)
+
+
+def _is_ours(desired: Desired, branch: Branch) -> bool:
+    primary = desired.primary.branch
+    return branch.name == primary or HeldName.parse(primary, branch.name) is not None
+
+
+def _marked(desired: Desired, branch: Branch, signs: list[str]) -> Carrier | None:
+    """Read the annotations of a branch that is neither the primary nor held."""
+    mark, primary = branch.mark, desired.primary.branch
+    if mark is None or mark.environment != desired.environment or branch.name == primary:
+        return None
+    if HeldName.parse(primary, branch.name) is not None:
+        return None
+    expected = candidate_name(primary, mark.timeline)
+    if branch.name not in (expected, failed_name(primary, mark.timeline), proved_name(primary, mark.timeline)):
+        signs.append(f'"{branch.name}" is annotated as {mark.timeline}, whose branch would be "{expected}"')
+    return Carrier(branch, mark.timeline)
+
+
+def _is_done(desired: Desired, carrier: Carrier) -> bool:
+    return _is_called(failed_name, desired, carrier) or _is_called(proved_name, desired, carrier)
+
+
+def _is_called(name: Callable[[str, Timeline], str], desired: Desired, carrier: Carrier) -> bool:
+    return carrier.branch.name == name(desired.primary.branch, carrier.timeline)
+
+
+def _primary(desired: Desired, branch: Branch, branches: tuple[Branch, ...], signs: list[str]) -> Carrier:
+    """Tell which timeline the primary carries.
+
+    A branch that was made for a timeline, and never reset, carries that. Of any other, such as the first one, one that
+    was restored in place, and one that was preserved then and has come back, the last replacement tells it.
+    """
+    mark, reset = branch.mark, branch.last_reset_at
+    if mark is not None and mark.environment != desired.environment:
+        signs.append(f'"{branch.name}" is annotated for environment "{mark.environment}"')
+    names = {each.id: HeldName.parse(branch.name, each.name) for each in branches}
+    last = max((name for name in names.values() if name), key=lambda name: name.sequence, default=None)
+    replaced_by, preserved = last.before if last else ORIGIN, _is_preserved(desired, branch, branches)
+    if reset is not None and accounts_for(reset, [each for each in branches if names[each.id]]):
+        return Carrier(branch, replaced_by, preserved=preserved)
+    carried = mark.timeline if mark else replaced_by if preserved or reset is not None else ORIGIN
+    if reset is not None and carried != ORIGIN:
+        known = "annotated as" if mark else "by the last replacement"
+        signs.append(f'"{branch.name}" is {known} {carried} and was reset or restored since, at {reset}')
+    return Carrier(branch, carried, preserved=preserved)
+
+
+def _is_older(each: Carrier, live: Carrier, held: list[Carrier]) -> bool:
+    """Tell whether a later branch carries the same timeline on: the one held later, or the live one.
+
+    The last replacement is never older than the live branch: what it holds is not live.
+    """
+    numbers = [other.held.sequence for other in held if other.held]
+    same = [other.held.sequence for other in held if other.held and other.timeline == each.timeline]
+    own = each.held.sequence if each.held else 0
+    if each.branch.id == live.branch.id:
+        return False
+    return own < max(same) or (each.timeline == live.timeline and own < max(numbers))
+
+
+def _making_way(held: list[Carrier], candidates: list[Carrier]) -> Carrier | None:
+    """Find what is live in the middle of a swap: what was replaced last, while what replaces it is not yet renamed."""
+    names = {each.held: each for each in held if each.held is not None}
+    last = max(names, key=lambda name: name.sequence, default=None)
+    if last is None or last.in_place:
+        return None
+    waits = any(each.timeline == last.before for each in (*held, *candidates))
+    return names[last] if waits else None
+
+
+def _claimed_twice(live: Carrier, held: list[Carrier], candidates: list[Carrier]) -> list[str]:
+    claims: dict[Timeline, dict[str, str]] = {}
+    for each in (live, *held, *(each for each in candidates if not _is_proof(each, live, held))):
+        claims.setdefault(each.timeline, {})[each.branch.id] = f'"{each.branch.name}"'
+    return [
+        f"{' and '.join(sorted(by_id.values()))} both claim {timeline}"
+        for timeline, by_id in claims.items()
+        if len(by_id) > 1
+    ]
+
+
+def _is_proof(candidate: Carrier, live: Carrier, held: list[Carrier]) -> bool:
+    """Tell whether a candidate is a copy for a restore in place: of what is restored since, or of what will be."""
+    carriers = [each for each in (live, *held) if each.timeline == candidate.timeline]
+    return any(each.branch.id == candidate.branch.parent_id or _went_into(candidate, each) for each in carriers)
+
+
+def _went_into(candidate: Carrier, carrier: Carrier) -> bool:
+    """Tell whether the carrier, or what was preserved of it, was restored in place after the candidate was made."""
+    branch = carrier.branch
+    restored = branch.last_reset_at or (branch.created_at if carrier.preserved else None)
+    return restored is not None and candidate.branch.created_at <= restored
+
+
+def _missing(desired: Desired, branches: tuple[Branch, ...]) -> PrimaryMissing:
+    default = next((branch.name for branch in branches if branch.default), "(none)")
+    return PrimaryMissing(desired.primary.branch, default, tuple(sorted(branch.name for branch in branches)))

@@ -1,0 +1,75 @@
+"""What the rules decide on: what was asked and what was seen, once it is known that all of it could be read."""
+
+from dataclasses import dataclass
+
+from reconciler.core import guards, rivals
+from reconciler.core.desired import Desired, Worker
+from reconciler.core.hyperdrive_choice import config_name
+from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Project, Unknown, named
+from reconciler.core.provenance import trace
+from reconciler.core.refusals import Refusal, TimelineFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing may be done, for these reasons."""
+
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def is_verdict(self) -> bool:
+        """Tell whether it ends a putting back, so that the steps before it are taken all the same."""
+        return any(isinstance(each, TimelineFailed) for each in self.refusals)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One environment: what is asked of it, what is there, and who carries what."""
+
+    desired: Desired
+    observed: Observed
+    project: Project
+    branches: tuple[Branch, ...]
+    configs: tuple[HyperdriveConfig, ...]
+    workers: tuple[tuple[Worker, ObservedWorker], ...]
+    lineage: Lineage
+
+    @property
+    def carrier(self) -> Carrier | None:
+        """The branch that carries the timeline that is asked for."""
+        return self.lineage.carrier(self.desired.timeline)
+
+    @property
+    def config_name(self) -> str:
+        """The name of its Hyperdrive config, whether there is one or not."""
+        carrier = self.carrier
+        return config_name(self.desired, carrier, self.lineage, self.branches, self.configs) if carrier else ""
+
+    @property
+    def config(self) -> HyperdriveConfig | None:
+        """Its Hyperdrive config."""
+        return named(self.configs, self.config_name)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the timeline was never live before this restore: the file's gates judge only such a one."""
+        timeline, lineage = self.desired.timeline, self.lineage
+        was_replaced = any(each.timeline == timeline for each in (*lineage.held, *lineage.older))
+        return not was_replaced and (timeline != lineage.live.timeline or lineage.proof is not None)
+
+
+def read(desired: Desired, observed: Observed) -> Scene | Refused:
+    """Bring together what is needed to decide, or say why nothing can be decided."""
+    project, branches, configs = observed.project, observed.branches, observed.configs
+    unreadable = guards.unreadable(observed)
+    if unreadable or isinstance(project, Unknown) or isinstance(branches, Unknown) or isinstance(configs, Unknown):
+        return Refused(tuple(unreadable))
+    workers = tuple(each for each in observed.workers if isinstance(each, ObservedWorker))
+    if refusals := [*guards.workers(workers), *rivals.claimed(desired, observed)]:
+        return Refused(tuple(refusals))
+    lineage = trace(desired, branches)
+    if isinstance(lineage, Refusal):
+        return Refused((lineage,))
+    paired = tuple(zip(desired.workers, workers, strict=True))
+    return Scene(desired, observed, project, branches, configs, paired, lineage)
