@@ -11,6 +11,8 @@ from reconciler.core.steps import (
     CreateBranch,
     CreateHyperdrive,
     DeleteBranch,
+    FenceBranch,
+    LiftFence,
     ProtectBranch,
     RenameBranch,
     RestartPool,
@@ -60,6 +62,10 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence p
         case VerifyLive():
             scripts, gates = ", ".join(step.scripts), ", ".join(step.gates)
             return f"verify {scripts} as users reach it: {gates}; if it fails, {_ON_FAILURE[step.on_failure]}"
+        case FenceBranch():
+            return f'fence branch "{step.branch}": database {step.database} is read-only from here on'
+        case LiftFence():
+            return f'lift the fence of branch "{step.branch}": database {step.database} takes writes'
         case SwitchTraffic():
             return f'switch Worker "{step.script}" to "{step.hyperdrive}", 100 %'
         case RenameBranch():
@@ -90,7 +96,7 @@ def target(step: Step) -> str:  # noqa: PLR0911  one case per kind of thing, and
             return step.name
         case AwaitBranch() | AddCompute() | ClearExpiry() | VerifyBranch() | RenameBranch() | SetDefaultBranch():
             return step.branch
-        case ProtectBranch() | UnprotectBranch() | RestoreBranch() | DeleteBranch():
+        case ProtectBranch() | UnprotectBranch() | RestoreBranch() | DeleteBranch() | FenceBranch() | LiftFence():
             return step.branch
         case RestartPool():
             return step.hyperdrive
@@ -113,7 +119,7 @@ def phase(step: Step) -> str:
             return "verify"
         case CreateHyperdrive() | WriteBinding() | RestartPool():
             return "Hyperdrive"
-        case UploadVersion() | StageVersion() | SwitchTraffic():
+        case UploadVersion() | StageVersion() | FenceBranch() | LiftFence() | SwitchTraffic():
             return "deploy"
         case UnprotectBranch() | RestoreBranch():
             return "restore"

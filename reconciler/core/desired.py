@@ -36,7 +36,7 @@ class Restore:
 class Primary:
     """The Neon project, the name that its primary branch carries, and which history that branch has.
 
-    `hold` is how long a replaced timeline is kept; None is for ever.
+    `hold` is how long a replaced timeline is kept; None is for ever. `fence`: what is replaced takes no more writes.
     """
 
     project: str
@@ -44,6 +44,7 @@ class Primary:
     restore: Restore | None = None
     method: Method = Method.BRANCH
     hold: timedelta | None = timedelta(days=7)
+    fence: bool = False
 
     @property
     def timeline(self) -> Timeline:

@@ -270,11 +270,22 @@ def _contradictions(value: dict[str, Any]) -> Iterator[tuple[tuple[int | str, ..
     if verify.get("sql") and not value.get("hyperdrive") and not (verify.get("database") and verify.get("role")):
         hint = "add verify.database and verify.role"
         yield ("verify", "sql"), "verify.sql does not know which database and role to use", hint
+    yield from _fence_without_database(value, verify)
     yield from _other_credentials(value, verify)
     for kind in ("sql", "http"):
         yield from _repeated_names(("verify", kind), f"{kind} gates", verify.get(kind))
     yield from _repeated_names(("outside",), "entries of outside", value.get("outside"))
     yield from _repeated_names(("lift",), "entries of lift", value.get("lift"), "guard")
+
+
+def _fence_without_database(
+    value: dict[str, Any], verify: dict[str, Any]
+) -> Iterator[tuple[tuple[int | str, ...], str, str]]:
+    primary = value.get("primary")
+    asked = isinstance(primary, dict) and primary.get("fence") is True
+    if asked and not value.get("hyperdrive") and not (verify.get("database") and verify.get("role")):
+        hint = "add hyperdrive, or verify.database and verify.role"
+        yield ("primary", "fence"), "primary.fence does not know which database is to be read-only, for whom", hint
 
 
 def _other_credentials(
@@ -333,7 +344,7 @@ def _primary(model: PrimaryModel) -> Primary:
     if restore is not None:
         source = Timeline.parse(restore.source) if restore.source else None
         asked = Restore(Instant.asked(restore.to), restore.id or "", restore.reason, source)
-    return Primary(model.project, model.branch, asked, Method(model.method), _hold(model.hold))
+    return Primary(model.project, model.branch, asked, Method(model.method), _hold(model.hold), model.fence)
 
 
 def _outside(model: OutsideModel) -> Outside:

@@ -155,6 +155,8 @@ class PrimaryModel(_Model):
     """branch: restore to a fresh branch, and hold the old one."""
     hold: Span = "7d"
     """How long a replaced timeline is kept at least: hours, days, weeks (36h, 7d, 2w) or forever."""
+    fence: bool = False
+    """true: the replaced database is made read-only right before the switch, and stays so while it is held."""
 
 
 class HyperdriveModel(_Model):

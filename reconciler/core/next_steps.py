@@ -1,8 +1,9 @@
 """The rules: from what is asked and what is seen to the next safe step.
 
 Read from the top, they are the argument of the product: know who carries what; make the timeline on a branch of its
-own; prove it; give it a Hyperdrive config; prepare the Workers beside the live ones and prove them; switch; check once
-more, as users reach it; and only then rename, so that the old history is held under a name that says what it is.
+own; prove it; give it a Hyperdrive config; prepare the Workers beside the live ones and prove them; fence the old one,
+where that is asked (`fencing`); switch; check once more, as users reach it; and only then rename, so that the old
+history is held under a name that says what it is.
 
 In place (`in_place`) it is the same argument: make the timeline on a branch of its own; prove it; and only then let
 Neon put that very point into the primary, which never happens without a branch that keeps what the primary held. Host
@@ -20,7 +21,7 @@ most one of them writes to Neon, which locks the whole project for every write.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from reconciler.core import guards, in_place, rivals
+from reconciler.core import fencing, guards, in_place, rivals
 from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker, UploadedVersion
@@ -75,36 +76,49 @@ def _towards(scene: Scene) -> tuple[Step, ...] | Refused:
     """The argument itself: the first step that is missing, from the timeline's branch to its name."""
     carrier = scene.carrier
     if carrier is None or in_place.is_under_way(scene):
-        return _prepare(scene)
+        return fencing.leave_writable(scene) or _make_and_put_into_place(scene)
+    preparing = _prepare(scene, carrier)
+    if carrier == scene.lineage.live or (preparing and not scene.is_serving(carrier)):
+        preparing = fencing.leave_writable(scene) or preparing
+    return (
+        preparing
+        or fencing.fence(scene, carrier)
+        or _switch_traffic(scene)
+        or _verify_live(scene, carrier)
+        or _promote(scene, carrier)
+        or in_place.dispose_of_proof(scene)
+        or fencing.fence_held(scene)
+    )
+
+
+def _make_and_put_into_place(scene: Scene) -> tuple[Step, ...] | Refused:
+    """A candidate is made; and in place it is proved, and put into the primary."""
+    candidate = scene.lineage.candidate(scene.desired.timeline)
+    if candidate is None:
+        return in_place.create_candidate(scene)
+    if candidate == scene.lineage.spent:
+        return in_place.protect_again(scene) or in_place.dispose_of_proof(scene)
+    if refusals := guards.in_place(scene.desired, scene.observed, scene.lineage, candidate, scene.project):
+        return Refused(tuple(refusals))
+    return _make_usable(candidate) or _verify_branch(scene, candidate) or in_place.restore(scene, candidate)
+
+
+def _prepare(scene: Scene, carrier: Carrier) -> tuple[Step, ...] | Refused:
+    """Everything that users do not feel."""
     if refusals := guards.candidate(scene.desired.primary.restore, carrier, scene.lineage):
         return Refused(tuple(refusals))
     return (
         _make_usable(carrier)
         or in_place.protect_again(scene)
         or _verify_branch(scene, carrier)
+        or fencing.lift_copy(scene, carrier)
         or _point_hyperdrive(scene, carrier)
         or in_place.restart_pool(scene)
         or _write_bindings(scene)
         or _upload_versions(scene)
         or _stage_versions(scene)
         or _verify_workers(scene)
-        or _switch_traffic(scene)
-        or _verify_live(scene, carrier)
-        or _promote(scene, carrier)
-        or in_place.dispose_of_proof(scene)
     )
-
-
-def _prepare(scene: Scene) -> tuple[Step, ...] | Refused:
-    """Up to here the primary is as it was: a candidate is made, and, in place, proved and put into the primary."""
-    candidate = scene.lineage.candidate(scene.desired.timeline)
-    if candidate is not None and candidate == scene.lineage.spent:
-        return in_place.protect_again(scene) or in_place.dispose_of_proof(scene)
-    if candidate is None:
-        return in_place.create_candidate(scene)
-    if refusals := guards.in_place(scene.desired, scene.observed, scene.lineage, candidate, scene.project):
-        return Refused(tuple(refusals))
-    return _make_usable(candidate) or _verify_branch(scene, candidate) or in_place.restore(scene, candidate)
 
 
 def _make_usable(carrier: Carrier) -> tuple[Step, ...]:
@@ -128,7 +142,7 @@ def _verify_branch(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
     """
     if carrier == scene.lineage.live and scene.lineage.proof is not None:
         return in_place.log_in_again(scene)
-    if _is_serving(scene, carrier):
+    if scene.is_serving(carrier):
         return ()
     gates = tuple(gate.name for gate in scene.desired.verify.sql) if scene.is_new else ()
     reason = f"{carrier.timeline} must be proved before anything points to it"
@@ -136,14 +150,6 @@ def _verify_branch(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
     moment = restore.to if restore and scene.is_new and scene.desired.verify.role else None
     step = VerifyBranch(branch=carrier.branch.name, gates=gates, tables_at=moment, reason=reason)
     return () if step.key in scene.observed.passed else (step,)
-
-
-def _is_serving(scene: Scene, carrier: Carrier) -> bool:
-    """Tell whether the branch is the primary, or the switch to it has happened and only renames are missing."""
-    if carrier == scene.lineage.live:
-        return True
-    switched = scene.config is not None and all(seen.serves_only(scene.config.id) for _, seen in scene.workers)
-    return switched and bool(scene.workers)
 
 
 def _point_hyperdrive(scene: Scene, carrier: Carrier) -> tuple[Step, ...] | Refused:

@@ -78,11 +78,17 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A branch's read-write compute, by its direct (not pooled) host."""
+    """A branch's read-write compute, by its direct (not pooled) host.
+
+    `name` is what its owner calls it, and decides nothing but what it says by its mark: that the branch is `fenced`,
+    or that this was begun.
+    """
 
     id: str
     host: str
     port: int = 5432
+    name: str = field(default="", repr=False)
+    fenced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,11 @@ class Branch:
     mark: Mark | None = None
     endpoint: Endpoint | None = None
     unrestorable: str = ""
+
+    @property
+    def fenced(self) -> bool:
+        """Tell whether its compute says that its database takes no writes, or that this was begun."""
+        return self.endpoint is not None and self.endpoint.fenced
 
 
 @dataclass(frozen=True, slots=True)

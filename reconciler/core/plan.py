@@ -1,6 +1,7 @@
 """The plan: the unfolding of `next_steps` through `predict`, and the digest that binds an approval to it."""
 
 import hashlib
+import itertools
 import json
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ from reconciler.core.predict import predict
 from reconciler.core.provenance import trace
 from reconciler.core.refusals import Refusal, Unreadable
 from reconciler.core.scene import Refused
-from reconciler.core.steps import Step, arguments
+from reconciler.core.steps import LiftFence, Step, arguments
 from reconciler.core.timeline import Timeline
 
 # No plan comes near this: it turns a rule that never settles into an error instead of a hang.
@@ -58,7 +59,8 @@ class Plan:
 def plan(desired: Desired, observed: Observed) -> Plan:
     """Unfold the steps from what is seen to what is asked.
 
-    A refusal anywhere on the way is the whole plan, but for one: a timeline that has failed is left, and refused then.
+    A refusal anywhere on the way is the whole plan, but for what must be done all the same: a timeline that has failed
+    is left, and a live branch that an earlier run has fenced is let free.
     """
     lineage = trace(desired, observed.branches) if isinstance(observed.branches, tuple) else None
     lineage = lineage if isinstance(lineage, Lineage) else None
@@ -100,14 +102,18 @@ def _unfold(desired: Desired, observed: Observed) -> tuple[tuple[tuple[Step, ...
     for _ in range(_MOST_WAVES):
         wave = next_steps(desired, seen)
         if isinstance(wave, Refused):
-            # What has failed is left first, and refused then.
-            return (tuple(waves) if wave.is_verdict else ()), wave.refusals
+            # What has failed is left first, and refused then; so is what an earlier run fenced let free.
+            return tuple(waves if wave.is_verdict else itertools.takewhile(_frees, waves)), wave.refusals
         if not wave:
             return tuple(waves), ()
         waves.append(wave)
         for step in wave:
             seen = predict(seen, step)
     raise AssertionError(f"the rules did not settle within {_MOST_WAVES} waves; the last was {waves[-1]}")
+
+
+def _frees(wave: tuple[Step, ...]) -> bool:
+    return all(isinstance(step, LiftFence) for step in wave)
 
 
 def _digest(desired: Desired, observed: Observed, steps: tuple[Step, ...], refusals: tuple[Refusal, ...]) -> str:

@@ -12,6 +12,8 @@ from reconciler.core.observed import Branch, Observed, Project, named
 from reconciler.core.steps import (
     CreateBranch,
     CreateHyperdrive,
+    FenceBranch,
+    LiftFence,
     RenameBranch,
     RestartPool,
     RestoreBranch,
@@ -23,6 +25,9 @@ from reconciler.core.steps import (
 from reconciler.core.timeline import ORIGIN
 
 _SOON = timedelta(hours=2)
+# A fence is two logins and one call to Neon, a switch two calls to Cloudflare, each with a look at everything after it.
+_FENCE_SECONDS = 4
+_SWITCH_SECONDS = 3
 
 
 def warnings(
@@ -36,6 +41,7 @@ def warnings(
         *_about_the_new_branch(observed, project, steps),
         *_about_the_overwriting(observed, lineage, steps),
         *_about_the_switch(desired, steps),
+        *_about_the_fence(desired, lineage, steps),
         *_about_the_gates(desired, steps),
         *_about_promotion(desired, lineage, steps),
     )
@@ -138,6 +144,27 @@ def _about_the_switch(desired: Desired, steps: tuple[Step, ...]) -> Iterator[str
         yield "no SQL gate in the file: only the branch's identity, login and tables are checked, and none of its rows"
     elif moves and not any(isinstance(step, VerifyBranch) and step.gates for step in steps):
         yield f"{desired.timeline} was live before, so it comes back as it was left: the file's gates are not run on it"
+
+
+def _about_the_fence(desired: Desired, lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:
+    """Say from which step to which users can't write, and for about how long."""
+    fence = next((n for n, step in enumerate(steps) if isinstance(step, FenceBranch) and step.served), None)
+    if fence is None:
+        return
+    live, place = lineage.live.timeline, f"from step {fence + 1} (the fence of {lineage.live.timeline})"
+    end = max((n for n, step in enumerate(steps) if isinstance(step, SwitchTraffic)), default=None)
+    if end is None:
+        users = "users are on another one already" if desired.workers else "until you have changed what uses it"
+        yield f"writes to {live} fail {place} on, {users}; it stays read-only while it is held"
+        return
+    switched = ", ".join(step.script for step in steps if isinstance(step, SwitchTraffic))
+    between = sum(isinstance(step, FenceBranch | LiftFence) for step in steps[fence:end])
+    seconds = between * _FENCE_SECONDS + _SWITCH_SECONDS
+    yield (
+        f"writes fail {place} until step {end + 1} has switched {switched}: about "
+        f"{seconds} s, and longer where Neon or Cloudflare are slow; reads go on. Open connections to it are ended "
+        "then. A run that dies in between leaves it so until the next run, which lifts the fence first"
+    )
 
 
 def _about_the_gates(desired: Desired, steps: tuple[Step, ...]) -> Iterator[str]:

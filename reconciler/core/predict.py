@@ -27,6 +27,8 @@ from reconciler.core.steps import (
     CreateBranch,
     CreateHyperdrive,
     DeleteBranch,
+    FenceBranch,
+    LiftFence,
     ProtectBranch,
     RenameBranch,
     RestartPool,
@@ -57,6 +59,10 @@ def predict(observed: Observed, step: Step) -> Observed:  # noqa: C901, PLR0911,
             return _with_branch(observed, step.branch, lambda branch: replace(branch, expires_at=None))
         case VerifyBranch() | VerifyWorker() | VerifyLive() | RestartPool():
             return replace(observed, passed=observed.passed | {step.key})
+        case FenceBranch():
+            return _fenced(observed, step, fenced=True)
+        case LiftFence():
+            return _fenced(observed, step, fenced=False)
         case CreateHyperdrive():
             return replace(observed, configs=(*_configs(observed), _config(observed, step)))
         case WriteBinding():
@@ -107,6 +113,15 @@ def _with_branch(observed: Observed, name: str, change: Callable[[Branch], Branc
 
 def _with_compute(branch: Branch) -> Branch:
     return replace(branch, endpoint=Endpoint(f"(endpoint of {branch.name})", f"(host of {branch.name})"))
+
+
+def _fenced(observed: Observed, step: FenceBranch | LiftFence, *, fenced: bool) -> Observed:
+    observed = replace(observed, passed=observed.passed | {step.key})
+    return _with_branch(observed, step.branch, lambda branch: _with_fence(branch, fenced=fenced))
+
+
+def _with_fence(branch: Branch, *, fenced: bool) -> Branch:
+    return replace(branch, endpoint=replace(branch.endpoint, fenced=fenced) if branch.endpoint else None)
 
 
 def _candidate(observed: Observed, step: CreateBranch) -> Branch:

@@ -16,6 +16,8 @@ from reconciler.core.steps import (
     ClearExpiry,
     CreateBranch,
     DeleteBranch,
+    FenceBranch,
+    LiftFence,
     ProtectBranch,
     RenameBranch,
     RestoreBranch,
@@ -36,6 +38,8 @@ NEON_WRITES = (
     UnprotectBranch,
     RestoreBranch,
     DeleteBranch,
+    FenceBranch,
+    LiftFence,
 )
 
 

@@ -51,6 +51,14 @@ class Scene:
         """Its Hyperdrive config."""
         return named(self.configs, self.config_name)
 
+    def is_serving(self, carrier: Carrier) -> bool:
+        """Tell whether the branch is the primary, or the switch to it has happened and only renames are missing."""
+        if carrier == self.lineage.live:
+            return True
+        config = self.config
+        switched = config is not None and all(seen.serves_only(config.id) for _, seen in self.workers)
+        return switched and bool(self.workers)
+
     @property
     def is_new(self) -> bool:
         """Whether the timeline was never live before this restore: the file's gates judge only such a one."""

@@ -137,6 +137,37 @@ class VerifyWorker(_Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FenceBranch(_Step):
+    """Make a database of a branch read-only, and end the sessions that could still write to it.
+
+    Where users are `served` from it, the mark comes first, so that a run that dies in between is followed by one that
+    lifts the fence; elsewhere it comes last, and says that it is done.
+    """
+
+    branch: str
+    database: str
+    served: bool
+
+    @property
+    def key(self) -> str:
+        """What `Observed.passed` holds once this run has done it and seen that it holds."""
+        return f"fence:{self.branch}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiftFence(_Step):
+    """Let a database of a branch take writes again."""
+
+    branch: str
+    database: str
+
+    @property
+    def key(self) -> str:
+        """What `Observed.passed` holds once this run has done it and seen that it holds."""
+        return f"lift:{self.branch}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchTraffic(_Step):
     """Send all of a Worker's traffic to the uploaded version, in one call."""
 
@@ -233,6 +264,8 @@ Step = (
     | UploadVersion
     | StageVersion
     | VerifyWorker
+    | FenceBranch
+    | LiftFence
     | SwitchTraffic
     | VerifyLive
     | RenameBranch

@@ -95,6 +95,14 @@ MALFORMED: dict[str, tuple[str, dict[str, str]]] = {
         "{" + PRIMARY + "," + HYPERDRIVE + ',\n"verify": {"role": "owner"}}',
         {'"owner"}}': 'verify.role is "owner", and hyperdrive.role is "app"'},
     ),
+    "a fence without a database": (
+        '{"primary": {"project": "p", "branch": "main", "restore": null,\n"fence": true}, "verify": {"role": "app"}}',
+        {"true": "primary.fence does not know which database"},
+    ),
+    "a fence that is no choice": (
+        "{" + PRIMARY.replace("null}", 'null,\n"fence": "yes"}') + "," + HYPERDRIVE + "}",
+        {'"yes"': "primary.fence must be true or false"},
+    ),
     "two gates of one name": (
         "{" + PRIMARY + "," + HYPERDRIVE + ',\n"verify": {"sql": ['
         '{"name": "a", "query": "select true"}, {"name": "a", "query": "select true"}]}}',

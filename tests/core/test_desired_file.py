@@ -51,7 +51,7 @@ def test_a_whole_file_is_read():
         "restore": {
           "to": "2026-11-21T10:55:00.5+01:00", "id": "inc-42", "reason": "0042 dropped Listing", "from": "origin",
         },
-        "method": "in-place", "hold": "forever",
+        "method": "in-place", "hold": "forever", "fence": true,
       },
       "hyperdrive": { "name": "tech961", "database": "tech961", "role": "app" },
       "worker": [ { "config": "a/wrangler.jsonc", "binding": "H" }, { "config": "b/wrangler.jsonc", "binding": "H" } ],
@@ -62,6 +62,7 @@ def test_a_whole_file_is_read():
     assert Restore(to, "inc-42", "0042 dropped Listing", ORIGIN) == desired.primary.restore
     assert Timeline(to, "inc-42") == desired.timeline
     assert (Method.IN_PLACE, None) == (desired.primary.method, desired.primary.hold)
+    assert desired.primary.fence
     assert ["a/wrangler.jsonc", "b/wrangler.jsonc"] == [worker.config for worker in desired.workers]
     assert ("tech961", "app", 5) == (desired.verify.database, desired.verify.role, desired.verify.sql[0].expect)
 
@@ -70,6 +71,12 @@ def test_one_worker_may_stand_without_a_list_and_a_week_is_the_usual_hold():
     desired = read("{" + ", ".join((PRIMARY, HYPERDRIVE, WORKER)) + "}")
     assert (["wrangler.jsonc"], timedelta(days=7)) == ([w.config for w in desired.workers], desired.primary.hold)
     assert ORIGIN == desired.timeline
+    assert not desired.primary.fence
+
+
+def test_a_fence_needs_no_hyperdrive_where_the_gates_name_database_and_role():
+    text = "{" + PRIMARY.replace("null}", 'null, "fence": true}') + ', "verify": {"database": "shop", "role": "app"}}'
+    assert read(text).primary.fence
 
 
 def test_what_is_outside_may_be_kept_for_a_time_for_ever_or_for_a_time_that_nobody_states():

@@ -123,6 +123,7 @@ def test_steps_that_come_out_together_write_at_most_once_to_neon(history):
     desired, observed = history
     to_neon = {"CreateBranch", "AddCompute", "ClearExpiry", "RenameBranch", "SetDefaultBranch", "ProtectBranch"}
     to_neon |= {"UnprotectBranch", "RestoreBranch", "DeleteBranch"}
+    to_neon |= {"FenceBranch", "LiftFence"}
     for wave in plan(desired, observed).waves:
         assert sum(type(step).__name__ in to_neon for step in wave) <= 1
 

@@ -1,0 +1,51 @@
+"""A fence: a branch whose database takes no writes. How Neon tells that one was begun, and what can't be lifted.
+
+The setting itself is seen only by logging in, which wakes a compute and takes seconds. So the name of the branch's
+read-write compute says it too, in front of the name that its owner gave it: what every look reads anyway.
+
+Source: Neon's API description, EndpointUpdateRequest: a name has 1 to 64 characters, so it can't be taken away again.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from reconciler.core.observed import Endpoint
+from reconciler.core.refusals import Refusal
+
+_MARK = "fenced by reconciler"
+_LONGEST_NAME = 64
+
+
+def is_marked(name: str) -> bool:
+    """Tell whether the name of a compute says that a fence was begun."""
+    return name == _MARK or name.startswith(f"{_MARK}: ")
+
+
+def marked(endpoint: Endpoint) -> str:
+    """Return the compute's name with the mark. Of more than 42 characters of its own, the rest is lost."""
+    if is_marked(endpoint.name):
+        return endpoint.name
+    if endpoint.name in ("", endpoint.id):
+        return _MARK
+    return f"{_MARK}: {endpoint.name}"[:_LONGEST_NAME]
+
+
+def unmarked(endpoint: Endpoint) -> str:
+    """Return the name that its owner gave the compute; its id where it had none, as no name can't be set."""
+    return endpoint.name.removeprefix(_MARK).removeprefix(": ") or endpoint.id
+
+
+@dataclass(frozen=True, slots=True)
+class FenceUnliftable(Refusal):
+    """A branch that is to take writes is fenced, and the file does not say any more which database."""
+
+    rule: ClassVar[str] = "fence-unliftable"
+    branch: str
+
+    @property
+    def message(self) -> str:  # noqa: D102  the base class says it
+        return f'"{self.branch}" is fenced (its compute says so), and the file does not say which database that is'
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return "name the database and a role again, in hyperdrive or as verify.database and verify.role"
