@@ -8,6 +8,7 @@
     │   ├── AnswerLost        a write may or may not have happened: look before repeating
     │   └── Unreachable       nothing was done
     ├── GateFailed            a verification did not pass (could not run is not a pass)
+    ├── FenceFailed           a database could not be made read-only, or writable again
     ├── DeployFailed          a deployment was tried and is not live
     ├── NotConverged          the steps were taken and the world does not show it
     ├── WorldMoved            what a step was decided on has changed right before it: nothing was done
@@ -77,6 +78,10 @@ class GateFailed(ReconcilerError):
     def __init__(self, message: str, *, gate: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.gate = gate
+
+
+class FenceFailed(ReconcilerError):
+    """A database could not be made read-only, or writable again, or a fresh login shows that it is not."""
 
 
 class DeployFailed(ReconcilerError):

@@ -112,6 +112,14 @@ class Neon(Protocol):
         """List the tables of a database on a branch as it was `at`."""
         ...
 
+    async def owner(self, project: str, branch: str, database: str) -> str:
+        """Read the name of the role that owns a database."""
+        ...
+
+    async def rename_endpoint(self, project: str, endpoint: str, name: str) -> None:
+        """Give the compute with this id another name, of 1 to 64 characters."""
+        ...
+
     async def origin(self, project: str, branch: str, database: str, role: str) -> Origin:
         """Read how to log in to a branch, by its direct host."""
         ...
@@ -216,6 +224,22 @@ class Gates(Protocol):
         ...
 
 
+class Fences(Protocol):
+    """The setting by which a database takes no writes.
+
+    `owner` may change the database's settings; `user` is who logs in as Hyperdrive does, and proves it. Both raise
+    FenceFailed where it can't be done or does not hold; what came of it is then not known.
+    """
+
+    async def close(self, owner: Origin, user: Origin) -> None:
+        """Have every new session read-only, and end those that began before."""
+        ...
+
+    async def open(self, owner: Origin, user: Origin) -> None:
+        """Let new sessions write again, and end those that began before and can't."""
+        ...
+
+
 class Permit(Protocol):
     """The right to change an environment, which one run at a time has."""
 
@@ -250,3 +274,4 @@ class Ports:
     uploader: Uploader
     gates: Gates
     clock: Clock
+    fences: Fences

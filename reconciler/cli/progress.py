@@ -13,7 +13,7 @@ from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from reconciler.cli.output import drawing, shown
 from reconciler.cli.wording import describe
 from reconciler.core.steps import Step
-from reconciler.engine.apply import Event, StepFailed, StepFinished, StepStarted, StepUncertain
+from reconciler.engine.apply import Event, FenceLeft, StepFailed, StepFinished, StepStarted, StepUncertain
 
 
 class Progress:
@@ -40,6 +40,11 @@ class Progress:
 
     def report(self, event: Event) -> None:
         """Show an event."""
+        if isinstance(event, FenceLeft):
+            self._say(
+                f"!!  writes may fail until this is run again, as a fence could not be lifted: {shown(event.why)}"
+            )
+            return
         what = shown(describe(event.step))
         match event:
             case StepStarted():

@@ -19,6 +19,7 @@ from reconciler.errors import InputError
 from reconciler.ports import Ports
 from reconciler.providers import cloudflare, cloudflare_access, github, neon, neon_access
 from reconciler.providers.clock import SystemClock
+from reconciler.providers.fences import RealFences
 from reconciler.providers.gates import RealGates
 from reconciler.providers.github import GitHub
 from reconciler.providers.http import Api
@@ -63,6 +64,7 @@ async def connected(
             uploader=Wrangler(command, access, checkout, environment),
             gates=RealGates(),
             clock=clock,
+            fences=RealFences(),
         )
     finally:
         await neon_api.close()

@@ -18,7 +18,17 @@ from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Observed, Operation
 from reconciler.core.plan import Plan, plan
 from reconciler.core.scene import Refused
-from reconciler.core.steps import AwaitBranch, RestartPool, Step, VerifyBranch, VerifyLive, VerifyWorker
+from reconciler.core.steps import (
+    AwaitBranch,
+    FenceBranch,
+    LiftFence,
+    RestartPool,
+    Step,
+    UploadVersion,
+    VerifyBranch,
+    VerifyLive,
+    VerifyWorker,
+)
 from reconciler.engine.execute import Executor
 from reconciler.engine.observe import observe
 from reconciler.errors import AnswerLost, GateFailed, NotConverged, ReconcilerError, WorldMoved
@@ -27,6 +37,8 @@ from reconciler.ports import Permit, Ports
 # A step that was answered may stay unseen this long: Neon's reads lag behind its writes for up to half a minute.
 _SETTLING_SECONDS = 60.0
 _MOST_TRIES = 4
+# A run that ends badly has this long to let users write again: two logins and one call to Neon take about two seconds.
+_LIFTING_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +73,17 @@ class StepFailed:
     why: str
 
 
-# Steps that change nothing that is read back, and are remembered for this run.
-_REMEMBERED = VerifyBranch | VerifyWorker | VerifyLive | RestartPool
+@dataclass(frozen=True, slots=True)
+class FenceLeft:
+    """The run ends badly, and what it fenced could not be lifted: writes may fail until it is run again."""
 
-Event = StepStarted | StepFinished | StepUncertain | StepFailed
+    why: str
+
+
+# Steps that no look at the providers shows to be done, or not all of it: they are remembered for this run.
+_REMEMBERED = VerifyBranch | VerifyWorker | VerifyLive | FenceBranch | LiftFence | RestartPool
+
+Event = StepStarted | StepFinished | StepUncertain | StepFailed | FenceLeft
 Report = Callable[[Event], None]
 
 
@@ -120,7 +139,17 @@ class Apply:
         self._approved: list[Step] = []
 
     async def run(self, expect: str | None = None) -> Outcome:
-        """Converge. `expect` is the digest of the plan that was approved. Raises ReconcilerError."""
+        """Converge. `expect` is the digest of the plan that was approved. Raises ReconcilerError.
+
+        However it ends, it does not leave users with a database that takes no writes, as far as that is in its power.
+        """
+        try:
+            return await self._run(expect)
+        except (ReconcilerError, asyncio.CancelledError):
+            await self._leave_writable()
+            raise
+
+    async def _run(self, expect: str | None) -> Outcome:
         clock = self._ports.clock
         begun = clock.elapsed()
         observed = await observe(self._desired, self._ports)
@@ -128,12 +157,20 @@ class Apply:
         self.planned, self.observed = planned, observed
         if expect is not None:
             self._approve(planned, observed, expect)
-        while planned.steps and isinstance(wave := next_steps(self._desired, observed), tuple) and wave:
+        while wave := self._wave(planned, observed):
             busy = rivals.in_the_way(self._desired, observed, wave)
             observed = await (self._stand_by(wave, busy, observed) if busy else self._take(wave, observed))
             self.observed = observed
         final = plan(self._desired, observed)
         return Outcome(planned, tuple(self.taken), final, observed, clock.elapsed() - begun)
+
+    def _wave(self, planned: Plan, observed: Observed) -> tuple[Step, ...]:
+        """Return what is to be taken now: of a plan that was refused, what it has all the same."""
+        steps = next_steps(self._desired, observed) if planned.steps else ()
+        if isinstance(steps, Refused):
+            return ()
+        only_lifts = planned.refusals and _lifts(planned.steps) == planned.steps
+        return _lifts(steps) if only_lifts else steps
 
     async def _stand_by(self, wave: tuple[Step, ...], busy: tuple[Operation, ...], observed: Observed) -> Observed:
         """Wait a little for somebody else's work at Neon, and look again. Where it takes too long, the rules refuse."""
@@ -163,7 +200,7 @@ class Apply:
             self._report(StepStarted(step))
         began, begun = self._ports.clock.now(), self._ports.clock.elapsed()
         executor = Executor(self._desired, observed, self._ports)
-        results = await asyncio.gather(*(executor.take(step) for step in wave), return_exceptions=True)
+        results = await asyncio.gather(*(self._attempt(executor, step) for step in wave), return_exceptions=True)
         lost: dict[Step, str] = {}
         for step, result in zip(wave, results, strict=True):
             if isinstance(result, AnswerLost | WorldMoved):
@@ -173,8 +210,44 @@ class Apply:
             elif isinstance(result, BaseException):
                 raise result
         self._moved = {step for step, each in zip(wave, results, strict=True) if isinstance(each, WorldMoved)}
-        gates = {step.key for step in self.under_way if isinstance(step, _REMEMBERED) and step not in lost}
-        return await self._read_back(lost, observed.passed | gates, began, begun)
+        again = {step.key for step in wave if isinstance(step, _REMEMBERED)}
+        done = {step.key for step in self.under_way if isinstance(step, _REMEMBERED) and step not in lost}
+        return await self._read_back(lost, (observed.passed - again) | done, began, begun)
+
+    async def _attempt(self, executor: Executor, step: Step) -> None:
+        """Take a step. No provider minds a second upload of the same, and a list may lag behind what was seen in it."""
+        if isinstance(step, UploadVersion) and any(done.step == step for done in self.taken):
+            raise WorldMoved("this run has uploaded it and has seen it: the list of versions lags behind")
+        await executor.take(step)
+
+    async def _leave_writable(self) -> None:
+        """Lift the fence of what users are still on: until somebody runs this again, nobody could write.
+
+        By the rules, from a fresh look in which nothing counts as prepared. What is lifted is fenced again before
+        anything is switched, so this may come at any time, but not from a run that has lost its right.
+        """
+        if not self._may_have_fenced():
+            return
+        try:
+            async with asyncio.timeout(_LIFTING_SECONDS):
+                if self._permit is not None:
+                    await self._permit.confirm()
+                observed = await self._look(frozenset())
+                for step in _lifts(next_steps(self._desired, observed)):
+                    began, begun = self._ports.clock.now(), self._ports.clock.elapsed()
+                    self._report(StepStarted(step))
+                    await Executor(self._desired, observed, self._ports).take(step)
+                    self._finished(StepFinished(step, began, self._ports.clock.elapsed() - begun))
+        except (ReconcilerError, TimeoutError) as error:
+            self._report(FenceLeft(str(error) or f"no answer within {_LIFTING_SECONDS:.0f} s"))
+
+    def _may_have_fenced(self) -> bool:
+        """Tell whether this run has begun a fence where users are, or has found one that an earlier run left."""
+        if any(isinstance(step, FenceBranch) and step.served for step in self._tries):
+            return True
+        return self.observed is not None and bool(
+            _lifts(next_steps(self._desired, replace(self.observed, passed=frozenset())))
+        )
 
     def _failed(self, step: VerifyLive, error: GateFailed) -> None:
         self.under_way.remove(step)
@@ -193,7 +266,7 @@ class Apply:
             observed = await self._look(passed)
             asked = next_steps(self._desired, observed)
             if isinstance(asked, Refused):
-                if not asked.is_verdict:
+                if not asked.is_verdict and not _are_lifted(pending, observed):
                     return observed
                 asked = ()
             for step in [each for each in pending if each not in asked]:
@@ -238,10 +311,21 @@ class Apply:
         """Take only what was approved. Waiting for what it began is part of it, and so is putting back."""
         if not self._expected or self.failures:
             return
-        if any(step not in self._approved for step in wave if not isinstance(step, AwaitBranch)):
+        if any(step not in self._approved for step in wave if not isinstance(step, AwaitBranch | LiftFence)):
             raise PlanChanged(self._expected, plan(self._desired, observed), observed)
 
 
 def _is_answered(step: Step) -> TypeGuard[VerifyLive]:
     """Tell whether the rules have a step for the failure of this one, so that the run goes on."""
     return isinstance(step, VerifyLive) and step.on_failure is OnFailure.ROLLBACK
+
+
+def _are_lifted(steps: list[Step], observed: Observed) -> bool:
+    """Tell whether the steps lift fences, and are seen to have done so: that is done though all else is refused."""
+    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    freed = {branch.name for branch in branches if not branch.fenced}
+    return all(isinstance(step, LiftFence) and step.branch in freed for step in steps)
+
+
+def _lifts(steps: tuple[Step, ...] | Refused) -> tuple[LiftFence, ...]:
+    return () if isinstance(steps, Refused) else tuple(step for step in steps if isinstance(step, LiftFence))

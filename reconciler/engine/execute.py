@@ -1,14 +1,16 @@
 """One step, one effect. What a step names is looked up by exact name in the same look that decided it."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import assert_never
 
 from reconciler.core.desired import DeployDriver, Desired, Worker
+from reconciler.core.fence import marked, unmarked
 from reconciler.core.identity import check_identity, check_tables
 from reconciler.core.instant import Instant
 from reconciler.core.observed import (
     Branch,
+    Endpoint,
     HyperdriveConfig,
     Mark,
     Observed,
@@ -23,6 +25,8 @@ from reconciler.core.steps import (
     CreateBranch,
     CreateHyperdrive,
     DeleteBranch,
+    FenceBranch,
+    LiftFence,
     ProtectBranch,
     RenameBranch,
     RestartPool,
@@ -83,6 +87,10 @@ class Executor:
                 await self._verify_worker(step)
             case VerifyLive():
                 await self._verify_live(step)
+            case FenceBranch():
+                await self._fence(step)
+            case LiftFence():
+                await self._lift(step)
             case SwitchTraffic():
                 version = self._uploaded(step.script, step.label, step.hyperdrive).id
                 await self._ports.cloudflare.deploy(step.script, [(version, 100)], step.label)
@@ -156,6 +164,37 @@ class Executor:
         serving = {script: seen.id for script in step.scripts if (seen := self._seen(script).serving)}
         gates = self._ports.gates
         await _every(gates.http(gate, serving, staged=False) for gate in self._desired.verify.http)
+
+    async def _fence(self, step: FenceBranch) -> None:
+        """The mark first where users are served, so that no crash leaves them with a fence that nobody sees."""
+        branch = self._branch(step.branch)
+        owner, user = await self._logins(branch, step.database)
+        if step.served:
+            await self._mark(branch, marked)
+        await self._ports.fences.close(owner, user)
+        if not step.served:
+            await self._mark(branch, marked)
+
+    async def _lift(self, step: LiftFence) -> None:
+        branch = self._branch(step.branch)
+        await self._ports.fences.open(*await self._logins(branch, step.database))
+        if branch.fenced:
+            await self._mark(branch, unmarked)
+
+    async def _mark(self, branch: Branch, name: Callable[[Endpoint], str]) -> None:
+        endpoint = branch.endpoint
+        assert endpoint is not None  # the rules fence and lift nothing that has no compute
+        if name(endpoint) != endpoint.name:
+            await self._ports.neon.rename_endpoint(self._project, endpoint.id, name(endpoint))
+
+    async def _logins(self, branch: Branch, database: str) -> tuple[Origin, Origin]:
+        """Read how the database's owner logs in, and how the role does that Hyperdrive uses."""
+        neon, role = self._ports.neon, self._desired.verify.role
+        owner = await neon.owner(self._project, branch.id, database)
+        user = await neon.origin(self._project, branch.id, database, role)
+        if owner == role:
+            return user, user
+        return await neon.origin(self._project, branch.id, database, owner), user
 
     def _staged(self, script: str, config: HyperdriveConfig) -> str:
         for version in self._seen(script).deployed:

@@ -14,6 +14,8 @@ from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Observed, ObservedWorker
 from reconciler.core.steps import (
     DeleteBranch,
+    FenceBranch,
+    LiftFence,
     ProtectBranch,
     RenameBranch,
     RestoreBranch,
@@ -34,7 +36,14 @@ async def recheck(step: Step, desired: Desired, observed: Observed, ports: Ports
     """
     match step:
         case (
-            RenameBranch() | SetDefaultBranch() | ProtectBranch() | UnprotectBranch() | RestoreBranch() | DeleteBranch()
+            RenameBranch()
+            | SetDefaultBranch()
+            | ProtectBranch()
+            | UnprotectBranch()
+            | RestoreBranch()
+            | DeleteBranch()
+            | FenceBranch()
+            | LiftFence()
         ):
             fresh = replace(observed, branches=await ports.neon.branches(desired.primary.project))
         case StageVersion() | SwitchTraffic():

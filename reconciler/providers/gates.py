@@ -21,7 +21,7 @@ from reconciler.providers import http_gates
 
 # A compute that sleeps takes 2 to 5 s to wake after a restore, and Cloudflare gives up after 15 s.
 _CONNECT_SECONDS = 15
-_WAKING_SECONDS = 30.0
+WAKING_SECONDS = 30.0
 _STATEMENT_SECONDS = 30.0
 _LONGEST_QUOTE = 200
 # How PostgreSQL, and Neon's proxy before it, say that this role will not be let in, however long one waits.
@@ -40,7 +40,7 @@ where class.relkind in ('r', 'p', 'f', 'v', 'm')
 """
 
 
-def _may_pass(error: BaseException) -> bool:
+def may_pass(error: BaseException) -> bool:
     """Tell whether a login may succeed in a moment, as while a compute wakes. A no to the role is final."""
     text = str(error)
     return isinstance(error, psycopg.OperationalError) and not any(said in text for said in _FINAL)
@@ -59,14 +59,14 @@ class RealGates:
         except psycopg.Error as error:
             raise GateFailed(
                 f'gate "login" failed: role {origin.role} cannot log in to database {origin.database} at '
-                f"{origin.host}:{origin.port} ({_first_line(error)})",
+                f"{origin.host}:{origin.port} ({first_line(error)})",
                 gate="login",
                 hint="nothing points to this branch yet; was the role or the database younger than the moment?",
             ) from None
 
-    @stamina.retry(on=_may_pass, timeout=_WAKING_SECONDS, attempts=10, wait_initial=0.2, wait_max=5.0)
+    @stamina.retry(on=may_pass, timeout=WAKING_SECONDS, attempts=10, wait_initial=0.2, wait_max=5.0)
     async def _log_in(self, origin: Origin) -> None:
-        async with await _connect(origin) as connection:
+        async with await connect(origin) as connection:
             await connection.execute("select 1")
 
     async def sql(self, origin: Origin, gate: SqlGate) -> None:
@@ -75,7 +75,7 @@ class RealGates:
             rows = await self._rows(origin, gate.query, most=2)
         except (psycopg.Error, TimeoutError) as error:
             raise GateFailed(
-                f'gate "{gate.name}" could not run: {_first_line(error)}',
+                f'gate "{gate.name}" could not run: {first_line(error)}',
                 gate=gate.name,
                 hint=f"its query is: {gate.query}",
             ) from None
@@ -85,7 +85,7 @@ class RealGates:
         # The server's own timeout comes first; the other is for a server that has stopped to answer.
         async with (
             asyncio.timeout(self._statement_seconds + _CONNECT_SECONDS),
-            await _connect(origin) as connection,
+            await connect(origin) as connection,
         ):
             await connection.set_read_only(True)
             milliseconds = sql.Literal(round(self._statement_seconds * 1000))
@@ -102,7 +102,7 @@ class RealGates:
         try:
             rows = await self._rows(origin, _TABLES, most=-1)
         except (psycopg.Error, TimeoutError) as error:
-            raise GateFailed(f'gate "tables" could not run: {_first_line(error)}', gate="tables") from None
+            raise GateFailed(f'gate "tables" could not run: {first_line(error)}', gate="tables") from None
         return frozenset(Table(schema, name) for schema, name in rows)
 
     async def http(self, gate: HttpGate, versions: dict[str, str], *, staged: bool = True) -> None:
@@ -110,7 +110,8 @@ class RealGates:
         await http_gates.check(gate, versions, staged=staged)
 
 
-async def _connect(origin: Origin) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+async def connect(origin: Origin) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+    """Log in, encrypted. Raises psycopg.Error."""
     return await psycopg.AsyncConnection.connect(
         host=origin.host,
         port=origin.port,
@@ -147,7 +148,8 @@ def _equal(found: Any, expected: Any) -> bool:
     return found is not None and str(found) == expected
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Say in one line what went wrong, with no secret in it."""
     text = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     said = (text or str(error)).strip() or type(error).__name__
     # Secrets are taken out before it is cut: the rest of one would not be found any more.

@@ -7,8 +7,9 @@ names are found by walking the whole list, since `search` is partial and the lis
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
+from reconciler.core.fence import is_marked
 from reconciler.core.identity import Table
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Branch, Endpoint, Mark, Operation, Project
@@ -185,6 +186,15 @@ class NeonApi:
         body = await self._get(path, db_name=database, timestamp=at.text, format="json")
         return frozenset(Table(each.text("schema"), each.text("name")) for each in body.part("json").each("tables"))
 
+    async def owner(self, project: str, branch: str, database: str) -> str:
+        """Read the name of the role that owns a database: only it may change the database's settings."""
+        path = f"/projects/{project}/branches/{branch}/databases/{quote(database, safe='')}"
+        return (await self._get(path)).part("database").text("owner_name")
+
+    async def rename_endpoint(self, project: str, endpoint: str, name: str) -> None:
+        """Give a compute another name. Its id, its host and its sessions stay."""
+        await self._write(project, "PATCH", f"/projects/{project}/endpoints/{endpoint}", {"endpoint": {"name": name}})
+
     async def origin(self, project: str, branch: str, database: str, role: str) -> Origin:
         """Read how to log in. A child of a protected parent has new passwords, so none is ever reused."""
         body = await self._get(
@@ -334,4 +344,6 @@ def _mark(annotation: Told | None) -> Mark | None:
 def _endpoint(item: Told) -> Endpoint:
     """Read an endpoint. The host may name a port, as local stand-ins for Neon do; Neon's own is always 5432."""
     host, _, port = item.text("host").partition(":")
-    return Endpoint(item.id("id"), host, int(port) if port.isdecimal() and len(port) <= 5 else 5432)
+    name = item.maybe_text("name")
+    number = int(port) if port.isdecimal() and len(port) <= 5 else 5432
+    return Endpoint(item.id("id"), host, number, name, is_marked(name))

@@ -56,7 +56,8 @@ class ClusterContents:
             sql.SQL(
                 "do $$ begin if to_regrole('neon_superuser') is null then"
                 " create role neon_superuser createdb createrole bypassrls nologin;"
-                " grant pg_read_all_data, pg_write_all_data, pg_monitor to neon_superuser with admin option;"
+                " grant pg_read_all_data, pg_write_all_data, pg_monitor, pg_signal_backend to neon_superuser"
+                " with admin option;"
                 " end if; end $$"
             ),
             sql.SQL("create role {} createdb createrole bypassrls {} in role neon_superuser").format(

@@ -72,7 +72,7 @@ class World:
         self._apis += [Api("Cloudflare", self.answers.url, key, cloudflare.explain)]
         self.neon = neon.NeonApi(self._apis[0], clock)
         self.cloudflare = cloudflare.CloudflareApi(self._apis[1], canned.ACCOUNT, clock)
-        self.ports = Ports(self.neon, self.cloudflare, Checkout(root), None, None, clock)
+        self.ports = Ports(self.neon, self.cloudflare, Checkout(root), None, None, clock, None)
         self.desired = read_desired_state(json.dumps(FILE), file="f", environment="production", now=clock.now())
 
     def close(self):
