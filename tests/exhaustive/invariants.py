@@ -21,6 +21,8 @@ class Watch:
         self.on_request = lambda _number: None
         self.promoted = {}
         self.made = {}
+        self._reaches = {}
+        self._fenced = world.desired["primary"].get("fence", False)
         for branch in world.project.branches.values():
             self._note_made(branch)
             if branch.name == "main" or ".held." in branch.name:
@@ -63,10 +65,23 @@ class Watch:
             return
         if len({branch.id for branch in behind.values()}) > 1:
             yield f"traffic of {script} is split over two databases"
+        for branch in behind.values():
+            yield from self._switched(script, branch)
         for version, branch in behind.items():
             if branch.cluster not in self.promoted:
                 yield from self._unproved(script, version, branch)
                 self.promoted[branch.cluster] = self._world.timeline(branch)
+
+    def _switched(self, script, branch):
+        """Where a fence is asked, users leave a history that takes no writes any more, for one that does."""
+        left, fences = self._reaches.get(script, branch.cluster), self._world.fences
+        self._reaches[script] = branch.cluster
+        if not self._fenced or left == branch.cluster:
+            return
+        if not fences.is_closed(left):
+            yield f"users of {script} were switched from {self.promoted[left]} while it took writes"
+        if fences.is_closed(branch.cluster):
+            yield f"users of {script} were switched to {branch.name}, which takes no writes"
 
     def _unproved(self, script, version, branch):
         asked = self._world.sandbox.storage.asked
@@ -118,6 +133,15 @@ class Watch:
             self._check_script(script, primary, asked)
         self._check_configs(names)
         self._check_held(primary)
+        self._check_fences(primary)
+
+    def _check_fences(self, primary):
+        """What is live takes writes, and where it is asked, nothing else does; the marks say so."""
+        for branch in self._world.project.branches.values():
+            closed, wanted = self._world.fences.is_closed(branch.cluster), self._fenced and branch is not primary
+            says = any(each.name and "fenced" in each.name for each in self._world.project.endpoints_of(branch.id))
+            if (closed, says) != (wanted, wanted):
+                self.violations.append(f"converged, {branch.name} takes {'no ' * closed}writes, and says {says}")
 
     def _check_script(self, script, primary, asked):
         (version, _), *_ = [each for each in self._world.script(script).deployments[0].split if each[1]]

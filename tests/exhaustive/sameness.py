@@ -36,6 +36,7 @@ def world_now(world, watch):
         [each.action for each in world.project.operations.values() if each.unfinished],
         [path.read_text() for path in world.files()],
         [(each.cluster in asked, each.cluster in watch.promoted) for each in branches],
+        [world.fences.is_closed(each.cluster) for each in branches],
         [version in world.route.proved for version in versions],
     )
     return _numbered(repr(_plain(known)))

@@ -60,6 +60,8 @@ SCENARIOS = {
         Scenario("second restore", _second, (None, 0, 1)),
         Scenario("two Workers", _first, (None, 0), {"workers": 2}),
         Scenario("HTTP gate at 0 %", _first, (None, 0), {"http": True}),
+        Scenario("first restore, fenced", _first, (None, 0), {"fence": True}),
+        Scenario("revert, fenced", _revert, (None, 0), {"fence": True}),
         Scenario("nothing to do", _restored, (None, 0)),
         Scenario("drift repaired", _drift, (None, 0)),
     )

@@ -7,6 +7,7 @@ import re
 import ssl
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -19,6 +20,7 @@ from reconciler.sandbox import timestamps
 from reconciler.sandbox.faults import Fault as SandboxFault
 from reconciler.sandbox.server import Sandbox
 from tests.exhaustive import upload_stand_in
+from tests.exhaustive.fence_stand_in import FenceStandIn
 from tests.exhaustive.lean_transport import LeanTransport
 from tests.exhaustive.timeless import LoopClock
 from tests.support import database
@@ -95,13 +97,16 @@ class Route:
 class World:
     """One project, its Hyperdrive configs and Workers, and a checkout that is no repository: Git takes processes."""
 
-    def __init__(self, root: Path, workers=1, http=False, wrangler=False):
+    def __init__(self, root: Path, workers=1, http=False, wrangler=False, fence=False):
         self.root = root
         self.scripts = [f"{NAME}-api", f"{NAME}-jobs"][:workers]
         self.sandbox = Sandbox(empty=True, postgres=False)
         self.route = Route(self)
         self._http, self._wrangler = http, wrangler
         self.desired = {"primary": {"project": "", "branch": PRIMARY, "restore": None}}
+        if fence:
+            self.desired["primary"]["fence"] = True
+        self.fences = FenceStandIn(self)
         self._snapshots = {}
         self.events = []
 
@@ -181,13 +186,14 @@ class World:
 
     async def keep(self, name):
         await self.settle()
-        self._snapshots[name] = self.sandbox.snapshot(), self.files(), self.loop.wall_clock()
+        self._snapshots[name] = self.sandbox.snapshot(), self.files(), self.fences.kept(), self.loop.wall_clock()
 
     async def put_back(self, name):
-        snapshot, files, seconds = self._snapshots[name]
+        snapshot, files, turns, seconds = self._snapshots[name]
         self.loop.set_wall_clock(seconds)
         await self.sandbox.rewind(snapshot)
         self.put_files(files)
+        self.fences.put_back(turns)
         self.calm()
         self.sandbox.states[0].switches.failed_operation_recovers = False
         self.route.proved.clear()
@@ -222,7 +228,7 @@ class World:
                 at_wave(apply)
 
         async with wiring.connected(desired, self.root, self.environment) as ports:
-            apply = Apply(desired, ports, report)
+            apply = Apply(desired, replace(ports, fences=self.fences), report)
             return await apply.run()
 
     async def neon(self, method, path, **options):
