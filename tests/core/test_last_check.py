@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from reconciler.core.desired import DeployDriver, Desired, HttpGate, OnFailure, Restore, Worker
 from reconciler.core.lineage import Lineage
-from reconciler.core.next_steps import Refused, next_steps
+from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Observed, named
 from reconciler.core.plan import plan
 from reconciler.core.predict import predict
 from reconciler.core.provenance import trace
+from reconciler.core.scene import Refused
 from reconciler.core.steps import RenameBranch, Step, SwitchTraffic, VerifyLive
 from reconciler.core.timeline import candidate_name, failed_name
 from tests.core.worlds import DESIRED, WORLD, asking, ended, hours_ago, world_for
