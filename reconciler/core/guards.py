@@ -163,7 +163,10 @@ def _config_taken(desired: Desired, observed: Observed) -> Iterator[Refusal]:
         return
     existing = named(observed.configs, desired.hyperdrive.config_for(desired.timeline))
     if existing is not None:
-        yield HyperdriveNameTaken(existing.name, existing.id, existing.host)
+        branches = () if isinstance(observed.branches, Unknown) else observed.branches
+        hosts = {(each.endpoint.host, each.endpoint.port) for each in branches if each.endpoint is not None}
+        astray = (existing.host, existing.port) in hosts
+        yield HyperdriveNameTaken(existing.name, existing.id, existing.host, astray)
 
 
 def config_room(desired: Desired, configs: tuple[HyperdriveConfig, ...], name: str) -> list[Refusal]:

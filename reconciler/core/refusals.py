@@ -10,10 +10,18 @@ from reconciler.core.timeline import Timeline
 
 
 class Refusal(ABC):
-    """A rule that forbids going on. `rule` is its stable name; nothing is done while one stands."""
+    """A rule that forbids going on. `rule` is its stable name; nothing is done while one stands.
+
+    `may_lag`: a list that lags behind another one looks the same, so an apply looks again before it believes it.
+    """
 
     __slots__ = ()
     rule: ClassVar[str]
+
+    @property
+    def may_lag(self) -> bool:
+        """Tell whether it may be gone on the next look, without anybody having done anything."""
+        return False
 
     @property
     @abstractmethod

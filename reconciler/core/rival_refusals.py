@@ -53,12 +53,20 @@ class WorkerClaimedTwice(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class HyperdriveNameTaken(Refusal):
-    """A restore is to begin, and the config that it would create exists: it can lead to nothing that is asked."""
+    """A restore is to begin, and the config that it would create exists: it can lead to nothing that is asked.
+
+    `leads_astray`: it leads to a branch that is there, so it can't be that of a branch which is too new to be listed.
+    """
 
     rule: ClassVar[str] = "hyperdrive-name-taken"
     name: str
     id: str
     host: str
+    leads_astray: bool = False
+
+    @property
+    def may_lag(self) -> bool:  # noqa: D102
+        return not self.leads_astray
 
     @property
     def message(self) -> str:  # noqa: D102

@@ -31,11 +31,13 @@ from reconciler.core.steps import (
 )
 from reconciler.engine.execute import Executor
 from reconciler.engine.observe import observe
-from reconciler.errors import AnswerLost, GateFailed, NotConverged, ReconcilerError, WorldMoved
+from reconciler.errors import AnswerLost, GateFailed, NotConverged, ProviderError, ReconcilerError, WorldMoved
 from reconciler.ports import Permit, Ports
 
 # A step that was answered may stay unseen this long: Neon's reads lag behind its writes for up to half a minute.
 _SETTLING_SECONDS = 60.0
+# What a list that lags behind another one can bring about is looked at again for as long as Neon's own tests allow.
+_LAGGING_SECONDS = 30.0
 _MOST_TRIES = 4
 # A run that ends badly has this long to let users write again: two logins and one call to Neon take about two seconds.
 _LIFTING_SECONDS = 30.0
@@ -135,6 +137,7 @@ class Apply:
         self._tries: dict[Step, int] = {}
         self._uncertain: set[Step] = set()
         self._moved: set[Step] = set()
+        self._missing: dict[Step, ProviderError] = {}
         self._expected = ""
         self._approved: list[Step] = []
 
@@ -152,7 +155,7 @@ class Apply:
     async def _run(self, expect: str | None) -> Outcome:
         clock = self._ports.clock
         begun = clock.elapsed()
-        observed = await observe(self._desired, self._ports)
+        observed = await self._look(frozenset())
         planned = plan(self._desired, observed)
         self.planned, self.observed = planned, observed
         if expect is not None:
@@ -203,13 +206,14 @@ class Apply:
         results = await asyncio.gather(*(self._attempt(executor, step) for step in wave), return_exceptions=True)
         lost: dict[Step, str] = {}
         for step, result in zip(wave, results, strict=True):
-            if isinstance(result, AnswerLost | WorldMoved):
+            if isinstance(result, AnswerLost | WorldMoved) or _is_missing(result):
                 lost[step] = result.message
             elif isinstance(result, GateFailed) and _is_answered(step):
                 self._failed(step, result)
             elif isinstance(result, BaseException):
                 raise result
         self._moved = {step for step, each in zip(wave, results, strict=True) if isinstance(each, WorldMoved)}
+        self._missing = {step: each for step, each in zip(wave, results, strict=True) if _is_missing(each)}
         again = {step.key for step in wave if isinstance(step, _REMEMBERED)}
         done = {step.key for step in self.under_way if isinstance(step, _REMEMBERED) and step not in lost}
         return await self._read_back(lost, (observed.passed - again) | done, began, begun)
@@ -255,8 +259,17 @@ class Apply:
         self._report(StepFailed(step, error.message))
 
     async def _look(self, passed: frozenset[str]) -> Observed:
+        """Look, and look again before a refusal is believed that a list which lags behind brings about as well."""
+        clock, pause = self._ports.clock, 0.2
+        begun = clock.elapsed()
         failed = frozenset(step.key for step, _ in self.failures)
-        return await observe(self._desired, self._ports, passed, failed)
+        while True:
+            observed = await observe(self._desired, self._ports, passed, failed)
+            may_lag = _may_lag(next_steps(self._desired, observed))
+            if not may_lag or clock.elapsed() - begun > _LAGGING_SECONDS:
+                return observed
+            await clock.sleep(pause)
+            pause = min(pause * 1.5, 5.0)
 
     async def _read_back(self, lost: dict[Step, str], passed: frozenset[str], began: Instant, begun: float) -> Observed:
         """Look until the rules do not ask for the steps under way any more, or it is time to try one again."""
@@ -302,6 +315,8 @@ class Apply:
     def _count(self, step: Step) -> None:
         self._tries[step] = self._tries.get(step, 0) + 1
         if self._tries[step] > _MOST_TRIES:
+            if step in self._missing:
+                raise self._missing[step]
             raise NotConverged(
                 f"{type(step).__name__} was tried {_MOST_TRIES} times, and its effect cannot be read back",
                 hint="run the same command again when the provider has recovered: it looks first",
@@ -313,6 +328,15 @@ class Apply:
             return
         if any(step not in self._approved for step in wave if not isinstance(step, AwaitBranch | LiftFence)):
             raise PlanChanged(self._expected, plan(self._desired, observed), observed)
+
+
+def _may_lag(asked: tuple[Step, ...] | Refused) -> bool:
+    return isinstance(asked, Refused) and any(each.may_lag for each in asked.refusals)
+
+
+def _is_missing(result: object) -> TypeGuard[ProviderError]:
+    """Tell whether a provider did not know what the look before the step had: it may be too new, or gone by now."""
+    return isinstance(result, ProviderError) and result.status == 404
 
 
 def _is_answered(step: Step) -> TypeGuard[VerifyLive]:

@@ -105,6 +105,13 @@ def test_a_guard_refuses_the_whole_plan_with_numbers_and_a_way_out(rule, desired
     assert found.refusals[0].hint
 
 
+def test_only_a_config_that_leads_to_no_branch_may_be_that_of_one_which_is_not_listed_yet():
+    name = f"tech961-{Timeline(RESTORE.to, RESTORE.id)}"
+    for host, may_lag in (("ep-new.neon.tech", True), ("ep-main.neon.tech", False)):
+        (refusal,) = plan(asking(RESTORE), with_config(name=name, host=host)).refusals
+        assert ("hyperdrive-name-taken", may_lag) == (refusal.rule, refusal.may_lag)
+
+
 def test_every_reason_against_a_restore_is_told_at_once():
     observed = replace(with_project(history=timedelta(hours=6), branches_limit=1), branches=(MAIN,))
     found = plan(replace(IN_PLACE), observed)

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from reconciler.engine.apply import Apply, StepUncertain
 from reconciler.errors import ProviderError, ReconcilerError
 from reconciler.providers import neon
 from tests.support.bench import Bench
@@ -68,6 +69,35 @@ def test_reads_that_lag_behind_a_write_repeat_nothing(bench, number):
         _apply_until_converged(production)
         bench.check_restored()
         assert len(bench.writes_now()) == len(_WRITES), "a write was repeated"
+
+
+def test_a_list_of_branches_that_lags_behind_the_list_of_configs_does_not_make_a_config_of_ours_somebody_elses(bench):
+    """A run has died after it made the config, and Neon does not show the branch to the next one yet."""
+    with bench.restore() as production:
+        production.sandbox.fault("status:400", "POST", "/versions$")
+        with pytest.raises(ProviderError):
+            production.apply()
+        assert production.config_name() in production.configs()
+        production.sandbox.fault("stale", "GET", "/branches$")
+        assert production.apply().converged
+        bench.check_restored()
+
+
+def test_a_branch_that_neon_lists_and_does_not_know_yet_is_waited_for(bench):
+    with bench.restore() as production:
+        production.sandbox.fault("status:404", "GET", "/connection_uri")
+        assert production.apply().converged
+        assert [each.why for each in production.events if isinstance(each, StepUncertain) and "404" in each.why]
+        bench.check_restored()
+
+
+def test_what_neon_never_comes_to_know_is_told_in_its_own_words(bench, monkeypatch):
+    monkeypatch.setattr(Apply, "_patience", lambda *_: 0.0)
+    with bench.restore() as production:
+        production.sandbox.fault("status:404", "GET", "/connection_uri", times=9)
+        with pytest.raises(ProviderError, match=r"Neon: GET .*connection_uri: 404"):
+            production.apply()
+        assert [each.path.endswith("/connection_uri") for each in production.sandbox.requests()].count(True) == 4
 
 
 def _apply_until_converged(production):
