@@ -50,7 +50,7 @@ class Repository:
         Its remote is the one that RECONCILER_REMOTE names, or `origin`; an empty RECONCILER_REMOTE is none.
         Raises GitError where the repository cannot be used, or has no remote of the name in RECONCILER_REMOTE.
         """
-        if not any((each / ".git").exists() for each in (directory.absolute(), *directory.absolute().parents)):
+        if not _has_repository(directory):
             return None
         answer = Git.at(directory, environment).attempt("rev-parse", "--show-toplevel")
         if answer.status != 0:
@@ -247,6 +247,21 @@ class Repository:
     def _blob_of(self, file: Path, path: str) -> str:
         given = file.read_bytes()
         return self.git.run("hash-object", "--stdin", "--path", str(PurePosixPath(path)), given=given).text
+
+
+def head_of(directory: Path, environment: Mapping[str, str] = os.environ) -> str:
+    """Return the id of the commit that is checked out around a directory, with one git process.
+
+    It is empty outside a repository, before its first commit, and where git would not say. Raises GitError.
+    """
+    if not _has_repository(directory):
+        return ""
+    return Git.at(directory, environment).attempt("rev-parse", "--verify", "--quiet", "HEAD^{commit}").text
+
+
+def _has_repository(directory: Path) -> bool:
+    """Tell whether there may be one: a look at the disk is quicker than a git process."""
+    return any((each / ".git").exists() for each in (directory.absolute(), *directory.absolute().parents))
 
 
 def _addresses(git: Git, name: str) -> tuple[str, ...]:

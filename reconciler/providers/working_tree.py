@@ -9,7 +9,7 @@ from reconciler.core.instant import Instant
 from reconciler.core.observed import Claim
 from reconciler.errors import GitError, InputError
 from reconciler.ports import WranglerFile
-from reconciler.providers.git import Repository
+from reconciler.providers.git import head_of
 from reconciler.providers.wrangler_file import read_wrangler_config, write_binding_id
 
 DIRECTORY = "desired-state"
@@ -46,8 +46,7 @@ class Checkout:
     def commit(self) -> str:
         """Return the id of HEAD; empty outside a repository or before its first commit."""
         try:
-            repository = Repository.containing(self._root)
-            return repository.head() if repository else ""
+            return head_of(self._root)
         except GitError:
             return ""
 

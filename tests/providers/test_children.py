@@ -19,6 +19,7 @@ from reconciler.ports import Rebinding
 from reconciler.providers.git import Repository
 from reconciler.providers.working_tree import Checkout
 from reconciler.providers.wrangler import CloudflareAccess, Wrangler
+from tests.support.remotes import commit_files, git
 
 TOKEN = "canary-cloudflare-token"
 NOT_NEEDED = {
@@ -73,6 +74,20 @@ def test_git_gets_neither_the_keys_of_the_providers_nor_a_password(tmp_path, log
     # A credential helper may need GitHub's.
     assert "canary" not in seen.replace("GITHUB_TOKEN=canary-github", "")
     assert "canary-p@" not in repository.git.run("log", "-1", "--format=%B", commit).text
+
+
+def test_the_commit_that_is_checked_out_costs_one_git_and_none_outside_a_repository(tmp_path, log):
+    spy(tmp_path / "bin", "git", log, f'exec {shutil.which("git")} "$@"')
+    root, elsewhere = tmp_path / "repository", tmp_path / "elsewhere"
+    for each in (root / "below", elsewhere):
+        each.mkdir(parents=True)
+    git(root, "init", "--quiet")
+    empty = Checkout(root).commit()
+    made = commit_files(root, {"a": "b"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+        assert (empty, Checkout(root / "below").commit(), Checkout(elsewhere).commit()) == ("", made, "")
+    assert log.read_text().count("====") == 1
 
 
 # wrangler
