@@ -8,14 +8,14 @@ two runs at once, is there once. A marker counts only in what we wrote ourselves
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 
 from reconciler.core.secret import Secret
 from reconciler.errors import AnswerLost, InputError, ProviderError
 from reconciler.providers.github_calls import MANNERS, Calls, explain
-from reconciler.providers.github_models import CommitState, DeploymentState, Issue, PullRequest
+from reconciler.providers.github_models import CommitState, DeploymentState, Issue, PullRequest, body_in
 from reconciler.providers.github_text import body_of, description_of, title_of
 from reconciler.providers.http import Api
+from reconciler.providers.told import Told
 
 __all__ = ["CommitState", "DeploymentState", "GitHub", "Issue", "PullRequest", "connect", "repository_of"]
 
@@ -24,7 +24,6 @@ _COMMENT = "pull-requests: write"
 _ISSUE = "issues: write"
 _DEPLOY = "deployments: write"
 
-Item = dict[str, Any]
 _NAME = r"[A-Za-z0-9_.-]+"
 _URL = re.compile(
     rf"(?:[a-z+]+://(?:[^/@]*@)?[^/:]+(?::\d+)?/|(?:[^/@:]+@)?[^/@:]{{2,}}:/?)({_NAME}/{_NAME}?)(?:\.git)?/?"
@@ -69,30 +68,31 @@ class GitHub:
 
     async def default_branch(self) -> str:
         """Return the name of the default branch."""
-        return str((await self._calls.read("", "contents: read"))["default_branch"])
+        return (await self._calls.read("", "contents: read")).text("default_branch")
 
     # Comments
 
     async def comments(self, number: int) -> tuple[str, ...]:
         """Return the bodies of all comments of a pull request or issue, the oldest first."""
-        return tuple(item.get("body") or "" for item in await self._comments(number))
+        return tuple(body_in(item) for item in await self._comments(number))
 
     async def keep_comment(self, number: int, marker: str, body: str) -> str:
         """Keep one comment of ours that holds `marker`: update it, or make it. Returns the URL of its page."""
         body = body_of(body, marker)
 
-        async def find() -> list[Item]:
+        async def find() -> list[Told]:
             return await self._ours(await self._comments(number), marker)
 
-        async def make() -> Any:
+        async def make() -> Told:
             return await self._calls.write("POST", f"/issues/{number}/comments", _COMMENT, body=body)
 
         first, *others = await _found_or_made(find, make)
         for other in others:
-            await self._delete_comment(other["id"])
-        if first.get("body") != body:
-            first = await self._calls.settle("PATCH", f"/issues/comments/{first['id']}", _COMMENT, body=body)
-        return str(first["html_url"])
+            await self._delete_comment(other.serial("id"))
+        if body_in(first) != body:
+            path = f"/issues/comments/{first.serial('id')}"
+            first = await self._calls.settle("PATCH", path, _COMMENT, body=body)
+        return first.text("html_url")
 
     async def _delete_comment(self, comment: int) -> None:
         """Delete a comment of a run beside us, which may have deleted it already."""
@@ -106,24 +106,24 @@ class GitHub:
         """Comment, unless the last comment says just that."""
         body = body_of(body)
 
-        async def find() -> list[Item]:
-            return [item for item in (await self._comments(number))[-1:] if item.get("body") == body]
+        async def find() -> list[Told]:
+            return [item for item in (await self._comments(number))[-1:] if body_in(item) == body]
 
-        async def make() -> Any:
+        async def make() -> Told:
             return await self._calls.write("POST", f"/issues/{number}/comments", permission, body=body)
 
         await _found_or_made(find, make)
 
-    async def _comments(self, number: int) -> list[Item]:
+    async def _comments(self, number: int) -> list[Told]:
         found = await self._calls.read_all(f"/issues/{number}/comments", "pull-requests: read")
-        return sorted(found, key=lambda item: int(item["id"]))
+        return sorted(found, key=lambda item: item.serial("id"))
 
-    async def _ours(self, items: list[Item], marker: str) -> list[Item]:
+    async def _ours(self, items: list[Told], marker: str) -> list[Told]:
         """Keep what holds the marker and was written by us: by the token's owner, or else by a workflow or app."""
-        marked = [item for item in items if marker in (item.get("body") or "")]
+        marked = [item for item in items if marker in body_in(item)]
         if marked and not self._asked_login:
             self._login, self._asked_login = await self._calls.login(), True
-        return [item for item in marked if _wrote(item.get("user") or {}, self._login)]
+        return [item for item in marked if _wrote(item, self._login)]
 
     # Statuses and deployments
 
@@ -140,12 +140,12 @@ class GitHub:
         A job with an `environment:` has one already, which GitHub made when the job began.
         """
 
-        async def find() -> list[Item]:
+        async def find() -> list[Told]:
             query = {"sha": commit, "environment": environment}
             found = await self._calls.read_all("/deployments", "deployments: read", **query)
-            return sorted(found, key=lambda item: int(item["id"]), reverse=True)
+            return sorted(found, key=lambda item: item.serial("id"), reverse=True)
 
-        async def make() -> Any:
+        async def make() -> Told:
             return await self._calls.write(
                 "POST",
                 "/deployments",
@@ -157,7 +157,7 @@ class GitHub:
                 required_contexts=[],
             )
 
-        return int((await _found_or_made(find, make))[0]["id"])
+        return (await _found_or_made(find, make))[0].serial("id")
 
     async def set_deployment_state(
         self, deployment: int, state: DeploymentState, description: str, log_url: str
@@ -182,10 +182,10 @@ class GitHub:
         """Open a pull request of a branch, or bring the open one up to date."""
         title, body = title_of(title), body_of(body)
 
-        async def find() -> list[Item]:
+        async def find() -> list[Told]:
             return await self._open_of(head)
 
-        async def make() -> Any:
+        async def make() -> Told:
             fields = {"head": head, "base": base, "title": title, "body": body}
             try:
                 return await self._calls.write("POST", "/pulls", _COMMENT, **fields)
@@ -196,10 +196,11 @@ class GitHub:
                 raise
 
         first = (await _found_or_made(find, make))[0]
-        if (first["title"], first.get("body") or "", first["base"]["ref"]) != (title, body, base):
+        pull = PullRequest.read(first)
+        if (pull.title, pull.body, pull.base_branch) != (title, body, base):
             fields = {"title": title, "body": body, "base": base}
-            first = await self._calls.settle("PATCH", f"/pulls/{first['number']}", _COMMENT, **fields)
-        return PullRequest.read(first)
+            pull = PullRequest.read(await self._calls.settle("PATCH", f"/pulls/{pull.number}", _COMMENT, **fields))
+        return pull
 
     async def close_pull_request(self, number: int, comment: str) -> None:
         """Comment on an open pull request and close it. A closed one is left alone."""
@@ -217,13 +218,13 @@ class GitHub:
             raise
         return tuple(PullRequest.read(item) for item in found)
 
-    async def _open_of(self, head: str) -> list[Item]:
+    async def _open_of(self, head: str) -> list[Told]:
         """Find the open ones of a branch, the oldest first; a fork of the same owner may have such a branch too."""
         query = {"state": "open", "head": f"{self._repository.partition('/')[0]}:{head}"}
         found = await self._calls.read_all("/pulls", "pull-requests: read", **query)
-        return sorted((item for item in found if self._is_of(item, head)), key=lambda item: int(item["number"]))
+        return sorted((item for item in found if self._is_of(item, head)), key=lambda item: item.serial("number"))
 
-    def _is_of(self, item: Item, head: str) -> bool:
+    def _is_of(self, item: Told, head: str) -> bool:
         pull = PullRequest.read(item)
         return (pull.head_branch, pull.head_repository.lower()) == (head, self._repository.lower())
 
@@ -233,19 +234,20 @@ class GitHub:
         """Keep exactly one open issue of ours that holds `marker`: update it, or open it."""
         title, body = title_of(title), body_of(body, marker)
 
-        async def find() -> list[Item]:
+        async def find() -> list[Told]:
             return await self._open_issues(marker)
 
-        async def make() -> Any:
+        async def make() -> Told:
             return await self._calls.write("POST", "/issues", _ISSUE, title=title, body=body, labels=[label])
 
         first, *others = await _found_or_made(find, make)
         for other in others:
-            await self._close(other["number"], "not_planned")
-        if (first["title"], first.get("body") or "") != (title, body):
-            path = f"/issues/{first['number']}"
-            first = await self._calls.settle("PATCH", path, _ISSUE, title=title, body=body)
-        return Issue.read(first)
+            await self._close(other.serial("number"), "not_planned")
+        issue = Issue.read(first)
+        if (issue.title, issue.body) != (title, body):
+            path = f"/issues/{issue.number}"
+            issue = Issue.read(await self._calls.settle("PATCH", path, _ISSUE, title=title, body=body))
+        return issue
 
     async def find_issue(self, marker: str) -> Issue | None:
         """Find the oldest open issue of ours that holds `marker`."""
@@ -260,21 +262,21 @@ class GitHub:
         """Comment on every open issue of ours that holds `marker`, and close it. Returns the oldest of them."""
         found = await self._open_issues(marker)
         for item in found:
-            await self._say(item["number"], comment, _ISSUE)
-            await self._close(item["number"], "completed")
+            await self._say(item.serial("number"), comment, _ISSUE)
+            await self._close(item.serial("number"), "completed")
         return Issue.read(found[0]) if found else None
 
-    async def _open_issues(self, marker: str) -> list[Item]:
+    async def _open_issues(self, marker: str) -> list[Told]:
         """Walk all open issues: by label, one whose label somebody took off would be opened a second time."""
         found = await self._calls.read_all("/issues", "issues: read", state="open", sort="created", direction="asc")
-        issues = [item for item in found if "pull_request" not in item]
-        return sorted(await self._ours(issues, marker), key=lambda item: int(item["number"]))
+        issues = [item for item in found if item.maybe("pull_request") is None]
+        return sorted(await self._ours(issues, marker), key=lambda item: item.serial("number"))
 
     async def _close(self, number: int, reason: str) -> None:
         await self._calls.settle("PATCH", f"/issues/{number}", _ISSUE, state="closed", state_reason=reason)
 
 
-async def _found_or_made(find: Callable[[], Awaitable[list[Item]]], make: Callable[[], Awaitable[Any]]) -> list[Item]:
+async def _found_or_made(find: Callable[[], Awaitable[list[Told]]], make: Callable[[], Awaitable[Told]]) -> list[Told]:
     """Return what there is, or make it, and look again: another run may have made the same. It is never empty.
 
     Where the answer is lost, it is looked for before it is made a second time.
@@ -290,5 +292,8 @@ async def _found_or_made(find: Callable[[], Awaitable[list[Item]]], make: Callab
     return await find() or [made]
 
 
-def _wrote(user: Item, login: str | None) -> bool:
-    return user.get("type") == "Bot" if login is None else user.get("login") == login
+def _wrote(item: Told, login: str | None) -> bool:
+    user = item.maybe("user")  # of an account that was deleted there may be none
+    if user is None:
+        return False
+    return user.maybe_text("type") == "Bot" if login is None else user.maybe_text("login") == login

@@ -13,8 +13,12 @@ import httpx
 
 from reconciler.errors import AnswerLost, ProviderError, Unreachable
 from reconciler.providers.http import Api, Manners, Wait
+from reconciler.providers.told import Told, told_list
 
+_NAME = "GitHub"
 _PAGE = 100
+# A workflow's token has 1,000 requests an hour for a repository: a list that is longer than this is not walked.
+_MOST_PAGES = 200
 # "Otherwise, wait for at least one minute before retrying" ("Rate limits for the REST API").
 _MINUTE = timedelta(minutes=1)
 _HEADERS = {
@@ -79,27 +83,29 @@ class Calls:
         self._root = f"/repos/{repository}"
         self._repository = repository
 
-    async def read(self, path: str, permission: str, **query: str | int) -> Any:
+    async def read(self, path: str, permission: str, **query: str | int) -> Told:
         """Read one thing. Raises ProviderError."""
-        return (await self._send("GET", path, permission, params=query)).body
+        return Told(_NAME, (await self._send("GET", path, permission, params=query)).body)
 
-    async def read_all(self, path: str, permission: str, **query: str | int) -> list[dict[str, Any]]:
+    async def read_all(self, path: str, permission: str, **query: str | int) -> list[Told]:
         """Read every page. Things that moved from page to page meanwhile come once. Raises ProviderError."""
-        found: dict[int, dict[str, Any]] = {}
-        page = 1
-        while True:
+        found: dict[int, Told] = {}
+        for page in range(1, _MOST_PAGES + 1):
             answer = await self._send("GET", path, permission, params={**query, "per_page": _PAGE, "page": page})
-            found |= {item["id"]: item for item in answer.body or ()}
+            found |= {item.serial("id"): item for item in told_list(_NAME, answer.body)}
             if 'rel="next"' not in answer.headers.get("link", ""):
                 return list(found.values())
-            page += 1
+        raise ProviderError(
+            f"{_NAME}: GET {self._root}{path} has more than {_MOST_PAGES * _PAGE:,} items, and was not read to its end",
+            hint="close what nobody needs any more; where there is less, GitHub's list does not end: run it again",
+        )
 
-    async def write(self, method: str, path: str, permission: str, **fields: Any) -> Any:
+    async def write(self, method: str, path: str, permission: str, **fields: Any) -> Told:
         """Write, once. Raises ProviderError, and AnswerLost where it may have been done."""
         options = {"json": fields} if fields else {}
-        return (await self._send(method, path, permission, **options)).body
+        return Told(_NAME, (await self._send(method, path, permission, **options)).body)
 
-    async def settle(self, method: str, path: str, permission: str, **fields: Any) -> Any:
+    async def settle(self, method: str, path: str, permission: str, **fields: Any) -> Told:
         """Write what may be written twice without harm: again where the answer was lost. Raises ProviderError."""
         try:
             return await self.write(method, path, permission, **fields)
@@ -109,7 +115,7 @@ class Calls:
     async def login(self) -> str | None:
         """Return whose token it is; None for the token of a workflow or an app, which is nobody's."""
         try:
-            return str((await self._api.get("/user"))["login"])
+            return Told(_NAME, await self._api.get("/user")).text("login")
         except Unreachable:
             raise
         except ProviderError as error:

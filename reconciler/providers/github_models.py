@@ -1,8 +1,15 @@
-"""What GitHub has, as far as it matters here, read leniently from its answers."""
+"""What GitHub has, as far as it matters here, read leniently from its answers.
+
+What is missing or of another kind is a ProviderError that names it.
+"""
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+
+from reconciler.providers.told import Told
+
+# Anybody may write one, so its length must be no reason to read nothing: more than GitHub has ever taken.
+_LONGEST_BODY = 300_000
 
 
 class CommitState(Enum):
@@ -42,19 +49,21 @@ class PullRequest:
     head_repository: str = ""
 
     @classmethod
-    def read(cls, item: dict[str, Any]) -> "PullRequest":
+    def read(cls, item: Told) -> "PullRequest":
         """Read an answer. A listing has no `merged`, and everything has `merged_at`."""
+        head = item.part("head")
+        repository = head.maybe("repo")
         return cls(
-            number=item["number"],
-            url=item["html_url"],
-            head_branch=item["head"]["ref"],
-            head_commit=item["head"]["sha"],
-            base_branch=item["base"]["ref"],
-            is_open=item["state"] == "open",
-            merged=item.get("merged_at") is not None,
-            title=item["title"],
-            body=item.get("body") or "",
-            head_repository=(item["head"].get("repo") or {}).get("full_name") or "",
+            number=item.serial("number"),
+            url=item.text("html_url"),
+            head_branch=head.text("ref"),
+            head_commit=head.text("sha"),
+            base_branch=item.part("base").text("ref"),
+            is_open=item.text("state") == "open",
+            merged=bool(item.maybe_text("merged_at")),
+            title=item.maybe_text("title"),
+            body=body_in(item),
+            head_repository=repository.maybe_text("full_name") if repository else "",
         )
 
 
@@ -68,6 +77,11 @@ class Issue:
     body: str
 
     @classmethod
-    def read(cls, item: dict[str, Any]) -> "Issue":
+    def read(cls, item: Told) -> "Issue":
         """Read an answer."""
-        return cls(item["number"], item["html_url"], item["title"], item.get("body") or "")
+        return cls(item.serial("number"), item.text("html_url"), item.maybe_text("title"), body_in(item))
+
+
+def body_in(item: Told) -> str:
+    """Return the body of a comment, an issue or a pull request, which is empty where there is none."""
+    return item.maybe_text("body", _LONGEST_BODY)

@@ -15,6 +15,8 @@ _LONGEST_TEXT = 65_536
 _LONGEST_LIST = 100_000
 # Enough for seconds of three hundred years, and for every count that there is.
 _LARGEST_NUMBER = 10**10
+# What every JSON reader takes for a whole number (RFC 8259, 6): ids are drawn from no less.
+_LARGEST_SERIAL = 2**53 - 1
 # Ids become parts of paths: nothing in one may be a path.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _HINT = "nothing was done with this answer; run it again, and where it stays so, the provider's API has changed"
@@ -61,10 +63,10 @@ class Told:
             raise self._problem(key)
         return found
 
-    def maybe_text(self, key: str) -> str:
-        """Return a text, which is empty where there is none."""
+    def maybe_text(self, key: str, longest: int = _LONGEST_TEXT) -> str:
+        """Return a text, which is empty where there is none. `longest` is in characters."""
         value = self._get(key, str) or ""
-        if len(value) > _LONGEST_TEXT:
+        if len(value) > longest:
             raise self._wrong(key, f"a text of {len(value):,} characters")
         if not value.isascii() and re.search("[\ud800-\udfff]", value):
             raise self._wrong(key, "something that is no Unicode text")
@@ -91,6 +93,15 @@ class Told:
         value: int | None = self._get(key, int)
         if value is not None and not 0 <= value <= _LARGEST_NUMBER:
             raise self._wrong(key, f"{'a negative number' if value < 0 else 'a number that is too large'}")
+        return value
+
+    def serial(self, key: str) -> int:
+        """Return a whole number of at least 0 that tells things apart, and must be there."""
+        value: int | None = self._get(key, int)
+        if value is None:
+            raise self._problem(key)
+        if not 0 <= value <= _LARGEST_SERIAL:
+            raise self._wrong(key, "something that is no number of a thing")
         return value
 
     def share(self, key: str) -> float:
@@ -154,6 +165,11 @@ class Told:
         kind = _KINDS.get(type(value), "nothing")
         whole = f'in "{place}"' if place else "altogether"
         return ProviderError(f"{self.provider} answered {kind} and not {wanted} {whole}", hint=_HINT)
+
+
+def told_list(provider: str, body: Any) -> list[Told]:
+    """Read an answer's body, which must be a list of objects."""
+    return Told(provider, {"list": body}).each("list")
 
 
 def told(provider: str, body: Any) -> Told:

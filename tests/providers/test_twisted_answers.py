@@ -4,7 +4,6 @@ Never a traceback or an endless loop; and what cannot be read is refused, not gu
 """
 
 import asyncio
-import copy
 import json
 
 import pytest
@@ -27,6 +26,7 @@ from reconciler.providers.http import Api
 from reconciler.providers.working_tree import Checkout
 from tests.support import canned
 from tests.support.answers import Answers, Reply
+from tests.support.twists import GONE, TWISTS, nodes, twisted
 
 AT = Instant.asked("2026-11-21T09:55:00Z")
 FILE = {
@@ -35,12 +35,6 @@ FILE = {
     "worker": {"config": "wrangler.jsonc", "binding": "HYPERDRIVE"},
 }
 WRANGLER = f'{{"name": "{canned.SCRIPT}", "hyperdrive": [{{"binding": "HYPERDRIVE", "id": "{canned.OLD_CONFIG}"}}]}}'
-GONE = object()
-TWISTS = [
-    GONE, None, "", "text", 7, -1, 10**400, 0.5, True, [], {}, [None], [[]], {"a": None}, [{"id": 1}],
-    "\ud800", "\x1b[2J\u202e", "../../../user", "-rf", "x" * 70_000, ["y"] * 3_000, "9999-12-31T23:59:59.999Z",
-    "0001-01-01T00:00:00+23:59", "2026-02-30T00:00:00Z", "2026-11-21T09:55:00Z", "doubled",
-]  # fmt: skip
 
 
 class QuickClock:
@@ -115,31 +109,6 @@ class World:
             "tables": self.neon.tables(project, "br-new", canned.DATABASE, AT),
             "copy": self.cloudflare.copy_version(canned.SCRIPT, canned.OLD_VERSION, change),
         }
-
-
-def twisted(body, at, twist):
-    """A copy of a JSON value in which the node at a path is something else."""
-    if isinstance(body, bytes) or not at:
-        return body if twist is GONE else twist
-    body = copy.deepcopy(body)
-    parent = body
-    for step in at[:-1]:
-        parent = parent[step]
-    if twist is GONE:
-        del parent[at[-1]]
-    elif twist == "doubled" and isinstance(parent, list):
-        parent.append(parent[at[-1]])
-    else:
-        parent[at[-1]] = twist
-    return body
-
-
-def nodes(value, at=()):
-    """The path of every node."""
-    yield at
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, each in items:
-        yield from nodes(each, (*at, key))
 
 
 PLACES = [(key, at) for key, body in canned.REPLIES.items() for at in nodes(body)]
