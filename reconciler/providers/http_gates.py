@@ -71,7 +71,7 @@ async def _ask(client: httpx.AsyncClient, gate: HttpGate, headers: dict[str, str
         raise Refuted(f"{gate.url} answered {response.status_code}, not {gate.status}")
     if gate.within is not None and response.elapsed > gate.within:
         raise Refuted(f"{gate.url} took {_milliseconds(response.elapsed)}, not {_milliseconds(gate.within)} at most")
-    text = body.decode(response.encoding or "utf-8", "replace")
+    text = _decoded(body, response, gate)
     _check_text(gate, text, versions)
     if gate.json:
         _check_json(gate, text, versions)
@@ -86,6 +86,15 @@ async def _read(response: httpx.Response, gate: HttpGate) -> bytes:
         if size > _MOST_BYTES:
             raise Refuted(f"the answer of {gate.url} is longer than {_MOST_BYTES} bytes")
     return b"".join(parts)
+
+
+def _decoded(body: bytes, response: httpx.Response, gate: HttpGate) -> str:
+    """Decode as the answer says it is to be done; Python also knows encodings that are of no text, such as "hex"."""
+    try:
+        return body.decode(response.encoding or "utf-8", "replace")
+    except (LookupError, ValueError):
+        named = EVERYWHERE(response.charset_encoding or "none")[:_LONGEST_QUOTE]
+        raise Refuted(f'the answer of {gate.url} cannot be read: its charset is "{named}"') from None
 
 
 def _check_text(gate: HttpGate, text: str, versions: Collection[str]) -> None:
@@ -120,9 +129,18 @@ def _equal(found: Any, expected: Any) -> bool:
     """Compare as JSON does: true is not 1, and 1 is 1.0."""
     if isinstance(found, bool) or isinstance(expected, bool):
         return found is expected
+    if isinstance(found, int) and isinstance(expected, int):
+        return found == expected
     if isinstance(found, int | float) and isinstance(expected, int | float):
-        return math.isclose(found, expected, rel_tol=1e-12)
+        return _nearly(found, expected)
     return bool(type(found) is type(expected) and found == expected)
+
+
+def _nearly(one: float, other: float) -> bool:
+    try:
+        return math.isclose(one, other, rel_tol=1e-12)
+    except OverflowError:  # a whole number beyond every float
+        return False
 
 
 def _spelled(value: Any) -> str:

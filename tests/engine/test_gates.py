@@ -268,6 +268,36 @@ async def test_an_answer_that_is_not_json_fails_the_gate(web, body):
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("body", "wanted", "said"),
+    [
+        (f"1{'0' * 400}", 0.5, 'at "", not 0.5'),
+        ("0.5", 10**400, 'has 0.5 at ""'),
+        (f"1{'0' * 400}", 10**400 + 1, 'at "", not 1'),
+        (f"{'[' * 900}{']' * 900}", 1, "not 1"),
+        ("1e999", 1, "not 1"),
+        (f"1{'0' * 5000}", 1, "is not JSON"),
+    ],
+    ids=["huge", "wanted huge", "nearly equal", "nested", "infinite", "endless"],
+)
+async def test_numbers_that_no_float_holds_are_compared_or_fail_the_gate(web, body, wanted, said):
+    web.body = body
+    gate = HttpGate("json", web.url, json=(("", wanted),), patience=timedelta(milliseconds=1))
+    with pytest.raises(GateFailed) as failure:
+        await RealGates().http(gate, {})
+    assert said in failure.value.message
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("charset", ["hex", "undefined", "idna", "zip"])
+async def test_a_charset_that_is_none_fails_the_gate_with_its_name(web, charset):
+    web.kind, web.body = f"text/plain; charset={charset}", "healthy.\u00e9"
+    gate = HttpGate("text", web.url, contains="healthy", patience=timedelta(milliseconds=1))
+    with pytest.raises(GateFailed, match=f'cannot be read: its charset is "{charset}"'):
+        await RealGates().http(gate, {})
+
+
+@pytest.mark.anyio
 async def test_an_answer_that_is_too_slow_or_too_long_fails_the_gate(web):
     gate = HttpGate("fast", web.url, within=timedelta(milliseconds=20), patience=timedelta(milliseconds=1))
     web.seconds = 0.05

@@ -9,11 +9,11 @@ class WebServer:
     """Stands where the Worker's route would. `status` and `body` may be changed at any time.
 
     `live_status` is the status for who does not ask for a version, where it is another; `on_live` is called first
-    for the first of them. `seconds` is how long every answer takes.
+    for the first of them. `seconds` is how long every answer takes. `kind` is the content type, where one is said.
     """
 
     def __init__(self):
-        self.status, self.body = 200, "healthy"
+        self.status, self.body, self.kind = 200, "healthy", ""
         self.live_status, self.on_live, self.seconds = None, None, 0
         self.asked = []
         web = self
@@ -29,6 +29,8 @@ class WebServer:
                 time.sleep(web.seconds)
                 content = web.body.encode()
                 self.send_response(web.live_status if is_live and web.live_status else web.status)
+                if web.kind:
+                    self.send_header("Content-Type", web.kind)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
