@@ -16,7 +16,7 @@ from reconciler.core.observed import Observed
 from reconciler.core.secret import Secret
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
-from reconciler.ports import Ports
+from reconciler.ports import Clock, Ports
 from reconciler.providers import cloudflare, cloudflare_access, github, neon, neon_access
 from reconciler.providers.clock import SystemClock
 from reconciler.providers.fences import RealFences
@@ -36,16 +36,24 @@ Waiting = Callable[[str, float], None]
 
 @asynccontextmanager
 async def connected(
-    desired: Desired, root: Path, environment: Mapping[str, str] = os.environ, waiting: Waiting | None = None
+    desired: Desired,
+    root: Path,
+    environment: Mapping[str, str] = os.environ,
+    waiting: Waiting | None = None,
+    *,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Ports]:
-    """Open what an environment needs, and close it. Raises InputError where a credential is missing."""
+    """Open what an environment needs, and close it. Raises InputError where a credential is missing.
+
+    `clock` is the machine's, unless another one is given.
+    """
     quiet_logs()
     set_on_retry_hooks([] if waiting is None else [_telling(waiting)])
     needed = ["NEON_API_KEY"]
     if desired.hyperdrive is not None:
         needed += ["CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID"]
     _require(needed, environment)
-    clock = SystemClock()
+    clock = clock or SystemClock()
     checkout = Checkout(root)
     access = CloudflareAccess(
         base_url=environment.get("CLOUDFLARE_API_BASE_URL") or _CLOUDFLARE,

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 from aiohttp import web
 
-from reconciler.cli import wiring
 from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.wiring import connected
 from reconciler.engine.apply import Apply, StepStarted
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.faults import Fault as SandboxFault
@@ -52,7 +52,6 @@ def prepare_process(loop, *, lean=True):
     if lean:
         httpx._client.AsyncHTTPTransport = LeanTransport
     gc.set_threshold(50_000)
-    wiring.SystemClock = LoopClock
     timestamps.read_clock = loop.wall_clock
     ssl.create_default_context = functools.cache(ssl.create_default_context)
 
@@ -227,7 +226,7 @@ class World:
             if isinstance(event, StepStarted):
                 at_wave(apply)
 
-        async with wiring.connected(desired, self.root, self.environment) as ports:
+        async with connected(desired, self.root, self.environment, clock=LoopClock()) as ports:
             apply = Apply(desired, replace(ports, fences=self.fences), report)
             return await apply.run()
 
