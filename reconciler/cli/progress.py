@@ -3,7 +3,7 @@
 import sys
 import time
 from types import TracebackType
-from typing import Self
+from typing import Self, assert_never
 
 import click
 from rich.console import Console
@@ -13,7 +13,7 @@ from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from reconciler.cli.output import drawing, shown
 from reconciler.cli.wording import describe
 from reconciler.core.steps import Step
-from reconciler.engine.apply import Event, FenceLeft, StepFailed, StepFinished, StepStarted, StepUncertain
+from reconciler.engine.apply import Event, FenceLeft, StepDropped, StepFailed, StepFinished, StepStarted, StepUncertain
 
 
 class Progress:
@@ -53,15 +53,23 @@ class Progress:
                 elif event.step not in self._running:
                     self._running[event.step] = self._bars.add_task(what, total=None)
             case StepFinished():
-                if event.step in self._running:
-                    self._bars.remove_task(self._running.pop(event.step))
+                self._ended(event.step)
                 self._say(f"ok  {what} ({event.seconds:.1f} s)")
             case StepFailed():
-                if event.step in self._running:
-                    self._bars.remove_task(self._running.pop(event.step))
+                self._ended(event.step)
                 self._say(f"no  {what}: {event.why}; putting back what was live")
+            case StepDropped():
+                self._ended(event.step)
+                self._say(f"-   {what}: not done, and not needed any more: somebody else has changed things meanwhile")
             case StepUncertain():
                 self._say(f"?   {what}: {event.why}; looking again")
+            case _:
+                assert_never(event)
+
+    def _ended(self, step: Step) -> None:
+        """Take the line of a step that is under way from the screen."""
+        if step in self._running:
+            self._bars.remove_task(self._running.pop(step))
 
     def waiting(self, what: str, seconds: float) -> None:
         """Say what is in the way, and when it is tried again."""

@@ -82,10 +82,17 @@ class FenceLeft:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class StepDropped:
+    """A step was begun and not taken, and is not asked for any more: somebody else was at work on the same things."""
+
+    step: Step
+
+
 # Steps that no look at the providers shows to be done, or not all of it: they are remembered for this run.
 _REMEMBERED = VerifyBranch | VerifyWorker | VerifyLive | FenceBranch | LiftFence | RestartPool
 
-Event = StepStarted | StepFinished | StepUncertain | StepFailed | FenceLeft
+Event = StepStarted | StepFinished | StepUncertain | StepFailed | StepDropped | FenceLeft
 Report = Callable[[Event], None]
 
 
@@ -274,7 +281,7 @@ class Apply:
     async def _read_back(self, lost: dict[Step, str], passed: frozenset[str], began: Instant, begun: float) -> Observed:
         """Look until the rules do not ask for the steps under way any more, or it is time to try one again."""
         clock, pause, pending = self._ports.clock, 0.2, self.under_way
-        answered = clock.elapsed()
+        answered, is_last = clock.elapsed(), False
         while True:
             observed = await self._look(passed)
             asked = next_steps(self._desired, observed)
@@ -287,17 +294,16 @@ class Apply:
                 self._finished(StepFinished(step, began, clock.elapsed() - begun))
             for step in pending:
                 self._doubt(step, lost.get(step, "its effect cannot be read back yet"))
-            if not pending or clock.elapsed() - answered > _SETTLING_SECONDS:
+            if not pending or is_last or clock.elapsed() - answered > _SETTLING_SECONDS:
                 return observed
-            if all(step in lost for step in pending):
-                await clock.sleep(self._patience(pending))
-                return await self._look(passed)
-            await clock.sleep(pause)
+            is_last = all(step in lost for step in pending)
+            await clock.sleep(self._patience(pending) if is_last else pause)
             pause = min(pause * 1.5, 5.0)
 
     def _finished(self, done: StepFinished) -> None:
         if done.step in self._moved:
-            return  # it was not taken: what it was for is there, or not wanted any more
+            self._report(StepDropped(done.step))
+            return
         self.taken.append(done)
         if done.step in self._approved:
             self._approved.remove(done.step)

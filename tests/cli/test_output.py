@@ -1,5 +1,6 @@
 """What a person reads: the plan in its three forms, the help, the schema."""
 
+import io
 import json
 import re
 import subprocess
@@ -13,10 +14,12 @@ import pytest
 from reconciler.cli import plan_text
 from reconciler.cli.main import COMMANDS
 from reconciler.cli.markdown import prose
+from reconciler.cli.progress import Progress
 from reconciler.cli.wording import describe, phase, target
 from reconciler.core.binding import Binding, BindingKind
 from reconciler.core.desired import Outside, Restore
 from reconciler.core.plan import plan
+from reconciler.engine.apply import StepDropped, StepStarted
 from tests.core.worlds import DESIRED, SEEN, WORLD, asking, hours_ago
 from tests.support.plain_words import run_program
 
@@ -46,6 +49,18 @@ Steps
     assert "lost to users: every write after 2026-11-21T10:00:00.000Z (the last 1 d)" in text
     assert 'held: origin, whole, as "main.held.origin.before.r-20261121T100000000Z-inc-42"' in text
     assert f"reconciler apply production --expect {found.digest}" in text
+
+
+def test_a_step_that_is_dropped_ends_with_a_sentence_and_leaves_the_screen(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stderr", terminal)
+    step = plan(ASKED, WORLD).steps[0]
+    with Progress() as progress:
+        progress.report(StepStarted(step))
+        progress.report(StepDropped(step))
+        assert progress._bars.tasks == []
+    assert "not done, and not needed any more" in terminal.getvalue()
 
 
 def test_in_sync_is_one_line_to_read():

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from reconciler.engine.apply import Apply, StepUncertain
+from reconciler.engine.apply import Apply, StepFinished, StepStarted, StepUncertain
 from reconciler.errors import ProviderError, ReconcilerError
 from reconciler.providers import neon
 from tests.support.bench import Bench
@@ -85,9 +85,23 @@ def test_a_list_of_branches_that_lags_behind_the_list_of_configs_does_not_make_a
 
 def test_a_branch_that_neon_lists_and_does_not_know_yet_is_waited_for(bench):
     with bench.restore() as production:
+        production.events.clear()
         production.sandbox.fault("status:404", "GET", "/connection_uri")
         assert production.apply().converged
         assert [each.why for each in production.events if isinstance(each, StepUncertain) and "404" in each.why]
+        bench.check_restored()
+
+
+def test_a_lost_write_that_shows_only_after_a_while_counts_as_done(bench):
+    write = next(each for each in bench.clean_writes if each.method == "PATCH")
+    with bench.restore() as production:
+        production.events.clear()
+        production.sandbox.fault("drop-after", write.method, write.pattern, nth=write.nth)
+        production.sandbox.fault("stale", "GET", write.reads, nth=write.reads_before + 1, times=4)
+        outcome = production.apply()
+        assert [type(each.step).__name__ for each in outcome.taken].count("RenameBranch") == 2
+        started = {each.step for each in production.events if isinstance(each, StepStarted)}
+        assert started == {each.step for each in production.events if isinstance(each, StepFinished)}
         bench.check_restored()
 
 

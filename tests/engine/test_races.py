@@ -11,7 +11,7 @@ from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core import rivals
 from reconciler.core.plan import plan
-from reconciler.engine.apply import Apply, StepStarted, StepUncertain
+from reconciler.engine.apply import Apply, StepDropped, StepStarted, StepUncertain
 from reconciler.errors import ReconcilerError
 from tests.support.database import DAMAGED, GOOD
 from tests.support.production import Upload
@@ -117,6 +117,9 @@ def test_code_that_is_deployed_right_before_the_switch_is_not_overwritten_but_ge
 
     production.ask(production.shop.good)
     assert apply_with(production, "SwitchTraffic", deploy) == "converged"
+    assert ["SwitchTraffic"] == [
+        type(each.step).__name__ for each in production.events if isinstance(each, StepDropped)
+    ]
     production.check_live(GOOD)
     bindings = production.serving(script)["resources"]["bindings"]
     assert "newer" in [each.get("text") for each in bindings]
