@@ -99,7 +99,8 @@ def _planned(plan: Plan, observed: Observed) -> str:
         title = "Could not be read" if plan.unreadable else "Refused"
         reasons = [f"{code(each.rule)}: {prose(each.message)}<br>*{prose(each.hint)}*" for each in plan.refusals]
         parts += _listed(title, reasons)
-    elif plan.steps:
+    if plan.steps:
+        parts += ["**Steps, taken all the same**"] if plan.refusals else []
         steps = [(str(n), prose(describe(step)), prose(step.reason)) for n, step in enumerate(plan.steps, 1)]
         parts.append(_table([("", "step", "because"), *steps]))
     parts += _listed("Warnings", [prose(each) for each in plan.warnings])
@@ -158,7 +159,7 @@ def _window(plan: Plan, observed: Observed) -> Iterator[tuple[str, str]]:
 
 
 def _data(plan: Plan, observed: Observed) -> Iterator[tuple[str, str]]:
-    if not plan.steps:
+    if not plan.steps or plan.refusals:
         return
     live, restore = plan.live, plan.desired.primary.restore
     if live == plan.desired.timeline:
@@ -179,6 +180,9 @@ def _ways_on(plan: Plan) -> Iterator[str]:
     command = f"reconciler apply {plan.desired.environment}"
     if plan.unreadable:
         yield "nothing is decided on what could not be read: mend the cause, then run this job again"
+    elif plan.refusals and plan.steps:
+        yield f"these steps put back what was live: the apply workflow takes them on a merge, or by hand `{command}`"
+        yield "what is refused stays refused until the file asks for something else"
     elif plan.refusals:
         yield "nothing will be changed until this is resolved: mend it in this pull request, or in the world, and push"
     elif plan.in_sync:

@@ -60,12 +60,14 @@ def as_markdown(plan: Plan, observed: Observed) -> str:
     if plan.refusals:
         lines += ["**Unreadable**" if plan.unreadable else "**Refused**", ""]
         lines += [f"- {code(each.rule)}: {prose(each.message)}\n  *{prose(each.hint)}*" for each in plan.refusals]
-    elif plan.steps:
+        lines += ["", "**Steps, taken all the same**", ""] if plan.steps else []
+    if plan.steps:
         lines += ["| | step | because |", "|---|---|---|"]
         lines += [
             f"| {number} | {prose(describe(step))} | {prose(step.reason)} |"
             for number, step in enumerate(plan.steps, 1)
         ]
+    if plan.steps and not plan.refusals:
         lines += ["", "**The data**", "", *(f"- {prose(line)}" for line in _data(plan, observed))]
     if plan.outside:
         lines += ["", "**Not rewound**", "", *(f"- {prose(describe_outside(each))}" for each in plan.outside)]

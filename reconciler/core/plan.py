@@ -79,7 +79,7 @@ def plan(desired: Desired, observed: Observed) -> Plan:
         warnings=(*lifted, *told),
         refusals=refusals,
         digest=_digest(desired, observed, steps, refusals),
-        outside=stays(desired, observed) if steps and live != desired.timeline else (),
+        outside=stays(desired, observed) if steps and live != desired.timeline and not refusals else (),
         lifted=lifted,
     )
 

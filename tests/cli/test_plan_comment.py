@@ -8,12 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.cli import plan_text
 from reconciler.cli.markdown import code, cut, fenced, prose
 from reconciler.cli.plan_comment import LIMIT_BYTES, MARKER, Mistaken, Planned, Subject, Unplanned, comment, full
+from reconciler.cli.wording import describe
 from reconciler.core.desired import Outside, Restore
 from reconciler.core.desired_file import Problem
 from reconciler.core.observed import Unknown
 from reconciler.core.plan import plan
+from reconciler.core.steps import VerifyLive
+from tests.core.test_last_check import GATED, run
 from tests.core.worlds import DESIRED, NOW, WORLD, after, asking, hours_ago
 
 ASKED = asking(Restore(hours_ago(24), "inc-42", "migration 0042 dropped Listing"))
@@ -86,6 +90,20 @@ def test_a_refusal_has_its_rule_its_hint_and_when_the_moment_left_the_window():
     assert "ask for a moment after" in text
     assert "Guards that passed" not in text
     assert "--expect" not in text
+
+
+def test_what_failed_its_last_check_is_refused_with_the_steps_that_put_back_what_was_live():
+    desired = asking(Restore(hours_ago(24), "inc-42"), GATED)
+    _, taken = run(desired, WORLD)
+    world, _ = run(desired, WORLD, [isinstance(step, VerifyLive) for step in taken].index(True) + 2)
+    found = plan(desired, world)
+    assert found.steps
+    for text in (said(Planned(found, world)), plan_text.as_markdown(found, world)):
+        assert "`timeline-failed`" in text
+        assert "**Steps, taken all the same**" in text
+        assert all(f"| {prose(describe(step))} |" in text for step in found.steps)
+        assert "put back what was live" in text
+        assert not re.search("nothing will be changed|lost to users|Not rewound", text)
 
 
 def test_what_could_not_be_read_is_no_refusal():
