@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.environments import DIRECTORY, EnvironmentFile
 from reconciler.cli.wiring import connected
-from reconciler.core.desired import Desired
+from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.desired_file import read_desired_state
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Observed, ObservedWorker, Unknown
@@ -72,8 +72,7 @@ class Base:
 
     def read(self, text: str) -> Desired:
         """Read a text of the file. Raises DesiredStateError with every mistake."""
-        now = Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
-        return read_desired_state(text, file=self.path, environment=self.environment, now=now)
+        return read_desired_state(text, file=self.path, environment=self.environment, now=_now())
 
     def decoded(self, commit: str) -> str | None:
         """Return the file's text in another commit; None where it is not there or is no UTF-8."""
@@ -99,7 +98,8 @@ async def examine(base: Base, text: str, environment: Mapping[str, str]) -> Exam
     with _checkout(base, desired) as (top, root):
         async with connected(desired, root, environment) as ports:
             observed = await observe(desired, ports)
-        observed = _without(f"{top}/", replace(observed, commit=base.commit if observed.commit else ""))
+        deploys_code = any(worker.deploy is DeployDriver.WRANGLER for worker in desired.workers)
+        observed = _without(f"{top}/", replace(observed, commit=base.commit if deploys_code else ""))
     return Examined(desired, observed, plan(desired, observed))
 
 
@@ -135,25 +135,50 @@ def _text(repository: Repository, branch: str, commit: str, path: str) -> str:
 
 @contextmanager
 def _checkout(base: Base, desired: Desired) -> Iterator[tuple[Path, Path]]:
-    """Put the wrangler.jsonc files of the base into a directory of their own, and what may take their place.
+    """Put what a look reads of the base into a directory of its own.
 
     Returns its top, where looking upward for such files ends, and the root that paths of the file start from.
     """
     with tempfile.TemporaryDirectory(prefix="reconciler-") as name:
         top = Path(name).resolve()
         (top / ".git").mkdir()
-        for path in sorted({path for worker in desired.workers for path in _looked_at(base.root / worker.config)}):
-            content = base.repository.read(base.commit, path)
-            if content is not None:
-                (top / path).parent.mkdir(parents=True, exist_ok=True)
-                (top / path).write_bytes(content)
+        for path, content in _looked_at(base, desired):
+            (top / path).parent.mkdir(parents=True, exist_ok=True)
+            (top / path).write_bytes(content)
         yield top, top / base.root
 
 
-def _looked_at(config: PurePosixPath) -> Iterator[str]:
+def _looked_at(base: Base, desired: Desired) -> Iterator[tuple[str, bytes]]:
+    """Read every wrangler.jsonc, what may take its place, and what the files of the other environments claim."""
+    workers, directory = list(desired.workers), base.root / DIRECTORY
+    there = frozenset(base.repository.list(base.commit, ""))
+    for path in sorted(there):
+        name = PurePosixPath(path)
+        if name.parent != directory or name.suffix != ".jsonc" or name.stem == base.environment:
+            continue
+        content = base.repository.read(base.commit, path) or b""
+        workers += _workers_in(content, name)
+        yield path, content
+    for path in sorted(there & {path for worker in workers for path in _beside(base.root / worker.config)}):
+        yield path, base.repository.read(base.commit, path) or b""
+
+
+def _workers_in(content: bytes, file: PurePosixPath) -> tuple[Worker, ...]:
+    """Return the Workers of another environment's file; one with mistakes has none, and claims nothing either."""
+    try:
+        return read_desired_state(content.decode(), file=str(file), environment=file.stem, now=_now()).workers
+    except (InputError, UnicodeDecodeError):
+        return ()
+
+
+def _beside(config: PurePosixPath) -> Iterator[str]:
     yield str(config)
     for directory in config.parents:
         yield from (str(directory / name) for name in _NEIGHBOURS)
+
+
+def _now() -> Instant:
+    return Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
 
 
 def _without(prefix: str, observed: Observed) -> Observed:

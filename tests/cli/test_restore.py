@@ -74,6 +74,20 @@ def test_one_line_is_committed_on_a_branch_from_the_remotes_main_and_nothing_els
     assert git(desk.remote.path, "diff", "--name-only", "main", branch(desk)) == FILE
 
 
+def test_what_the_merged_file_of_another_environment_claims_too_is_refused_and_nothing_is_committed(desk, run):
+    dev = {**desk.desired, "primary": {**desk.desired["primary"], "branch": "dev"}}
+    desk.push({"desired-state/dev.jsonc": written(dev), "desired-state/broken.jsonc": "{"})
+    said = restore(run, desk)
+    assert (said.status, "worker-claimed-twice: dev.jsonc and production.jsonc" in said.stdout) == (3, True)
+    assert "branch-claimed-twice" not in said.stdout
+    assert desk.remote_branches() == ["main"]
+
+    others = '{"name": "other", "hyperdrive": [{"binding": "HYPERDRIVE", "id": "0"}]}'
+    dev["worker"] = {"config": "apps/dev/wrangler.jsonc", "binding": "HYPERDRIVE"}
+    desk.push({"desired-state/dev.jsonc": written(dev), "apps/dev/wrangler.jsonc": others})
+    assert restore(run, desk).status == 0
+
+
 def test_what_is_said_shows_the_line_the_instant_in_utc_its_age_and_how_to_go_on(desk, run):
     berlin = (desk.shop.good + timedelta(hours=1)).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     said = run(desk, "restore", "--to", f"{berlin}+01:00", "--id", "inc-42")

@@ -30,6 +30,7 @@ class Desk:
     def __init__(self, production, directory):
         self.sandbox = production.sandbox
         self.shop = production.shop
+        self.desired = production.desired
         self.environment = production.environment
         self.secrets = production.secrets
         self.remote = BareRemote(directory / "hub")
