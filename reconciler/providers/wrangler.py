@@ -29,6 +29,8 @@ _LONGEST_OUTPUT = 65_536
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 # How wrangler shows that Cloudflare did not let it in: "Authentication error [code: 10000]".
 _NOT_LET_IN = re.compile(r"\[code: (?:10000|9106|9109)\]")
+# How npx says that what it is to run is not installed.
+_NOT_INSTALLED = "missing packages and no YES option"
 # wrangler and what it starts need these to find programs, and nothing else of ours.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TZ", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE")
 
@@ -65,14 +67,27 @@ class Wrangler:
             no_variables = Path(home, "empty.env")
             no_variables.touch()  # noqa: ASYNC240  an instant
             arguments = [
-                *self._command[1:], "versions", "upload", "-c", str(config), f"--env={worker.environment or ''}",
+                *self._for_npx(home), *self._command[1:],
+                "versions", "upload", "-c", str(config), f"--env={worker.environment or ''}",
                 f"--env-file={no_variables}", f"--tag={change.tag}", f"--message={change.label}",
             ]  # fmt: skip
             status, output = await self._run([program, *arguments], config.parent, home)
         if status != 0:
             shown = "\n".join(f"    {line}" for line in output[-_LINES_SHOWN:])
-            hint = f"CLOUDFLARE_API_TOKEN needs {NEEDED}" if any(map(_NOT_LET_IN.search, output)) else ""
-            raise DeployFailed(f"wrangler versions upload ended with status {status}; it said:\n{shown}", hint=hint)
+            message = f"wrangler versions upload ended with status {status}; it said:\n{shown}"
+            raise DeployFailed(message, hint=_hint(output))
+
+    def _for_npx(self, home: str) -> list[str]:
+        """Return what npx is told first, so that no registry that the checkout names can put another program there.
+
+        Either nothing is downloaded, and it is what is installed in the checkout; or, where `--yes` allows it, the
+        checkout is not looked at, neither for programs nor for settings (npm documentation, config: a project's
+        .npmrc is that of the prefix).
+        """
+        if Path(self._command[0]).name != "npx":
+            return []
+        downloads = not {"--yes", "-y"}.isdisjoint(self._command)
+        return [f"--prefix={home}"] if downloads else ["--yes=false"]
 
     def _program(self, worker: Worker) -> str:
         found = shutil.which(self._command[0], path=self._path())
@@ -125,6 +140,17 @@ class Wrangler:
     def _readable(self, output: bytes) -> list[str]:
         text = EVERYWHERE(_ESCAPES.sub("", output.decode("utf-8", "replace")))
         return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+def _hint(output: list[str]) -> str:
+    if any(map(_NOT_LET_IN.search, output)):
+        return f"CLOUDFLARE_API_TOKEN needs {NEEDED}"
+    if any(_NOT_INSTALLED in line for line in output):
+        return (
+            "install wrangler in the checkout first (npm ci), or allow a download of a version that you name: "
+            "RECONCILER_WRANGLER='npx --yes wrangler@4'"
+        )
+    return ""
 
 
 async def _last_words(process: asyncio.subprocess.Process) -> bytes:

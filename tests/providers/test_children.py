@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from reconciler.ports import Rebinding
 from reconciler.providers.git import Repository
 from reconciler.providers.working_tree import Checkout
 from reconciler.providers.wrangler import CloudflareAccess, Wrangler
+from tests.support.answers import Answers, Reply
 from tests.support.remotes import commit_files, git
 
 TOKEN = "canary-cloudflare-token"
@@ -199,3 +201,54 @@ async def test_a_wrangler_that_is_not_let_in_is_an_error_that_names_the_permissi
     with pytest.raises(DeployFailed) as caught:
         await upload("wrangler")
     assert "Workers Scripts > Edit" in caught.value.hint
+
+
+# npx
+
+
+_NPMRC = "registry={url}\nyes=true\noffline=false\n"
+
+
+@pytest.fixture
+def hostile_registry(upload):
+    """A registry that the checkout names, which has a wrangler of its own; and what it was asked for."""
+    npx = shutil.which("npx")
+    if npx is None:
+        pytest.skip("npx (of npm) must be on the PATH")
+    answers, asked = Answers(), []
+
+    def reply(_method, path):
+        asked.append(path)
+        dist = {"tarball": f"{answers.url}/evil.tgz", "shasum": "0" * 40}
+        version = {"name": "wrangler", "version": "4.99.0", "bin": {"wrangler": "w.js"}, "dist": dist}
+        return Reply(body={"name": "wrangler", "dist-tags": {"latest": "4.99.0"}, "versions": {"4.99.0": version}})
+
+    answers.reply = reply
+    for place in (upload.root, upload.root / "app"):
+        (place / ".npmrc").write_text(_NPMRC.format(url=answers.url))
+    (upload.root / "package.json").write_text('{"name": "shop"}')
+    _on_path(upload, Path(npx).parent)
+    yield asked
+    answers.close()
+
+
+@pytest.mark.anyio
+async def test_npx_downloads_nothing_from_where_the_checkout_says(upload, hostile_registry):
+    with pytest.raises(DeployFailed, match="npx canceled") as caught:
+        await upload("npx", "wrangler")
+    assert "/evil.tgz" not in hostile_registry
+    assert "npm ci" in caught.value.hint
+    # Where a download is allowed, it is not from there. Offline, it says where it would have been from.
+    with pytest.raises(DeployFailed, match="ENOTCACHED") as caught:
+        await upload("npx", "--yes", "--offline", "wrangler@4")
+    assert "127.0.0.1" not in caught.value.message
+    assert "/evil.tgz" not in hostile_registry
+
+
+@pytest.mark.anyio
+async def test_npx_runs_the_wrangler_that_is_installed_in_the_checkout(upload, hostile_registry, log):
+    (upload.root / "node_modules").mkdir()
+    spy(upload.root / "node_modules" / ".bin", "wrangler", log, "exit 0")
+    await upload("npx", "wrangler")
+    assert "versions\nupload" in log.read_text()
+    assert hostile_registry == []
