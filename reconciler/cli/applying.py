@@ -14,6 +14,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext,
 from dataclasses import dataclass
 from datetime import timedelta
 
+from reconciler.cli.ci.actions import run_address
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.progress import Progress
 from reconciler.cli.proposal_base import path_in_repository
@@ -185,12 +186,6 @@ class Applying:
         begun = f"{state.owner} has been at work on {state.environment} since {state.taken_at}"
         where = f" ({state.run})" if state.run else ""
         self._warn(f"{begun}{where}; waiting, for {seconds:.0f} s at most")
-
-
-def run_address(environment: Mapping[str, str]) -> str:
-    """Return where the log of this run of a GitHub workflow is; empty elsewhere."""
-    parts = [environment.get(f"GITHUB_{part}", "") for part in ("SERVER_URL", "REPOSITORY", "RUN_ID")]
-    return f"{parts[0]}/{parts[1]}/actions/runs/{parts[2]}" if all(parts) else ""
 
 
 def _at_work_on(apply: Apply) -> str:

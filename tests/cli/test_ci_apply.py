@@ -79,7 +79,9 @@ def test_a_merge_is_applied_committed_back_and_told(desk, github, apply, product
     assert "is live in production" in github.deployments()[0].states[-1]["description"]
     assert said.outputs["result"] == "converged"
     assert said.outputs["live_timeline"] in said.summary
-    assert len(receipts(desk.remote.path)) == 1
+    ((_, receipt),) = receipts(desk.remote.path)
+    assert receipt.run == github.deployments()[0].states[-1]["log_url"]
+    assert receipt.run.endswith("/attempts/1")
 
 
 def test_the_branch_moves_while_it_is_pushed_and_the_change_is_made_again_on_top(desk, apply, production):

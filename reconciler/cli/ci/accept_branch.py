@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from reconciler.cli.ci.acceptance import Acceptable
+from reconciler.cli.ci.own_branch import refuse_work_of_others
 from reconciler.cli.markdown import code, prose
 from reconciler.cli.proposal_base import Base
 from reconciler.core.desired import Desired
@@ -74,23 +75,13 @@ class Accepting:
         standing = repository.remote_ref(ref)
         if standing:
             repository.fetch(self.branch)
+            refuse_work_of_others(repository, self.branch, standing, base.commit, (base.path,))
             parent = repository.resolve(f"{standing}^") or ""
-            if not self._is_ours(standing, parent):
-                hint = "merge it or delete it: it is made anew then"
-                raise InputError(f"branch {self.branch} holds work that is not this job's ({standing[:12]})", hint=hint)
             if base.decoded(standing) == self.text and base.decoded(parent) == base.text:
                 return standing
         commit = repository.commit(base.commit, {base.path: self.text.encode()}, self.message)
         repository.push(commit, ref, expected=standing)
         return commit
-
-    def _is_ours(self, standing: str, parent: str) -> bool:
-        """Tell whether the branch is merged, or one commit on the default branch that changes this file alone."""
-        base, repository = self.base, self.base.repository
-        if repository.is_ancestor(standing, base.commit):
-            return True
-        alone = bool(parent) and repository.changed_files(parent, standing) == (base.path,)
-        return alone and repository.is_ancestor(parent, base.commit)
 
 
 def branch_of(environment: str) -> str:

@@ -66,7 +66,7 @@ class Actions:
             sha=environment.get("GITHUB_SHA", ""),
             ref=environment.get("GITHUB_REF", ""),
             actor=environment.get("GITHUB_ACTOR", ""),
-            run_url=_run_url(environment),
+            run_url=run_address(environment),
             redaction=_learned(environment),
             summary_file=_path(environment.get("GITHUB_STEP_SUMMARY")),
             output_file=_path(environment.get("GITHUB_OUTPUT")),
@@ -187,7 +187,8 @@ def _payload(path: str) -> Mapping[str, Any]:
     return payload if isinstance(payload, dict) else {}
 
 
-def _run_url(environment: Mapping[str, str]) -> str:
+def run_address(environment: Mapping[str, str]) -> str:
+    """Return where the log of this attempt of a workflow's run is; empty elsewhere."""
     names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
     server, repository, run = (environment.get(name, "") for name in names)
     if not (server and repository and run):

@@ -7,6 +7,7 @@ one more try, and a push that was lost is made up for by the next run, which fin
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from reconciler.cli.ci.own_branch import refuse_work_of_others
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.core.desired import Desired, Worker, WriteBack
 from reconciler.core.hyperdrive_choice import expected_config
@@ -123,24 +124,12 @@ def _pushed_proposal(content: _Content, name: str, tip: str, files: dict[str, by
     there = repository.remote_ref(ref)
     if there:
         repository.fetch(name)
-        if not _is_ours(repository, there, tip, files):
-            hint = "merge it or delete it: it is made anew then"
-            raise InputError(f"branch {name} holds work that is not this job's ({there[:12]})", hint=hint)
+        refuse_work_of_others(repository, name, there, tip, files)
         if all(repository.read(there, path) == wanted for path, wanted in files.items()):
             return there
     commit = repository.commit(tip, files, content.message)
     repository.push(commit, ref, expected=there)
     return commit
-
-
-def _is_ours(repository: Repository, there: str, tip: str, files: dict[str, bytes]) -> bool:
-    """Tell whether a branch is merged, or one commit on the default branch that changes these files alone."""
-    if repository.is_ancestor(there, tip):
-        return True
-    parent = repository.resolve(f"{there}^") or ""
-    return (
-        bool(parent) and repository.is_ancestor(parent, tip) and {*repository.changed_files(parent, there)} <= {*files}
-    )
 
 
 async def _withdraw(content: _Content, name: str, github: GitHub) -> WrittenBack:
