@@ -144,7 +144,6 @@ class Apply:
         self._tries: dict[Step, int] = {}
         self._uncertain: set[Step] = set()
         self._moved: set[Step] = set()
-        self._missing: dict[Step, ProviderError] = {}
         self._expected = ""
         self._approved: list[Step] = []
 
@@ -213,13 +212,14 @@ class Apply:
         results = await asyncio.gather(*(self._attempt(executor, step) for step in wave), return_exceptions=True)
         lost: dict[Step, str] = {}
         for step, result in zip(wave, results, strict=True):
-            if isinstance(result, AnswerLost | WorldMoved) or _is_missing(result):
+            if isinstance(result, AnswerLost | WorldMoved) or self._may_be_too_new(result, step):
                 lost[step] = result.message
             elif isinstance(result, GateFailed) and _is_answered(step):
                 self._failed(step, result)
             elif isinstance(result, BaseException):
                 raise result
         self._moved = {step for step, each in zip(wave, results, strict=True) if isinstance(each, WorldMoved)}
+<<<<<<< HEAD
         self._missing = {step: each for step, each in zip(wave, results, strict=True) if _is_missing(each)}
         again = {step.key for step in wave if isinstance(step, _REMEMBERED)}
         done = {step.key for step in self.under_way if isinstance(step, _REMEMBERED) and step not in lost}
@@ -259,6 +259,14 @@ class Apply:
         return self.observed is not None and bool(
             _lifts(next_steps(self._desired, replace(self.observed, passed=frozenset())))
         )
+=======
+        gates = {step.key for step in self.under_way if isinstance(step, _GATES) and step not in lost}
+        return await self._read_back(lost, observed.passed | gates, began, begun)
+>>>>>>> bd6147f (engine: what a provider never comes to know is an error after ten seconds, in its own words)
+
+    def _may_be_too_new(self, result: object, step: Step) -> TypeGuard[ProviderError]:
+        """Tell whether a provider may come to know what it does not know yet; it has said so less than four times."""
+        return isinstance(result, ProviderError) and result.status == 404 and self._tries[step] < _MOST_TRIES
 
     def _failed(self, step: VerifyLive, error: GateFailed) -> None:
         self.under_way.remove(step)
@@ -321,8 +329,6 @@ class Apply:
     def _count(self, step: Step) -> None:
         self._tries[step] = self._tries.get(step, 0) + 1
         if self._tries[step] > _MOST_TRIES:
-            if step in self._missing:
-                raise self._missing[step]
             raise NotConverged(
                 f"{type(step).__name__} was tried {_MOST_TRIES} times, and its effect cannot be read back",
                 hint="run the same command again when the provider has recovered: it looks first",
@@ -338,11 +344,6 @@ class Apply:
 
 def _may_lag(asked: tuple[Step, ...] | Refused) -> bool:
     return isinstance(asked, Refused) and any(each.may_lag for each in asked.refusals)
-
-
-def _is_missing(result: object) -> TypeGuard[ProviderError]:
-    """Tell whether a provider did not know what the look before the step had: it may be too new, or gone by now."""
-    return isinstance(result, ProviderError) and result.status == 404
 
 
 def _is_answered(step: Step) -> TypeGuard[VerifyLive]:
