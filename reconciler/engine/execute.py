@@ -132,7 +132,8 @@ class Executor:
             wanted = await self._ports.neon.tables(self._project, branch.parent_id or "", origin.database, at)
         except ProviderError as error:
             message = f'gate "tables" could not run: {error.message}'
-            raise GateFailed(message, gate="tables", hint="nothing points to this branch yet; run it again") from error
+            hint = f"nothing points to this branch yet; {error.hint or 'run it again'}"
+            raise GateFailed(message, gate="tables", hint=hint) from error
         check_tables(branch, at, wanted, await self._ports.gates.tables(origin))
 
     async def _upload(self, step: UploadVersion) -> None:

@@ -15,13 +15,24 @@ from reconciler.providers.budget import Pace
 from reconciler.providers.http import Api, Manners, Wait
 
 _WHERE = "Neon Console > Organization settings > API keys; a project-scoped key is enough"
+_OF_A_SCHEMA = re.compile(r"/projects/[^/]+/branches/[^/]+/schema")
 _OF_A_PROJECT = re.compile(r"/projects/([^/?]+)(?:/branches|/endpoints|/operations)?")
+
+# The API reference ("Retrieve database schema") names no permission, and keys differ in the projects that they reach
+# and in nothing else (Manage API keys; User permissions: a collaborator works on a project as a member does).
+_SCHEMA_HINT = (
+    "this asks Neon which tables there were (GET .../schema), and no permission is for that alone: every key that "
+    "reaches the project may. Make one in the project's own organization and put it into NEON_API_KEY "
+    f"({_WHERE}). Where it does reach it, the database did not exist at that moment: compare hyperdrive.database"
+)
 
 
 async def advise(_api: Api, error: ProviderError, _method: str, path: str) -> str:
     """Say which key is missing, in one sentence."""
     project = _OF_A_PROJECT.fullmatch(path)
     match error.status:
+        case 403 | 404 if _OF_A_SCHEMA.fullmatch(path):
+            return _SCHEMA_HINT
         case 401:
             return f"NEON_API_KEY is not valid, or was revoked: make a new one ({_WHERE})"
         case 403:

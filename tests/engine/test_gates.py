@@ -10,6 +10,7 @@ import stamina
 
 from reconciler.core.desired import HttpGate, SqlGate
 from reconciler.core.secret import Secret
+from reconciler.engine.apply import Apply
 from reconciler.errors import GateFailed
 from reconciler.ports import Origin
 from reconciler.providers.gates import RealGates
@@ -73,7 +74,8 @@ def test_a_gate_compares_values_by_their_meaning(production):
     assert production.apply().converged
 
 
-def test_a_gate_of_a_role_that_cannot_log_in_fails_and_nothing_points_to_the_branch(production):
+def test_a_gate_of_a_role_that_cannot_log_in_fails_and_nothing_points_to_the_branch(production, monkeypatch):
+    monkeypatch.setattr(Apply, "_patience", lambda *_: 0.0)
     primary = production.branch(PRIMARY)
     production.desired["hyperdrive"]["database"] = "gone"
     production.ask(production.shop.good)
@@ -183,6 +185,13 @@ def test_a_branch_without_the_tables_that_its_source_had_at_the_moment_is_not_pr
     production.sandbox.fault("status:400", "GET", "/schema$")
     with pytest.raises(GateFailed, match='gate "tables" could not run'):
         production.apply()
+    for status in (403, 404):
+        production.sandbox.calm()
+        production.sandbox.fault(f"status:{status}", "GET", "/schema$")
+        with pytest.raises(GateFailed, match='gate "tables" could not run') as failure:
+            production.apply()
+        assert "every key that reaches the project may. Make one" in failure.value.hint
+    production.sandbox.calm()
     with database.connected(uri) as connection:
         connection.execute('alter table "Other" rename to "Listing"')
     assert production.apply().converged
