@@ -219,8 +219,6 @@ class Apply:
             elif isinstance(result, BaseException):
                 raise result
         self._moved = {step for step, each in zip(wave, results, strict=True) if isinstance(each, WorldMoved)}
-<<<<<<< HEAD
-        self._missing = {step: each for step, each in zip(wave, results, strict=True) if _is_missing(each)}
         again = {step.key for step in wave if isinstance(step, _REMEMBERED)}
         done = {step.key for step in self.under_way if isinstance(step, _REMEMBERED) and step not in lost}
         return await self._read_back(lost, (observed.passed - again) | done, began, begun)
@@ -259,10 +257,6 @@ class Apply:
         return self.observed is not None and bool(
             _lifts(next_steps(self._desired, replace(self.observed, passed=frozenset())))
         )
-=======
-        gates = {step.key for step in self.under_way if isinstance(step, _GATES) and step not in lost}
-        return await self._read_back(lost, observed.passed | gates, began, begun)
->>>>>>> bd6147f (engine: what a provider never comes to know is an error after ten seconds, in its own words)
 
     def _may_be_too_new(self, result: object, step: Step) -> TypeGuard[ProviderError]:
         """Tell whether a provider may come to know what it does not know yet; it has said so less than four times."""

@@ -3,6 +3,7 @@
 import socket
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +14,7 @@ from reconciler.core.secret import Secret
 from reconciler.engine.apply import Apply
 from reconciler.errors import GateFailed
 from reconciler.ports import Origin
+from reconciler.providers import sql_gates
 from reconciler.providers.gates import RealGates
 from tests.support import database
 from tests.support.database import DAMAGED, GOOD
@@ -72,6 +74,10 @@ def test_a_gate_compares_values_by_their_meaning(production):
     )
     production.ask(production.shop.good)
     assert production.apply().converged
+
+
+def test_no_number_is_a_number_that_no_float_holds():
+    assert not sql_gates._equal(Decimal(25), 10**400)
 
 
 def test_a_gate_of_a_role_that_cannot_log_in_fails_and_nothing_points_to_the_branch(production, monkeypatch):
