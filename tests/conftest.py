@@ -15,6 +15,7 @@ from tests.fixtures import (  # noqa: F401  fixtures are found by being here
     shared_production,
     shops,
     untouched,
+    warm_process,
     web,
     without_waiting,
 )

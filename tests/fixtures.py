@@ -9,6 +9,7 @@ from tests.support.command import Command
 from tests.support.production import Production
 from tests.support.sandbox_process import SandboxProcess
 from tests.support.shops import Shops
+from tests.support.warm_process import WarmProcess
 from tests.support.web import WebServer
 
 
@@ -84,12 +85,19 @@ def without_waiting():
         yield
 
 
+@pytest.fixture(scope="session")
+def warm_process():
+    process = WarmProcess()
+    yield process
+    process.close()
+
+
 @pytest.fixture
-def command(sandbox, make_production, tmp_path):
+def command(sandbox, make_production, tmp_path, warm_process):
     """Run `reconciler`: `command(production, "plan", NEON_API_KEY=None)`. What it says must hold no secret."""
     directory = tmp_path / "command"
     directory.mkdir()
-    runner = Command(directory)
+    runner = Command(directory, warm_process)
     yield runner
     runner.end()
     keys = [sandbox.environment["NEON_API_KEY"], sandbox.environment["CLOUDFLARE_API_TOKEN"]]

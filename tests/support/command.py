@@ -65,27 +65,39 @@ class Running:
 class Command:
     """Runs `reconciler` in a directory, with an environment that holds nothing else of this machine."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, warm):
         self._directory = directory
+        self._warm = warm
         self._started = []
+        self._count = 0
         self._productions = set()
         self.said = []
 
     def __call__(self, production, *arguments, **environment):
-        return self.start(production, *arguments, **environment).wait()
+        """Run it to its end."""
+        outputs, variables = self._prepared(production, environment)
+        status = self._warm.run(arguments, production.root, variables, outputs)
+        said = Said(status, *(path.read_text() for path in outputs))
+        self.said.append(said)
+        return said
 
-    def start(self, production, *arguments, **environment):
-        """Start it. A variable given as None is left out of its environment."""
+    def _prepared(self, production, environment):
+        """Where it is to write, and its variables; one that is given as None is left out."""
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         variables = {**passed_on, "HOME": str(self._directory), **production.environment, **environment}
         self._productions.add(production)
-        number = len(self._started)
-        outputs = [self._directory / f"{kind}-{number}" for kind in ("stdout", "stderr")]
+        self._count += 1
+        outputs = [self._directory / f"{kind}-{self._count}" for kind in ("stdout", "stderr")]
+        return outputs, {name: value for name, value in variables.items() if value is not None}
+
+    def start(self, production, *arguments, **environment):
+        """Start it, as a person does: what it is called, and the time that it takes to start, are the real ones."""
+        outputs, variables = self._prepared(production, environment)
         with outputs[0].open("wb") as stdout, outputs[1].open("wb") as stderr:
             process = subprocess.Popen(
                 [*PROGRAM, *arguments],
                 cwd=production.root,
-                env={name: value for name, value in variables.items() if value is not None},
+                env=variables,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
