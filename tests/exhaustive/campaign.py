@@ -31,7 +31,8 @@ _FAULTS = {fault.name: fault for fault in FAULTS}
 class Bench:
     """The worlds of one process, each made when it is first asked for."""
 
-    def __init__(self, *, lean=True):
+    def __init__(self, scenarios=SCENARIOS, *, lean=True):
+        self._scenarios = scenarios
         self.loop = TimelessLoop()
         asyncio.set_event_loop(self.loop)
         prepare_process(self.loop, lean=lean)
@@ -40,7 +41,7 @@ class Bench:
 
     def world(self, name):
         if name not in self._worlds:
-            self._worlds[name] = self.loop.run_until_complete(self._make(SCENARIOS[name]))
+            self._worlds[name] = self.loop.run_until_complete(self._make(self._scenarios[name]))
         return self._worlds[name]
 
     async def _make(self, scenario):
@@ -51,14 +52,14 @@ class Bench:
         return world
 
     def requests(self, name):
-        requests, self._memories[name] = self.loop.run_until_complete(clean(self.world(name), SCENARIOS[name]))
+        requests, self._memories[name] = self.loop.run_until_complete(clean(self.world(name), self._scenarios[name]))
         return requests
 
     def attempt(self, name, fault, number, *, whole):
         if name not in self._memories:
             self.requests(name)
         trial = attempt(
-            self.world(name), SCENARIOS[name], _FAULTS[fault], number, None if whole else self._memories[name]
+            self.world(name), self._scenarios[name], _FAULTS[fault], number, None if whole else self._memories[name]
         )
         return self.loop.run_until_complete(trial)
 
@@ -93,7 +94,8 @@ def plan(pool, scenarios, faults):
     for name, requests in pool.imap_unordered(_requests, scenarios):
         found += [(name, fault, 0) for fault in faults if fault == NOTHING.name]
         for number, (method, path, _) in enumerate(requests, 1):
-            found += [(name, fault, number) for fault in faults if _FAULTS[fault].befalls(method, path)]
+            able = [fault for fault in faults if _FAULTS[fault].befalls(method, path)]
+            found += [(name, fault, number) for fault in able if fault not in SCENARIOS[name].spared]
     return sorted(found)
 
 

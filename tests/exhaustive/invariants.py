@@ -6,6 +6,11 @@ from collections import Counter
 from tests.exhaustive.world import BINDING, NAME, SQL_GATE
 
 
+def bound_to(version):
+    """The id of the Hyperdrive config that a version is bound to; None where it is to none."""
+    return next((each["id"] for each in version.bindings if each["name"] == BINDING), None)
+
+
 class Watch:
     """Looks at the sandbox's state after every request to a provider, and notes what must never be so.
 
@@ -85,19 +90,17 @@ class Watch:
 
     def _unproved(self, script, version, branch):
         asked = self._world.sandbox.storage.asked
-        if not any(each.cluster == branch.cluster and each.text == SQL_GATE for each in asked):
+        if "sql" in self._gates and not any(each.cluster == branch.cluster and each.text == SQL_GATE for each in asked):
             yield f"users of {script} reach {branch.name}, whose SQL gate was never asked"
         if "http" in self._gates and version not in self._world.route.proved:
             yield f"users of {script} reach version {version}, whose HTTP gate was never asked"
 
     def _behind(self, script, version):
-        found = self._world.script(script).version(version)
-        identity = next((each["id"] for each in found.bindings if each["name"] == BINDING), None)
-        config = self._world.account.configs.get(identity)
+        config = self._world.account.configs.get(bound_to(self._world.script(script).version(version)))
         return config and self._world.branch_at(config.origin["port"])
 
     def _made_twice(self):
-        """A restore happens once: one history per timeline, one branch per history, one upload per label."""
+        """A restore happens once: one history per timeline, one branch per history, one upload per label and config."""
         for timeline, clusters in self.made.items():
             if len(clusters) > 1:
                 yield f"{timeline} was made {len(clusters)} times"
@@ -106,8 +109,9 @@ class Watch:
             if count > 1:
                 yield f"{count} branches carry {timeline}"
         for script in self._world.scripts:
-            labels = Counter(each.annotations.get("workers/message") for each in self._world.script(script).versions)
-            for label, count in labels.items():
+            versions = self._world.script(script).versions
+            labels = Counter((each.annotations.get("workers/message"), bound_to(each)) for each in versions)
+            for (label, _), count in labels.items():
                 if label and count > 1:
                     yield f"{script} was uploaded {count} times as {label!r}"
 
@@ -119,10 +123,13 @@ class Watch:
 
     # At the end.
 
-    def check_end(self, names):
-        """Check everything that must hold when a run has converged; `names` are the configs that there may be."""
+    def check_end(self, names, *, failed=False):
+        """Check everything that must hold when a run has converged; `names` are the configs that there may be.
+
+        Where what was asked for has `failed` its last check, the origin is to be live again.
+        """
         world = self._world
-        primary, asked = world.primary(), world.timeline_asked()
+        primary, asked = world.primary(), "origin" if failed else world.timeline_asked()
         self.violations += self.lost()
         if primary is None or world.timeline(primary) != asked:
             self.violations.append(f"converged, and the primary is not {asked}")
@@ -132,7 +139,7 @@ class Watch:
         for script in world.scripts:
             self._check_script(script, primary, asked)
         self._check_configs(names)
-        self._check_held(primary)
+        self._check_held(primary, failed=failed)
         self._check_fences(primary)
 
     def _check_fences(self, primary):
@@ -145,7 +152,7 @@ class Watch:
 
     def _check_script(self, script, primary, asked):
         (version, _), *_ = [each for each in self._world.script(script).deployments[0].split if each[1]]
-        bound = next(each["id"] for each in self._world.script(script).version(version).bindings if "id" in each)
+        bound = bound_to(self._world.script(script).version(version))
         if self._behind(script, version) is not primary:
             self.violations.append(f"converged, and users of {script} are not on {asked}")
         if self._world.wrangler_id(script) != bound:
@@ -161,9 +168,11 @@ class Watch:
             if branch is None or self._world.timeline(branch) != timeline:
                 self.violations.append(f"converged, and the config {config.name} is an orphan")
 
-    def _check_held(self, primary):
+    def _check_held(self, primary, *, failed):
         for branch in self._world.project.branches.values():
             if branch is primary:
+                continue
+            if failed and branch.name == f"main.failed.{self._world.timeline_asked()}":
                 continue
             if not branch.name.startswith(f"main.held.{self._world.timeline(branch)}."):
                 self.violations.append(f"converged, and {branch.name} is left over")

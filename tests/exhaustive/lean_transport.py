@@ -5,10 +5,16 @@ raises what httpx raises. A part of the run, and every other test of the project
 """
 
 import asyncio
+from contextvars import ContextVar
 
 import httpx
 
 _IDLE: dict[tuple[str, int], list] = {}
+# As long as httpx keeps them; the other end closes them later.
+_KEPT_SECONDS = 5.0
+
+SENDER = ContextVar("SENDER", default=None)
+"""Whose requests these are: something that is given each of them to `pass_on`, when and if it likes. None: nobody's."""
 
 
 class LeanTransport(httpx.AsyncBaseTransport):
@@ -18,21 +24,26 @@ class LeanTransport(httpx.AsyncBaseTransport):
         pass
 
     async def handle_async_request(self, request):
-        url = request.url
-        place = url.host, url.port or 80
-        body = await request.aread()
-        sent = b"%s %s HTTP/1.1\r\n%s\r\n\r\n%s" % (
-            request.method.encode(),
-            url.raw_path,
-            b"\r\n".join(name + b": " + value for name, value in request.headers.raw),
-            body,
-        )
-        seconds = request.extensions.get("timeout", {}).get("read")
-        try:
-            async with asyncio.timeout(seconds):
-                return await _exchange(place, sent)
-        except TimeoutError:
-            raise httpx.ReadTimeout("no answer in time", request=request) from None
+        sender = SENDER.get()
+        return await (_send(request) if sender is None else sender.pass_on(request, lambda: _send(request)))
+
+
+async def _send(request):
+    url = request.url
+    place = url.host, url.port or 80
+    body = await request.aread()
+    sent = b"%s %s HTTP/1.1\r\n%s\r\n\r\n%s" % (
+        request.method.encode(),
+        url.raw_path,
+        b"\r\n".join(name + b": " + value for name, value in request.headers.raw),
+        body,
+    )
+    seconds = request.extensions.get("timeout", {}).get("read")
+    try:
+        async with asyncio.timeout(seconds):
+            return await _exchange(place, sent)
+    except TimeoutError:
+        raise httpx.ReadTimeout("no answer in time", request=request) from None
 
 
 async def _exchange(place, sent):
@@ -49,7 +60,7 @@ async def _exchange(place, sent):
         raise httpx.RemoteProtocolError("Server disconnected without sending a response.") from error
     finally:
         if kept:
-            _IDLE.setdefault(place, []).append((reader, writer))
+            _IDLE.setdefault(place, []).append((reader, writer, asyncio.get_running_loop().time()))
         else:
             writer.close()
     return httpx.Response(status, headers=headers, content=content)
@@ -58,9 +69,11 @@ async def _exchange(place, sent):
 async def _connection(place):
     idle = _IDLE.get(place, [])
     while idle:
-        reader, writer = idle.pop()
-        if not reader.at_eof() and not writer.is_closing():
+        reader, writer, since = idle.pop()
+        is_old = asyncio.get_running_loop().time() - since > _KEPT_SECONDS
+        if not is_old and not reader.at_eof() and not writer.is_closing():
             return reader, writer
+        writer.close()
     try:
         return await asyncio.open_connection(*place, limit=2**24)
     except OSError as error:

@@ -5,8 +5,11 @@
 - repeat a create without looking: a write whose answer is lost is sent again at once;
 - promote before gates: the gates of a branch are asked when it has been promoted;
 - delete before evidence: what was replaced is deleted as soon as its successor is the default branch.
+
+With --randomised, `tests.randomised` is to see them, with the fixed budget that CI gives it.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -62,8 +65,8 @@ MUTATIONS = (
 )
 
 
-def try_out(mutation, directory):
-    """Return what the run said of a copy with the mutation; an empty text where it saw nothing."""
+def mutated(mutation, directory):
+    """Make a copy of the code with the mutation, and return its root."""
     copy = Path(directory) / mutation.name.replace(" ", "-")
     for part in ("reconciler", "tests"):
         shutil.copytree(_ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -71,19 +74,34 @@ def try_out(mutation, directory):
     text = file.read_text()
     assert text.count(mutation.old) == 1, f"{mutation.name}: {mutation.file} has changed, so must the mutation"
     file.write_text(text.replace(mutation.old, mutation.new))
+    return copy
+
+
+def try_out(mutation, directory, *, randomised=False):
+    """Return what the run said of a copy with the mutation; an empty text where it saw nothing."""
+    copy = mutated(mutation, directory)
     command = [sys.executable, "-m", "tests.exhaustive", "--scenario", mutation.scenario, "--fault", mutation.fault]
+    if randomised:
+        command = [sys.executable, "-m", "tests.randomised", "--smaller", "10"]
     environment = {**os.environ, "PYTHONPATH": str(copy)}
     said = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
     assert said.returncode in (0, 1), said.stderr
     return said.stdout if said.returncode else ""
 
 
+def _violations(said):
+    return [line.strip() for line in said.splitlines() if line.startswith("  '")]
+
+
 def main():
+    parser = argparse.ArgumentParser(prog="python -m tests.exhaustive.mutations")
+    parser.add_argument("--randomised", action="store_true", help="see them by the randomised run as CI makes it")
+    arguments = parser.parse_args()
     unseen = []
     with tempfile.TemporaryDirectory(prefix="rec-mutations-") as directory:
         for mutation in MUTATIONS:
-            said = try_out(mutation, directory)
-            found = [line.strip() for line in said.splitlines() if line.startswith("  '")]
+            said = try_out(mutation, directory, randomised=arguments.randomised)
+            found = said.split("violated:\n")[1:] if arguments.randomised else _violations(said)
             print(f"{'seen' if found else 'NOT SEEN'}: {mutation.name}: {found[0] if found else ''}")
             unseen += [] if found else [mutation.name]
     sys.exit(1 if unseen else 0)

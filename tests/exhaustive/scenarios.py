@@ -11,12 +11,16 @@ class Scenario:
     """`begin` brings a new production to where it begins; the last thing that it does is to ask.
 
     `configs` are the Hyperdrive configs that there are when it has ended, as the indices of moments (None: origin).
+    `fails`: what users get is no right answer once they are on the new timeline, so that the last check fails and what
+    was live is put back, which is how it is to end. `spared` are faults that are known to end badly and are left out.
     """
 
     name: str
     begin: Callable[[World], Awaitable[None]]
     configs: tuple[int | None, ...]
     options: dict[str, object] = field(default_factory=dict)
+    fails: bool = False
+    spared: tuple[str, ...] = ()
 
 
 async def _first(world):
@@ -51,6 +55,10 @@ async def _drift(world):
     await world.neon("POST", f"/projects/{world.project_id}/branches/{held.id}/set_as_default")
 
 
+# A known gap: a stale read of the deployments, from before the switch, looks like users who were put back already, and
+# the run ends as `timeline-failed` before it has switched them back. Running it again does so.
+_LIKE_PUT_BACK = ("stale once", "stale for a look")
+
 SCENARIOS = {
     each.name: each
     for each in (
@@ -62,6 +70,8 @@ SCENARIOS = {
         Scenario("HTTP gate at 0 %", _first, (None, 0), {"http": True}),
         Scenario("first restore, fenced", _first, (None, 0), {"fence": True}),
         Scenario("revert, fenced", _revert, (None, 0), {"fence": True}),
+        Scenario("undo with HTTP gate", _revert, (None, 0), {"http": True}),
+        Scenario("last check fails", _first, (None, 0), {"http": True}, fails=True, spared=_LIKE_PUT_BACK),
         Scenario("nothing to do", _restored, (None, 0)),
         Scenario("drift repaired", _drift, (None, 0)),
     )

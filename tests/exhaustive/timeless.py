@@ -2,7 +2,7 @@
 
 When nothing is ready and nobody outside the process is at work, the loop's time leaps to the next thing that is due.
 Sandbox and client live in the same loop and read the same clock, so that both see the leap: a pause of 45 seconds ends
-at once, and for everybody 45 seconds later.
+at once, and for everybody 45 seconds later. Time passes in no other way, so that a run goes every time as it went once.
 """
 
 import asyncio
@@ -11,8 +11,12 @@ from datetime import UTC, datetime
 
 from reconciler.core.instant import Instant
 
-# What was sent over loopback is there at once, but for a kernel that is busy elsewhere.
+# What was sent over loopback is there at once, but for a kernel that is busy elsewhere. A deadline that passes by
+# mistake would look like a lost answer; a pause that ends early is nothing.
 _ON_ITS_WAY_SECONDS = 0.002
+_PAUSE_SECONDS, _ON_ITS_WAY_IN_A_PAUSE_SECONDS = 8.0, 0.0002
+# Less would be lost in the rounding of a loop's time that has become long.
+_SHORTEST_LEAP_SECONDS = 1e-6
 
 
 class TimelessLoop(asyncio.SelectorEventLoop):
@@ -26,7 +30,7 @@ class TimelessLoop(asyncio.SelectorEventLoop):
         super().__init__(_LeapingSelector(self))
 
     def time(self):
-        return super().time() + self.leapt
+        return self.leapt
 
     def wall_clock(self):
         """Seconds since the epoch, as set."""
@@ -68,11 +72,13 @@ class _LeapingSelector(selectors.DefaultSelector):
         found = super().select(0)
         if found or (timeout is not None and timeout <= 0):
             return found
-        if timeout is None or self._loop.is_awaited_outside():
-            return super().select(timeout)
-        found = super().select(min(timeout, _ON_ITS_WAY_SECONDS))
+        if timeout is None:
+            return super().select(None)
+        outside = self._loop.is_awaited_outside()
+        on_its_way = _ON_ITS_WAY_IN_A_PAUSE_SECONDS if timeout < _PAUSE_SECONDS else _ON_ITS_WAY_SECONDS
+        found = super().select(timeout if outside else min(timeout, on_its_way))
         if not found:
-            self._loop.leapt += timeout
+            self._loop.leapt += max(timeout, _SHORTEST_LEAP_SECONDS)
         return found
 
 

@@ -11,6 +11,7 @@ import contextlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from reconciler.core.refusals import TimelineFailed
 from reconciler.errors import ReconcilerError
 from tests.exhaustive.faults import NOTHING
 from tests.exhaustive.invariants import Watch
@@ -70,6 +71,7 @@ async def attempt(world, scenario, fault, number, memory=None):
     With a memory, what was seen before is not watched again.
     """
     await world.put_back(scenario.name)
+    world.route.live = not scenario.fails
     watch = Watch(world, world.desired["verify"])
     for name, value in fault.switches:
         setattr(world.sandbox.states[0].switches, name, value)
@@ -78,12 +80,12 @@ async def attempt(world, scenario, fault, number, memory=None):
     try:
         if fault.kills:
             await _killed(world, watch, number)
-        trial.end = await _converge(_Runs(world, watch, trial, fault, memory))
+        trial.end = await _converge(_Runs(world, watch, trial, scenario, fault, memory))
         trial.struck = _described(watch, number)
         if trial.end is End.STUCK:
             watch.violations.append("did not converge")
         elif not trial.cut:
-            watch.check_end(config_names(scenario, world))
+            watch.check_end(config_names(scenario, world), failed=scenario.fails)
     except Exception as error:  # noqa: BLE001  whatever it is, nobody but us may ever see it
         watch.violations.append(f"{type(error).__name__}: {error}")
     trial.violations = watch.violations
@@ -121,6 +123,7 @@ class _Runs:
     world: object
     watch: object
     trial: Trial
+    scenario: object
     fault: object
     memory: Memory | None
     met: list = field(default_factory=list)
@@ -142,12 +145,17 @@ class _Runs:
             trial.cut = True
             return True
         trial.said += [f"refused: {type(each).__name__}" for each in outcome.final.refusals]
-        if outcome.converged and self.memory and not self.watch.violations:
+        ended = outcome.converged
+        if self.scenario.fails:
+            ended = [type(each) for each in outcome.final.refusals] == [TimelineFailed]
+            if outcome.converged:
+                self.watch.violations.append("converged, though the last check fails")
+        if ended and self.memory and not self.watch.violations:
             if start is not None:
                 self.memory.starts.add(start)
             if self.fault is NOTHING:
                 self.memory.waves.update(self.met)
-        return outcome.converged
+        return ended
 
     @property
     def _is_over(self):
@@ -167,12 +175,12 @@ async def _converge(runs):
     for run in range(_MOST_RUNS):
         if await runs.next():
             return End.AT_ONCE if run == 0 and not runs.fault.kills else End.LATER
-    if not await _delete_unfinished(runs.world):
+    if not await delete_unfinished(runs.world):
         return End.STUCK
     return End.BY_HAND if await runs.next() else End.STUCK
 
 
-async def _delete_unfinished(world):
+async def delete_unfinished(world):
     """Delete a candidate that Neon failed to make, as the error says; False where there is none."""
     await world.settle()
     unfinished = [each for each in world.project.branches.values() if each.cluster is None]

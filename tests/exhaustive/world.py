@@ -6,7 +6,6 @@ import json
 import re
 import ssl
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from tests.support.production import BINDING
 
 ROLE, DATABASE, PRIMARY, NAME = "app", "tech961", "main", "shop"
 SQL_GATE = "select true"
-_AGE_SECONDS = 3600.0
+_BEGUN_SECONDS = 1_767_225_600.0  # the year 2026, whatever the year is: what is done twice has the same names
 _EVERYTHING = re.compile("")
 _MODULE = b"export default { async fetch() { return new Response('ok') } }\n"
 _WRANGLER = """\
@@ -57,26 +56,27 @@ def prepare_process(loop, *, lean=True):
 
 
 class Route:
-    """What a visitor of the Workers' address gets: the id of the version that answers, which an override chooses.
-
-    `fails_users` says whether those who come without an override, as users do, get an error instead.
-    """
+    """What a visitor of the Workers' address gets: the id of the version that answers, which an override chooses."""
 
     def __init__(self, world):
         self._world = world
         self.proved = set()
-        self.fails_users = False
+        self.heal()
+
+    def heal(self):
+        """Answer well, which `staged` and `live` say of the versions at 0 % and of those that users get."""
+        self.staged = self.live = True
 
     async def answer(self, request):
         wanted = request.headers.get("Cloudflare-Workers-Version-Overrides", "")
-        if self.fails_users and not wanted:
-            return web.Response(status=500)
         chosen = dict(re.findall(r'([\w-]+)="([^"]*)"', wanted))
         said = []
         for script in self._world.scripts:
             shares = dict(self._world.script(script).deployments[0].split)
             serving = next(version for version, share in shares.items() if share)
             answering = chosen.get(script) if chosen.get(script) in shares else serving
+            if not (self.staged if chosen else self.live):
+                return web.Response(status=500)
             self.proved.add(answering)
             said.append(answering)
         return web.Response(text=" ".join(said))
@@ -114,7 +114,7 @@ class World:
     async def open(self, loop):
         self.loop = loop
         # What the command line reads has the machine's clock, by which a restore must not lie in the future.
-        loop.set_wall_clock(time.time() - _AGE_SECONDS)
+        loop.set_wall_clock(_BEGUN_SECONDS)
         await self.sandbox.start()
         url = await self.route.open()
         loop.forget_children()
@@ -172,30 +172,36 @@ class World:
             self.wrangler_file(script).write_text(_WRANGLER % (script, config["id"]))
 
     def _describe(self, url):
+        # How long a gate is tried again is measured by the machine's own clock, on which no time passes here.
+        self.http_gate = {"name": "health", "url": url, "contains": "{version}", "for": "1ms"}
         self.desired["hyperdrive"] = {"name": NAME, "database": DATABASE, "role": ROLE}
         entries = [{"config": self.wrangler_file(script).name, "binding": BINDING} for script in self.scripts]
         if self._wrangler:
             entries = [{**entry, "deploy": "wrangler"} for entry in entries]
         self.desired["worker"] = entries if len(entries) > 1 else entries[0]
-        self.desired["verify"] = {"sql": [{"name": "rows", "query": SQL_GATE}]}
+        self.sql_gates = [{"name": "rows", "query": SQL_GATE}]
+        self.desired["verify"] = {"sql": self.sql_gates}
         if self._http:
-            self.desired["verify"]["http"] = [{"name": "health", "url": url, "contains": "{version}"}]
+            self.desired["verify"]["http"] = [self.http_gate]
 
     # Putting it back.
 
     async def keep(self, name):
         await self.settle()
-        self._snapshots[name] = self.sandbox.snapshot(), self.files(), self.fences.kept(), self.loop.wall_clock()
+        kept = self.sandbox.snapshot(), self.files(), self.fences.kept(), self.loop.wall_clock(), tuple(self.moments)
+        self._snapshots[name] = kept
 
     async def put_back(self, name):
-        snapshot, files, turns, seconds = self._snapshots[name]
+        snapshot, files, turns, seconds, moments = self._snapshots[name]
         self.loop.set_wall_clock(seconds)
         await self.sandbox.rewind(snapshot)
         self.put_files(files)
         self.fences.put_back(turns)
+        self.desired, self.moments = json.loads(self.file.read_text()), list(moments)
         self.calm()
         self.sandbox.states[0].switches.failed_operation_recovers = False
         self.route.proved.clear()
+        self.route.heal()
         self.events.clear()
 
     def files(self):
@@ -212,6 +218,10 @@ class World:
     def ask(self, moment, **more):
         restore = None if moment is None else {"to": database.text(moment), **more}
         self.desired["primary"]["restore"] = restore
+        self.write()
+
+    def write(self):
+        """Write the desired-state file as `desired` is now."""
         self.file.write_text(json.dumps(self.desired, indent=2))
 
     def read(self):

@@ -50,7 +50,7 @@ class Stage:
         self.world = worlds.world(scenario)
         self.loop = worlds.loop
         self.world.sandbox.faults.latencies.clear()
-        self.world.route.fails_users = False
+        self.world.route.heal()
         self.do(self.world.put_back(scenario))
         self.asked = json.loads(self.world.file.read_text())
         self.watch = Watch(self.world, self.asked["verify"])

@@ -178,7 +178,7 @@ def test_a_gate_that_fails_ends_the_run_where_nothing_points_to_the_branch(stage
 
 
 def test_a_last_check_that_fails_puts_the_old_timeline_back_and_is_told(gated):
-    gated.world.route.fails_users = True
+    gated.world.route.live = False
     outcome = gated.apply()
     (told,) = gated.said(StepFailed)
     assert "answered 500, not 200" in told.why
@@ -189,7 +189,7 @@ def test_a_last_check_that_fails_puts_the_old_timeline_back_and_is_told(gated):
 
 
 def test_what_was_approved_is_put_back_too(gated):
-    gated.world.route.fails_users = True
+    gated.world.route.live = False
     outcome = gated.apply(expect=plan(*gated.observe()).digest)
     assert [each.rule for each in outcome.final.refusals] == ["timeline-failed"]
 
@@ -197,7 +197,7 @@ def test_what_was_approved_is_put_back_too(gated):
 def test_a_last_check_that_fails_where_the_file_asks_to_hold_ends_the_run_there(gated):
     gated.asked["verify"]["on_failure"] = "hold"
     gated.write()
-    gated.world.route.fails_users = True
+    gated.world.route.live = False
     with pytest.raises(GateFailed, match="answered 500, not 200"):
         gated.apply()
     assert gated.names() == ["main", candidate(gated).name]

@@ -1,0 +1,163 @@
+"""Which refusals, and which errors, are right at the end of a run in which nothing went wrong.
+
+Every type of refusal has a condition here, by what is true and not by what the reconciler says of it; a type that is
+not here is never right. An error is no way to end, but for a gate that has failed, and a branch that Neon failed to
+make.
+"""
+
+import re
+
+from reconciler.core import guards
+from reconciler.core.limit_refusals import ConfigLimitReached
+from reconciler.core.refusals import (
+    BeforeSourceExisted,
+    BindingMissing,
+    CandidateDiffers,
+    HyperdriveDiffers,
+    NameTaken,
+    OutsideHistoryWindow,
+    PrimaryMissing,
+    ProvenanceUnknown,
+    SourceAmbiguous,
+    SourceNotHeld,
+    TimelineFailed,
+    TimelineNotHeld,
+    TooRecent,
+    Unreadable,
+)
+from reconciler.core.rival_refusals import HyperdriveNameTaken
+from reconciler.errors import GateFailed
+from tests.exhaustive.world import NAME, PRIMARY
+
+_TIMELINE = r"origin|r-\d{8}T\d{9}Z(?:-[a-z])?"
+_NAME = re.compile(
+    rf"{PRIMARY}\.(?:(?:candidate|failed)\.({_TIMELINE})|held\.({_TIMELINE})\.before\.(?:{_TIMELINE})(?:\.\d+)?)"
+)
+
+
+class Truth:
+    """What is so, read from the sandbox itself."""
+
+    def __init__(self, world, watch, traces):
+        self.world, self.watch, self.traces = world, watch, traces
+        self.timeline = world.timeline_asked()
+        self.restore = world.desired_restore()
+
+    # Branches.
+
+    def branch(self, timeline):
+        """The branch that carries a timeline under a name that says so; None where there is none."""
+        for branch in self.world.project.branches.values():
+            if branch.name == PRIMARY and self.world.timeline(branch) == timeline:
+                return branch
+            found = _NAME.fullmatch(branch.name)
+            if found and timeline in found.groups() and branch.id not in self.traces.taken:
+                return branch
+        return None
+
+    def named(self, name):
+        return next((each for each in self.world.project.branches.values() if each.name == name), None)
+
+    @property
+    def moment(self):
+        """The moment asked for, as a datetime; None for origin."""
+        text = self.restore and self.restore["to"]
+        return next((each for each in self.world.moments if text == _text(each)), None)
+
+    @property
+    def source(self):
+        """The cluster that the timeline is to be made from; None where there is none."""
+        if "from" in self.restore:
+            found = self.branch(self.restore["from"])
+            return found and found.cluster
+        return self.watch.live_at[self.world.moments.index(self.moment)]
+
+    # Configs.
+
+    @property
+    def config(self):
+        name = NAME if self.timeline == "origin" else f"{NAME}-{self.timeline}"
+        return next((each for each in self.world.account.configs.values() if each.name == name), None)
+
+
+def wrong_refusals(refusals, world, watch, traces):
+    """List the refusals that are not right."""
+    truth = Truth(world, watch, traces)
+    return [each for each in refusals if not _is_right(each, truth)]
+
+
+def _is_right(refusal, truth):  # noqa: C901, PLR0911, PLR0912  one case per refusal, and no more
+    traces, branch = truth.traces, truth.branch(truth.timeline)
+    match refusal:
+        case PrimaryMissing():
+            return truth.world.primary() is None and PRIMARY in traces.renamed.values()
+        case ProvenanceUnknown():
+            return traces.names_moved
+        case TimelineNotHeld():
+            return truth.timeline == "origin" and branch is None and _was_taken_away("origin", truth)
+        case OutsideHistoryWindow():
+            return branch is None and _has_left_the_history(truth)
+        case TooRecent():
+            age = truth.world.loop.wall_clock() - truth.moment.timestamp()
+            return branch is None and age < guards.SETTLING.total_seconds()
+        case SourceAmbiguous():
+            return "from" not in truth.restore and (truth.watch.came_back() or bool(traces.deleted or traces.renamed))
+        case SourceNotHeld():
+            return truth.branch(truth.restore["from"]) is None
+        case BeforeSourceExisted():
+            return _did_not_exist(truth)
+        case CandidateDiffers():
+            parent = branch and truth.world.project.branches.get(branch.parent_id)
+            return branch is not None and ".candidate." in branch.name and parent.cluster != truth.source
+        case NameTaken():
+            names = [each.name for each in truth.world.project.branches.values() if each.id in traces.taken]
+            return f"{PRIMARY}.candidate.{truth.timeline}" in names
+        case HyperdriveNameTaken():
+            return branch is None and truth.config is not None and _was_taken_away(truth.timeline, truth)
+        case HyperdriveDiffers():
+            leads_to = truth.world.branch_at(truth.config.origin["port"])
+            return leads_to is not branch
+        case ConfigLimitReached():
+            return len(truth.world.account.configs) >= guards.PAID_CONFIGS
+        case BindingMissing() | Unreadable(part="Worker"):
+            return bool(traces.wrangler)
+        case TimelineFailed():
+            return truth.named(f"{PRIMARY}.failed.{truth.timeline}") is not None
+    return False
+
+
+def _was_taken_away(timeline, truth):
+    """Whether somebody has renamed or deleted what carried a timeline."""
+    renamed = [truth.world.project.branches.get(each) for each in truth.traces.renamed]
+    return timeline in truth.traces.deleted or any(each and truth.world.timeline(each) == timeline for each in renamed)
+
+
+def _did_not_exist(truth):
+    if "from" in truth.restore:
+        source = truth.branch(truth.restore["from"])
+        return source is not None and source.created_at >= truth.moment
+    return _was_taken_away("origin", truth)
+
+
+def is_right_error(error, world, watch, traces):
+    """Tell whether a run in which nothing went wrong may end with this error.
+
+    Gates fail where the Workers answer badly. The gate "tables" cannot run any more where the moment of a branch that
+    was made and never proved has left the history meanwhile: nobody can tell then what it ought to have.
+    """
+    if not isinstance(error, GateFailed):
+        return False
+    if error.gate == "tables":
+        truth = Truth(world, watch, traces)
+        branch = truth.branch(truth.timeline)
+        return branch is not None and ".candidate." in branch.name and _has_left_the_history(truth)
+    return bool(world.desired["verify"].get("http")) and not (world.route.staged and world.route.live)
+
+
+def _has_left_the_history(truth):
+    age = truth.world.loop.wall_clock() - truth.moment.timestamp()
+    return age > truth.world.project.history_retention_seconds
+
+
+def _text(moment):
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")

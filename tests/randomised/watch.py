@@ -1,0 +1,134 @@
+"""The invariants of the exhaustive run, and more, in a world in which people work by hand.
+
+What hands have done is not held against the reconciler, and nothing else is left out:
+
+- what somebody has deleted is no loss, and may be made again;
+- a branch that was renamed by hand, or took a name of ours, has the wrong name until somebody puts it right;
+- a config that somebody has pointed elsewhere leads elsewhere, and is never edited back;
+- two runs at once, without the lease that an apply holds, may both upload a version: that costs nothing, and is not
+  counted. Everything else, one branch and one config per timeline above all, holds without a lease.
+"""
+
+import re
+from collections import Counter
+
+from tests.exhaustive.invariants import Watch
+from tests.exhaustive.world import NAME, PRIMARY
+
+_REQUEST_SECONDS = 0.001
+
+
+class WatchWithHands(Watch):
+    """Judges after every request, and knows what is true, which the reconciler has to find out.
+
+    `live_at` says which cluster was live at each moment that can be asked for; `primaries` are the clusters that
+    had the primary's name, one after the other. While it `is_ours` no more, somebody is at work by hand.
+    """
+
+    def __init__(self, world, traces):
+        self._traces = traces
+        self.is_ours = True
+        self.uploads_are_counted = True
+        self.live_at = dict.fromkeys(range(len(world.moments)), world.primary().cluster)
+        self.primaries = [world.primary().cluster]
+        self.asked = {}
+        super().__init__(world, world.desired["verify"])
+
+    def served(self, entry):
+        self._world.loop.leapt += _REQUEST_SECONDS
+        if self.is_ours:
+            super().served(entry)
+
+    def begin_run(self):
+        """Judge from here on by the gates that the file has now."""
+        self._gates = {name: gates for name, gates in self._world.desired["verify"].items() if gates}
+        self.asked[self._world.timeline_asked()] = self._world.desired_restore()
+
+    def _look(self):
+        primary = self._world.primary()
+        if primary is not None and primary.cluster not in (None, self.primaries[-1]):
+            self.primaries.append(primary.cluster)
+        yield from super()._look()
+        yield from self._foreign()
+
+    def _foreign(self):
+        every = self._world.account.configs.values()
+        if {each.id: each.origin for each in every if not each.name.startswith(NAME)} != self._traces.foreign:
+            yield "a config that is not ours was made, changed or deleted"
+
+    def _note_made(self, branch):
+        known = {cluster for clusters in self.made.values() for cluster in clusters}
+        super()._note_made(branch)
+        if branch.cluster is not None and branch.annotation and branch.cluster not in known:
+            self._check_source(branch)
+
+    def _check_source(self, branch):
+        """A restore comes from the timeline that was live then, or that `from` names, as of that very moment."""
+        timeline, parent = self._world.timeline(branch), self._world.project.branches[branch.parent_id]
+        asked = self.asked.get(timeline)
+        if asked is None:
+            self.violations.append(f"{timeline} was made, and nobody has asked for it")
+            return
+        if "from" in asked:
+            if self._world.timeline(parent) != asked["from"]:
+                self.violations.append(f"{timeline} was made from {parent.name}, and not from {asked['from']}")
+            return
+        number = next(n for n, each in enumerate(self._world.moments) if _compact(each) == timeline[2:21])
+        if parent.cluster != self.live_at[number]:
+            self.violations.append(f"{timeline} was made from {parent.name}, which was not live then")
+
+    def _made_twice(self):
+        for violation in super()._made_twice():
+            if self.uploads_are_counted or " was uploaded " not in violation:
+                yield violation
+
+    def see_by_hand(self):
+        """Take what hands have done as it is: what somebody has deleted is no loss, and may be made again."""
+        for cluster in self._traces.deleted:
+            self.promoted.pop(cluster, None)
+            for made in self.made.values():
+                made.discard(cluster)
+
+    # At the end.
+
+    def _check_configs(self, _names):
+        """Each config leads to the branch that its name says, but for what hands have done to either."""
+        found = Counter(each.name for each in self._world.account.configs.values())
+        if max(found.values()) > 1:
+            self.violations.append(f"converged, and there are the configs {sorted(found.elements())}")
+        for config in self._world.account.configs.values():
+            timeline = re.sub(f"^{NAME}-?", "", config.name) or "origin"
+            if not config.name.startswith(NAME) or config.id in self._traces.edited:
+                continue
+            branch = self._world.branch_at(config.origin["port"])
+            if branch is None and timeline in self._traces.deleted:
+                continue
+            if branch is None or self._world.timeline(branch) != timeline:
+                self.violations.append(f"converged, and the config {config.name} is an orphan")
+
+    def _check_held(self, primary, **_failed):
+        """Each branch has the name of what it is: held where it was the primary once, or else prepared, or failed."""
+        for branch in self._world.project.branches.values():
+            timeline = self._world.timeline(branch)
+            if branch is primary or branch.id in self._traces.renamed or branch.id in self._traces.taken:
+                continue
+            if branch.name.startswith(f"{PRIMARY}.held.{timeline}.before."):
+                continue
+            prepared = branch.name in (f"{PRIMARY}.candidate.{timeline}", f"{PRIMARY}.failed.{timeline}")
+            if not prepared or branch.cluster in self.primaries:
+                self.violations.append(f"converged, and {branch.name} carries {timeline}")
+
+    # What is true.
+
+    def serving(self, script):
+        """The branch that users of a script reach."""
+        version = next(version for version, share in self._world.script(script).deployments[0].split if share)
+        return self._behind(script, version)
+
+    def came_back(self):
+        """Whether a timeline was the primary, was replaced, and is or was the primary again."""
+        return any(count > 1 for count in Counter(self.primaries).values())
+
+
+def _compact(moment):
+    return moment.strftime("%Y%m%dT%H%M%S000Z")
