@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from tests.exhaustive import with_postgres
 from tests.exhaustive.faults import FAULTS, NOTHING
 from tests.exhaustive.scenarios import SCENARIOS
 from tests.exhaustive.timeless import TimelessLoop
@@ -154,4 +155,8 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--whole", action="store_true", help="watch every run to its end, seen before or not")
     parser.add_argument("--whole-httpx", action="store_true", help="use httpx's own transport, which is slower")
-    sys.exit(1 if run(parser.parse_args()) else 0)
+    parser.add_argument("--postgres", action="store_true", help="instead, chains of trials on real PostgreSQL")
+    parser.add_argument("--chains", type=int, default=with_postgres.CHAINS_IN_CI)
+    arguments = parser.parse_args()
+    found = with_postgres.run(arguments.chains) if arguments.postgres else run(arguments)
+    sys.exit(1 if found else 0)

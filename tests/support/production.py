@@ -181,13 +181,13 @@ class Production:
 
     def apply(self, expect=None):
         """Apply in this process. Raises ReconcilerError."""
+        return asyncio.run(self.applying(expect))
 
-        async def run():
-            desired = EnvironmentFile(self.file, self.root).read()
-            async with connected(desired, self.root, self.environment) as ports:
-                return await Apply(desired, ports, self.events.append).run(expect)
-
-        return asyncio.run(run())
+    async def applying(self, expect=None):
+        """Apply, where a loop is running already. Raises ReconcilerError."""
+        desired = EnvironmentFile(self.file, self.root).read()
+        async with connected(desired, self.root, self.environment) as ports:
+            return await Apply(desired, ports, self.events.append).run(expect)
 
     def observe(self):
 
