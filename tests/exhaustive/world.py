@@ -6,6 +6,7 @@ import json
 import re
 import ssl
 import sys
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -236,9 +237,15 @@ class World:
             if isinstance(event, StepStarted):
                 at_wave(apply)
 
-        async with connected(desired, self.root, self.environment, clock=LoopClock()) as ports:
-            apply = Apply(desired, replace(ports, fences=self.fences), report)
+        async with self.connected(desired) as ports:
+            apply = Apply(desired, ports, report)
             return await apply.run()
+
+    @asynccontextmanager
+    async def connected(self, desired):
+        """The ports, with the clock of this world and without PostgreSQL."""
+        async with connected(desired, self.root, self.environment, clock=LoopClock()) as ports:
+            yield replace(ports, fences=self.fences)
 
     async def neon(self, method, path, **options):
         answer = await self._neon.request(method, path, **options)

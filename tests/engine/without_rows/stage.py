@@ -88,7 +88,7 @@ class Stage:
 
         async def run():
             desired = self.world.read()
-            async with wiring.connected(desired, self.world.root, self.world.environment) as ports:
+            async with self.world.connected(desired) as ports:
                 return await use(desired, ports)
 
         return self.do(run())
