@@ -121,6 +121,10 @@ def _about_the_overwriting(observed: Observed, lineage: Lineage, steps: tuple[St
         )
     if primary.protected:
         yield f'"{primary.name}" is unprotected while it is being restored, and protected again right after'
+    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    children = [f'"{each.name}"' for each in branches if each.parent_id == primary.id and each.name != step.proved_on]
+    if children:
+        yield f'what was made from "{primary.name}" is a child of "{step.keep_as}" after that: {", ".join(children)}'
     if primary.parent_id is not None:
         yield (
             f'"{primary.name}" is not a root branch: Neon documents restores in place for root branches only, and its '
