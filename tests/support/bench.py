@@ -103,7 +103,7 @@ class Bench:
         assert production.carriers(timeline) == [PRIMARY]
         assert production.branch(PRIMARY)["protected"]
         assert production.own_configs().count(production.config_name()) == 1
-        (held,) = [name for name in production.branches() if name.endswith(f".before.{timeline}")]
+        (held,) = [name for name in production.branches() if re.fullmatch(rf".*\.before\.{timeline}(\.\d+)?", name)]
         if held.startswith("main.held.origin."):
             assert production.rows_on(held) == DAMAGED
         assert production.apply().taken == ()
