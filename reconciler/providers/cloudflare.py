@@ -30,6 +30,8 @@ _MOST_UPLOADS = 100
 # A config that was just made may be unknown to uploads for some seconds.
 _FRESH_TRIES = 10
 _FRESH_PAUSE_SECONDS = 2.0
+# How long an answer may be older than an earlier one before it is an error; Neon's lists lag behind for as long.
+_LAGGING_SECONDS = 30.0
 
 
 class CloudflareApi:
@@ -39,6 +41,7 @@ class CloudflareApi:
         self._api = api
         self._account = f"/accounts/{quote(account, safe='')}"
         self._clock = clock
+        self._newest: dict[str, Told] = {}
 
     async def configs(self) -> tuple[HyperdriveConfig, ...]:
         """Read every Hyperdrive config of the account, page by page."""
@@ -92,19 +95,49 @@ class CloudflareApi:
             raise
 
     async def deployed(self, script: str, binding: str) -> tuple[DeployedVersion, ...]:
-        """Read the live deployment; empty where the Worker does not exist or was never deployed."""
-        try:
-            body = await self._get(f"{self._script(script)}/deployments")
-        except ProviderError as error:
-            if error.code in _NO_WORKER:
-                return ()
-            raise
-        result = body.maybe("result")
-        deployments = result.any("deployments") if result else []
+        """Read the live deployment; empty where the Worker does not exist or was never deployed.
+
+        An old answer could look like users who were put back already. So none counts that is older than an earlier one:
+        it is asked again, and is a ProviderError where that does not change.
+        """
+        begun, pause = self._clock.elapsed(), 0.2
+        deployments = await self._deployments(script)
+        while self._is_outdated(script, deployments):
+            if self._clock.elapsed() - begun > _LAGGING_SECONDS:
+                raise ProviderError(
+                    f"Cloudflare: answers an older deployment of {script} than it did before, for "
+                    f"{_LAGGING_SECONDS:.0f} s now, so it can't be told what users reach",
+                    hint="run the same command again: it goes on from what it finds",
+                )
+            await self._clock.sleep(pause)
+            pause = min(pause * 1.5, 5.0)
+            deployments = await self._deployments(script)
+        if deployments:
+            self._newest[script] = deployments[0]
         versions = deployments[0].each("versions") if deployments else []
         if len(versions) > _MOST_VERSIONS:
             raise ProviderError(f"Cloudflare: {script} is deployed in {len(versions):,} versions at once")
         return tuple([await self._deployed_version(script, item, binding) for item in versions])
+
+    async def _deployments(self, script: str) -> list[Told]:
+        """List the deployments, newest first, ten at most."""
+        try:
+            body = await self._get(f"{self._script(script)}/deployments")
+        except ProviderError as error:
+            if error.code in _NO_WORKER:
+                return []
+            raise
+        result = body.maybe("result")
+        return result.any("deployments") if result else []
+
+    def _is_outdated(self, script: str, deployments: list[Told]) -> bool:
+        """Tell whether the newest one that was seen before is missing, and nothing newer has taken its place."""
+        newest = self._newest.get(script)
+        if newest is None or not deployments:
+            return False
+        before, now = newest.maybe_moment("created_on"), deployments[0].maybe_moment("created_on")
+        is_newer = before is not None and now is not None and now > before
+        return not is_newer and newest.maybe_text("id") not in [each.maybe_text("id") for each in deployments]
 
     async def _deployed_version(self, script: str, item: Told, binding: str) -> DeployedVersion:
         identity = item.id("version_id")

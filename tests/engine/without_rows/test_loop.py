@@ -188,6 +188,23 @@ def test_a_last_check_that_fails_puts_the_old_timeline_back_and_is_told(gated):
     assert [done.step for done in outcome.taken] == [step for step in begun if step != told.step]
 
 
+def test_an_old_look_at_the_deployments_is_not_taken_for_users_who_were_put_back(gated):
+    gated.world.route.live = False
+    outcome = gated.apply(RenameBranch=lambda: gated.fault("stale", "GET", "/deployments$", times=6))
+    assert [each.rule for each in outcome.final.refusals] == ["timeline-failed"]
+    gated.watch.check_end({"shop", f"shop-{gated.world.timeline_asked()}"}, failed=True)
+
+
+def test_deployments_that_stay_older_than_those_of_before_end_the_run_without_a_verdict(gated):
+    gated.world.route.live = False
+    outcome = gated.apply(RenameBranch=lambda: gated.fault("stale", "GET", "/deployments$", times=10_000))
+    (refusal,) = outcome.final.refusals
+    assert (refusal.rule, "older deployment of shop-api" in refusal.message) == ("unreadable", True)
+    gated.world.calm()
+    assert [each.rule for each in gated.apply().final.refusals] == ["timeline-failed"]
+    gated.watch.check_end({"shop", f"shop-{gated.world.timeline_asked()}"}, failed=True)
+
+
 def test_what_was_approved_is_put_back_too(gated):
     gated.world.route.live = False
     outcome = gated.apply(expect=plan(*gated.observe()).digest)
