@@ -1,9 +1,9 @@
 """One look at everything, as concurrently as the providers allow. What cannot be read is Unknown, with the reason."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.hyperdrive_choice import config_name
@@ -14,6 +14,7 @@ from reconciler.core.provenance import attainable, trace
 from reconciler.errors import BindingAbsent, InputError, ProviderError
 from reconciler.ports import Ports, WranglerFile
 
+_Asked = ParamSpec("_Asked")
 _Value = TypeVar("_Value")
 
 
@@ -27,9 +28,9 @@ async def observe(
     reading = [_worker(worker, file, ports) for worker, file in zip(desired.workers, files, strict=True)]
     (project, branches, operations, configs), workers = await asyncio.gather(
         asyncio.gather(
-            _known(ports.neon.project(desired.primary.project)),
-            _known(ports.neon.branches(desired.primary.project)),
-            _known(ports.neon.running(desired.primary.project)),
+            _known(ports.neon.project, desired.primary.project),
+            _known(ports.neon.branches, desired.primary.project),
+            _known(ports.neon.running, desired.primary.project),
             _configs(desired, ports),
         ),
         asyncio.gather(*reading),
@@ -59,13 +60,13 @@ def _file(worker: Worker, ports: Ports) -> WranglerFile | Unknown:
 
 
 async def _configs(desired: Desired, ports: Ports) -> tuple[HyperdriveConfig, ...] | Unknown:
-    return await _known(ports.cloudflare.configs()) if desired.hyperdrive else ()
+    return await _known(ports.cloudflare.configs) if desired.hyperdrive else ()
 
 
 async def _worker(worker: Worker, file: WranglerFile | Unknown, ports: Ports) -> ObservedWorker | Unknown:
     if isinstance(file, Unknown):
         return file
-    deployed = await _known(ports.cloudflare.deployed(file.script, worker.binding))
+    deployed = await _known(ports.cloudflare.deployed, file.script, worker.binding)
     if isinstance(deployed, Unknown):
         return deployed
     return ObservedWorker(
@@ -109,13 +110,15 @@ async def _upload(
 ) -> ObservedWorker | Unknown:
     if isinstance(seen, Unknown) or config is None or not seen.deployed or seen.serves_only(config.id):
         return seen
-    uploads = ports.cloudflare.uploaded(seen.script, worker.binding, label_purpose(desired))
-    uploaded = await _known(uploads)
+    uploaded = await _known(ports.cloudflare.uploaded, seen.script, worker.binding, label_purpose(desired))
     return uploaded if isinstance(uploaded, Unknown) else replace(seen, uploaded=uploaded)
 
 
-async def _known(reading: Awaitable[_Value]) -> _Value | Unknown:
+async def _known(
+    read: Callable[_Asked, Awaitable[_Value]], *asked: _Asked.args, **options: _Asked.kwargs
+) -> _Value | Unknown:
+    """Read, only once it is this one's turn: a reading that was begun and never awaited would be told as a warning."""
     try:
-        return await reading
+        return await read(*asked, **options)
     except ProviderError as error:
         return Unknown(error.message, error.hint)

@@ -1,5 +1,7 @@
 """What one look finds, and a step that names what the look has not found: it does nothing, and says what is missing."""
 
+import asyncio
+import gc
 from dataclasses import replace
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from reconciler.core.observed import Unbound, Unknown
 from reconciler.core.plan import plan
 from reconciler.engine.execute import Executor
+from reconciler.engine.observe import observe
 from reconciler.errors import NotConverged
 from tests.engine.without_rows.stage import Stage
 
@@ -61,6 +64,20 @@ def test_a_wrangler_file_that_cannot_be_trusted_makes_its_worker_unknown(stage, 
     (worker,) = stage.observe()[1].workers
     assert type(worker) is kind
     assert "wrangler.jsonc" in worker.reason
+
+
+@pytest.mark.parametrize("steps", range(4))
+def test_a_look_that_is_cancelled_before_it_has_asked_anybody_leaves_nothing_behind(stage, steps):
+    async def give_up(desired, ports):
+        look = asyncio.create_task(observe(desired, ports))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        look.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await look
+
+    stage.connected(give_up)
+    gc.collect()  # a coroutine that nobody has awaited warns when it is gone, and a warning fails this test
 
 
 def nothing(observed, step):
