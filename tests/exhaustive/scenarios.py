@@ -12,7 +12,7 @@ class Scenario:
 
     `configs` are the Hyperdrive configs that there are when it has ended, as the indices of moments (None: origin).
     `fails`: what users get is no right answer once they are on the new timeline, so that the last check fails and what
-    was live is put back, which is how it is to end. `spared` are faults that are left out, for the reasons below.
+    was live is put back, which is how it is to end.
     """
 
     name: str
@@ -20,7 +20,6 @@ class Scenario:
     configs: tuple[int | None, ...]
     options: dict[str, object] = field(default_factory=dict)
     fails: bool = False
-    spared: tuple[str, ...] = ()
 
 
 async def _first(world):
@@ -54,9 +53,6 @@ async def _drift(world):
     held = next(each for each in world.project.branches.values() if each.name != "main")
     await world.neon("POST", f"/projects/{world.project_id}/branches/{held.id}/set_as_default")
 
-
-# What befalls a request in these ways is handled where requests are sent, and is tried in every other scenario.
-_ALIKE = ("423", "429", "429 Retry-After", "500", "read 404")
 
 SCENARIOS = {
     each.name: each
