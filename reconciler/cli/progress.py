@@ -13,7 +13,16 @@ from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from reconciler.cli.output import drawing, shown
 from reconciler.cli.wording import describe
 from reconciler.core.steps import Step
-from reconciler.engine.apply import Event, FenceLeft, StepDropped, StepFailed, StepFinished, StepStarted, StepUncertain
+from reconciler.engine.apply import (
+    Event,
+    FenceLeft,
+    LooksAgain,
+    StepDropped,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+    StepUncertain,
+)
 
 
 class Progress:
@@ -43,6 +52,12 @@ class Progress:
         if isinstance(event, FenceLeft):
             self._say(
                 f"!!  writes may fail until this is run again, as a fence could not be lifted: {shown(event.why)}"
+            )
+            return
+        if isinstance(event, LooksAgain):
+            self._say(
+                f"?   {shown(event.why)}: a list that lags behind looks the same, so it is looked at again, "
+                f"for {event.seconds:.0f} s at most"
             )
             return
         what = shown(describe(event.step))

@@ -17,6 +17,7 @@ from reconciler.core.instant import Instant
 from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Observed, Operation
 from reconciler.core.plan import Plan, plan
+from reconciler.core.refusals import Refusal
 from reconciler.core.scene import Refused
 from reconciler.core.steps import (
     AwaitBranch,
@@ -89,10 +90,18 @@ class StepDropped:
     step: Step
 
 
+@dataclass(frozen=True, slots=True)
+class LooksAgain:
+    """A list that lags behind another one may be `why` it is refused: for so many seconds it is looked at again."""
+
+    why: str
+    seconds: float
+
+
 # Steps that no look at the providers shows to be done, or not all of it: they are remembered for this run.
 _REMEMBERED = VerifyBranch | VerifyWorker | VerifyLive | FenceBranch | LiftFence | RestartPool
 
-Event = StepStarted | StepFinished | StepUncertain | StepFailed | StepDropped | FenceLeft
+Event = StepStarted | StepFinished | StepUncertain | StepFailed | StepDropped | FenceLeft | LooksAgain
 Report = Callable[[Event], None]
 
 
@@ -143,6 +152,7 @@ class Apply:
         self.failures: list[tuple[VerifyLive, GateFailed]] = []
         self._tries: dict[Step, int] = {}
         self._uncertain: set[Step] = set()
+        self._doubts: set[str] = set()
         self._moved: set[Step] = set()
         self._expected = ""
         self._approved: list[Step] = []
@@ -274,9 +284,12 @@ class Apply:
         failed = frozenset(step.key for step, _ in self.failures)
         while True:
             observed = await observe(self._desired, self._ports, passed, failed)
-            may_lag = _may_lag(next_steps(self._desired, observed))
-            if not may_lag or clock.elapsed() - begun > _LAGGING_SECONDS:
+            doubt = _doubtful(next_steps(self._desired, observed))
+            if doubt is None or clock.elapsed() - begun > _LAGGING_SECONDS:
                 return observed
+            if doubt.message not in self._doubts:
+                self._doubts.add(doubt.message)
+                self._report(LooksAgain(doubt.message, _LAGGING_SECONDS))
             await clock.sleep(pause)
             pause = min(pause * 1.5, 5.0)
 
@@ -336,8 +349,10 @@ class Apply:
             raise PlanChanged(self._expected, plan(self._desired, observed), observed)
 
 
-def _may_lag(asked: tuple[Step, ...] | Refused) -> bool:
-    return isinstance(asked, Refused) and any(each.may_lag for each in asked.refusals)
+def _doubtful(asked: tuple[Step, ...] | Refused) -> Refusal | None:
+    """Find a refusal that may be gone on the next look."""
+    refusals = asked.refusals if isinstance(asked, Refused) else ()
+    return next((each for each in refusals if each.may_lag), None)
 
 
 def _is_answered(step: Step) -> TypeGuard[VerifyLive]:

@@ -19,7 +19,7 @@ from reconciler.cli.wording import describe, phase, target
 from reconciler.core.binding import Binding, BindingKind
 from reconciler.core.desired import Outside, Restore
 from reconciler.core.plan import plan
-from reconciler.engine.apply import StepDropped, StepStarted
+from reconciler.engine.apply import LooksAgain, StepDropped, StepStarted
 from tests.core.worlds import DESIRED, SEEN, WORLD, asking, hours_ago
 from tests.support.plain_words import run_program
 
@@ -49,6 +49,15 @@ Steps
     assert "lost to users: every write after 2026-11-21T10:00:00.000Z (the last 1 d)" in text
     assert 'held: origin, whole, as "main.held.origin.before.r-20261121T100000000Z-inc-42"' in text
     assert f"reconciler apply production --expect {found.digest}" in text
+
+
+def test_a_look_that_is_repeated_says_why_and_for_how_long_at_most(capsys):
+    with Progress() as progress:
+        progress.report(LooksAgain('a Hyperdrive config named "x" exists', 30.0))
+    assert capsys.readouterr().err.endswith(
+        '?   a Hyperdrive config named "x" exists: a list that lags behind looks the same, so it is looked at again, '
+        "for 30 s at most\n"
+    )
 
 
 def test_a_step_that_is_dropped_ends_with_a_sentence_and_leaves_the_screen(monkeypatch):

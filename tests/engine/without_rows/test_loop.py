@@ -1,11 +1,12 @@
 """The loop of an apply, without rows: what it takes, waits for, looks at again, and leaves alone."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from reconciler.core.plan import plan
-from reconciler.engine.apply import PlanChanged, StepFailed, StepStarted, StepUncertain
+from reconciler.engine.apply import LooksAgain, PlanChanged, StepFailed, StepStarted, StepUncertain
 from reconciler.errors import GateFailed, LeaseLost, NotConverged
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.stage import Stage
@@ -154,6 +155,20 @@ def test_an_effect_that_is_seen_late_is_waited_for_and_nothing_is_repeated(stage
     assert stage.apply().converged
     assert "its effect cannot be read back yet" in [each.why for each in stage.said(StepUncertain)]
     assert len(stage.writes()) == len(set(stage.writes())), "a write was repeated"
+
+
+def test_what_may_be_a_list_that_lags_behind_is_looked_at_again_and_that_is_told_once(stage):
+    (config,) = stage.world.account.configs.values()
+    twin = replace(
+        config, id="0" * 32, name=f"shop-{stage.world.timeline_asked()}", origin={**config.origin, "port": 1}
+    )
+    stage.world.account.configs[twin.id] = twin
+    outcome = stage.apply()
+    (refusal,) = outcome.final.refusals
+    (told,) = stage.said(LooksAgain)
+    assert refusal.rule == "hyperdrive-name-taken"
+    assert told.why == refusal.message
+    assert outcome.seconds > 30
 
 
 def test_what_is_lost_four_times_ends_the_run_with_a_way_out_and_each_doubt_is_told_once(stage):
