@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from reconciler.core.desired import Desired, Liftable
 from reconciler.core.lifting import is_lifted
-from reconciler.core.observed import Claim, Observed, ObservedWorker, Operation, Unknown
+from reconciler.core.observed import Branch, Claim, Observed, ObservedWorker, Operation, Unknown
+from reconciler.core.provenance import attainable, trace
 from reconciler.core.refusals import Refusal
 from reconciler.core.rival_refusals import BranchClaimedTwice, OperationRunning, WorkerClaimedTwice
 from reconciler.core.steps import (
@@ -46,15 +47,29 @@ NEON_WRITES = (
 def in_the_way(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> tuple[Operation, ...]:
     """List the operations that are not ours and that lock the project against one of the steps.
 
-    Ours are those on the branch that carries the desired timeline: an earlier run of the same wish began them.
+    Ours are those on the branch that carries the desired timeline: an earlier run of the same wish began them. In place
+    that is the primary from the moment at which it carries it, and what was preserved then; until then it may be
+    anybody's work on the primary, and what is asked for is a restore that must not come twice.
     """
     operations, branches = observed.operations, observed.branches
-    if isinstance(operations, Unknown) or isinstance(branches, Unknown):
+    if isinstance(operations, Unknown) or isinstance(branches, Unknown) or not operations:
         return ()
     if not any(isinstance(step, NEON_WRITES) for step in steps) or is_lifted(desired, Liftable.OPERATION_RUNNING):
         return ()
     ours = {each.id for each in branches if each.mark and each.mark.is_of(desired.environment, desired.timeline)}
+    ours |= _restored_in_place(desired, branches)
     return tuple(each for each in operations if each.branch_id not in ours)
+
+
+def _restored_in_place(desired: Desired, branches: tuple[Branch, ...]) -> set[str]:
+    """Name, by their ids, the primary and what it held, while the branch that it was proved on is still there."""
+    lineage = trace(desired, branches)
+    copies = () if isinstance(lineage, Refusal) else (*lineage.candidates, *lineage.proved)
+    if isinstance(lineage, Refusal) or all(each.timeline != lineage.live.timeline for each in copies):
+        return set()
+    live, wished = lineage.live, {desired.timeline, attainable(desired, lineage).timeline}
+    kept = {each.branch.id for each in lineage.held if each.preserved and each == lineage.newest}
+    return {live.branch.id} | kept if live.timeline in wished else set()
 
 
 def overdue(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> list[Refusal]:

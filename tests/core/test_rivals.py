@@ -5,11 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.desired import Restore
+from reconciler.core.desired import Method, Restore
+from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Claim, Operation
 from reconciler.core.plan import plan
+from reconciler.core.predict import predict
 from reconciler.core.rivals import conflicts, in_the_way
-from tests.core.worlds import DESIRED, NOW, PROJECT, SEEN, WORLD, after, asking, hours_ago
+from reconciler.core.scene import Refused
+from reconciler.core.steps import CreateBranch, ProtectBranch, RestoreBranch, UnprotectBranch
+from tests.core.worlds import DESIRED, NOW, PROJECT, SEEN, WORLD, after, asking, hours_ago, with_main
 
 RESTORE = Restore(hours_ago(24), "inc-42")
 OURS = Claim("production", "p", "main", (("", "api"),))
@@ -57,6 +61,35 @@ def test_an_operation_on_our_own_candidate_is_ours():
     undone = plan(asking(RESTORE), replace(made, branches=tuple(replace(b, default=False) for b in made.branches)))
     assert undone.refusals == ()
     assert undone.steps
+
+
+def with_running(observed, branch, since):
+    return replace(observed, operations=(Operation("create_branch", branch.id, since),))
+
+
+def test_an_operation_of_our_own_restore_in_place_is_ours_once_the_primary_carries_the_timeline():
+    """Before that it may be anybody's, and what is asked then is the restore itself, which must not come twice."""
+    desired, observed = asking(RESTORE, method=Method.IN_PLACE), with_main(protected=True)
+    for step in plan(desired, observed).steps:
+        asked = next_steps(desired, observed)
+        old = with_running(observed, observed.branches[0], seconds_ago(300))
+        refused = isinstance(next_steps(desired, old), Refused)
+        assert refused == isinstance(step, CreateBranch | UnprotectBranch | RestoreBranch), asked
+        observed = predict(observed, step)
+    assert "ProtectBranch" in [type(step).__name__ for step in plan(desired, with_main(protected=True)).steps]
+
+
+def test_what_neon_still_does_with_what_was_preserved_is_ours_too():
+    desired, observed = asking(RESTORE, method=Method.IN_PLACE), with_main(protected=True)
+    for step in plan(desired, observed).steps:
+        if isinstance(step, ProtectBranch):
+            break
+        observed = predict(observed, step)
+    (kept,) = [each for each in observed.branches if each.name.endswith(".in-place")]
+    assert next_steps(desired, with_running(observed, kept, seconds_ago(300))) == (step,)
+    other = replace(kept, id="br-other", name="preview", parent_id=None)
+    observed = replace(observed, branches=(*observed.branches, other))
+    assert isinstance(next_steps(desired, with_running(observed, other, seconds_ago(300))), Refused)
 
 
 def test_the_digest_of_a_plan_does_not_depend_on_passing_operations_or_on_other_files():

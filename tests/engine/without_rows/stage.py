@@ -114,5 +114,23 @@ class Stage:
         assert not meddling, "that step was never begun"
         return outcome
 
+    def kill_after(self, method, path):
+        """Apply, and be killed when this write has been served, before its answer is read."""
+
+        async def run(desired, ports):
+            task = asyncio.current_task()
+
+            def look(_number):
+                sent, where, _ = self.watch.requests[-1]
+                if sent == method and re.search(path, where):
+                    task.cancel()
+
+            self.watch.on_request = look
+            await Apply(desired, ports, self.events.append).run()
+
+        with pytest.raises(asyncio.CancelledError):
+            self.connected(run)
+        self.watch.on_request = lambda _number: None
+
     def said(self, kind):
         return [each for each in self.events if isinstance(each, kind)]

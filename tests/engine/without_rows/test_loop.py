@@ -9,6 +9,7 @@ from reconciler.core.plan import plan
 from reconciler.engine.apply import LooksAgain, PlanChanged, StepFailed, StepStarted, StepUncertain
 from reconciler.errors import GateFailed, LeaseLost, NotConverged
 from reconciler.sandbox import timestamps
+from reconciler.sandbox.neon.state import Operation, Status
 from tests.engine.without_rows.stage import Stage
 from tests.exhaustive.scenarios import SCENARIOS
 from tests.exhaustive.trial import End
@@ -125,6 +126,29 @@ def test_an_operation_that_does_not_end_is_a_refusal_after_two_minutes_and_nothi
     assert [each.rule for each in outcome.final.refusals] == ["operation-running"]
     assert 120 <= outcome.seconds < 200
     assert stage.writes() == ["POST branches"], "that is the other one"
+
+
+def test_a_run_that_goes_on_with_a_restore_in_place_does_not_take_its_operations_for_somebody_elses(worlds):
+    stage = Stage(worlds, FIRST)  # whose invariants are about the other method
+    stage.asked["primary"]["method"] = "in-place"
+    stage.write()
+    change_branch(stage, stage.branch("main"), protected=True)
+    stage.kill_after("POST", "/restore$")
+    stage.do(stage.world.settle())
+    last = Operation(
+        id="5f0c7a52-0000-4000-8000-000000000001",
+        project_id=stage.world.project_id,
+        branch_id=stage.branch("main").id,
+        endpoint_id=None,
+        action="start_compute",
+        status=Status.RUNNING,
+        created_at=timestamps.now() - timedelta(minutes=10),
+        updated_at=timestamps.now(),
+    )
+    stage.world.project.operations[last.id] = last
+    outcome = stage.apply(ProtectBranch=lambda: setattr(last, "status", Status.FINISHED))
+    assert outcome.converged
+    assert [each for each in stage.writes() if each.endswith("restore")] == ["POST restore"]
 
 
 # What has changed since the look
