@@ -4,7 +4,7 @@ Until the very end that branch stays: it says by its annotations that the work i
 was protected. So a run that dies at any point is continued from what is there.
 """
 
-from reconciler.core import guards
+from reconciler.core import guards, protection
 from reconciler.core.deletion import undeletable
 from reconciler.core.desired import Method
 from reconciler.core.lineage import Carrier
@@ -55,7 +55,7 @@ def create_candidate(scene: Scene) -> tuple[Step, ...] | Refused:
         at=restore.to if restore else None,
         timeline=desired.timeline,
         environment=desired.environment,
-        protects=_is_to_be_protected(scene),
+        protects=protection.is_wanted(scene.lineage),
         reason=reason,
     )
     return (step,)
@@ -81,22 +81,11 @@ def restore(scene: Scene, candidate: Carrier) -> tuple[Step, ...]:
 def protect_again(scene: Scene) -> tuple[Step, ...]:
     """Protect the primary again, after it had to be unprotected, or was replaced by a branch that never was."""
     branch = scene.lineage.live.branch
-    if branch.protected or branch.name != scene.desired.primary.branch or not _is_to_be_protected(scene):
+    if branch.protected or branch.name != scene.desired.primary.branch or not protection.is_wanted(scene.lineage):
+        return ()
+    if not protection.has_room(scene.project, scene.branches):
         return ()
     return (ProtectBranch(branch=branch.name, reason="the primary was protected before the restore"),)
-
-
-def _is_to_be_protected(scene: Scene) -> bool:
-    """Tell whether the primary is protected, or was: what it replaced still is, or it was when a candidate was made."""
-    live, held = scene.lineage.live, scene.lineage.held
-    if live.branch.protected or any(each.branch.protected and _gave_way_to(live, each) for each in held):
-        return True
-    marks = [each.branch.mark for each in (live, *scene.lineage.candidates)]
-    return any(mark is not None and mark.protects for mark in marks)
-
-
-def _gave_way_to(live: Carrier, each: Carrier) -> bool:
-    return each.held is not None and each.held.before == live.timeline
 
 
 def log_in_again(scene: Scene) -> tuple[Step, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from reconciler.core import guards, rivals
+from reconciler.core import guards, protection, rivals
 from reconciler.core.deletion import undeletable
 from reconciler.core.desired import VERSION_PLACEHOLDER, Desired
 from reconciler.core.instant import for_people
@@ -37,6 +37,7 @@ def warnings(
     return (
         *_about_leftovers(desired, observed, lineage),
         *_about_the_live_branch(lineage),
+        *_about_the_protection(observed, project, lineage, steps),
         *_about_others(desired, observed, steps),
         *_about_the_new_branch(observed, project, steps),
         *_about_the_overwriting(observed, lineage, steps),
@@ -65,6 +66,13 @@ def _about_the_live_branch(lineage: Lineage) -> Iterator[str]:
             f'"{branch.name}" was reset or restored in place at {branch.last_reset_at}, not by this tool: what it '
             "held before then is not in its history"
         )
+
+
+def _about_the_protection(
+    observed: Observed, project: Project, lineage: Lineage, steps: tuple[Step, ...]
+) -> Iterator[str]:
+    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    return protection.missing(project, branches, lineage, steps)
 
 
 def _about_others(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> Iterator[str]:

@@ -100,7 +100,7 @@ def test_what_was_protected_as_the_primary_is_so_at_the_end(history):
     protected = [each.protected for each in observed.branches if each.name == "main"]
     for step in found.steps:
         observed = predict(observed, step)
-    if protected == [True] and not found.refusals:
+    if protected == [True] and not found.refusals and not any("protected branches" in each for each in found.warnings):
         assert [each.protected for each in observed.branches if each.name == "main"] == [True]
 
 

@@ -289,6 +289,17 @@ def test_protection_is_handed_on_to_the_new_primary_and_kept_on_the_old_one(stag
     assert [branch.protected for branch in stage.world.project.branches.values()] == [True, True]
 
 
+def test_a_restore_ends_converged_where_neon_has_no_room_for_one_more_protected_branch(stage):
+    path = f"/projects/{stage.world.project_id}/branches"
+    stage.do(stage.world.neon("POST", path, json={"branch": {"name": "audit", "protected": True}}))
+    stage.do(stage.world.settle())
+    change_branch(stage, stage.branch("main"), protected=True)
+    outcome = stage.apply()
+    assert outcome.converged
+    assert [each for each in outcome.final.warnings if 'plan "launch_v3" allows 2' in each]
+    assert [each.name for each in stage.world.project.branches.values() if not each.protected] == ["main"]
+
+
 def test_a_file_with_neither_hyperdrive_nor_role_is_restored_by_neon_alone(worlds):
     stage = Stage(worlds, FIRST)  # its users reach no Worker of the file, which the invariants are about
     for key in ("hyperdrive", "worker", "verify"):

@@ -1,0 +1,62 @@
+"""The protection of the primary: whether it has to be protected again, and what is done where Neon has no room for it.
+
+A plan of Neon has room for few protected branches, and what is held stays protected. A restore does not wait for room:
+in an incident the data comes first, and protection only keeps people from deleting a branch. So the primary stays
+unprotected then, and every plan says so. What is held keeps its protection, which only a person may take from it.
+"""
+
+from collections.abc import Iterator
+
+from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.observed import Branch, Project
+from reconciler.core.steps import ProtectBranch, RenameBranch, Step, UnprotectBranch
+
+# Protected branches of a project by plan (Neon documentation, Plans); the kinds of a plan begin with its name.
+PROTECTED_BRANCHES = {"free": 0, "launch": 2, "scale": 5}
+
+
+def is_wanted(lineage: Lineage) -> bool:
+    """Tell whether the primary is protected, or was: what it replaced still is, or it was when a candidate was made."""
+    live, held = lineage.live, lineage.held
+    if live.branch.protected or any(each.branch.protected and _gave_way_to(live, each) for each in held):
+        return True
+    marks = [each.branch.mark for each in (live, *lineage.candidates)]
+    return any(mark is not None and mark.protects for mark in marks)
+
+
+def _gave_way_to(live: Carrier, each: Carrier) -> bool:
+    return each.held is not None and each.held.before == live.timeline
+
+
+def has_room(project: Project, branches: tuple[Branch, ...]) -> bool:
+    """Tell whether one more branch can be protected, as far as the plan is known."""
+    limit = _limit(project)
+    return limit is None or _count(branches) < limit
+
+
+def missing(project: Project, branches: tuple[Branch, ...], lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:
+    """Say where the primary is, or will be, without the protection that it had, with the numbers and the way out."""
+    primary = lineage.live.branch
+    stays = primary.protected and not any(_takes_it(step, primary) for step in steps)
+    comes = has_room(project, branches) or any(isinstance(step, ProtectBranch) for step in steps)
+    if stays or comes or not is_wanted(lineage):
+        return
+    when = " after this" if primary.protected else ""
+    yield (
+        f"the primary was protected and is not any more{when}: the project has {_count(branches)} protected branches, "
+        f'and Neon\'s plan "{project.plan}" allows {_limit(project)}. Nothing waits for that: in the Neon Console, '
+        "take the protection from a branch that can do without, and give it to the primary"
+    )
+
+
+def _takes_it(step: Step, primary: Branch) -> bool:
+    """Tell whether it leaves the primary unprotected: by itself, or as another branch becomes the primary."""
+    return isinstance(step, UnprotectBranch | RenameBranch) and step.branch == primary.name
+
+
+def _limit(project: Project) -> int | None:
+    return next((room for plan, room in PROTECTED_BRANCHES.items() if project.plan.startswith(plan)), None)
+
+
+def _count(branches: tuple[Branch, ...]) -> int:
+    return sum(branch.protected for branch in branches)
