@@ -148,13 +148,14 @@ class Outside:
 
 
 class Liftable(Enum):
-    """The guards that a file may lift. In each of them a provider has the last word, or no data is concerned."""
+    """The guards that a file may lift: a provider has the last word, no data is concerned, or a person must look."""
 
     BRANCH_LIMIT = "branch-limit"
     ROOT_BRANCH_LIMIT = "root-branch-limit"
     CONFIG_LIMIT = "config-limit"
     OPERATION_RUNNING = "operation-running"
     POOLED_ORIGIN = "pooled-origin"
+    TABLES_UNPROVABLE = "tables-unprovable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -245,7 +245,14 @@ class LiftModel(_Model):
     """A guard that is not to refuse here. Few can be lifted, each by its name and with a reason."""
 
     guard: Annotated[
-        Literal["branch-limit", "root-branch-limit", "config-limit", "operation-running", "pooled-origin"],
+        Literal[
+            "branch-limit",
+            "root-branch-limit",
+            "config-limit",
+            "operation-running",
+            "pooled-origin",
+            "tables-unprovable",
+        ],
         BeforeValidator(_liftable),
     ]
     """The guard's name, as a refusal says it."""

@@ -1,7 +1,8 @@
 """Guards that a file lifts: by name, with a reason, and one at a time.
 
-Only those can be lifted in which a provider has the last word before anything is changed (a limit, a lock), or which
-concern no data (a pooled origin of the very same branch). Whatever a lifted guard lets through still has to pass
+Only those can be lifted in which a provider has the last word before anything is changed (a limit, a lock), which
+concern no data (a pooled origin of the very same branch), or which only a person can answer who has looked (what can't
+be proved any more). Whatever a lifted guard lets through still has to pass
 every other one.
 """
 

@@ -23,9 +23,11 @@ from dataclasses import replace
 
 from reconciler.core import fencing, guards, in_place, rivals
 from reconciler.core.desired import DeployDriver, Desired, Worker
+from reconciler.core.lifting import standing
 from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker, UploadedVersion
 from reconciler.core.provenance import attainable, timeline_before
+from reconciler.core.proving import unprovable
 from reconciler.core.refusals import TimelineFailed
 from reconciler.core.scene import Refused, Scene, read
 from reconciler.core.steps import (
@@ -134,11 +136,12 @@ def _make_usable(carrier: Carrier) -> tuple[Step, ...]:
     return ()
 
 
-def _verify_branch(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
+def _verify_branch(scene: Scene, carrier: Carrier) -> tuple[Step, ...] | Refused:
     """Prove the branch before anything points to it; what already serves has been proved.
 
     The gates of the file judge a timeline before it is live for the first time. One that was live before comes back
-    as it was left, whatever state that is: an undo that its own reason could forbid would be none.
+    as it was left, whatever state that is: an undo that its own reason could forbid would be none. What can't be
+    proved any more is refused; where a person has looked at it and lifts that, everything else is checked.
     """
     if carrier == scene.lineage.live and scene.lineage.proof is not None:
         return in_place.log_in_again(scene)
@@ -148,8 +151,13 @@ def _verify_branch(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
     reason = f"{carrier.timeline} must be proved before anything points to it"
     restore = scene.desired.primary.restore
     moment = restore.to if restore and scene.is_new and scene.desired.verify.role else None
-    step = VerifyBranch(branch=carrier.branch.name, gates=gates, tables_at=moment, reason=reason)
-    return () if step.key in scene.observed.passed else (step,)
+    too_late = unprovable(carrier.branch, moment, scene.observed.at, scene.project) if moment else []
+    tables_at = None if too_late else moment
+    step = VerifyBranch(branch=carrier.branch.name, gates=gates, tables_at=tables_at, reason=reason)
+    if step.key in scene.observed.passed:
+        return ()
+    refusals = standing(scene.desired, too_late)
+    return Refused(tuple(refusals)) if refusals else (step,)
 
 
 def _point_hyperdrive(scene: Scene, carrier: Carrier) -> tuple[Step, ...] | Refused:

@@ -9,6 +9,7 @@ import re
 
 from reconciler.core import guards
 from reconciler.core.limit_refusals import ConfigLimitReached
+from reconciler.core.proving import TablesUnprovable
 from reconciler.core.refusals import (
     BeforeSourceExisted,
     BindingMissing,
@@ -29,6 +30,8 @@ from reconciler.core.rival_refusals import HyperdriveNameTaken
 from reconciler.errors import GateFailed
 from tests.exhaustive.world import NAME, PRIMARY
 
+# What passes between a look and a gate that it asks for: a request may be sent again for two minutes before it is lost.
+_LOOK_SECONDS = 150.0
 _TIMELINE = r"origin|r-\d{8}T\d{9}Z(?:-[a-z])?"
 _NAME = re.compile(
     rf"{PRIMARY}\.(?:(?:candidate|failed)\.({_TIMELINE})|held\.({_TIMELINE})\.before\.(?:{_TIMELINE})(?:\.\d+)?)"
@@ -102,6 +105,8 @@ def _is_right(refusal, truth):  # noqa: C901, PLR0911, PLR0912  one case per ref
             return branch is None and age < guards.SETTLING.total_seconds()
         case SourceAmbiguous():
             return "from" not in truth.restore and (truth.watch.came_back() or bool(traces.deleted or traces.renamed))
+        case TablesUnprovable():
+            return branch is not None and ".candidate." in branch.name and _has_left_the_history(truth)
         case SourceNotHeld():
             return truth.branch(truth.restore["from"]) is None
         case BeforeSourceExisted():
@@ -142,20 +147,19 @@ def _did_not_exist(truth):
 def is_right_error(error, world, watch, traces):
     """Tell whether a run in which nothing went wrong may end with this error.
 
-    Gates fail where the Workers answer badly. The gate "tables" cannot run any more where the moment of a branch that
-    was made and never proved has left the history meanwhile: nobody can tell then what it ought to have.
+    Gates fail where the Workers answer badly. The gate "tables" cannot run where the moment has left the history since
+    the look that asked for it.
     """
     if not isinstance(error, GateFailed):
         return False
     if error.gate == "tables":
         truth = Truth(world, watch, traces)
-        branch = truth.branch(truth.timeline)
-        return branch is not None and ".candidate." in branch.name and _has_left_the_history(truth)
+        return _has_left_the_history(truth) and not _has_left_the_history(truth, seconds_ago=_LOOK_SECONDS)
     return bool(world.desired["verify"].get("http")) and not (world.route.staged and world.route.live)
 
 
-def _has_left_the_history(truth):
-    age = truth.world.loop.wall_clock() - truth.moment.timestamp()
+def _has_left_the_history(truth, seconds_ago=0.0):
+    age = truth.world.loop.wall_clock() - seconds_ago - truth.moment.timestamp()
     return age > truth.world.project.history_retention_seconds
 
 

@@ -216,6 +216,21 @@ def test_a_gate_that_fails_ends_the_run_where_nothing_points_to_the_branch(stage
     assert stage.writes() == ["POST branches"]
 
 
+def test_a_candidate_whose_moment_has_left_the_history_is_kept_and_used_once_a_person_has_looked_at_it(stage):
+    stage.fault("status", "GET", "/schema$", 400)
+    with pytest.raises(GateFailed):
+        stage.apply()
+    stage.world.project.history_retention_seconds = 1
+    kept = candidate(stage)
+    (refusal,) = stage.apply().final.refusals
+    assert refusal.rule == "tables-unprovable"
+    assert stage.writes() == ["POST branches"]
+    stage.asked["lift"] = [{"guard": refusal.rule, "reason": "we have looked at it"}]
+    stage.write()
+    assert stage.apply().converged
+    assert stage.branch("main") is kept
+
+
 def test_a_last_check_that_fails_puts_the_old_timeline_back_and_is_told(gated):
     gated.world.route.live = False
     outcome = gated.apply()

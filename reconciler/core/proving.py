@@ -1,0 +1,46 @@
+"""Whether a candidate can still be proved: Neon tells which tables there were only as far back as its history goes.
+
+A candidate that was made in time, and not proved before its moment left the history, may be the only copy of that
+moment. It is kept, and a person decides whether it is used.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+from reconciler.core.instant import Instant, for_people
+from reconciler.core.observed import Branch, Project
+from reconciler.core.refusals import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class TablesUnprovable(Refusal):
+    """A candidate was not proved, and its moment has left the history: gate "tables" can't run any more."""
+
+    rule: ClassVar[str] = "tables-unprovable"
+    branch: str
+    moment: Instant
+    edge: Instant
+    window: timedelta
+
+    @property
+    def message(self) -> str:  # noqa: D102  the base class says it
+        return (
+            f'"{self.branch}" was made and never proved, and {self.moment} has left the history window '
+            f"({for_people(self.window)}, from {self.edge}) since: Neon can't tell any more which tables there were, "
+            'so gate "tables" can\'t run'
+        )
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return (
+            "that branch holds the moment, and it can't be made again: never delete it. Look at it by SQL (neon "
+            f'connection-string "{self.branch}"). Where its data is right, lift tables-unprovable in the file, with '
+            "that as the reason: all other gates still run"
+        )
+
+
+def unprovable(branch: Branch, moment: Instant, now: Instant, project: Project) -> list[Refusal]:
+    """Say that the tables of a moment can't be asked for any more."""
+    edge = now.before(project.history)
+    return [TablesUnprovable(branch.name, moment, edge, project.history)] if moment < edge else []
