@@ -179,10 +179,9 @@ def others(count: int) -> tuple[Branch, ...]:
 def test_what_was_made_from_the_primary_and_follows_what_is_kept_of_it_is_named():
     staging = Branch("br-staging", "staging", CREATED, parent_id=MAIN.id)
     told = plan(IN_PLACE, replace(WORLD, branches=(MAIN, staging, *others(1)))).warnings
-    assert [each for each in told if each.startswith('what was made from "main" is a child of "main.held.')] == [
-        f'what was made from "main" is a child of "main.held.origin.before.{IN_PLACE.timeline}.in-place" after that: '
-        '"staging"'
-    ]
+    kept = f"main.held.origin.before.{IN_PLACE.timeline}.in-place"
+    said = f'what was made from "main" is a child of "{kept}" after that: "staging"'
+    assert [each for each in told if each.startswith('what was made from "main"')] == [said]
 
 
 def test_from_ten_configs_on_the_plan_warns_that_a_free_account_is_full():
