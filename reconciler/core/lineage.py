@@ -101,8 +101,9 @@ class Lineage:
     def source(self, restore: Restore) -> Carrier | Refusal:
         """Find the timeline that was live at the moment asked for, or the one that `from` names.
 
-        Every branch that was live at some time and may have been at that moment is a choice. One choice needs no
-        thought; of several it is the one that began last, provided that it is certain to have been live then.
+        Every branch that was live at some time and may have been at that moment is a choice. It is the one of which
+        that is known exactly, or the one that began last, provided that it is certain to have been live then: of
+        several; or where it is not known since when one was.
         """
         if restore.source is not None:
             chosen = self.carrier(restore.source)
@@ -111,8 +112,8 @@ class Lineage:
         choices = [each for each in once_live if self._may_have_been_live(each, restore.to)]
         if not choices:
             return self._nobody(restore.to, once_live)
-        last = max(choices, key=self._began)
-        if len(choices) > 1 and not self._is_certain(last):
+        last = next((each for each in choices if self._is_exact(each)), max(choices, key=self._began))
+        if (len(choices) > 1 or last.ended is not None) and not self._is_certain(last):
             return SourceAmbiguous(restore.to, tuple(sorted({str(each.timeline) for each in choices})))
         return last
 
@@ -134,26 +135,45 @@ class Lineage:
     def _began(self, carrier: Carrier) -> Instant:
         """Return the earliest time at which a branch can have become live with what it holds.
 
-        A preserved branch is as old as its end. It began when the replacement before it was made, or when the branch
-        that carries its timeline was prepared.
+        A preserved branch is as old as its end. It began when the replacement before it was made, if that was in place;
+        otherwise not before the branch was prepared that first carried its timeline.
         """
         branch, ours = carrier.branch, (self.live, *self.held, *self.older)
         if branch.last_reset_at is not None and accounts_for(branch.last_reset_at, [each.branch for each in ours]):
             return branch.last_reset_at
         if not carrier.preserved:
             return branch.created_at
-        prepared = (each for each in ours if each.branch.mark and each.branch.mark.timeline == carrier.timeline)
-        times = (each.branch.created_at for each in (*(each for each in ours if each.preserved), *prepared))
-        return max((time for time in times if time < branch.created_at), default=_BEGINNING)
+        before = self._before(carrier)
+        if before is not None and before.ended is not None:
+            return before.ended
+        prepared = (each.branch for each in ours if each.branch.mark and each.branch.mark.timeline == carrier.timeline)
+        return min((each.created_at for each in prepared), default=_BEGINNING)
 
     def _is_certain(self, carrier: Carrier) -> bool:
         if carrier.ended is not None:
-            number = _sequence(carrier)
-            return number == 1 or any(_sequence(each) == number - 1 for each in (*self.held, *self.older))
+            return self._is_exact(carrier) or self._is_told_when_it_began(carrier)
         newest, reset = self.newest, carrier.branch.last_reset_at
         if carrier == self.live and newest is not None and newest.ended is not None and reset is not None:
             return accounts_for(reset, [newest.branch])
-        return carrier in self._chain() and not self._came_back(carrier)
+        is_known = self._began(carrier) > _BEGINNING
+        return is_known and carrier in self._chain() and not self._came_back(carrier)
+
+    def _is_exact(self, carrier: Carrier) -> bool:
+        """Tell whether it is known from when to when it was live: from one replacement in place to the next."""
+        number, before = _sequence(carrier), self._before(carrier)
+        return carrier.ended is not None and (number == 1 or (before is not None and before.ended is not None))
+
+    def _is_told_when_it_began(self, carrier: Carrier) -> bool:
+        """Tell whether no replacement before this one brought an older branch back.
+
+        What is brought back by a swap of names leaves its number, and nothing bears the time of the swap.
+        """
+        numbers = {_sequence(each) for each in (*self.held, *self.older)}
+        return numbers.issuperset(range(1, _sequence(carrier)))
+
+    def _before(self, carrier: Carrier) -> Carrier | None:
+        number = _sequence(carrier) - 1
+        return next((each for each in (*self.held, *self.older) if _sequence(each) == number), None)
 
     def _chain(self) -> list[Carrier]:
         """List the live branch, the older one that it replaced, the older one that that replaced, and so on."""
