@@ -9,7 +9,7 @@ from reconciler.core.deletion import undeletable
 from reconciler.core.desired import Method
 from reconciler.core.lineage import Carrier
 from reconciler.core.observed import named
-from reconciler.core.refusals import NameTaken
+from reconciler.core.refusals import NameTaken, Refusal
 from reconciler.core.scene import Refused, Scene
 from reconciler.core.steps import (
     CreateBranch,
@@ -41,8 +41,9 @@ def create_candidate(scene: Scene) -> tuple[Step, ...] | Refused:
     """Make the timeline, once every guard agrees that it can be made; or a copy of what is held, to prove that."""
     desired = scene.desired
     source = guards.creation(desired, scene.observed, scene.lineage, scene.project)
-    if isinstance(source, list):
-        return Refused(tuple(source))
+    taken = _proved_name_taken(scene)
+    if isinstance(source, list) or taken:
+        return Refused((*taken, *(source if isinstance(source, list) else ())))
     restore = desired.primary.restore if scene.carrier is None else None
     if restore is None:
         reason = f"{desired.timeline} is proved as it was left, before anything is replaced"
@@ -59,6 +60,20 @@ def create_candidate(scene: Scene) -> tuple[Step, ...] | Refused:
         reason=reason,
     )
     return (step,)
+
+
+def _proved_name_taken(scene: Scene) -> tuple[Refusal, ...]:
+    """Refuse a name that is needed at the very end before anything is overwritten, unless its branch is deleted then.
+
+    A branch of its own needs no such name.
+    """
+    name = proved_name(scene.desired.primary.branch, scene.desired.timeline)
+    goes = any(
+        each.branch.name == name and not undeletable(each, scene.lineage, scene.branches)
+        for each in scene.lineage.proved
+    )
+    in_place = scene.desired.primary.method is Method.IN_PLACE
+    return (NameTaken(name),) if in_place and not goes and named(scene.branches, name) is not None else ()
 
 
 def restore(scene: Scene, candidate: Carrier) -> tuple[Step, ...]:

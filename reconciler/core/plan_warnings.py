@@ -7,7 +7,7 @@ from reconciler.core import guards, protection, rivals
 from reconciler.core.deletion import undeletable
 from reconciler.core.desired import VERSION_PLACEHOLDER, Desired
 from reconciler.core.instant import for_people
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage import Lineage, accounts_for
 from reconciler.core.observed import Branch, Observed, Project, named
 from reconciler.core.steps import (
     CreateBranch,
@@ -22,7 +22,6 @@ from reconciler.core.steps import (
     VerifyBranch,
     VerifyWorker,
 )
-from reconciler.core.timeline import ORIGIN
 
 _SOON = timedelta(hours=2)
 # A fence is two logins and one call to Neon, a switch two calls to Cloudflare, each with a look at everything after it.
@@ -60,8 +59,8 @@ def _about_leftovers(desired: Desired, observed: Observed, lineage: Lineage) -> 
 
 
 def _about_the_live_branch(lineage: Lineage) -> Iterator[str]:
-    branch = lineage.live.branch
-    if lineage.live.timeline == ORIGIN and branch.last_reset_at is not None:
+    branch, held = lineage.live.branch, [each.branch for each in (*lineage.held, *lineage.older)]
+    if branch.last_reset_at is not None and not accounts_for(branch.last_reset_at, held):
         yield (
             f'"{branch.name}" was reset or restored in place at {branch.last_reset_at}, not by this tool: what it '
             "held before then is not in its history"
@@ -133,7 +132,9 @@ def _about_the_overwriting(observed: Observed, lineage: Lineage, steps: tuple[St
     children = [f'"{each.name}"' for each in branches if each.parent_id == primary.id and each.name != step.proved_on]
     if children:
         yield f'what was made from "{primary.name}" is a child of "{step.keep_as}" after that: {", ".join(children)}'
-    if primary.parent_id is not None:
+    if primary.parent_id is None:
+        yield f'"{step.keep_as}" becomes a root branch of its own, and Neon\'s plans allow few of them'
+    else:
         yield (
             f'"{primary.name}" is not a root branch: Neon documents restores in place for root branches only, and its '
             f'answer decides. It becomes a child of "{step.keep_as if step.source == step.branch else step.source}", '

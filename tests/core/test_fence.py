@@ -169,6 +169,13 @@ def test_when_users_are_switched_the_old_branch_is_fenced_again_before_it_is_hel
     assert fences(plan(desired, renamed).steps) == []
 
 
+def test_where_a_swap_of_names_has_begun_what_users_have_left_stays_fenced_though_a_third_timeline_is_asked_for():
+    renamed = ended(taken_until(asking(RESTORE, FENCED), WORLD, RenameBranch))
+    third = asking(Restore(hours_ago(12), "b"), FENCED)
+    assert lineage_of(third, renamed).live.branch.fenced
+    assert "CreateBranch" == kinds(next_steps(third, renamed))[0]
+
+
 def test_code_that_is_deployed_between_fence_and_switch_lifts_the_fence_until_it_is_prepared():
     desired = asking(RESTORE, FENCED)
     fenced = taken_until(desired, WORLD, FenceBranch)

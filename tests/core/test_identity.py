@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.desired import Restore
+from reconciler.core.desired import Method, Restore
 from reconciler.core.identity import Table, check_identity, check_tables
 from reconciler.core.observed import Mark
 from reconciler.core.timeline import candidate_name
@@ -45,6 +45,17 @@ def test_what_differs_fails_with_what_differs(changes, said):
     with pytest.raises(GateFailed, match=said) as failure:
         check_identity(ASKED, (MAIN, candidate), candidate)
     assert failure.value.gate == "identity"
+
+
+def test_in_place_its_place_in_the_history_must_be_known_as_that_is_what_is_restored():
+    asked, known = (
+        asking(ASKED.primary.restore, ASKED, Method.IN_PLACE),
+        replace(CANDIDATE, lsn="0/1", resolved_at=None),
+    )
+    check_identity(asked, (MAIN, known), known)
+    unknown = replace(CANDIDATE, lsn="")
+    with pytest.raises(GateFailed, match="does not tell which moment"):
+        check_identity(asked, (MAIN, unknown), unknown)
 
 
 def test_another_branch_than_the_one_that_carries_the_timeline_fails():

@@ -195,6 +195,16 @@ def test_what_may_be_a_list_that_lags_behind_is_looked_at_again_and_that_is_told
     assert outcome.seconds > 30
 
 
+def test_a_list_of_branches_that_lags_behind_the_list_of_configs_is_looked_at_again(stage):
+    """A run has died after it made the config, and Neon does not show the branch to the next one yet."""
+    with pytest.raises(LeaseLost):
+        stage.apply(permit=Lasting(4))
+    assert stage.writes() == ["POST branches", "POST configs"]
+    stage.fault("stale", "GET", "/branches$")
+    assert stage.apply().converged
+    assert stage.writes().count("POST configs") == 1
+
+
 def test_what_is_lost_four_times_ends_the_run_with_a_way_out_and_each_doubt_is_told_once(stage):
     stage.fault("drop-before", "POST", "/set_as_default$", times=100)
     with pytest.raises(NotConverged, match="SetDefaultBranch was tried 4 times") as failure:
