@@ -152,7 +152,7 @@ class PrimaryModel(_Model):
     restore: RestoreModel | None
     """null: the original timeline, origin, is live. Otherwise: the restore that is live. The one line that changes."""
     method: Literal["branch", "in-place"] = "branch"
-    """branch: restore to a fresh branch, and hold the old one."""
+    """branch: restore to a fresh branch, hold the old one. in-place: prove it on a branch, put it into the primary."""
     hold: Span = "7d"
     """How long a replaced timeline is kept at least: hours, days, weeks (36h, 7d, 2w) or forever."""
     fence: bool = False

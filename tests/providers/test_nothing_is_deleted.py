@@ -1,9 +1,15 @@
-"""Nothing is deleted, shown by reading the code: whoever adds a deletion has to name it here, and think about it."""
+"""What is deleted or overwritten, shown by reading the code: whoever adds anything names it here, with its reason."""
 
 import ast
 from pathlib import Path
 
 import pytest
+
+from reconciler.core.secret import Secret
+from reconciler.errors import ProviderError
+from reconciler.providers import neon
+from reconciler.providers.clock import SystemClock
+from reconciler.providers.http import Api
 
 _PACKAGE = Path(__file__).parents[2] / "reconciler"
 # The sandbox is the world that is acted on, and has deletions as Neon and Cloudflare have them.
@@ -12,6 +18,7 @@ _FILES = sorted(path for path in _PACKAGE.rglob("*.py") if "sandbox" not in path
 # Requests with the method DELETE, by the file and the function that sends them, and what they delete.
 ALLOWED = {
     ("providers/github.py", "_delete_comment"): "a comment of ours that is there twice",
+    ("providers/neon.py", "delete_branch"): "a branch that proved a restore in place: `core.deletion` says when",
 }
 # Ways to delete over HTTP, in SQL, and with the official command lines.
 _WORDS = ("DELETE", "DROP ", "TRUNCATE")
@@ -37,12 +44,43 @@ def test_no_path_in_the_code_deletes_anything_but_what_is_named_here():
     assert found == set(ALLOWED)
 
 
-@pytest.mark.parametrize("module", ["neon", "cloudflare"])
-def test_the_providers_of_data_have_no_method_that_deletes(module):
+@pytest.mark.parametrize(("module", "known"), [("neon", ["restore_branch", "delete_branch"]), ("cloudflare", [])])
+def test_the_providers_of_data_have_no_method_that_deletes_or_overwrites_but_these(module, known):
     tree = ast.parse((_PACKAGE / "providers" / f"{module}.py").read_text())
     names = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    assert [name for name in names if any(word in name for word in ("delete", "remove", "drop", "restore"))] == []
-    assert list(_found(module, tree)) == []
+    assert [name for name in names if any(word in name for word in ("delete", "remove", "drop", "restore"))] == known
+
+
+def _callers(called):
+    """Find who calls a function, a method or a class, as (file, function)."""
+    for path in _FILES:
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                calls = (node.func for node in ast.walk(function) if isinstance(node, ast.Call))
+                if any(called == getattr(each, "attr", getattr(each, "id", "")) for each in calls):
+                    yield path.relative_to(_PACKAGE).as_posix(), function.name
+
+
+@pytest.mark.parametrize(
+    ("method", "step", "rule"),
+    [("delete_branch", "DeleteBranch", "dispose_of_proof"), ("restore_branch", "RestoreBranch", "restore")],
+)
+def test_a_branch_is_deleted_or_overwritten_by_its_step_alone_and_only_the_rules_in_place_make_that_step(
+    method, step, rule
+):
+    """The rules ask `core.deletion.undeletable` and `core.guards.in_place`, at the plan and again right before."""
+    assert list(_callers(method)) == [("engine/execute.py", "take")]
+    assert list(_callers(step)) == [("core/in_place.py", rule)]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("point", "keep_as"), [("", "main.held"), ("0/1", "")])
+async def test_nothing_is_restored_in_place_without_a_point_and_a_name_for_what_is_replaced(point, keep_as):
+    """Were anything sent, it would be refused in other words: nobody listens there."""
+    api = Api("Neon", "http://127.0.0.1:9/api/v2", Secret("key"), neon.explain)
+    with pytest.raises(ProviderError, match="is not restored without a point, or without what it holds kept"):
+        await neon.NeonApi(api, SystemClock()).restore_branch("p", "br-main", "br-main", point, keep_as)
+    await api.close()
 
 
 def test_a_deletion_would_be_found():
