@@ -9,7 +9,7 @@ from tests.support.plain_words import check_words, run_main, run_program
 
 TESTS = Path(__file__).parents[1]
 # Those that start it, and check its words; and those that plant a traceback, to see that it is kept back.
-STARTERS = {"support/plain_words.py", "cli/test_way_out.py"}
+STARTERS = {"support/plain_words.py", "support/warm_process.py", "cli/test_way_out.py"}
 
 
 @pytest.mark.parametrize(

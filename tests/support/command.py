@@ -78,6 +78,7 @@ class Command:
         outputs, variables = self._prepared(production, environment)
         status = self._warm.run(arguments, production.root, variables, outputs)
         said = Said(status, *(path.read_text() for path in outputs))
+        check_words(said.stdout, said.stderr)
         self.said.append(said)
         return said
 
