@@ -15,8 +15,8 @@ from reconciler.cli.wording import describe
 from reconciler.core.steps import Step
 from reconciler.engine.apply import (
     Event,
-    FenceLeft,
     LooksAgain,
+    NotMended,
     StepDropped,
     StepFailed,
     StepFinished,
@@ -49,10 +49,8 @@ class Progress:
 
     def report(self, event: Event) -> None:
         """Show an event."""
-        if isinstance(event, FenceLeft):
-            self._say(
-                f"!!  writes may fail until this is run again, as a fence could not be lifted: {shown(event.why)}"
-            )
+        if isinstance(event, NotMended):
+            self._say(f"!!  writes may fail until this is run again, as a fence may not be lifted: {shown(event.why)}")
             return
         if isinstance(event, LooksAgain):
             self._say(

@@ -1,7 +1,8 @@
 """The rules of a fence: what is left takes no writes from right before the switch, and what is live always does."""
 
+from reconciler.core.desired import Desired
 from reconciler.core.fence import FenceUnliftable
-from reconciler.core.lineage import Carrier
+from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.scene import Refused, Scene
 from reconciler.core.steps import FenceBranch, LiftFence, Step
 
@@ -67,6 +68,14 @@ def lift_copy(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
     reason = "a copy of what was fenced is fenced too, and nothing but a login tells"
     step = LiftFence(branch=carrier.branch.name, database=database, reason=reason)
     return () if step.key in scene.observed.passed else (step,)
+
+
+def let_free(desired: Desired, lineage: Lineage) -> tuple[LiftFence, ...]:
+    """Lift the fence of the live branch, by what Neon tells alone."""
+    branch, database = lineage.live.branch, desired.verify.database
+    if not branch.fenced or not database:
+        return ()
+    return (LiftFence(branch=branch.name, database=database, reason="it may be live, and takes no writes"),)
 
 
 def _lift(scene: Scene, carrier: Carrier, reason: str) -> tuple[Step, ...] | Refused:

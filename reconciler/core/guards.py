@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from reconciler.core.desired import Desired, Hyperdrive, Liftable, Method, Restore
+from reconciler.core.desired import Desired, Hyperdrive, Liftable, Method, OnFailure, Restore
 from reconciler.core.lifting import is_lifted, standing
 from reconciler.core.limit_refusals import ConfigLimitReached, RootBranchLimitReached
 from reconciler.core.lineage import Carrier, Lineage
@@ -84,7 +84,7 @@ def workers(observed: tuple[ObservedWorker, ...]) -> list[Refusal]:
 def creation(desired: Desired, observed: Observed, lineage: Lineage, project: Project) -> Carrier | list[Refusal]:
     """Return the source of the candidate that is to be created, or every reason against it."""
     in_place = desired.primary.method is Method.IN_PLACE
-    refusals = [*_names_free(desired, observed), *_room(desired, observed, lineage, project, 2 if in_place else 1)]
+    refusals = [*_names_free(desired, observed), *_room(desired, observed, lineage, project, 1)]
     refusals += _restricted(lineage) if in_place else _config_taken(desired, observed)
     restore, held = desired.primary.restore, lineage.carrier(desired.timeline)
     if held is not None:
@@ -106,7 +106,7 @@ def in_place(
     return [
         *candidate(desired.primary.restore, prepared, lineage),
         *_restricted(lineage),
-        *_room(desired, observed, lineage, project, 1),
+        *_room(desired, observed, lineage, project, 0),
     ]
 
 
@@ -140,21 +140,32 @@ def _names_free(desired: Desired, observed: Observed) -> Iterator[Refusal]:
             yield NameTaken(name)
 
 
-def _room(desired: Desired, observed: Observed, lineage: Lineage, project: Project, more: int) -> list[Refusal]:
-    """Refuse where there is no room for so many more branches.
+def _room(desired: Desired, observed: Observed, lineage: Lineage, project: Project, candidates: int) -> list[Refusal]:
+    """Refuse where there is no room for so many candidates, and for what is preserved in place.
 
-    In place, what a root held becomes one more root. A candidate is a child, and needs no such room.
+    That is one branch, or three where the last check may have to go back: the failed timeline is kept, and the way back
+    is proved on a candidate as well. What a root held becomes one more root; a candidate is a child.
     """
     branches = () if isinstance(observed.branches, Unknown) else observed.branches
+    in_place = desired.primary.method is Method.IN_PLACE
+    preserved = (2 if _may_go_back(desired, lineage) else 1) if in_place else 0
+    more = candidates + preserved + (1 if preserved > 1 else 0)
     refusals: list[Refusal] = []
     if project.branches_limit is not None and len(branches) + more > project.branches_limit:
-        refusals.append(BranchLimitReached(len(branches), project.branches_limit))
+        refusals.append(BranchLimitReached(len(branches), project.branches_limit, more))
     limit = next((roots for plan, roots in ROOT_BRANCHES.items() if project.plan.startswith(plan)), None)
     count = sum(branch.parent_id is None for branch in branches)
-    becomes_root = desired.primary.method is Method.IN_PLACE and lineage.live.branch.parent_id is None
-    if becomes_root and limit is not None and count >= limit:
-        refusals.append(RootBranchLimitReached(count, limit, project.plan))
+    roots = preserved if lineage.live.branch.parent_id is None else 0
+    if roots and limit is not None and count + roots > limit:
+        refusals.append(RootBranchLimitReached(count, limit, project.plan, roots))
     return standing(desired, refusals)
+
+
+def _may_go_back(desired: Desired, lineage: Lineage) -> bool:
+    """Tell whether a last check follows that is answered by putting back what was live: only what is new has one."""
+    is_new = all(each.timeline != desired.timeline for each in lineage.held)
+    checked = bool(desired.verify.http and desired.workers)
+    return is_new and checked and desired.verify.on_failure is OnFailure.ROLLBACK
 
 
 def _config_taken(desired: Desired, observed: Observed) -> Iterator[Refusal]:

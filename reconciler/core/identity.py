@@ -9,7 +9,7 @@ from reconciler.core import guards
 from reconciler.core.desired import Desired, Method
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Branch
-from reconciler.core.provenance import trace
+from reconciler.core.provenance import attainable, trace
 from reconciler.core.refusals import Refusal
 from reconciler.errors import GateFailed
 
@@ -35,6 +35,7 @@ def check_identity(desired: Desired, branches: tuple[Branch, ...], branch: Branc
     lineage = trace(desired, branches)
     if isinstance(lineage, Refusal):
         raise _failed(branch, lineage.message, lineage.hint)
+    desired = attainable(desired, lineage)
     carriers = (lineage.carrier(desired.timeline), lineage.candidate(desired.timeline))
     carrier = next((each for each in carriers if each is not None and each.branch.id == branch.id), None)
     if carrier is None:

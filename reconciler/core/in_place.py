@@ -4,6 +4,8 @@ Until the very end that branch stays: it says by its annotations that the work i
 was protected. So a run that dies at any point is continued from what is there.
 """
 
+from datetime import timedelta
+
 from reconciler.core import guards, protection
 from reconciler.core.deletion import undeletable
 from reconciler.core.desired import Method
@@ -23,6 +25,9 @@ from reconciler.core.steps import (
     VerifyBranch,
 )
 from reconciler.core.timeline import candidate_name, proved_name
+
+# Neon tells when a branch was reset to the second, cut off.
+_SECOND = timedelta(seconds=1)
 
 
 def is_under_way(scene: Scene) -> bool:
@@ -116,7 +121,7 @@ def restart_pool(scene: Scene) -> tuple[Step, ...]:
     if config is None or reset is None or scene.lineage.proof is None:
         return ()
     step = RestartPool(hyperdrive=config.name, reason="its connections are from before the restore")
-    is_restarted = config.restarted_at is not None and config.restarted_at > reset
+    is_restarted = config.restarted_at is not None and config.restarted_at - reset > _SECOND
     return () if is_restarted or step.key in scene.observed.passed else (step,)
 
 

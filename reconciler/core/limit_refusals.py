@@ -17,10 +17,14 @@ class RootBranchLimitReached(Refusal):
     count: int
     limit: int
     plan: str
+    needed: int
 
     @property
     def message(self) -> str:  # noqa: D102  the base class says it
-        return f'the project has {self.count} root branches, and Neon\'s plan "{self.plan}" allows {self.limit}'
+        return (
+            f'the project has {self.count} root branches, and Neon\'s plan "{self.plan}" allows {self.limit}: '
+            f"{self.needed} more are needed"
+        )
 
     @property
     def hint(self) -> str:  # noqa: D102

@@ -8,7 +8,7 @@ from reconciler.core.desired import Restore
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Branch
 from reconciler.core.refusals import BeforeSourceExisted, Refusal, SourceAmbiguous, SourceNotHeld
-from reconciler.core.timeline import HeldName, Timeline
+from reconciler.core.timeline import IN_PLACE, HeldName, Timeline
 
 # A branch that is preserved in place is created by the request that resets the primary, so both bear one time. What is
 # reset more than this apart was not reset by that request.
@@ -206,7 +206,8 @@ def accounts_for(reset: Instant, branches: Iterable[Branch]) -> bool:
 
     So whoever resets a branch otherwise is found out, unless it is within minutes of a restore in place.
     """
-    return any(each.mark is None and abs(reset - each.created_at) <= SAME_RESTORE for each in branches)
+    made_so = (each for each in branches if each.mark is None or each.name.endswith(IN_PLACE))
+    return any(abs(reset - each.created_at) <= SAME_RESTORE for each in made_so)
 
 
 def _sequence(carrier: Carrier) -> int:

@@ -97,11 +97,11 @@ def _make_and_put_into_place(scene: Scene) -> tuple[Step, ...] | Refused:
     """A candidate is made; and in place it is proved, and put into the primary."""
     candidate = scene.lineage.candidate(scene.desired.timeline)
     if candidate is None:
-        return in_place.create_candidate(scene)
+        return in_place.protect_again(scene) or in_place.create_candidate(scene)
     if candidate == scene.lineage.spent:
         return in_place.protect_again(scene) or in_place.dispose_of_proof(scene)
     if refusals := guards.in_place(scene.desired, scene.observed, scene.lineage, candidate, scene.project):
-        return Refused(tuple(refusals))
+        return in_place.protect_again(scene) or Refused(tuple(refusals))
     return _make_usable(candidate) or _verify_branch(scene, candidate) or in_place.restore(scene, candidate)
 
 

@@ -15,7 +15,7 @@ from reconciler.core.predict import predict
 from reconciler.core.provenance import trace
 from reconciler.core.refusals import Refusal, Unreadable
 from reconciler.core.scene import Refused
-from reconciler.core.steps import LiftFence, Step, arguments
+from reconciler.core.steps import LiftFence, ProtectBranch, Step, arguments
 from reconciler.core.timeline import Timeline
 
 # No plan comes near this: it turns a rule that never settles into an error instead of a hang.
@@ -102,8 +102,8 @@ def _unfold(desired: Desired, observed: Observed) -> tuple[tuple[tuple[Step, ...
     for _ in range(_MOST_WAVES):
         wave = next_steps(desired, seen)
         if isinstance(wave, Refused):
-            # What has failed is left first, and refused then; so is what an earlier run fenced let free.
-            return tuple(waves if wave.is_verdict else itertools.takewhile(_frees, waves)), wave.refusals
+            # What has failed is left first, and refused then; so is what an earlier run has left half done put right.
+            return tuple(waves if wave.is_verdict else itertools.takewhile(_mends, waves)), wave.refusals
         if not wave:
             return tuple(waves), ()
         waves.append(wave)
@@ -112,8 +112,8 @@ def _unfold(desired: Desired, observed: Observed) -> tuple[tuple[tuple[Step, ...
     raise AssertionError(f"the rules did not settle within {_MOST_WAVES} waves; the last was {waves[-1]}")
 
 
-def _frees(wave: tuple[Step, ...]) -> bool:
-    return all(isinstance(step, LiftFence) for step in wave)
+def _mends(wave: tuple[Step, ...]) -> bool:
+    return all(isinstance(step, LiftFence | ProtectBranch) for step in wave)
 
 
 def _digest(desired: Desired, observed: Observed, steps: tuple[Step, ...], refusals: tuple[Refusal, ...]) -> str:

@@ -315,10 +315,11 @@ class BranchLimitReached(Refusal):
     rule: ClassVar[str] = "branch-limit"
     count: int
     limit: int
+    needed: int
 
     @property
     def message(self) -> str:  # noqa: D102
-        return f"the project has {self.count} branches, and its limit is {self.limit}"
+        return f"the project has {self.count} branches, and its limit is {self.limit}: {self.needed} more are needed"
 
     @property
     def hint(self) -> str:  # noqa: D102

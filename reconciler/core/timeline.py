@@ -52,6 +52,8 @@ class Timeline:
 
 
 ORIGIN = Timeline()
+# Ends the name of a branch that a restore in place has made, to hold what was replaced.
+IN_PLACE = ".in-place"
 
 
 def candidate_name(primary: str, timeline: Timeline) -> str:
@@ -87,7 +89,8 @@ class HeldName:
     def parse(cls, primary: str, name: str) -> Self | None:
         """Read a branch name; None unless it holds a timeline of the environment whose primary has that name."""
         names = rf"{re.escape(primary)}\.held\.(?P<held>{_NAME})\.before\.(?P<before>{_NAME})"
-        found = re.fullmatch(names + r"(?:\.(?P<sequence>[1-9][0-9]{0,5}))?(?P<in_place>\.in-place)?", name)
+        rest = rf"(?:\.(?P<sequence>[1-9][0-9]{{0,5}}))?(?P<in_place>{re.escape(IN_PLACE)})?"
+        found = re.fullmatch(names + rest, name)
         if found is None:
             return None
         held, before = Timeline.parse(found["held"]), Timeline.parse(found["before"])
@@ -99,7 +102,7 @@ class HeldName:
     def name(self) -> str:
         """The branch name that says it."""
         sequence = f".{self.sequence}" if self.sequence > 1 else ""
-        return f"{self.primary}.held.{self.held}.before.{self.before}{sequence}{'.in-place' if self.in_place else ''}"
+        return f"{self.primary}.held.{self.held}.before.{self.before}{sequence}{IN_PLACE if self.in_place else ''}"
 
     def __str__(self) -> str:
         return self.name

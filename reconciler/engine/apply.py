@@ -14,8 +14,9 @@ from typing import TypeGuard
 from reconciler.core import rivals
 from reconciler.core.desired import Desired, OnFailure
 from reconciler.core.instant import Instant
+from reconciler.core.mending import is_mending, mending
 from reconciler.core.next_steps import next_steps
-from reconciler.core.observed import Observed, Operation
+from reconciler.core.observed import Observed, Operation, Unknown
 from reconciler.core.plan import Plan, plan
 from reconciler.core.refusals import Refusal
 from reconciler.core.scene import Refused
@@ -24,7 +25,9 @@ from reconciler.core.steps import (
     FenceBranch,
     LiftFence,
     RestartPool,
+    RestoreBranch,
     Step,
+    UnprotectBranch,
     UploadVersion,
     VerifyBranch,
     VerifyLive,
@@ -41,7 +44,7 @@ _SETTLING_SECONDS = 60.0
 _LAGGING_SECONDS = 30.0
 _MOST_TRIES = 4
 # A run that ends badly has this long to let users write again: two logins and one call to Neon take about two seconds.
-_LIFTING_SECONDS = 30.0
+_MENDING_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,8 @@ class StepFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class FenceLeft:
-    """The run ends badly, and what it fenced could not be lifted: writes may fail until it is run again."""
+class NotMended:
+    """The run ends badly, and what it has fenced or unprotected could not be put right: writes may fail until then."""
 
     why: str
 
@@ -101,7 +104,7 @@ class LooksAgain:
 # Steps that no look at the providers shows to be done, or not all of it: they are remembered for this run.
 _REMEMBERED = VerifyBranch | VerifyWorker | VerifyLive | FenceBranch | LiftFence | RestartPool
 
-Event = StepStarted | StepFinished | StepUncertain | StepFailed | StepDropped | FenceLeft | LooksAgain
+Event = StepStarted | StepFinished | StepUncertain | StepFailed | StepDropped | NotMended | LooksAgain
 Report = Callable[[Event], None]
 
 
@@ -160,13 +163,17 @@ class Apply:
     async def run(self, expect: str | None = None) -> Outcome:
         """Converge. `expect` is the digest of the plan that was approved. Raises ReconcilerError.
 
-        However it ends, it does not leave users with a database that takes no writes, as far as that is in its power.
+        However it ends, it does not leave users with a database that takes no writes, nor the primary unprotected that
+        was protected, as far as that is in its power.
         """
         try:
-            return await self._run(expect)
+            outcome = await self._run(expect)
         except (ReconcilerError, asyncio.CancelledError):
-            await self._leave_writable()
+            await self._mend()
             raise
+        if outcome.final.refusals:
+            await self._mend()
+        return outcome
 
     async def _run(self, expect: str | None) -> Outcome:
         clock = self._ports.clock
@@ -188,8 +195,8 @@ class Apply:
         steps = next_steps(self._desired, observed) if planned.steps else ()
         if isinstance(steps, Refused):
             return ()
-        only_lifts = planned.refusals and _lifts(planned.steps) == planned.steps
-        return _lifts(steps) if only_lifts else steps
+        only_mends = planned.refusals and all(is_mending(step) for step in planned.steps)
+        return tuple(step for step in steps if is_mending(step)) if only_mends else steps
 
     async def _stand_by(self, wave: tuple[Step, ...], busy: tuple[Operation, ...], observed: Observed) -> Observed:
         """Wait a little for somebody else's work at Neon, and look again. Where it takes too long, the rules refuse."""
@@ -229,9 +236,10 @@ class Apply:
             elif isinstance(result, BaseException):
                 raise result
         self._moved = {step for step, each in zip(wave, results, strict=True) if isinstance(each, WorldMoved)}
+        before = frozenset[str]() if any(isinstance(step, RestoreBranch) for step in wave) else observed.passed
         again = {step.key for step in wave if isinstance(step, _REMEMBERED)}
         done = {step.key for step in self.under_way if isinstance(step, _REMEMBERED) and step not in lost}
-        return await self._read_back(lost, (observed.passed - again) | done, began, begun)
+        return await self._read_back(lost, (before - again) | done, began, begun)
 
     async def _attempt(self, executor: Executor, step: Step) -> None:
         """Take a step. No provider minds a second upload of the same, and a list may lag behind what was seen in it."""
@@ -239,34 +247,35 @@ class Apply:
             raise WorldMoved("this run has uploaded it and has seen it: the list of versions lags behind")
         await executor.take(step)
 
-    async def _leave_writable(self) -> None:
-        """Lift the fence of what users are still on: until somebody runs this again, nobody could write.
+    async def _mend(self) -> None:
+        """Put right what this run leaves half done: until somebody runs this again, nobody could write.
 
-        By the rules, from a fresh look in which nothing counts as prepared. What is lifted is fenced again before
-        anything is switched, so this may come at any time, but not from a run that has lost its right.
+        From a fresh look in which nothing counts as prepared. What is lifted is fenced again before anything is
+        switched, so this may come at any time, but not from a run that has lost its right.
         """
-        if not self._may_have_fenced():
+        if not self._may_have_left_something():
             return
         try:
-            async with asyncio.timeout(_LIFTING_SECONDS):
+            async with asyncio.timeout(_MENDING_SECONDS):
                 if self._permit is not None:
                     await self._permit.confirm()
                 observed = await self._look(frozenset())
-                for step in _lifts(next_steps(self._desired, observed)):
+                if isinstance(observed.branches, Unknown):
+                    self._report(NotMended(observed.branches.reason))
+                for step in mending(self._desired, observed):
                     began, begun = self._ports.clock.now(), self._ports.clock.elapsed()
                     self._report(StepStarted(step))
-                    await Executor(self._desired, observed, self._ports).take(step)
+                    await Executor(self._desired, observed, self._ports).mend(step)
                     self._finished(StepFinished(step, began, self._ports.clock.elapsed() - begun))
         except (ReconcilerError, TimeoutError) as error:
-            self._report(FenceLeft(str(error) or f"no answer within {_LIFTING_SECONDS:.0f} s"))
+            self._report(NotMended(str(error) or f"no answer within {_MENDING_SECONDS:.0f} s"))
 
-    def _may_have_fenced(self) -> bool:
-        """Tell whether this run has begun a fence where users are, or has found one that an earlier run left."""
-        if any(isinstance(step, FenceBranch) and step.served for step in self._tries):
-            return True
-        return self.observed is not None and bool(
-            _lifts(next_steps(self._desired, replace(self.observed, passed=frozenset())))
-        )
+    def _may_have_left_something(self) -> bool:
+        """Tell whether this run has fenced or unprotected where users are, or has found that an earlier one has."""
+        for step in self._tries:
+            if isinstance(step, UnprotectBranch) or (isinstance(step, FenceBranch) and step.served):
+                return True
+        return self.observed is not None and bool(mending(self._desired, self.observed))
 
     def _may_be_too_new(self, result: object, step: Step) -> TypeGuard[ProviderError]:
         """Tell whether a provider may come to know what it does not know yet; it has said so less than four times."""
@@ -365,7 +374,3 @@ def _are_lifted(steps: list[Step], observed: Observed) -> bool:
     branches = observed.branches if isinstance(observed.branches, tuple) else ()
     freed = {branch.name for branch in branches if not branch.fenced}
     return all(isinstance(step, LiftFence) and step.branch in freed for step in steps)
-
-
-def _lifts(steps: tuple[Step, ...] | Refused) -> tuple[LiftFence, ...]:
-    return () if isinstance(steps, Refused) else tuple(step for step in steps if isinstance(step, LiftFence))

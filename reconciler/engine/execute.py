@@ -176,6 +176,13 @@ class Executor:
         if not step.served:
             await self._mark(branch, marked)
 
+    async def mend(self, step: Step) -> None:
+        """Take a step that puts right what is half done, whatever else is asked for by now."""
+        if isinstance(step, LiftFence):
+            await self._lift(step)
+        if isinstance(step, ProtectBranch):
+            await self._ports.neon.protect(self._project, self._branch(step.branch).id)
+
     async def _lift(self, step: LiftFence) -> None:
         branch = self._branch(step.branch)
         await self._ports.fences.open(*await self._logins(branch, step.database))

@@ -128,7 +128,8 @@ def test_a_pool_that_was_restarted_since_the_restore_is_not_restarted_again():
     put = killed_after(ASKED, WORLD, RestoreBranch)
     reset = named(put.branches, "main").last_reset_at
     assert "RestartPool" in kinds(plan(ASKED, put).steps)
-    for restarted, again in ((Instant(reset.milliseconds + 1), False), (reset, True)):
+    # Neon cuts the time of a reset off to the second, so within it nothing can be told.
+    for restarted, again in ((Instant(reset.milliseconds + 1_001), False), (Instant(reset.milliseconds + 999), True)):
         told = replace(put, configs=(replace(CONFIG, restarted_at=restarted),))
         assert again == ("RestartPool" in kinds(plan(ASKED, told).steps))
 

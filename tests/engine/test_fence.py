@@ -12,7 +12,7 @@ from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.steps import FenceBranch, LiftFence, SwitchTraffic, UploadVersion
 from reconciler.engine import apply as engine
-from reconciler.engine.apply import Apply, FenceLeft, PlanChanged, StepFinished, StepStarted
+from reconciler.engine.apply import Apply, NotMended, PlanChanged, StepFinished, StepStarted
 from reconciler.errors import FenceFailed, LeaseLost, ReconcilerError
 from tests.support import database
 from tests.support.database import DAMAGED, GOOD, Rows
@@ -241,7 +241,7 @@ def test_where_that_can_not_be_lifted_it_is_said_that_writes_may_fail(fenced):
     fenced.sandbox.fault("status:400", "PATCH", "/endpoints/", nth=2)
     with pytest.raises(ReconcilerError):
         run(fenced)
-    assert isinstance(fenced.events[-1], FenceLeft)
+    assert isinstance(fenced.events[-1], NotMended)
     assert "400" in fenced.events[-1].why
 
 
@@ -257,11 +257,11 @@ def test_lifting_that_takes_too_long_is_given_up_and_said(fenced, monkeypatch):
                 await asyncio.Event().wait()
             await self._real.open(owner, user)
 
-    monkeypatch.setattr(engine, "_LIFTING_SECONDS", 1.0)
+    monkeypatch.setattr(engine, "_MENDING_SECONDS", 1.0)
     fenced.sandbox.fault("status:400", "POST", "/deployments$", nth=1)
     with pytest.raises(ReconcilerError):
         run(fenced, fences=Hangs)
-    assert fenced.events[-1] == FenceLeft("no answer within 1 s")
+    assert fenced.events[-1] == NotMended("no answer within 1 s")
 
 
 def test_a_run_that_is_ended_in_order_between_fence_and_switch_lifts_the_fence(fenced):
@@ -287,7 +287,7 @@ def test_a_run_that_has_lost_its_right_lifts_nothing(fenced):
     with pytest.raises(LeaseLost):
         run(fenced, permit=Lost())
     assert not takes_writes(fenced)
-    assert isinstance(fenced.events[-1], FenceLeft)
+    assert isinstance(fenced.events[-1], NotMended)
 
 
 def test_a_left_fence_is_lifted_though_the_plan_that_was_approved_is_another(fenced):

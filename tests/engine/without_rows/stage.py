@@ -13,6 +13,7 @@ import pytest
 from reconciler.cli import wiring
 from reconciler.engine.apply import Apply, StepStarted
 from reconciler.engine.observe import observe
+from reconciler.errors import LeaseLost
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.faults import Action, Fault, Kind, parse_latencies
 from tests.exhaustive.campaign import Bench
@@ -41,6 +42,16 @@ def worlds_of_this_process():
             worlds.close()
             asyncio.set_event_loop(None)
             gc.set_threshold(*threshold)
+
+
+class _Life:
+    """A permit: what is killed does nothing any more."""
+
+    ended = False
+
+    async def confirm(self):
+        if self.ended:
+            raise LeaseLost("it was killed")
 
 
 class Stage:
@@ -118,15 +129,16 @@ class Stage:
         """Apply, and be killed when this write has been served, before its answer is read."""
 
         async def run(desired, ports):
-            task = asyncio.current_task()
+            task, life = asyncio.current_task(), _Life()
 
             def look(_number):
                 sent, where, _ = self.watch.requests[-1]
                 if sent == method and re.search(path, where):
+                    life.ended = True
                     task.cancel()
 
             self.watch.on_request = look
-            await Apply(desired, ports, self.events.append).run()
+            await Apply(desired, ports, self.events.append, life).run()
 
         with pytest.raises(asyncio.CancelledError):
             self.connected(run)

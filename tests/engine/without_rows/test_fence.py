@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from reconciler.engine import apply as engine
-from reconciler.engine.apply import FenceLeft, StepFinished, StepStarted
+from reconciler.engine.apply import NotMended, StepFinished, StepStarted
 from reconciler.errors import LeaseLost, ReconcilerError
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.stage import Stage
@@ -62,7 +62,7 @@ def test_where_that_cannot_be_lifted_it_is_said_that_writes_may_fail(stage):
     stage.fault("status", "PATCH", "/endpoints/", 400, nth=2)
     with pytest.raises(ReconcilerError):
         stage.apply()
-    assert isinstance(stage.events[-1], FenceLeft)
+    assert isinstance(stage.events[-1], NotMended)
     assert "400" in stage.events[-1].why
 
 
@@ -72,11 +72,11 @@ def test_lifting_that_takes_too_long_is_given_up_and_said(stage, monkeypatch):
             await asyncio.Event().wait()
 
     monkeypatch.setattr(stage.world.fences, "open", hangs)
-    monkeypatch.setattr(engine, "_LIFTING_SECONDS", 1.0)
+    monkeypatch.setattr(engine, "_MENDING_SECONDS", 1.0)
     stage.fault("status", "POST", "/deployments$", 400)
     with pytest.raises(ReconcilerError):
         stage.apply()
-    assert stage.events[-1] == FenceLeft("no answer within 1 s")
+    assert stage.events[-1] == NotMended("no answer within 1 s")
 
 
 class Until:
@@ -94,7 +94,7 @@ def test_a_run_that_has_lost_its_right_lifts_nothing_and_the_next_one_lifts_what
     with pytest.raises(LeaseLost):
         stage.apply(permit=Until(lambda: stage.said(StepFinished) and is_closed(stage, "main")))
     assert is_closed(stage, "main")
-    assert isinstance(stage.events[-1], FenceLeft)
+    assert isinstance(stage.events[-1], NotMended)
     stage.events.clear()
     assert stage.apply(permit=Until(lambda: False)).converged
     assert kinds(done.step for done in stage.said(StepFinished))[0] == "LiftFence"
@@ -168,3 +168,33 @@ def test_a_role_that_does_not_own_the_database_is_fenced_by_its_owner(worlds, mo
     monkeypatch.setattr(stage.world.fences, "close", note)
     assert stage.apply().converged
     assert asked == [("app", "reader")]
+
+
+def close_then(stage, **fault):
+    """Have something go wrong on every look from right after the fence is closed."""
+
+    def strike():
+        for method, path, number in fault["strikes"]:
+            stage.fault("status", method, path, number, times=1000)
+
+    async def close(owner, user):
+        await type(stage.world.fences).close(stage.world.fences, owner, user)
+        strike()
+
+    return close
+
+
+@pytest.mark.parametrize("path", ["/hyperdrive/configs", "/deployments$"])
+def test_what_can_no_longer_be_read_after_the_fence_does_not_leave_users_read_only(stage, monkeypatch, path):
+    monkeypatch.setattr(stage.world.fences, "close", close_then(stage, strikes=[("GET", path, 403)]))
+    outcome = stage.apply()
+    assert [each.rule for each in outcome.final.refusals] == ["unreadable"]
+    assert not is_closed(stage, "main")
+    assert "fenced" not in (says(stage, "main") or "")
+
+
+def test_where_neon_itself_can_no_longer_be_read_it_is_said_that_writes_may_fail(stage, monkeypatch):
+    monkeypatch.setattr(stage.world.fences, "close", close_then(stage, strikes=[("GET", "/branches$", 403)]))
+    outcome = stage.apply()
+    assert [each.rule for each in outcome.final.refusals] == ["unreadable"]
+    assert isinstance(stage.events[-1], NotMended)

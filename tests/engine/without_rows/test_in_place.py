@@ -1,11 +1,14 @@
 """A restore in place, without rows: what it sends, what it reads again right before, and what stays as it was."""
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.core.plan import plan
 from reconciler.engine.apply import StepFinished
-from reconciler.errors import GateFailed, LeaseLost
+from reconciler.errors import GateFailed, LeaseLost, ReconcilerError
 from reconciler.sandbox import timestamps
+from reconciler.sandbox.neon.state import PLANS
 from tests.engine.without_rows.stage import Stage
 
 
@@ -105,3 +108,40 @@ def test_a_gate_that_fails_on_the_candidate_leaves_the_primary_untouched(stage):
         stage.apply()
     assert "POST restore" not in stage.writes()
     assert plan(*stage.observe()).refusals == ()
+
+
+def test_a_restore_that_neon_refuses_leaves_the_primary_protected_run_after_run(stage):
+    stage.branch("main").protected = True
+    for _ in range(2):
+        stage.fault("status", "POST", "/restore$", 422)
+        with pytest.raises(ReconcilerError, match="422"):
+            stage.apply()
+        assert stage.branch("main").protected
+    assert stage.apply().converged
+    assert stage.branch("main").protected
+
+
+def test_what_is_refused_between_unprotecting_and_restoring_leaves_the_primary_protected(stage, monkeypatch):
+    stage.branch("main").protected = True
+    stage.kill_after("PATCH", f"/branches/{stage.branch('main').id}$")
+    assert not stage.branch("main").protected
+    plans = stage.world.sandbox.states[0].switches.subscription_type
+    monkeypatch.setitem(PLANS, plans, replace(PLANS[plans], branches=len(stage.names())))
+    outcome = stage.apply()
+    assert [each.rule for each in outcome.final.refusals] == ["branch-limit"]
+    assert stage.branch("main").protected
+
+
+def test_a_last_check_that_fails_in_place_is_undone_in_place_with_everything_proved_anew(worlds):
+    stage = Stage(worlds, "HTTP gate at 0 %")
+    stage.asked["primary"]["method"] = "in-place"
+    stage.write()
+    stage.world.route.live = False
+    timeline = stage.world.timeline_asked()
+    outcome = stage.apply()
+    assert [each.rule for each in outcome.final.refusals] == ["timeline-failed"]
+    names = kinds(done.step for done in outcome.taken)
+    assert names.count("RestoreBranch") == 2
+    assert names[names.index("RestoreBranch", names.index("RestoreBranch") + 1) :].count("RestartPool") == 1
+    assert {f"main.failed.{timeline}", f"main.held.{timeline}.before.origin.2.in-place"} <= set(stage.names())
+    assert stage.apply().taken == ()

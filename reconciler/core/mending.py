@@ -1,0 +1,49 @@
+"""What must hold however a run ends: users can write where they are, and what was protected is protected.
+
+The rules ask for it when they have a choice. These are for a run that ends before it is done.
+"""
+
+from dataclasses import replace
+
+from reconciler.core import fencing, protection
+from reconciler.core.desired import Desired
+from reconciler.core.lineage import Lineage
+from reconciler.core.next_steps import next_steps
+from reconciler.core.observed import Observed, Project, Unknown
+from reconciler.core.provenance import trace
+from reconciler.core.scene import Refused, read
+from reconciler.core.steps import LiftFence, ProtectBranch, Step
+
+
+def is_mending(step: Step) -> bool:
+    """Tell whether a step puts right what an earlier one has begun, and so is taken though all else is refused."""
+    return isinstance(step, LiftFence | ProtectBranch)
+
+
+def mending(desired: Desired, observed: Observed) -> tuple[Step, ...]:
+    """Return the steps that put right what is half done.
+
+    Where it cannot be read what users reach, the live branch is let free: it may be where they are.
+    """
+    if isinstance(observed.branches, Unknown):
+        return ()
+    lineage = trace(desired, observed.branches)
+    if not isinstance(lineage, Lineage):
+        return ()
+    if isinstance(read(desired, observed), Refused):
+        lifts = fencing.let_free(desired, lineage)
+    else:
+        asked = next_steps(desired, replace(observed, passed=frozenset()))
+        lifts = () if isinstance(asked, Refused) else tuple(step for step in asked if isinstance(step, LiftFence))
+    return (*lifts, *_protection(desired, observed, lineage))
+
+
+def _protection(desired: Desired, observed: Observed, lineage: Lineage) -> tuple[Step, ...]:
+    primary, project = lineage.live.branch, observed.project
+    if primary.protected or primary.name != desired.primary.branch or not protection.is_wanted(lineage):
+        return ()
+    if not isinstance(project, Project) or not isinstance(observed.branches, tuple):
+        return ()
+    if not protection.has_room(project, observed.branches):
+        return ()
+    return (ProtectBranch(branch=primary.name, reason="it was to be restored in place, and was not"),)
