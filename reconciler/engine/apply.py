@@ -178,17 +178,22 @@ class Apply:
     async def _run(self, expect: str | None) -> Outcome:
         clock = self._ports.clock
         begun = clock.elapsed()
-        observed = await self._look(frozenset())
-        planned = plan(self._desired, observed)
-        self.planned, self.observed = planned, observed
-        if expect is not None:
-            self._approve(planned, observed, expect)
+        planned, observed = await self._begin(expect)
         while wave := self._wave(planned, observed):
             busy = rivals.in_the_way(self._desired, observed, wave)
             observed = await (self._stand_by(wave, busy, observed) if busy else self._take(wave, observed))
             self.observed = observed
         final = plan(self._desired, observed)
         return Outcome(planned, tuple(self.taken), final, observed, clock.elapsed() - begun)
+
+    async def _begin(self, expect: str | None) -> tuple[Plan, Observed]:
+        """Look, and plan what is to be done; it must be what was approved."""
+        observed = await self._look(frozenset())
+        planned = plan(self._desired, observed)
+        self.planned, self.observed = planned, observed
+        if expect is not None:
+            self._approve(planned, observed, expect)
+        return planned, observed
 
     def _wave(self, planned: Plan, observed: Observed) -> tuple[Step, ...]:
         """Return what is to be taken now: of a plan that was refused, what it has all the same."""

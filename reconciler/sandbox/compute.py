@@ -122,7 +122,7 @@ class Computes:
         """Have exactly these computes, all suspended: (port, seconds without use after which it suspends) by id."""
         for compute in list(self._computes):
             await self.suspend(compute)
-            if compute not in computes:
+            if compute not in computes or computes[compute][0] != self._computes[compute].port:
                 await self.shut(compute)
         for compute, (port, seconds) in computes.items():
             if compute not in self._computes:

@@ -1,14 +1,16 @@
 """Every failure at every point, on a sandbox without PostgreSQL: thousands of runs, in which nothing may be lost.
 
     python -m tests.exhaustive                   all of it, as CI does
-    python -m tests.exhaustive --whole           without the shortcut of `sameness`
+    python -m tests.exhaustive --whole           without the shortcuts of `sameness` and `moment`
     python -m tests.exhaustive --scenario "revert" --fault "524 after"
     python -m tests.exhaustive --postgres        fewer of them with rows: see `with_postgres`
     python -m tests.exhaustive.mutations         three ways to break the code, each of which must be seen
 
 A trial is a scenario (`scenarios`), a fault (`faults`) and the request that it befalls, counted from 1 in the order
 of the clean run. It is run again until it is done, and the invariants (`invariants`) are judged after every single
-request. What is found is printed with the three, which is all that is needed to see it again.
+request. It goes on from the last moment of the clean run before its fault (`moment`), and ends where it meets a moment
+from which a run was watched to a good end (`sameness`). What is found is printed with the three, which is all that is
+needed to see it again.
 
 Providers, engine and core are the real ones, over HTTP on loopback; time is the event loop's own, so that no pause
 costs any (`timeless`). What is left out: rows (a gate asks `select true`; that it *fails* on the wrong rows is tested

@@ -134,7 +134,9 @@ def report(made, scenarios, faults, seconds):
     print(f"{sum(each.cut for each in made):7d} came to a moment from which a run was watched before")
     bad = [each for each in made if each.violations]
     unstruck = sum(each.struck is None and each.number > 0 for each in made)
-    print(f"{len(made):7d} trials, {sum(len(each.requests) for each in made)} requests, {seconds:.0f} s")
+    requests, shared = sum(len(each.requests) for each in made), sum(each.shared for each in made)
+    print(f"{len(made):7d} trials, {requests} requests, {seconds:.0f} s")
+    print(f"{shared:7d} of the requests are those of the clean run, and were not made again")
     print(f"{unstruck:7d} of them made fewer requests than the clean run")
     print(f"{len(bad):7d} violations")
     for each in bad[:40]:

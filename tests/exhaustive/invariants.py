@@ -1,5 +1,6 @@
 """What must hold after every single request, and what must hold at the end."""
 
+import copy
 import re
 from collections import Counter
 
@@ -33,6 +34,13 @@ class Watch:
             if branch.name == "main" or ".held." in branch.name:
                 self.promoted[branch.cluster] = world.timeline(branch)
         world.sandbox.served = self.served
+
+    def kept(self):
+        """Everything that it has noted so far, as a copy."""
+        return copy.deepcopy((self.requests, self.promoted, self.made, self._reaches))
+
+    def put_back(self, kept):
+        self.requests, self.promoted, self.made, self._reaches = copy.deepcopy(kept)
 
     def served(self, entry):
         self.requests.append((entry.method, entry.path, entry.status))

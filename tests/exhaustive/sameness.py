@@ -2,8 +2,8 @@
 
 What happens next depends on the world, on what the run remembers, and on nothing else. Both are written down here with
 all that cannot matter left out: times, passwords, and which ids were drawn, of which only the order of their appearance
-counts. A run that meets a moment of the clean run, its fault behind it, goes on as that one did; a new run on a world
-on which a new run was seen to end well does so again.
+counts. A run that meets, its fault behind it, a moment of another run that had its fault behind it and ended well,
+goes on as that one did; a new run on a world on which a new run was seen to end well does so again.
 """
 
 import re
@@ -11,6 +11,7 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 
 from reconciler.core.instant import Instant
+from tests.exhaustive.moment import memory_of
 from tests.exhaustive.world import SQL_GATE
 
 _DRAWN = re.compile(
@@ -20,8 +21,6 @@ _LEFT_OUT = frozenset(
     {"operations", "password", "parent_lsn", "history_lsn", "lsn", "etag", "tag", "roles", "modules"}
     | {"digest", "began", "seconds"}
 )
-# What a run is given, and does not change.
-_GIVEN = frozenset({"_desired", "_ports", "_report", "_permit"})
 
 
 def world_now(world, watch):
@@ -38,13 +37,14 @@ def world_now(world, watch):
         [(each.cluster in asked, each.cluster in watch.promoted) for each in branches],
         [world.fences.is_closed(each.cluster) for each in branches],
         [version in world.route.proved for version in versions],
+        {timeline: len(clusters) for timeline, clusters in watch.made.items()},
     )
     return _numbered(repr(_plain(known)))
 
 
-def memory_of(apply):
+def memory_now(apply):
     """Describe what a run remembers."""
-    return _numbered(repr(_plain({name: value for name, value in vars(apply).items() if name not in _GIVEN})))
+    return _numbered(repr(_plain(memory_of(apply))))
 
 
 def _plain(value, name=""):

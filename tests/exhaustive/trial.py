@@ -15,7 +15,8 @@ from reconciler.core.refusals import TimelineFailed
 from reconciler.errors import ReconcilerError
 from tests.exhaustive.faults import NOTHING
 from tests.exhaustive.invariants import Watch
-from tests.exhaustive.sameness import memory_of, world_now
+from tests.exhaustive.moment import Moment, memory_of
+from tests.exhaustive.sameness import memory_now, world_now
 from tests.exhaustive.scenarios import config_names
 
 _MOST_RUNS = 4
@@ -32,7 +33,10 @@ class End(StrEnum):
 
 @dataclass
 class Trial:
-    """A trial that was made. `struck` is the request that the fault befell, None where there were fewer."""
+    """A trial that was made. `struck` is the request that the fault befell, None where there were fewer.
+
+    The first requests are `shared` with the clean run, and were not made again.
+    """
 
     scenario: str
     fault: str
@@ -42,6 +46,7 @@ class Trial:
     said: list = field(default_factory=list)
     struck: str | None = None
     requests: list = field(default_factory=list)
+    shared: int = 0
     cut: bool = False
 
 
@@ -49,20 +54,42 @@ class _SeenBefore(BaseException):
     """From here on everything goes as it went in another run, which was watched to its end."""
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Where the clean run was about to take steps: the world, what was noticed until then, what the run remembered."""
+
+    moment: Moment
+    noticed: tuple
+    memory: dict
+    requests: int
+
+
 @dataclass
 class Memory:
-    """The moments of one scenario from which runs were watched to a good end: see `sameness`."""
+    """Of one scenario: the moments from which runs were watched to a good end (see `sameness`), and the `stages`."""
 
     waves: set = field(default_factory=set)
     starts: set = field(default_factory=set)
+    stages: list = field(default_factory=list)
+
+    def stage_before(self, number):
+        """The last stage before the request of this number; None where only the beginning is."""
+        return next((each for each in reversed(self.stages) if each.requests < number), None)
 
 
 async def clean(world, scenario):
     """Make a run in which nothing goes wrong; give its requests, and what is to be remembered of it."""
-    memory = Memory()
-    trial = await attempt(world, scenario, NOTHING, 0, memory)
+    memory, stages = Memory(), []
+    trial = await _tried(world, scenario, NOTHING, 0, memory, stages=stages)
     assert trial.end is End.AT_ONCE, trial
-    return trial.requests, memory if not trial.violations else None
+    if trial.violations:
+        return trial.requests, None
+    for stage in stages:
+        again = await _tried(world, scenario, NOTHING, 0, memory, stage)
+        # Requests that are sent at the same time may come in another order, if seldom.
+        if again.requests == trial.requests[: len(again.requests)] and not again.violations:
+            memory.stages.append(stage)
+    return trial.requests, memory
 
 
 async def attempt(world, scenario, fault, number, memory=None):
@@ -70,17 +97,24 @@ async def attempt(world, scenario, fault, number, memory=None):
 
     With a memory, what was seen before is not watched again.
     """
-    await world.put_back(scenario.name)
+    return await _tried(world, scenario, fault, number, memory, memory and memory.stage_before(number))
+
+
+async def _tried(world, scenario, fault, number, memory, stage=None, *, stages=None):
+    await world.put_back(scenario.name, stage and stage.moment)
     world.route.live = not scenario.fails
     watch = Watch(world, world.desired["verify"])
+    if stage is not None:
+        watch.put_back(stage.noticed)
     for name, value in fault.switches:
         setattr(world.sandbox.states[0].switches, name, value)
-    world.strike(fault.strikes(number))
-    trial = Trial(scenario.name, fault.name, number, End.STUCK)
+    trial = Trial(scenario.name, fault.name, number, End.STUCK, shared=len(watch.requests))
+    world.strike(fault.strikes(number - trial.shared))
+    runs = _Runs(world, watch, trial, scenario, fault, memory, stage and stage.memory, stages)
     try:
         if fault.kills:
-            await _killed(world, watch, number)
-        trial.end = await _converge(_Runs(world, watch, trial, scenario, fault, memory))
+            await _killed(runs)
+        trial.end = await _converge(runs)
         trial.struck = _described(watch, number)
         if trial.end is End.STUCK:
             watch.violations.append("did not converge")
@@ -99,12 +133,13 @@ def _described(watch, number):
     return "{} {} -> {}".format(*watch.requests[number - 1])
 
 
-async def _killed(world, watch, number):
-    run = asyncio.create_task(world.apply())
+async def _killed(runs):
+    world, watch = runs.world, runs.watch
     left = {}
+    run = asyncio.create_task(world.apply(memory=runs.begun_with(), is_dead=lambda: bool(left)))
 
     def die(count):
-        if count == number:
+        if count == runs.trial.number:
             left.update(world.files())
             run.cancel()
 
@@ -118,7 +153,10 @@ async def _killed(world, watch, number):
 
 @dataclass
 class _Runs:
-    """The runs of one trial after the first kill, and when one of them is at a moment that was seen before."""
+    """The runs of one trial, and when one of them is at a moment that was seen before.
+
+    The first one goes on with what another one remembered, if `begins_with` that. `stages` are to be noted.
+    """
 
     world: object
     watch: object
@@ -126,18 +164,26 @@ class _Runs:
     scenario: object
     fault: object
     memory: Memory | None
+    begins_with: dict | None = None
+    stages: list | None = None
     met: list = field(default_factory=list)
+
+    def begun_with(self):
+        """What the run is to remember that begins now."""
+        memory, self.begins_with = self.begins_with, None
+        return memory
 
     async def next(self):
         """Run once; tell whether it converged."""
         world, trial = self.world, self.trial
         self.met = []
-        start = world_now(world, self.watch) if self._is_over and self.memory else None
+        is_new = self.begins_with is None and self._is_over and self.memory
+        start = world_now(world, self.watch) if is_new else None
         if start is not None and start in self.memory.starts:
             trial.cut = True
             return True
         try:
-            outcome = await world.apply(self._wave)
+            outcome = await world.apply(self._wave, self.begun_with())
         except ReconcilerError as error:
             trial.said.append(error.report)
             return False
@@ -153,8 +199,7 @@ class _Runs:
         if ended and self.memory and not self.watch.violations:
             if start is not None:
                 self.memory.starts.add(start)
-            if self.fault is NOTHING:
-                self.memory.waves.update(self.met)
+            self.memory.waves.update(self.met)
         return ended
 
     @property
@@ -165,10 +210,17 @@ class _Runs:
     def _wave(self, apply):
         if self.memory is None or not self._is_over:
             return
-        moment = world_now(self.world, self.watch), memory_of(apply)
+        if self.stages is not None:
+            self._note_stage(apply)
+        moment = world_now(self.world, self.watch), memory_now(apply)
         self.met.append(moment)
         if moment in self.memory.waves and not self.watch.violations:
             raise _SeenBefore
+
+    def _note_stage(self, apply):
+        if not self.world.project.busy:  # what Neon is at work on is not kept
+            kept = self.watch.kept()
+            self.stages.append(Stage(Moment.of(self.world), kept, memory_of(apply), len(self.watch.requests)))
 
 
 async def _converge(runs):

@@ -15,13 +15,15 @@ from aiohttp import web
 
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
-from reconciler.engine.apply import Apply, StepStarted
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.faults import Fault as SandboxFault
-from reconciler.sandbox.server import Sandbox
+from reconciler.sandbox.server import NEON_PREFIX, Sandbox
 from tests.exhaustive import upload_stand_in
+from tests.exhaustive.dice import throw_dice
 from tests.exhaustive.fence_stand_in import FenceStandIn
 from tests.exhaustive.lean_transport import LeanTransport
+from tests.exhaustive.moment import Moment, PausedApply
+from tests.exhaustive.reserved_ports import ReservedPorts
 from tests.exhaustive.timeless import LoopClock
 from tests.support import database
 from tests.support.production import BINDING
@@ -52,6 +54,7 @@ def prepare_process(loop, *, lean=True):
     if lean:
         httpx._client.AsyncHTTPTransport = LeanTransport
     gc.set_threshold(50_000)
+    throw_dice()
     timestamps.read_clock = loop.wall_clock
     ssl.create_default_context = functools.cache(ssl.create_default_context)
 
@@ -117,6 +120,7 @@ class World:
         # What the command line reads has the machine's clock, by which a restore must not lie in the future.
         loop.set_wall_clock(_BEGUN_SECONDS)
         await self.sandbox.start()
+        self._ports = ReservedPorts(self.sandbox._apis[NEON_PREFIX]._control.computes)
         url = await self.route.open()
         loop.forget_children()
         self.environment = {
@@ -141,6 +145,7 @@ class World:
         await self._cloudflare.aclose()
         await self.route.close()
         await self.sandbox.stop()
+        self._ports.close()
 
     def _stand_in(self):
         return f"{sys.executable} -I -S {upload_stand_in.__file__}"
@@ -189,19 +194,16 @@ class World:
 
     async def keep(self, name):
         await self.settle()
-        kept = self.sandbox.snapshot(), self.files(), self.fences.kept(), self.loop.wall_clock(), tuple(self.moments)
-        self._snapshots[name] = kept
+        self.sandbox._before.clear()  # who sees none of what its owner did has nothing to do
+        self._snapshots[name] = Moment.of(self), tuple(self.moments)
 
-    async def put_back(self, name):
-        snapshot, files, turns, seconds, moments = self._snapshots[name]
-        self.loop.set_wall_clock(seconds)
-        await self.sandbox.rewind(snapshot)
-        self.put_files(files)
-        self.fences.put_back(turns)
+    async def put_back(self, name, moment=None):
+        """Put everything back as it was kept, or as it was at a moment of a run that began there."""
+        beginning, moments = self._snapshots[name]
+        await (moment or beginning).put_back(self)
         self.desired, self.moments = json.loads(self.file.read_text()), list(moments)
         self.calm()
         self.sandbox.states[0].switches.failed_operation_recovers = False
-        self.route.proved.clear()
         self.route.heal()
         self.events.clear()
 
@@ -228,18 +230,14 @@ class World:
     def read(self):
         return EnvironmentFile(self.file, self.root).read()
 
-    async def apply(self, at_wave=lambda _apply: None):
-        """Apply, as the command line does it; `at_wave` is told when steps begin. Raises ReconcilerError."""
+    async def apply(self, at_wave=lambda _apply: None, memory=None, is_dead=lambda: False):
+        """Apply, as the command line does it; `at_wave` is told when steps are about to be taken.
+
+        With the `memory` that a run had then, go on as that one did. Raises ReconcilerError.
+        """
         desired = self.read()
-
-        def report(event):
-            self.events.append(event)
-            if isinstance(event, StepStarted):
-                at_wave(apply)
-
         async with self.connected(desired) as ports:
-            apply = Apply(desired, ports, report)
-            return await apply.run()
+            return await PausedApply(desired, ports, self.events.append, at_wave, memory, is_dead).run()
 
     @asynccontextmanager
     async def connected(self, desired):

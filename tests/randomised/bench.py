@@ -1,10 +1,9 @@
 """The worlds of one process on which schedules are played, each put back before a schedule."""
 
 import random
-import uuid
 
-from reconciler.sandbox.neon import identifiers
 from tests.exhaustive.campaign import Bench
+from tests.exhaustive.dice import DICE
 from tests.exhaustive.scenarios import Scenario
 from tests.randomised.play import Play
 
@@ -19,35 +18,20 @@ _WORLDS = {
 _SEED = 961
 
 
-class Dice(random.Random):
-    """Draws ids as `secrets` does, and the same ones every time."""
-
-    def randbelow(self, end):
-        return self.randrange(end)
-
-    def token_hex(self, size):
-        return self.randbytes(size).hex()
-
-    def uuid4(self):
-        return uuid.UUID(bytes=self.randbytes(16), version=4)
-
-
 class PlayBench(Bench):
     """Makes what is played twice go twice in the same way."""
 
     def __init__(self):
-        self._dice = Dice(_SEED)
-        identifiers.secrets = self._dice
-        uuid.uuid4 = self._dice.uuid4
+        DICE.seed(_SEED)
         super().__init__(_WORLDS)
 
     def begin(self, workers, counts):
         """Begin a schedule, on a world with so many Workers."""
-        self._dice.seed(workers)  # other ids than what follows, which are in the same world
+        DICE.seed(workers)  # other ids than what follows, which are in the same world
         world = self.world(workers)
         self.run(world.put_back(_WORLDS[workers].name))
         random.seed(_SEED)
-        self._dice.seed(_SEED)
+        DICE.seed(_SEED)
         return Play(world, counts)
 
     def run(self, awaitable):

@@ -1,0 +1,87 @@
+"""Moments of a run at which steps are about to be taken, from which another run can go on.
+
+What a run does next depends on the world and on what the run remembers (`sameness`). Both are kept whole, so that a
+fault at a late request needs not wait for all requests before it: the run goes on from the last moment before that.
+That it does go on in the same way is demanded of each moment before it is used, request by request (`trial.clean`).
+"""
+
+import copy
+import random
+from dataclasses import dataclass
+
+from reconciler.engine.apply import Apply
+from tests.exhaustive.dice import DICE
+
+_SEED = 961
+# What a run is given, and does not change.
+_GIVEN = frozenset({"_desired", "_ports", "_report", "_permit", "_at_wave", "_goes_on_with", "_is_dead"})
+
+
+def memory_of(apply):
+    """Everything that a run remembers; what is in it is never changed, but replaced."""
+    return {name: copy.copy(value) for name, value in vars(apply).items() if name not in _GIVEN}
+
+
+class PausedApply(Apply):
+    """Tells `at_wave` that steps are about to be taken. With the memory of a run that was told so, goes on from there.
+
+    Those first steps are not told again. Once it `is_dead` it leaves everything as it is, as it could do nothing.
+    """
+
+    def __init__(self, desired, ports, report, at_wave, memory, is_dead):
+        super().__init__(desired, ports, report)
+        self._at_wave, self._goes_on_with, self._is_dead = at_wave, memory, is_dead
+
+    async def _begin(self, expect):
+        if self._goes_on_with is None:
+            return await super()._begin(expect)
+        vars(self).update({name: copy.copy(value) for name, value in self._goes_on_with.items()})
+        return self.planned, self.observed
+
+    async def _take(self, wave, observed):
+        if self._goes_on_with is None:
+            self._at_wave(self)
+        self._goes_on_with = None
+        return await super()._take(wave, observed)
+
+    async def _leave_writable(self):
+        if not self._is_dead():
+            await super()._leave_writable()
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A world as it was, but for the faults in it."""
+
+    sandbox: bytes
+    before: dict
+    asked: tuple
+    files: dict
+    turns: dict
+    seconds: float
+    proved: frozenset
+    dice: tuple
+
+    @classmethod
+    def of(cls, world):
+        return cls(
+            world.sandbox.snapshot(),
+            dict(world.sandbox._before),
+            tuple(world.sandbox.storage.asked),
+            world.files(),
+            world.fences.kept(),
+            world.loop.wall_clock(),
+            frozenset(world.route.proved),
+            DICE.getstate(),
+        )
+
+    async def put_back(self, world):
+        world.loop.set_wall_clock(self.seconds)
+        await world.sandbox.rewind(self.sandbox)
+        world.sandbox._before.update(self.before)
+        world.sandbox.storage.asked[:] = self.asked
+        world.put_files(self.files)
+        world.fences.put_back(self.turns)
+        world.route.proved = set(self.proved)
+        DICE.setstate(self.dice)
+        random.seed(_SEED)  # pauses before a request is sent again
