@@ -18,8 +18,9 @@ _GIVEN = frozenset({"_desired", "_ports", "_report", "_permit", "_at_wave", "_go
 
 
 def memory_of(apply):
-    """Everything that a run remembers; what is in it is never changed, but replaced."""
-    return {name: copy.copy(value) for name, value in vars(apply).items() if name not in _GIVEN}
+    """Everything that a run remembers, and which deployments its provider has seen; its parts are never changed."""
+    own = {name: copy.copy(value) for name, value in vars(apply).items() if name not in _GIVEN}
+    return own, dict(apply._ports.cloudflare._newest)
 
 
 class PausedApply(Apply):
@@ -35,7 +36,9 @@ class PausedApply(Apply):
     async def _begin(self, expect):
         if self._goes_on_with is None:
             return await super()._begin(expect)
-        vars(self).update({name: copy.copy(value) for name, value in self._goes_on_with.items()})
+        own, newest = self._goes_on_with
+        vars(self).update({name: copy.copy(value) for name, value in own.items()})
+        self._ports.cloudflare._newest.update(newest)
         return self.planned, self.observed
 
     async def _take(self, wave, observed):

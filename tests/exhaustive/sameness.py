@@ -42,9 +42,16 @@ def world_now(world, watch):
     return _numbered(repr(_plain(known)))
 
 
-def memory_now(apply):
+def memory_now(world, apply):
     """Describe what a run remembers."""
-    return _numbered(repr(_plain(memory_of(apply))))
+    own, newest = memory_of(apply)
+    later = {script: _later_than(world.script(script), seen.text("id")) for script, seen in newest.items()}
+    return _numbered(repr(_plain((own, later))))
+
+
+def _later_than(script, seen):
+    """How many deployments are newer than the one that was seen."""
+    return [each.id for each in script.deployments].index(seen)
 
 
 def _plain(value, name=""):

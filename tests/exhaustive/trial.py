@@ -60,7 +60,7 @@ class Stage:
 
     moment: Moment
     noticed: tuple
-    memory: dict
+    memory: tuple
     requests: int
 
 
@@ -164,7 +164,7 @@ class _Runs:
     scenario: object
     fault: object
     memory: Memory | None
-    begins_with: dict | None = None
+    begins_with: tuple | None = None
     stages: list | None = None
     met: list = field(default_factory=list)
 
@@ -212,7 +212,7 @@ class _Runs:
             return
         if self.stages is not None:
             self._note_stage(apply)
-        moment = world_now(self.world, self.watch), memory_now(apply)
+        moment = world_now(self.world, self.watch), memory_now(self.world, apply)
         self.met.append(moment)
         if moment in self.memory.waves and not self.watch.violations:
             raise _SeenBefore
