@@ -150,15 +150,30 @@ def _room(desired: Desired, observed: Observed, lineage: Lineage, project: Proje
     in_place = desired.primary.method is Method.IN_PLACE
     preserved = (2 if _may_go_back(desired, lineage) else 1) if in_place else 0
     more = candidates + preserved + (1 if preserved > 1 else 0)
-    refusals: list[Refusal] = []
-    if project.branches_limit is not None and len(branches) + more > project.branches_limit:
-        refusals.append(BranchLimitReached(len(branches), project.branches_limit, more))
-    limit = next((roots for plan, roots in ROOT_BRANCHES.items() if project.plan.startswith(plan)), None)
-    count = sum(branch.parent_id is None for branch in branches)
-    roots = preserved if lineage.live.branch.parent_id is None else 0
-    if roots and limit is not None and count + roots > limit:
-        refusals.append(RootBranchLimitReached(count, limit, project.plan, roots))
-    return standing(desired, refusals)
+    refusals = branch_room(desired, len(branches), project, more)
+    if in_place and lineage.live.branch.parent_id is None:
+        refusals += root_room(desired, sum(branch.parent_id is None for branch in branches), project, preserved)
+    return refusals
+
+
+def branch_room(desired: Desired, count: int, project: Project, more: int) -> list[Refusal]:
+    """Refuse so many more branches than there are where the project's limit is lower."""
+    if project.branches_limit is None or count + more <= project.branches_limit:
+        return []
+    return standing(desired, [BranchLimitReached(count, project.branches_limit, more)])
+
+
+def root_room(desired: Desired, count: int, project: Project, more: int = 1) -> list[Refusal]:
+    """Refuse so many more root branches than there are where the project's plan allows fewer."""
+    limit = root_limit(project)
+    if limit is None or count + more <= limit:
+        return []
+    return standing(desired, [RootBranchLimitReached(count, limit, project.plan, more)])
+
+
+def root_limit(project: Project) -> int | None:
+    """Return how many root branches the project's plan allows; None where that is not known."""
+    return next((roots for plan, roots in ROOT_BRANCHES.items() if project.plan.startswith(plan)), None)
 
 
 def _may_go_back(desired: Desired, lineage: Lineage) -> bool:
