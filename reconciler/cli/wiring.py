@@ -3,16 +3,18 @@
 import asyncio
 import os
 import shlex
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from stamina.instrumentation import RetryDetails, RetryHook, set_on_retry_hooks
 
 from reconciler.cli import environments
 from reconciler.cli.output import quiet_logs
 from reconciler.core.desired import Desired
-from reconciler.core.observed import Observed
+from reconciler.core.observed import Observed, Unknown
 from reconciler.core.secret import Secret
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
@@ -23,11 +25,15 @@ from reconciler.providers.fences import RealFences
 from reconciler.providers.gates import RealGates
 from reconciler.providers.github import GitHub
 from reconciler.providers.http import Api
+from reconciler.providers.read_only import ReadOnlyApi
 from reconciler.providers.working_tree import Checkout
 from reconciler.providers.wrangler import CloudflareAccess, Wrangler
 
 _NEON = "https://console.neon.tech/api/v2"
 _CLOUDFLARE = "https://api.cloudflare.com/client/v4"
+_BOTH = "a project-scoped Neon key, and a Cloudflare token with Workers Scripts Write and Hyperdrive Write"
+_A_TOKEN = f"make a token with {cloudflare_access.NEEDED} ({cloudflare_access.WHERE}), and name the account"
+_FOR_CLOUDFLARE = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")
 
 
 # Called with what is in the way and the seconds until it is tried again.
@@ -51,32 +57,86 @@ async def connected(
     set_on_retry_hooks([] if waiting is None else [_telling(waiting)])
     needed = ["NEON_API_KEY"]
     if desired.hyperdrive is not None:
-        needed += ["CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID"]
+        needed += _FOR_CLOUDFLARE
     _require(needed, environment)
-    clock = clock or SystemClock()
-    checkout = Checkout(root)
-    access = CloudflareAccess(
-        base_url=environment.get("CLOUDFLARE_API_BASE_URL") or _CLOUDFLARE,
-        account=environment.get("CLOUDFLARE_ACCOUNT_ID", ""),
-        token=Secret(environment.get("CLOUDFLARE_API_TOKEN", "")),
-    )
-    key = Secret(environment["NEON_API_KEY"])
-    neon_api = Api("Neon", environment.get("NEON_API_HOST") or _NEON, key, neon.explain, neon_access.MANNERS)
-    cloudflare_api = Api("Cloudflare", access.base_url, access.token, cloudflare.explain, cloudflare_access.MANNERS)
-    command = shlex.split(environment.get("RECONCILER_WRANGLER") or "wrangler")
+    addresses = _Addresses.of(environment)
+    key, token = _secret("NEON_API_KEY", environment), _secret("CLOUDFLARE_API_TOKEN", environment)
+    neon_api = Api("Neon", addresses.neon, key, neon.explain, neon_access.MANNERS)
+    cloudflare_api = Api("Cloudflare", addresses.cloudflare, token, cloudflare.explain, cloudflare_access.MANNERS)
     try:
-        yield Ports(
-            neon=neon.NeonApi(neon_api, clock),
-            cloudflare=cloudflare.CloudflareApi(cloudflare_api, access.account, clock),
-            tree=checkout,
-            uploader=Wrangler(command, access, checkout, environment),
-            gates=RealGates(),
-            clock=clock,
-            fences=RealFences(),
-        )
+        yield _ports(neon_api, cloudflare_api, root, environment, clock or SystemClock())
     finally:
         await neon_api.close()
         await cloudflare_api.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What can be read, and the APIs that it is read from."""
+
+    ports: Ports
+    neon: ReadOnlyApi
+    cloudflare: ReadOnlyApi
+
+
+@asynccontextmanager
+async def connected_to_read(
+    root: Path, until: float, environment: Mapping[str, str] = os.environ
+) -> AsyncIterator[Reading]:
+    """Open what is there, to be only read until a moment (of the loop's clock). A missing credential is no error."""
+    quiet_logs()
+    set_on_retry_hooks([])
+    addresses = _Addresses.of(environment)
+    neon_api = ReadOnlyApi.opened(
+        "Neon", addresses.neon, _secret("NEON_API_KEY", environment), neon.explain, neon_access.MANNERS,
+        until=until, absent=_absence(["NEON_API_KEY"], environment, f"make a key ({neon_access.WHERE})"),
+    )  # fmt: skip
+    cloudflare_api = ReadOnlyApi.opened(
+        "Cloudflare", addresses.cloudflare, _secret("CLOUDFLARE_API_TOKEN", environment),
+        cloudflare.explain, cloudflare_access.MANNERS,
+        until=until, absent=_absence(_FOR_CLOUDFLARE, environment, _A_TOKEN),
+    )  # fmt: skip
+    try:
+        ports = _ports(neon_api, cloudflare_api, root, environment, SystemClock())
+        yield Reading(ports, neon_api, cloudflare_api)
+    finally:
+        await neon_api.close()
+        await cloudflare_api.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Addresses:
+    neon: str
+    cloudflare: str
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Self:
+        """Take those of the environment, or the real ones."""
+        return cls(environment.get("NEON_API_HOST") or _NEON, environment.get("CLOUDFLARE_API_BASE_URL") or _CLOUDFLARE)
+
+
+def _ports(neon_api: Api, cloudflare_api: Api, root: Path, environment: Mapping[str, str], clock: Clock) -> Ports:
+    checkout, account = Checkout(root), environment.get("CLOUDFLARE_ACCOUNT_ID", "")
+    return Ports(
+        neon=neon.NeonApi(neon_api, clock),
+        cloudflare=cloudflare.CloudflareApi(cloudflare_api, account, clock),
+        tree=checkout,
+        uploader=wrangler_of(checkout, environment),
+        gates=RealGates(),
+        clock=clock,
+        fences=RealFences(),
+    )
+
+
+def wrangler_of(checkout: Checkout, environment: Mapping[str, str]) -> Wrangler:
+    """Prepare wrangler, as the environment says that it is started."""
+    access = CloudflareAccess(
+        base_url=_Addresses.of(environment).cloudflare,
+        account=environment.get("CLOUDFLARE_ACCOUNT_ID", ""),
+        token=_secret("CLOUDFLARE_API_TOKEN", environment),
+    )
+    command = shlex.split(environment.get("RECONCILER_WRANGLER") or "wrangler")
+    return Wrangler(command, access, checkout, environment)
 
 
 @asynccontextmanager
@@ -109,10 +169,18 @@ def _telling(waiting: Waiting) -> RetryHook:
     return told
 
 
-def _require(names: list[str], environment: Mapping[str, str]) -> None:
+def _require(names: Sequence[str], environment: Mapping[str, str]) -> None:
+    if missing := _absence(names, environment, _BOTH):
+        raise InputError(missing.reason, hint=missing.hint)
+
+
+def _absence(names: Sequence[str], environment: Mapping[str, str], hint: str) -> Unknown | None:
+    """Say which of the variables are not set; None where all are."""
     missing = [name for name in names if not environment.get(name)]
-    if missing:
-        raise InputError(
-            f"not set in the environment: {', '.join(missing)}",
-            hint="a project-scoped Neon key, and a Cloudflare token with Workers Scripts Write and Hyperdrive Write",
-        )
+    if not missing:
+        return None
+    return Unknown(f"not set in the environment: {', '.join(missing)}", hint)
+
+
+def _secret(name: str, environment: Mapping[str, str]) -> Secret:
+    return Secret(environment.get(name, ""))

@@ -17,7 +17,7 @@ _NOT_LET_IN = (401, 403)
 _ACCOUNT = re.compile(r"/accounts/([^/]*)(/.*)")
 _VERIFY = "/tokens/verify"
 _PERMISSIONS = {"/hyperdrive": "Hyperdrive", "/workers": "Workers Scripts"}
-_WHERE = (
+WHERE = (
     "Cloudflare dashboard > My Profile > API Tokens, or Manage Account > Account API Tokens for a token of the account"
 )
 NEEDED = "Account > Workers Scripts > Edit and Account > Hyperdrive > Edit"
@@ -30,12 +30,12 @@ async def advise(api: Api, error: ProviderError, method: str, path: str) -> str:
         return ""
     account, rest = found.groups()
     if not await _is_active(api, account):
-        return f"CLOUDFLARE_API_TOKEN is not valid, has expired or was revoked: make one with {NEEDED} ({_WHERE})"
+        return f"CLOUDFLARE_API_TOKEN is not valid, has expired or was revoked: make one with {NEEDED} ({WHERE})"
     what = next((name for start, name in _PERMISSIONS.items() if rest.startswith(start)), "the product in the address")
     rights = "read" if method == "GET" else "change"
     return (
         f"CLOUDFLARE_API_TOKEN is valid and may not {rights} this: grant it Account > {what} > Edit on account "
-        f"{account} ({_WHERE}); also make sure that CLOUDFLARE_ACCOUNT_ID is the account that the token is for"
+        f"{account} ({WHERE}); also make sure that CLOUDFLARE_ACCOUNT_ID is the account that the token is for"
     )
 
 

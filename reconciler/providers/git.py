@@ -210,6 +210,13 @@ class Repository:
         """
         self._needed().push(self._known(commit) if commit else "", ref, expected=expected)
 
+    def would_push(self, ref: str) -> None:
+        """Ask whether a ref of the remote may be pushed to, by a dry run. Raises GitError where not."""
+        head = self.head()
+        if not head:
+            raise GitError(f"{self.root} has no commit yet, and nothing can be pushed", hint="commit the files first")
+        self._needed().would_take(head, ref)
+
     def remote_ref(self, ref: str) -> str:
         """Return the id that a ref of the remote has now; empty where it is not there."""
         return self._needed().ref(ref)

@@ -67,6 +67,24 @@ class Remote:
         """Let a ref of the remote be this commit; an empty one deletes it. `expected` as in `Repository.push`."""
         _again(lambda: self._push(commit, ref, expected))
 
+    def would_take(self, commit: str, ref: str) -> None:
+        """Ask whether a ref may be pushed to, by a dry run that changes nothing. Raises GitError.
+
+        It needs the right to write, as a push does; hooks and rules of the remote are not asked (git-push(1)).
+        """
+        what = f"cannot push {ref} to {self.said}"
+        arguments = ("push", "--dry-run", "--porcelain", "--no-verify", "--", self.name, f"+{commit}:{ref}")
+
+        def once() -> None:
+            try:
+                answer = self._git.attempt(*arguments, remote=True)
+            except GitError as error:
+                raise RemoteUnreachable(f"{what}: {error.message}") from error
+            if answer.status != 0:
+                raise _push_failure(what, answer)
+
+        _again(once)
+
     def _push(self, commit: str, ref: str, expected: str | None) -> None:
         what = f"cannot push {ref} to {self.said}" if commit else f"cannot delete {ref} on {self.said}"
         guard = () if expected is None else (f"--force-with-lease={ref}:{expected}",)

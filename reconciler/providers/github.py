@@ -8,6 +8,7 @@ two runs at once, is there once. A marker counts only in what we wrote ourselves
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from urllib.parse import quote
 
 from reconciler.core.secret import Secret
 from reconciler.errors import AnswerLost, InputError, ProviderError
@@ -69,6 +70,13 @@ class GitHub:
     async def default_branch(self) -> str:
         """Return the name of the default branch."""
         return (await self._calls.read("", "contents: read")).text("default_branch")
+
+    async def is_protected(self, branch: str) -> bool:
+        """Tell whether a branch is protected, or rules apply to it (REST API: "Branches", "Rules for a branch")."""
+        name = quote(branch, safe="")
+        if (await self._calls.read(f"/branches/{name}", "contents: read")).flag("protected"):
+            return True
+        return bool(await self._calls.read_list(f"/rules/branches/{name}", "metadata: read"))
 
     # Comments
 

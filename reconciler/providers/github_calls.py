@@ -87,6 +87,10 @@ class Calls:
         """Read one thing. Raises ProviderError."""
         return Told(_NAME, (await self._send("GET", path, permission, params=query)).body)
 
+    async def read_list(self, path: str, permission: str) -> list[Told]:
+        """Read the first page of a list whose items have no id. Raises ProviderError."""
+        return told_list(_NAME, (await self._send("GET", path, permission, params={"per_page": _PAGE})).body)
+
     async def read_all(self, path: str, permission: str, **query: str | int) -> list[Told]:
         """Read every page. Things that moved from page to page meanwhile come once. Raises ProviderError."""
         found: dict[int, Told] = {}

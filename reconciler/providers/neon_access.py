@@ -14,7 +14,7 @@ from reconciler.providers import http
 from reconciler.providers.budget import Pace
 from reconciler.providers.http import Api, Manners, Wait
 
-_WHERE = "Neon Console > Organization settings > API keys; a project-scoped key is enough"
+WHERE = "Neon Console > Organization settings > API keys; a project-scoped key is enough"
 _OF_A_SCHEMA = re.compile(r"/projects/[^/]+/branches/[^/]+/schema")
 _OF_A_PROJECT = re.compile(r"/projects/([^/?]+)(?:/branches|/endpoints|/operations)?")
 
@@ -23,7 +23,7 @@ _OF_A_PROJECT = re.compile(r"/projects/([^/?]+)(?:/branches|/endpoints|/operatio
 _SCHEMA_HINT = (
     "this asks Neon which tables there were (GET .../schema), and no permission is for that alone: every key that "
     "reaches the project may. Make one in the project's own organization and put it into NEON_API_KEY "
-    f"({_WHERE}). Where it does reach it, the database did not exist at that moment: compare hyperdrive.database"
+    f"({WHERE}). Where it does reach it, the database did not exist at that moment: compare hyperdrive.database"
 )
 
 
@@ -34,13 +34,13 @@ async def advise(_api: Api, error: ProviderError, _method: str, path: str) -> st
         case 403 | 404 if _OF_A_SCHEMA.fullmatch(path):
             return _SCHEMA_HINT
         case 401:
-            return f"NEON_API_KEY is not valid, or was revoked: make a new one ({_WHERE})"
+            return f"NEON_API_KEY is not valid, or was revoked: make a new one ({WHERE})"
         case 403:
-            return f"NEON_API_KEY may not do this: it needs a key whose owner may change the project ({_WHERE})"
+            return f"NEON_API_KEY may not do this: it needs a key whose owner may change the project ({WHERE})"
         case 404 if project is not None:
             return (
                 f"either there is no project {project[1]}, or NEON_API_KEY is not for it, which Neon answers alike: "
-                f"compare primary.project with the project's settings, or make a key for that project ({_WHERE})"
+                f"compare primary.project with the project's settings, or make a key for that project ({WHERE})"
             )
         case _:
             return ""

@@ -22,10 +22,14 @@ from reconciler.ports import Rebinding
 from reconciler.providers.cloudflare_access import NEEDED
 from reconciler.providers.working_tree import Checkout
 
+_UPLOAD = "wrangler versions upload"
 _DEADLINE_SECONDS = 600.0
+_VERSION_SECONDS = 12.0
 _STOPPING_SECONDS = 10.0
 _LINES_SHOWN = 15
 _LONGEST_OUTPUT = 65_536
+_TOKEN = "CLOUDFLARE_API_TOKEN"  # noqa: S105  the name of the variable
+_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 # How wrangler shows that Cloudflare did not let it in: "Authentication error [code: 10000]".
 _NOT_LET_IN = re.compile(r"\[code: (?:10000|9106|9109)\]")
@@ -71,11 +75,45 @@ class Wrangler:
                 "versions", "upload", "-c", str(config), f"--env={worker.environment or ''}",
                 f"--env-file={no_variables}", f"--tag={change.tag}", f"--message={change.label}",
             ]  # fmt: skip
-            status, output = await self._run([program, *arguments], config.parent, home)
+            status, output = await self._run(
+                [program, *arguments], config.parent, self._variables(home), _UPLOAD, _DEADLINE_SECONDS
+            )
         if status != 0:
             shown = "\n".join(f"    {line}" for line in output[-_LINES_SHOWN:])
-            message = f"wrangler versions upload ended with status {status}; it said:\n{shown}"
+            message = f"{_UPLOAD} ended with status {status}; it said:\n{shown}"
             raise DeployFailed(message, hint=_hint(output))
+
+    async def version(self, worker: Worker) -> str:
+        """Return the version of wrangler. Raises InputError where there is none, DeployFailed where it does not run.
+
+        The token is not handed to it. One that npx would have to download is not asked: the version is empty then.
+        """
+        program = self._program(worker)
+        if {"--yes", "-y"} & set(self._command) and Path(self._command[0]).name == "npx":
+            return ""
+        return await self._version_of([program, *self._for_npx(""), *self._command[1:]], self._directory(worker))
+
+    async def node_version(self, worker: Worker) -> str:
+        """Return the version of Node. Raises InputError where there is none, DeployFailed where it does not run."""
+        found = shutil.which("node", path=self._path())
+        if found is None:
+            raise InputError("node is not on the PATH, and wrangler runs on it", hint="install Node 22")
+        return await self._version_of([found], self._directory(worker))
+
+    async def _version_of(self, command: list[str], directory: Path) -> str:
+        """Ask a program for its version, in the directory that a deployment runs in."""
+        what = f"{command[0]} --version"
+        with tempfile.TemporaryDirectory(prefix="reconciler-wrangler-") as home:
+            tokenless = {name: value for name, value in self._variables(home).items() if name != _TOKEN}
+            status, output = await self._run([*command, "--version"], directory, tokenless, what, _VERSION_SECONDS)
+        found = next((match[0] for line in output if (match := _VERSION.search(line))), "")
+        if status != 0 or not found:
+            said = "; ".join(output[-_LINES_SHOWN:]) or "nothing"
+            raise DeployFailed(f"{what} ended with status {status}; it said: {said}", hint=_hint(output))
+        return found
+
+    def _directory(self, worker: Worker) -> Path:
+        return self._checkout.path(worker).resolve().parent
 
     def _for_npx(self, home: str) -> list[str]:
         """Return what npx is told first, so that no registry that the checkout names can put another program there.
@@ -98,19 +136,21 @@ class Wrangler:
             )
         return os.path.abspath(found)  # noqa: PTH100  not through links: a shim looks at its own name
 
-    async def _run(self, command: list[str], directory: Path, home: str) -> tuple[int, list[str]]:
+    async def _run(
+        self, command: list[str], directory: Path, variables: Mapping[str, str], what: str, seconds: float
+    ) -> tuple[int, list[str]]:
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=directory,
-            env=self._variables(home),
+            env=dict(variables),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
         try:
-            output = await asyncio.wait_for(_last_words(process), _DEADLINE_SECONDS)
+            output = await asyncio.wait_for(_last_words(process), seconds)
         except TimeoutError:
-            raise DeployFailed(f"wrangler versions upload did not end within {_DEADLINE_SECONDS:.0f} s") from None
+            raise DeployFailed(f"{what} did not end within {seconds:.0f} s") from None
         finally:
             await _end(process)
         return process.returncode or 0, self._readable(output)
@@ -124,7 +164,7 @@ class Wrangler:
             "XDG_CONFIG_HOME": f"{home}/config",
             "XDG_CACHE_HOME": f"{home}/cache",
             "CLOUDFLARE_API_BASE_URL": self._access.base_url,
-            "CLOUDFLARE_API_TOKEN": self._access.token.reveal(),
+            _TOKEN: self._access.token.reveal(),
             "CLOUDFLARE_ACCOUNT_ID": self._access.account,
             "WRANGLER_SEND_METRICS": "false",
             "WRANGLER_HIDE_BANNER": "true",

@@ -58,6 +58,8 @@ class GitHubServer:
         self.state = State(repository, BareRepository(bare) if bare else None)
         self.violations, self.requests = [], []
         self.forbids_pull_requests = False
+        # Branches that are protected, and branches that rules apply to.
+        self.protected, self.ruled = set(), set()
         self._faults, self._lock = [], threading.RLock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.shapes = Shapes(description, repository, self.url)

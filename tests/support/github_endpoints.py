@@ -52,6 +52,16 @@ def repository(call):
     return call.shapes.repository(call.state.default_branch)
 
 
+@endpoint("GET", "/branches/{branch}", 200, ("contents",))
+def branch(call, branch):
+    return call.shapes.branch(branch, branch in call.server.protected)
+
+
+@endpoint("GET", "/rules/branches/{branch}", 200)
+def rules_of_branch(call, branch):
+    return call.shapes.rules() if branch in call.server.ruled else []
+
+
 @endpoint("GET", "/issues", 200, ISSUES)
 def list_issues(call):
     labels = set(filter(None, call.query.get("labels", "").split(",")))

@@ -18,10 +18,14 @@ class Shapes:
         self._examples = {}
 
     def _example(self, method, template, status):
+        example = self._whole_example(method, template, status)
+        return example[0] if isinstance(example, list) else example
+
+    def _whole_example(self, method, template, status):
         key = method, template, status
         if key not in self._examples:
             example = self._description.endpoint(method, template).example(status)
-            text = json.dumps(example[0] if isinstance(example, list) else example)
+            text = json.dumps(example)
             text = text.replace("octocat/Hello-World", self._repository).replace("octocat/example", self._repository)
             self._examples[key] = text.replace("https://api.github.com", self._api)
         return json.loads(self._examples[key])
@@ -43,6 +47,12 @@ class Shapes:
             example.pop(absent, None)
         fields = {"full_name": self._repository, "name": name, "default_branch": default_branch, "language": None}
         return example | fields | {"owner": example["owner"] | {"login": owner}}
+
+    def branch(self, name, protected):
+        return self._example("GET", f"{REPOSITORY}/branches/{{branch}}", 200) | {"name": name, "protected": protected}
+
+    def rules(self):
+        return self._whole_example("GET", f"{REPOSITORY}/rules/branches/{{branch}}", 200)
 
     def comment(self, comment):
         example = self._example("POST", f"{REPOSITORY}/issues/{{issue_number}}/comments", 201)
