@@ -1,0 +1,126 @@
+"""The verdict: every check, the worst first, and whether a restore would work today, by which method.
+
+What the rules themselves would say is asked of them: a restore to a moment ago is planned by each method, on what was
+read, and what they refuse that no check has named is a check of its own.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from reconciler.core import guards
+from reconciler.core.desired import Desired, Method, Restore
+from reconciler.core.health import cloudflare, neon, tools
+from reconciler.core.health.checks import NEITHER, Check, SetUp, State, refused
+from reconciler.core.observed import Observed
+from reconciler.core.plan import plan
+from reconciler.core.refusals import BindingMissing, Refusal, Unreadable
+
+_TRIAL = "doctor"
+_READ_ELSEWHERE = (Unreadable, BindingMissing)
+_ORDER = (State.FAILED, State.UNKNOWN, State.WARNING, State.OK)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """All checks of an environment, the worst first. `method` is the file's."""
+
+    environment: str
+    method: Method
+    checks: tuple[Check, ...]
+
+    def works(self, method: Method) -> bool:
+        """Tell whether a restore by this method would work today."""
+        return not any(check.stops(method) for check in self.checks)
+
+    @property
+    def is_good(self) -> bool:
+        """Tell whether a restore would work today by the method that the file asks for."""
+        return self.works(self.method)
+
+    @property
+    def verdict(self) -> str:
+        """Say in one sentence whether a restore would work today, and by which method."""
+        other = next(each for each in Method if each is not self.method)
+        if self.is_good:
+            also = "works too" if self.works(other) else "would fail"
+            return f'a restore would work today by "{self.method.value}", as the file says ("{other.value}" {also})'
+        stopping = [check for check in self.checks if check.stops(self.method)]
+        worst = [check.name for check in stopping if check.state is stopping[0].state]
+        names = ", ".join(dict.fromkeys(worst))
+        what = f'a restore would fail today by "{self.method.value}", as the file says; in its way: {names}'
+        return f'{what}. By "{other.value}" it would work' if self.works(other) else what
+
+
+def state_for(check: Check, method: Method) -> State:
+    """Return how bad it is for this method: what only the other one needs is no more than a warning."""
+    return State.WARNING if check.state is State.FAILED and not check.stops(method) else check.state
+
+
+def diagnose(setup: SetUp) -> Diagnosis:
+    """Judge a set-up."""
+    method = setup.desired.primary.method
+    found = [*tools.keys(setup), *neon.checks(setup), *cloudflare.checks(setup), *tools.checks(setup)]
+    found += _trials(setup, _rules(found))
+    found.append(_asked(setup, _rules(found)))
+    found = [_said_once(check, found) for check in found]
+
+    def badness(check: Check) -> tuple[bool, int]:
+        return not check.stops(method), _ORDER.index(state_for(check, method))
+
+    return Diagnosis(setup.desired.environment, method, tuple(sorted(found, key=badness)))
+
+
+def _said_once(check: Check, found: list[Check]) -> Check:
+    """Of what is unknown for one and the same reason, only the first says it: the reader has one thing to do."""
+    if check.state is not State.UNKNOWN:
+        return check
+    before = [each for each in found[: found.index(check)] if each.state is State.UNKNOWN]
+    for other in (*(each for each in found if each.state is State.FAILED), *before):
+        if check.seen == other.seen or (check.remedy and check.remedy == other.remedy):
+            return replace(check, seen=f"not known: see {other.name}", remedy="")
+    return check
+
+
+def _rules(found: Iterable[Check]) -> frozenset[str]:
+    return frozenset(check.rule for check in found if check.rule)
+
+
+def _trials(setup: SetUp, told: frozenset[str]) -> list[Check]:
+    """Plan a restore that nobody asks for, by each method."""
+    refusals = {method: _refusals(_trial(setup.desired, setup.observed, method), setup.observed) for method in Method}
+    found = []
+    for refusal in dict.fromkeys(each for some in refusals.values() for each in some):
+        if refusal.rule not in told:
+            needed = frozenset(method for method, some in refusals.items() if refusal in some)
+            found.append(refused("a restore", refusal, needed))
+    return found
+
+
+def _trial(desired: Desired, observed: Observed, method: Method) -> Desired:
+    restore = Restore(observed.at.before(guards.SETTLING), _TRIAL)
+    return replace(desired, primary=replace(desired.primary, restore=restore, method=method))
+
+
+def _refusals(desired: Desired, observed: Observed) -> tuple[Refusal, ...]:
+    """Return what the rules say, but for what could not be read: that has checks of its own."""
+    return tuple(each for each in plan(desired, observed).refusals if not isinstance(each, _READ_ELSEWHERE))
+
+
+def _asked(setup: SetUp, told: frozenset[str]) -> Check:
+    """Say how far it is to what the file asks for now."""
+    name, found = "desired state", plan(setup.desired, setup.observed)
+    untold = [each for each in _refusals(setup.desired, setup.observed) if each.rule not in told]
+    if untold:
+        return refused(name, untold[0])
+    if found.refusals:
+        return Check(
+            name, State.UNKNOWN, "it can't be told how far it is, as long as something is in the way", needed=NEITHER
+        )
+    if found.in_sync:
+        return Check(name, State.OK, f"in sync, {found.live} is live")
+    return Check(
+        name,
+        State.WARNING,
+        f"{len(found.steps)} steps away, {found.live} is live",
+        f"reconciler plan {setup.desired.environment}",
+    )

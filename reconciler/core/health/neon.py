@@ -1,0 +1,142 @@
+"""What a restore needs of Neon: the key, the project with its history, the primary, room, and a login."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from reconciler.core import guards
+from reconciler.core.desired import Desired, Liftable, Method
+from reconciler.core.health.checks import EITHER, IN_PLACE, NEITHER, Check, SetUp, State, Unneeded, Wrong, refused, told
+from reconciler.core.instant import for_people
+from reconciler.core.lifting import is_lifted
+from reconciler.core.lineage import Lineage
+from reconciler.core.observed import Branch, Observed, Operation, Project, Unknown
+from reconciler.core.provenance import trace
+from reconciler.core.refusals import BranchLimitReached, HistoryDisabled, Refusal, RestoreRestricted, SourceExpires
+from reconciler.core.rival_refusals import OperationRunning
+from reconciler.core.rivals import PATIENCE
+
+# A history window that is shorter lets the moment pass before anybody has decided.
+_SHORT_HISTORY = timedelta(hours=6)
+_FEW = 3
+# What each method makes; in place, what was proved on is deleted at the end.
+_MORE = {Method.BRANCH: 1, Method.IN_PLACE: 2}
+
+
+def lineage_of(desired: Desired, observed: Observed) -> Lineage | Refusal | Unknown:
+    """Read who carries which timeline, as far as the branches could be read."""
+    return observed.branches if isinstance(observed.branches, Unknown) else trace(desired, observed.branches)
+
+
+def checks(setup: SetUp) -> Iterator[Check]:
+    """Check everything at Neon."""
+    project, branches = setup.observed.project, setup.observed.branches
+    lineage = lineage_of(setup.desired, setup.observed)
+    yield from _project(project)
+    yield _primary(lineage)
+    if isinstance(lineage, Lineage):
+        yield _in_place(lineage.live.branch)
+    if isinstance(project, Project) and not isinstance(branches, Unknown):
+        yield _branches(setup.desired, project, branches)
+        yield _roots(setup.desired, project, branches, lineage)
+    yield _operations(setup.desired, setup.observed, setup.observed.operations)
+    yield _login(setup.login)
+
+
+def _project(project: Project | Unknown) -> Iterator[Check]:
+    if isinstance(project, Unknown):
+        yield told("Neon project", project)
+        return
+    yield Check("Neon project", State.OK, f'"{project.name}" ({project.id}), plan {project.plan or "not told"}')
+    window = for_people(project.history)
+    if not project.history:
+        yield refused("history window", HistoryDisabled(project.id))
+    elif project.history < _SHORT_HISTORY:
+        remedy = "raise history_retention_seconds: older moments can't be restored, and raising it later helps no more"
+        yield Check("history window", State.WARNING, f"only {window}", remedy)
+    else:
+        yield Check("history window", State.OK, f"{window} (history_retention_seconds)")
+
+
+def _primary(lineage: Lineage | Refusal | Unknown) -> Check:
+    match lineage:
+        case Unknown():
+            return told("primary", lineage)
+        case Refusal():
+            return refused("primary", lineage)
+    branch = lineage.live.branch
+    if branch.expires_at is not None:
+        return refused("primary", SourceExpires(branch.name, branch.expires_at))
+    if lineage.swapping:
+        seen = f'no branch has its name: a run was interrupted, and "{branch.name}" is live'
+        return Check("primary", State.WARNING, seen, "run reconciler apply, which goes on from there")
+    return Check("primary", State.OK, f'"{branch.name}" ({branch.id}) carries {lineage.live.timeline}')
+
+
+def _in_place(branch: Branch) -> Check:
+    if branch.unrestorable:
+        return refused("restore in place", RestoreRestricted(branch.name, branch.unrestorable), IN_PLACE)
+    if branch.parent_id is None:
+        return Check("restore in place", State.OK, f'"{branch.name}" is a root branch, and Neon restricts nothing')
+    return Check(
+        "restore in place",
+        State.WARNING,
+        f'"{branch.name}" is a child ({branch.parent_id} is its parent): Neon documents moments of root branches only',
+        "whether Neon takes it, its answer tells before anything is changed",
+    )
+
+
+def _branches(desired: Desired, project: Project, branches: tuple[Branch, ...]) -> Check:
+    """Say how many more branches the project may have."""
+    name, count, limit = "branches left", len(branches), project.branches_limit
+    if limit is None:
+        return Check(name, State.OK, f"{count} branches; Neon does not tell the limit")
+    refusals = {method: guards.branch_room(desired, count, project, more) for method, more in _MORE.items()}
+    if stopped := frozenset(method for method, some in refusals.items() if some):
+        return refused(name, BranchLimitReached(count, limit), stopped)
+    left = max(limit - count, 0)
+    if left < _FEW:
+        hint = BranchLimitReached(count, limit).hint
+        return Check(name, State.WARNING, f"{left}: {count} of {limit} are there", hint)
+    return Check(name, State.OK, f"{left}: {count} of {limit} are there")
+
+
+def _roots(
+    desired: Desired, project: Project, branches: tuple[Branch, ...], lineage: Lineage | Refusal | Unknown
+) -> Check:
+    """Only what is preserved in place becomes a root: a candidate is a child."""
+    name = "root branches left"
+    count, limit = sum(branch.parent_id is None for branch in branches), guards.root_limit(project)
+    if limit is None:
+        return Check(name, State.OK, f"{count} root branches; no limit is known for plan {project.plan or 'not told'}")
+    becomes_root = isinstance(lineage, Lineage) and lineage.live.branch.parent_id is None
+    if becomes_root and (full := guards.root_room(desired, count, project)):
+        return refused(name, full[0], IN_PLACE)
+    return Check(name, State.OK, f"{max(limit - count, 0)}: {count} of {limit} of plan {project.plan} are there")
+
+
+def _operations(desired: Desired, observed: Observed, running: tuple[Operation, ...] | Unknown) -> Check:
+    name = "Neon at work"
+    if isinstance(running, Unknown):
+        return told(name, running)
+    if not running:
+        return Check(name, State.OK, "on nothing")
+    oldest = min(running, key=lambda each: each.since)
+    lasted, patience = observed.at - oldest.since, for_people(PATIENCE)
+    seen = f"on {oldest.action} since {oldest.since}, for {for_people(lasted)}: it locks the project against writes"
+    if lasted < PATIENCE or is_lifted(desired, Liftable.OPERATION_RUNNING):
+        return Check(name, State.WARNING, seen, f"an apply waits for its end, {patience} at most")
+    remedy = f"an apply waits {patience} and then refuses: ask Neon's support, or wait until it has ended"
+    return Check(name, State.FAILED, seen, remedy, rule=OperationRunning.rule)
+
+
+def _login(login: str | Unknown | Unneeded) -> Check:
+    """A candidate has a compute of its own, but its role and database are those of the primary."""
+    match login:
+        case Unneeded(reason):
+            remedy = "name hyperdrive or verify.role in the file, and a restore proves that its branch can be used"
+            return Check("login", State.WARNING, reason, remedy, NEITHER)
+        case Wrong():
+            return told("login", login, EITHER)
+        case Unknown():
+            return told("login", login, IN_PLACE)
+    return Check("login", State.OK, login)
