@@ -47,8 +47,25 @@ class WranglerFile:
     account: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """A compute of any kind: the branch that it runs on, and its direct host."""
+
+    branch_id: str
+    host: str
+    port: int
+
+
 class Neon(Protocol):
-    """The Neon project."""
+    """The Neon project, and which others there are."""
+
+    async def projects(self) -> tuple[str, ...]:
+        """Read the ids of all projects that the key reaches."""
+        ...
+
+    async def computes(self, project: str) -> tuple[Compute, ...]:
+        """Read the computes of every branch, those that only read among them."""
+        ...
 
     async def project(self, project: str) -> Project:
         """Read the project."""

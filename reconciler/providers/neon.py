@@ -17,7 +17,7 @@ from reconciler.core.redaction import EVERYWHERE
 from reconciler.core.secret import Secret
 from reconciler.core.timeline import Timeline
 from reconciler.errors import AnswerLost, ProviderError
-from reconciler.ports import Clock, Origin
+from reconciler.ports import Clock, Compute, Origin
 from reconciler.providers.http import Api, Look
 from reconciler.providers.told import Told, told
 
@@ -82,6 +82,43 @@ class NeonApi:
             cursor = {"cursor": following}
         endpoints = await self._endpoints(project)
         return tuple(_branch(item, annotations.get(key), endpoints.get(key)) for key, item in found.items())
+
+    async def projects(self) -> tuple[str, ...]:
+        """Read the ids of all projects that the key reaches.
+
+        A personal key has to say of which organization (API reference, "List projects": `org_id`), so where that is
+        refused, those of each organization are read, which an organization's key may not list.
+        """
+        try:
+            return await self._projects()
+        except ProviderError as error:
+            if error.status != 400 or "org_id" not in error.message:
+                raise
+        organizations = (await self._get("/users/me/organizations")).each("organizations")
+        found = [await self._projects(org_id=each.id("id")) for each in organizations]
+        return tuple(dict.fromkeys(each for ids in found for each in ids))
+
+    async def _projects(self, **owner: str) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        cursor: dict[str, str] = {}
+        while True:
+            page = await self._get("/projects", limit=_PAGE, **owner, **cursor)
+            known, ids = len(found), [item.id("id") for item in page.each("projects")]
+            found |= dict.fromkeys(ids)
+            pagination = page.maybe("pagination")
+            following = pagination.maybe_text("cursor") if pagination else ""
+            # The last page has a cursor too, and what follows it is empty.
+            if not following or not ids:
+                return tuple(found)
+            if len(found) == known:
+                raise ProviderError("Neon: the list of the projects does not end")
+            cursor = {"cursor": following}
+
+    async def computes(self, project: str) -> tuple[Compute, ...]:
+        """Read the computes of every branch, those that only read among them."""
+        body = await self._get(f"/projects/{project}/endpoints")
+        found = [(item.id("branch_id"), _endpoint(item)) for item in body.each("endpoints")]
+        return tuple(Compute(branch, endpoint.host, endpoint.port) for branch, endpoint in found)
 
     async def _endpoints(self, project: str) -> dict[str, Endpoint]:
         body = await self._get(f"/projects/{project}/endpoints")

@@ -51,6 +51,23 @@ def read_wrangler_config(path: FilePath, binding: str, environment: str | None) 
     return _Environment(_File(path, _read(path)), binding, environment).config()
 
 
+def hyperdrive_bindings(path: FilePath) -> dict[str | None, tuple[str, ...]]:
+    """List the names of the Hyperdrive bindings of every environment; None is the top level.
+
+    Raises InputError where the file can't be read. Whether one of them may be trusted, `read_wrangler_config` says.
+    """
+    top = _File(path, _read(path)).document.value
+    environments = top.get("env")
+    named = environments if isinstance(environments, dict) else {}
+    return {name: _binding_names(own) for name, own in {None: top, **named}.items()}
+
+
+def _binding_names(own: Any) -> tuple[str, ...]:
+    entries = own.get("hyperdrive") if isinstance(own, dict) else None
+    names = [each.get("binding") for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
+    return tuple(dict.fromkeys(name for name in names if isinstance(name, str)))
+
+
 def write_binding_id(path: FilePath, binding: str, environment: str | None, config_id: str) -> None:
     """Make `binding` lead to the Hyperdrive config `config_id` and leave every other byte as it is.
 

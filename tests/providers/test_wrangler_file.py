@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import InputError
-from reconciler.providers.wrangler_file import WranglerConfig, read_wrangler_config, write_binding_id
+from reconciler.providers.wrangler_file import (
+    WranglerConfig,
+    hyperdrive_bindings,
+    read_wrangler_config,
+    write_binding_id,
+)
 
 OLD = "7f3c9a52e1d04b6f8a2c5e9d1b3f7a60"
 NEW = "0123456789abcdef0123456789abcdef"
@@ -394,3 +399,22 @@ class TestProperties:
         write_binding_id(path, "HYPERDRIVE", environment, NEW)
         assert path.read_bytes() == before + f'"{NEW}"'.encode() + behind
         assert read_wrangler_config(path, "HYPERDRIVE", environment).binding_id == NEW
+
+
+def test_the_bindings_of_every_environment_are_listed_by_name(place):
+    assert hyperdrive_bindings(wrangler_jsonc(place)) == {
+        None: ("CACHE", "HYPERDRIVE"), "staging": ("HYPERDRIVE",), "own": ("HYPERDRIVE",), "bare": (),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{}", '{"env": [], "hyperdrive": {}}', '{"env": null, "hyperdrive": ["x", {}, {"binding": 1}]}'],
+)
+def test_what_is_no_binding_is_not_listed(place, content):
+    assert hyperdrive_bindings(wrangler_jsonc(place, content)) == {None: ()}
+
+
+def test_a_file_whose_bindings_cannot_be_listed_is_refused_with_its_place(place):
+    with pytest.raises(InputError, match=r"wrangler.jsonc:1:"):
+        hyperdrive_bindings(wrangler_jsonc(place, "["))

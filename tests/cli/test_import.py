@@ -1,0 +1,390 @@
+"""`import`: the file of what somebody has built already, with which `plan` is in sync at once, or nothing."""
+
+import json
+
+import pytest
+
+from reconciler.core import jsonc
+from reconciler.providers import neon
+from tests.support import canned
+from tests.support.answers import Answers, Reply
+from tests.support.estate import ROLE, Estate
+from tests.support.plain_words import run_main
+from tests.support.sandbox_process import SandboxProcess
+
+FILE, SCHEMA = "desired-state/production.jsonc", "desired-state/schema.json"
+
+
+@pytest.fixture(scope="module")
+def rowless():
+    """A sandbox without PostgreSQL, as no row is looked at here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_PROXY", "127.0.0.1")
+        process = SandboxProcess("--without-postgres")
+        yield process
+        process.close()
+
+
+@pytest.fixture
+def make_estate(rowless, tmp_path):
+    made = []
+
+    def make(place="checkout", **options):
+        made.append(Estate(rowless, tmp_path / place, **options))
+        return made[-1]
+
+    yield make
+    for estate in made:
+        estate.remove()
+
+
+@pytest.fixture
+def estate(make_estate):
+    """One project, one Worker, one binding."""
+    made = make_estate()
+    made.worker()
+    return made
+
+
+@pytest.fixture
+def run(rowless, monkeypatch, capsys):
+    """Run a command in the root of an estate, in this process: (status, stdout, stderr)."""
+
+    def run(place, *arguments, directory=".", **environment):
+        monkeypatch.chdir(place.root / directory)
+        for name, value in (rowless.environment | environment).items():
+            monkeypatch.setenv(name, value)
+        return run_main(monkeypatch, capsys, *arguments)
+
+    return run
+
+
+def imported(run, estate, *options, name="production"):
+    """Import, see that plan and validate agree with it at once, and return what the file says and how."""
+    estate.sandbox.forget_requests()
+    status, stdout, stderr = run(estate, "import", name, *options)
+    assert (status, stdout) == (0, f"desired-state/{name}.jsonc\n{SCHEMA}\n"), stderr
+    assert stderr.endswith("plan: in sync\n")
+    assert run(estate, "plan", name)[0] == 0
+    assert run(estate, "validate")[0] == 0
+    assert estate.sandbox.writes() == []
+    text = (estate.root / "desired-state" / f"{name}.jsonc").read_text()
+    return jsonc.read(text).value, text, stderr
+
+
+def refused(run, estate, *arguments, status=1, **environment):
+    """Import what does not fit: nothing is written, nowhere. Return what was said."""
+    estate.sandbox.forget_requests()
+    before = sorted(estate.root.rglob("*"))
+    found, stdout, stderr = run(estate, "import", "production", *arguments, **environment)
+    assert (found, stdout) == (status, ""), stderr
+    assert "hint: " in stderr
+    assert sorted(estate.root.rglob("*")) == before
+    assert estate.sandbox.writes() == []
+    return stderr
+
+
+# five projects, each built in another way
+
+
+def test_of_several_databases_and_bindings_the_one_that_is_named_is_imported_and_the_other_is_told(run, make_estate):
+    estate = make_estate(databases=("shop", "stats"))
+    shop, stats = estate.config(), estate.config(database="stats")
+    estate.wrangler(SHOP=shop, STATS=stats)
+    estate.deploy(f"{estate.name}-api", SHOP=shop, STATS=stats)
+    said = refused(run, estate)
+    assert "the top level of wrangler.jsonc has 2 Hyperdrive bindings: SHOP, STATS" in said
+    assert "--binding SHOP" in said
+    value, text, told = imported(run, estate, "--binding", "STATS")
+    assert value["hyperdrive"] == {"name": f"{estate.name}-stats", "database": "stats", "role": ROLE}
+    assert value["worker"] == {"config": "wrangler.jsonc", "binding": "STATS"}
+    assert "a restore leaves SHOP as it is" in text
+    assert f'binding SHOP leads to branch "main" too (config "{estate.name}-shop", database shop)' in told
+
+
+def test_a_protected_root_is_imported_and_two_workers_of_one_database_are_both_listed(run, estate):
+    estate.neon("PATCH", f"/branches/{estate.branch}", branch={"protected": True})
+    config = json.loads((estate.root / "wrangler.jsonc").read_text())["hyperdrive"][0]["id"]
+    estate.wrangler("jobs/wrangler.jsonc", name=f"{estate.name}-jobs", DB=config)
+    estate.deploy(f"{estate.name}-jobs", DB=config)
+    (estate.root / "node_modules" / "x").mkdir(parents=True)
+    (estate.root / "node_modules" / "x" / "wrangler.jsonc").write_text("not ours")
+    value, text, _ = imported(run, estate)
+    assert value["worker"] == [
+        {"config": "wrangler.jsonc", "binding": "HYPERDRIVE"},
+        {"config": "jobs/wrangler.jsonc", "binding": "DB"},
+    ]
+    assert "the default branch, protected, a root" in text
+
+
+def test_a_root_with_children_is_imported_as_the_original_timeline(run, estate):
+    child = estate.add_branch("staging")
+    estate.config(f"{estate.name}-staging", branch=child)
+    estate.add_branch("main.held.by.somebody")
+    value, text, _ = imported(run, estate)
+    assert list(value) == ["$schema", "primary", "hyperdrive", "worker"]
+    assert value["primary"] == {
+        "project": estate.project, "branch": "main", "restore": None, "method": "branch", "hold": "7d",
+    }  # fmt: skip
+    assert '"restore": null, // the original timeline: no branch tells of a restore' in text
+    lines = [line for line in text.splitlines() if line.strip(" {}[],") and not line.startswith("//")]
+    assert [line for line in lines if " // " not in line] == ['  "$schema": "./schema.json",', '  "primary": {']
+
+
+def test_bindings_of_a_wrangler_environment_of_that_name_are_imported_and_not_those_of_the_top_level(run, make_estate):
+    estate = make_estate()
+    child = estate.add_branch("staging")
+    config, staging = estate.config(), estate.config(f"{estate.name}-staging", branch=child)
+    estate.wrangler(env={"production": {"DB": config}, "staging": {"DB": staging}, "bare": {}}, DB=staging)
+    estate.deploy(f"{estate.name}-api-production", DB=config)
+    value, _, told = imported(run, estate)
+    assert value["worker"] == {"config": "wrangler.jsonc", "binding": "DB", "environment": "production"}
+    assert value["hyperdrive"]["name"] == f"{estate.name}-shop"
+    assert "env.production, which has this environment's name" in told
+
+
+def test_a_root_that_is_named_production_is_imported_from_a_directory_below(run, make_estate):
+    estate = make_estate(branch="production")
+    config = estate.config()
+    estate.wrangler("apps/api/wrangler.jsonc", HYPERDRIVE=config)
+    estate.deploy(f"{estate.name}-api", HYPERDRIVE=config)
+    status, text, stderr = run(estate, "import", "live", "--worker", "wrangler.jsonc", "--print", directory="apps/api")
+    assert (status, stderr.splitlines()[-1]) == (0, "plan: in sync")
+    value, written, _ = imported(run, estate, name="live")
+    assert written == text
+    assert value["primary"]["branch"] == "production"
+    assert value["worker"]["config"] == "apps/api/wrangler.jsonc"
+
+
+# others that fit
+
+
+def test_the_project_is_found_however_many_pages_the_projects_fill(run, make_estate, monkeypatch):
+    others = [make_estate(place=f"other{number}") for number in range(2)]
+    estate = make_estate()
+    estate.worker()
+    monkeypatch.setattr(neon, "_PAGE", 1)
+    value, _, _ = imported(run, estate)
+    assert value["primary"]["project"] == estate.project not in [each.project for each in others]
+
+
+def test_a_project_without_a_worker_is_imported_with_its_default_branch_or_the_one_that_is_named(run, make_estate):
+    estate = make_estate()
+    assert "--without-worker --project ID" in refused(run, estate)
+    assert "none is named" in refused(run, estate, "--without-worker")
+    options = ("--without-worker", "--project", estate.project)
+    assert 'has no branch "nobody"' in refused(run, estate, *options, "--branch", "nobody")
+    value, text, _ = imported(run, estate, *options, "--branch", "main")
+    assert list(value) == ["$schema", "primary"]
+    status, printed, _ = run(estate, "import", "other", *options, "--print", "--even-if-not-in-sync")
+    assert (status, jsonc.read(printed).value) == (0, value)
+    assert "as --branch says" in text
+    assert "no Worker leads to any; the default branch" in printed
+
+
+def test_an_environment_that_has_lost_its_file_gets_the_timeline_that_neon_tells(run, estate):
+    timeline, config = "r-20261121T095500000Z-inc-42", f"{estate.name}-shop"
+    marks = {"reconciler.environment": "production", "reconciler.timeline": timeline}
+    child = estate.add_branch("next", annotation_value=marks)
+    estate.neon("PATCH", f"/branches/{estate.branch}", branch={"name": f"main.held.origin.before.{timeline}"})
+    estate.neon("PATCH", f"/branches/{child}", branch={"name": "main"})
+    estate.neon("POST", f"/branches/{child}/set_as_default")
+    restored = estate.config(f"{config}-{timeline}", branch=child)
+    before = (estate.root / "wrangler.jsonc").read_text()
+    assert "which is no primary: a restore of" in refused(run, estate)
+    estate.wrangler(HYPERDRIVE=restored)
+    estate.deploy(f"{estate.name}-api", HYPERDRIVE=restored)
+    assert before != (estate.root / "wrangler.jsonc").read_text()
+    status, stdout, stderr = run(estate, "import", "live")
+    assert (status, stdout) == (3, "")
+    assert "provenance-unknown" in stderr
+    assert "it was restored as production: reconciler import production" in stderr
+    value, text, _ = imported(run, estate)
+    assert value["primary"]["restore"] == {"to": "2026-11-21T09:55:00.000Z", "id": "inc-42"}
+    assert value["hyperdrive"]["name"] == config
+    assert "told by the branch's annotations" in text
+
+
+# what does not fit: told with the remedy, and nothing is written
+
+
+def test_a_file_that_is_there_is_never_overwritten_and_nobody_is_asked(run, estate):
+    imported(run, estate)
+    (estate.root / FILE).write_text("mine")
+    assert "is there already" in refused(run, estate)
+    assert estate.sandbox.requests() == []
+    assert run(estate, "import", "production", "--print")[0] == 0
+    assert (estate.root / FILE).read_text() == "mine"
+
+
+def test_a_worker_that_serves_from_another_config_than_its_file_names_is_told_with_both_remedies(run, estate):
+    other = estate.config("other")
+    estate.deploy(f"{estate.name}-api", HYPERDRIVE=other)
+    said = refused(run, estate, status=3)
+    assert f'Worker {estate.name}-api is deployed with Hyperdrive config "other", and its file names another' in said
+    assert "deploy what the file says (wrangler deploy)" in said
+    status, stdout, _ = run(estate, "import", "production", "--even-if-not-in-sync")
+    assert (status, stdout) == (0, f"{FILE}\n{SCHEMA}\n")
+    assert run(estate, "plan")[0] == 2
+
+
+def test_a_worker_that_is_not_deployed_is_refused_as_in_plan(run, make_estate):
+    estate = make_estate()
+    estate.wrangler(HYPERDRIVE=estate.config())
+    assert "worker-not-deployed: " in refused(run, estate, status=3)
+
+
+def test_a_primary_that_is_not_the_default_branch_is_told_with_the_command_that_makes_it_so(run, estate):
+    estate.neon("POST", f"/branches/{estate.add_branch('dev')}/set_as_default")
+    said = refused(run, estate, status=3)
+    assert 'neon branches set-default "main"' in said
+    assert "plan: not in sync, 1 step\n" in said
+
+
+def test_a_branch_that_is_not_what_hyperdrive_leads_to_is_refused_as_in_plan(run, estate):
+    estate.add_branch("dev")
+    assert "hyperdrive-differs: " in refused(run, estate, "--branch", "dev", status=3)
+
+
+def test_a_branch_and_a_worker_that_another_file_claims_are_refused_as_in_plan(run, estate):
+    imported(run, estate, name="live")
+    said = refused(run, estate, status=3)
+    assert "branch-claimed-twice: " in said
+    assert "worker-claimed-twice: " in said
+
+
+def test_several_environments_of_a_file_are_a_question_that_names_them(run, estate):
+    estate.wrangler(env={"staging": {"DB": "0" * 32}}, DB="1" * 32)
+    said = refused(run, estate)
+    assert 'none of them is named "production": the top level, env.staging' in said
+    assert '--wrangler-environment staging, or --wrangler-environment "" for the top level' in said
+    said = refused(run, estate, "--wrangler-environment", "")
+    assert f"names Hyperdrive config {'1' * 32}, and the account has no such one (" in said
+    assert "CLOUDFLARE_ACCOUNT_ID" in said
+    assert "in env.nobody. wrangler.jsonc: " in refused(run, estate, "--wrangler-environment", "nobody")
+
+
+def test_an_environment_of_that_name_without_a_database_is_not_taken_for_the_top_level(run, estate):
+    estate.wrangler(env={"production": None}, DB="1" * 32)
+    said = refused(run, estate)
+    assert (
+        "no Hyperdrive binding for production was found. wrangler.jsonc: the top level (DB), env.production (none)"
+        in said
+    )
+
+
+def test_workers_that_lead_to_different_databases_are_a_question_that_names_them(run, estate):
+    estate.wrangler("stats/wrangler.jsonc", name="stats", DB=estate.config("stats"))
+    said = refused(run, estate)
+    assert f'wrangler.jsonc (Worker {estate.name}-api, HYPERDRIVE: "{estate.name}-shop")' in said
+    assert 'stats/wrangler.jsonc (Worker stats, DB: "stats")' in said
+    imported(run, estate, "--worker", "wrangler.jsonc")
+
+
+def test_a_config_that_leads_to_no_neon_host_is_told_with_where_it_was_looked_for(run, make_estate):
+    estate = make_estate()
+    config = estate.config(host="localhost")
+    estate.wrangler(HYPERDRIVE=config)
+    said = refused(run, estate)
+    assert f'"{estate.name}-shop" leads to localhost, and no compute in the ' in said
+    assert "projects that NEON_API_KEY reaches" in said
+    assert f"in project {estate.project}" in refused(run, estate, "--project", estate.project)
+
+
+@pytest.mark.parametrize("name", ["Production!", "a/b", ""])
+def test_what_cannot_be_an_environment_is_refused_before_anybody_is_asked(run, estate, name):
+    estate.sandbox.forget_requests()
+    status, stdout, stderr = run(estate, "import", name)
+    assert (status, stdout) == (1, "")
+    assert "cannot be an environment" in stderr
+    assert estate.sandbox.requests() == []
+
+
+def test_where_the_file_cannot_be_written_that_is_said(run, estate):
+    (estate.root / "desired-state").write_text("a file")
+    status, stdout, stderr = run(estate, "import", "production")
+    assert (status, stdout) == (1, "")
+    assert "can't be written" in stderr
+
+
+def test_a_worker_outside_of_the_repository_is_refused(run, estate):
+    (estate.root.parent / "wrangler.jsonc").write_text("{}")
+    assert "is outside of" in refused(run, estate, "--worker", "../wrangler.jsonc")
+
+
+# what the sandbox does not do
+
+
+@pytest.fixture
+def recorded():
+    """Both providers, as they answered once; `change` says what they answer instead."""
+    answers = Answers()
+    replies = dict(canned.REPLIES)
+    replies["GET /projects$"] = {"projects": [{"id": canned.PROJECT}], "pagination": {"cursor": canned.PROJECT}}
+
+    def reply(method, path):
+        if method == "GET" and path.startswith("/projects?") and "cursor=" in path:
+            return Reply(body=answers.pages())
+        if path.startswith(("/projects?", "/users/")):
+            return answers.listing(path)
+        return Reply(body=replies.get(canned.key_of(method, path), {}))
+
+    answers.listing = lambda _: Reply(body=replies["GET /projects$"])
+    answers.replies, answers.reply = replies, reply
+    answers.pages = lambda: {"projects": []}
+    yield answers
+    answers.close()
+
+
+def at(recorded):
+    return {
+        "NEON_API_HOST": recorded.url, "CLOUDFLARE_API_BASE_URL": recorded.url, "CLOUDFLARE_ACCOUNT_ID": canned.ACCOUNT,
+    }  # fmt: skip
+
+
+def recorded_worker(estate):
+    (estate.root / "wrangler.jsonc").write_text(
+        json.dumps({"name": canned.SCRIPT, "hyperdrive": [{"binding": "HYPERDRIVE", "id": canned.OLD_CONFIG}]})
+    )
+
+
+def test_a_pooled_host_is_followed_to_its_branch_and_refused_as_in_plan(run, estate, recorded):
+    recorded_worker(estate)
+    key = "GET .*/hyperdrive/configs"
+    text = json.dumps(recorded.replies[key]).replace("ep-cool-old.", "ep-cool-old-pooler.")
+    recorded.replies[key] = json.loads(text)
+    said = refused(run, estate, status=3, **at(recorded))
+    assert "pooled-origin: ep-cool-old-pooler." in said
+    assert "without -pooler" in said
+
+
+def test_a_personal_key_is_asked_for_the_projects_of_each_of_its_organizations(run, estate, recorded):
+    recorded_worker(estate)
+
+    def listing(path):
+        if path.startswith("/users/me/organizations"):
+            return Reply(body={"organizations": [{"id": "org-empty"}, {"id": "org-ours"}]})
+        if "org_id=" not in path:
+            return Reply(status=400, body={"code": "", "message": "org_id is required, you can find it"})
+        return Reply(body={"projects": [{"id": canned.PROJECT}] if "org-ours" in path else []})
+
+    recorded.listing = listing
+    status, stdout, stderr = run(estate, "import", "production", "--print", **at(recorded))
+    assert status == 0, stderr
+    assert f'"project": "{canned.PROJECT}"' in stdout
+
+
+def test_a_key_that_may_not_list_projects_is_told_the_option_that_names_one(run, estate, recorded):
+    recorded_worker(estate)
+    recorded.listing = lambda _: Reply(status=404, body={"code": "", "message": "not allowed for project keys"})
+    said = refused(run, estate, **at(recorded))
+    assert "not allowed for project keys" in said
+    assert "--project ID" in said
+    assert run(estate, "import", "production", "--print", "--project", canned.PROJECT, **at(recorded))[0] == 0
+
+
+def test_a_list_of_projects_that_does_not_end_is_an_error(run, estate, recorded):
+    recorded_worker(estate)
+    recorded.replies["GET /projects$"] = {"projects": [{"id": "another"}], "pagination": {"cursor": "again"}}
+    recorded.pages = lambda: recorded.replies["GET /projects$"]
+    assert "the list of the projects does not end" in refused(run, estate, **at(recorded))
