@@ -77,14 +77,19 @@ class DesiredStateError(InputError):
         return self.message
 
 
+def check_environment(name: str, file: str) -> None:
+    """Raise DesiredStateError where a name cannot be an environment's."""
+    if not _ENVIRONMENT.fullmatch(name):
+        hint = "name it with lower-case letters, digits and dashes, at most 40: production.jsonc"
+        raise DesiredStateError((Problem(file, 1, 1, f'"{name}" cannot be an environment', hint),))
+
+
 def read_desired_state(text: str, *, file: str, environment: str, now: Instant) -> Desired:
     """Read a desired-state file. `environment` is the file's name without its ending.
 
     Raises DesiredStateError with every mistake. `now` (UTC) only serves to find a restore to the future.
     """
-    if not _ENVIRONMENT.fullmatch(environment):
-        hint = "name it with lower-case letters, digits and dashes, at most 40: production.jsonc"
-        raise DesiredStateError((Problem(file, 1, 1, f'"{environment}" cannot be an environment', hint),))
+    check_environment(environment, file)
     try:
         document = jsonc.read(text)
     except JsoncError as error:
