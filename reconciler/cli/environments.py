@@ -78,11 +78,17 @@ def find_all(start: Path | None = None) -> list[EnvironmentFile]:
         if directory.is_dir():
             files = sorted(path for path in directory.iterdir() if path.suffix == ".jsonc" and path.is_file())
             if not files:
-                raise InputError(f"{_relative(directory)} holds no environment", hint="add production.jsonc")
+                raise InputError(
+                    f"{_relative(directory)} holds no environment",
+                    hint="write one of what is there: reconciler import production",
+                )
             return [EnvironmentFile(path, root) for path in files]
     raise InputError(
         f"there is no directory {DIRECTORY}/ here or above",
-        hint=f"run it inside the repository, or name a file: reconciler plan {DIRECTORY}/production.jsonc",
+        hint=(
+            f"run it inside the repository, or name a file: reconciler plan {DIRECTORY}/production.jsonc; to begin: "
+            "reconciler import production"
+        ),
     )
 
 

@@ -57,8 +57,7 @@ async def follow(wanted: Wanted, ports: Ports) -> Imported:
     config = _config(wanted, files, configs)
     place = await _place_of(wanted, config, ports)
     found = primary_of(wanted.environment, place.project, place.branch.name, place.branches)
-    binding = f"{wanted.choices[0].worker.config} names config {config.id}"
-    hyperdrive = f'{binding}: at Cloudflare that is "{config.name}", to {config.host}'
+    hyperdrive = f"Cloudflare's config {config.id}, to {config.host}"
     workers = tuple(_worker(choice, file) for choice, file in zip(wanted.choices, files, strict=True))
     return Imported(
         desired=Desired(

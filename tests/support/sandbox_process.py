@@ -39,9 +39,9 @@ def _end_with_the_tests():
 
 
 class SandboxProcess:
-    """`reconciler sandbox up --empty`, until `close`."""
+    """`reconciler sandbox up --empty`, with more options where they are given, until `close`."""
 
-    def __init__(self):
+    def __init__(self, *options):
         # In a directory that everybody may pass through: as root, PostgreSQL runs as somebody else.
         self._directory = Path(tempfile.mkdtemp(prefix="rec-", dir=memory()))
         self._directory.chmod(0o755)
@@ -49,7 +49,7 @@ class SandboxProcess:
         with self._said.open("wb") as stderr:
             self._process = subprocess.Popen(
                 [*PROGRAM, "sandbox", "up", "--empty", "--verbose",
-                 "--dir", str(self._directory / "sandbox")],
+                 "--dir", str(self._directory / "sandbox"), *options],
                 stdout=subprocess.PIPE, stderr=stderr, text=True,
                 preexec_fn=_end_with_the_tests if sys.platform == "linux" else None,  # noqa: PLW1509  it takes no lock
             )  # fmt: skip
