@@ -3,10 +3,9 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from reconciler.errors import GitError, RemoteRefused, RemoteUnreachable
 from reconciler.providers.git import Repository
 from reconciler.providers.git_lease_record import Record
-from reconciler.providers.git_writing import nameless, write_commit, write_tree
+from reconciler.providers.git_record import read_record, write_record
 
 _TRIES = 5
 
@@ -38,15 +37,14 @@ class LeaseRef:
             found = self.id()
             if not found:
                 return None
-            message = self._message(found)
+            message = read_record(self._repository, self.name, found)
             if message is not None:
                 return Found(found, Record.parse(message, self._environment, found))
         return Found(found, Record.parse("", self._environment, found))
 
     def write(self, record: Record) -> str:
         """Write a record as a commit here; return its id. It is on no ref yet."""
-        git = nameless(self._repository.git)
-        return write_commit(git, write_tree(git, "", {}), (), f"{record.line}\n")
+        return write_record(self._repository, record.line)
 
     def set(self, commit: str, expected: str) -> None:
         """Let it be this commit if it is `expected` (empty: missing) now. Raises PushRejected where it is not."""
@@ -57,17 +55,3 @@ class LeaseRef:
         present = next(iter(ours)) if len(ours) == 1 else self.id()
         if present in ours:
             self._repository.push("", self.name, expected=present)
-
-    def _message(self, commit: str) -> str | None:
-        """Return a commit's message, fetched where it is not here; None where it cannot be had."""
-        git = self._repository.git
-        answer = git.attempt("cat-file", "commit", commit)
-        if answer.status != 0:
-            try:
-                self._repository.fetch_objects(self.name)
-            except (RemoteRefused, RemoteUnreachable):
-                raise
-            except GitError:
-                return None  # deleted meanwhile
-            answer = git.attempt("cat-file", "commit", commit)
-        return answer.text.partition("\n\n")[2] if answer.status == 0 else None
