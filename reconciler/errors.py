@@ -13,6 +13,7 @@
     ├── NotConverged          the steps were taken and the world does not show it
     ├── WorldMoved            what a step was decided on has changed right before it: nothing was done
     ├── OutOfTime             the time that an apply was given has passed
+    ├── Suspended             somebody has stopped all applying to the environment for a while
     ├── LeaseHeld             somebody else is working on the environment
     ├── LeaseLost             the right to go on was lost: somebody else may be at work
     └── GitError              Git, or the remote, said no
@@ -98,6 +99,10 @@ class WorldMoved(ReconcilerError):
 
 class OutOfTime(ReconcilerError):
     """The time that an apply was given has passed: what was under way was given up, and may have happened."""
+
+
+class Suspended(ReconcilerError):
+    """Somebody has stopped all applying to the environment: nothing more is done before that ends."""
 
 
 class LeaseHeld(ReconcilerError):

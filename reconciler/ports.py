@@ -265,6 +265,14 @@ class Permit(Protocol):
         ...
 
 
+class Consent(Protocol):
+    """Whether anything may be applied to an environment, which people can suspend for a while."""
+
+    async def confirm(self) -> None:
+        """Return while nobody has suspended it. Raises Suspended; GitError where that can't be told."""
+        ...
+
+
 class Clock(Protocol):
     """Time."""
 

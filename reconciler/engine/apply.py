@@ -2,7 +2,8 @@
 
 Nothing is remembered between runs: a run that was killed is continued by running again. An answer that is lost
 is no error but a reason to look. Success is what is read back, so a step counts as done when the rules do not ask for
-it any more. Before each wave the permit is asked whether this run may still go on.
+it any more. Before each wave the permit is asked whether this run may still go on, and whether somebody has suspended
+the environment: that stops it too, but never keeps it from letting users write again.
 """
 
 import asyncio
@@ -36,7 +37,7 @@ from reconciler.core.steps import (
 from reconciler.engine.execute import Executor
 from reconciler.engine.observe import observe
 from reconciler.errors import AnswerLost, GateFailed, NotConverged, ProviderError, ReconcilerError, WorldMoved
-from reconciler.ports import Permit, Ports
+from reconciler.ports import Consent, Permit, Ports
 
 # A step that was answered may stay unseen this long: Neon's reads lag behind its writes for up to half a minute.
 _SETTLING_SECONDS = 60.0
@@ -143,11 +144,19 @@ class Apply:
     seen to be done, `failures` the last checks that have failed and were answered by putting back what was live.
     """
 
-    def __init__(self, desired: Desired, ports: Ports, report: Report, permit: Permit | None = None) -> None:
+    def __init__(
+        self,
+        desired: Desired,
+        ports: Ports,
+        report: Report,
+        permit: Permit | None = None,
+        consent: Consent | None = None,
+    ) -> None:
         self._desired = desired
         self._ports = ports
         self._report = report
         self._permit = permit
+        self._consent = consent
         self.planned: Plan | None = None
         self.observed: Observed | None = None
         self.taken: list[StepFinished] = []
@@ -191,6 +200,8 @@ class Apply:
         observed = await self._look(frozenset())
         planned = plan(self._desired, observed)
         self.planned, self.observed = planned, observed
+        if self._consent is not None:
+            await self._consent.confirm()  # now that a fence which an earlier run has left can be seen, and lifted
         if expect is not None:
             self._approve(planned, observed, expect)
         return planned, observed
@@ -225,6 +236,8 @@ class Apply:
         self._check_approval(wave, observed)
         if self._permit is not None:
             await self._permit.confirm()
+        if self._consent is not None:
+            await self._consent.confirm()
         self.under_way = list(wave)
         for step in wave:
             self._count(step)

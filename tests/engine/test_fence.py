@@ -13,7 +13,7 @@ from reconciler.cli.wiring import connected
 from reconciler.core.steps import FenceBranch, LiftFence, SwitchTraffic, UploadVersion
 from reconciler.engine import apply as engine
 from reconciler.engine.apply import Apply, NotMended, PlanChanged, StepFinished, StepStarted
-from reconciler.errors import FenceFailed, LeaseLost, ReconcilerError
+from reconciler.errors import FenceFailed, LeaseLost, ReconcilerError, Suspended
 from tests.support import database
 from tests.support.database import DAMAGED, GOOD, Rows
 from tests.support.shops import DATABASE, PRIMARY, ROLE
@@ -34,14 +34,14 @@ def fenced(production):
     return production
 
 
-def run(production, *, permit=None, expect=None, report=None, fences=lambda real: real):
+def run(production, *, permit=None, consent=None, expect=None, report=None, fences=lambda real: real):
     """Apply in this process; `fences` may stand before the real ones."""
 
     async def apply():
         desired = EnvironmentFile(production.file, production.root).read()
         async with connected(desired, production.root, production.environment) as ports:
             between = replace(ports, fences=fences(ports.fences))
-            return await Apply(desired, between, report or production.events.append, permit).run(expect)
+            return await Apply(desired, between, report or production.events.append, permit, consent).run(expect)
 
     return asyncio.run(apply())
 
@@ -288,6 +288,26 @@ def test_a_run_that_has_lost_its_right_lifts_nothing(fenced):
         run(fenced, permit=Lost())
     assert not takes_writes(fenced)
     assert isinstance(fenced.events[-1], NotMended)
+
+
+def test_a_suspension_keeps_no_run_from_letting_users_write_again(fenced):
+    class Withdrawn:
+        """The environment is suspended while its live branch is fenced."""
+
+        async def confirm(self):
+            if not takes_writes(fenced):
+                raise Suspended("ada suspended production")
+
+    with pytest.raises(Suspended):
+        run(fenced, consent=Withdrawn())
+    assert [type(event.step) for event in fenced.events[-3:-1]] == [FenceBranch, LiftFence]
+    assert takes_writes(fenced)
+    killed_at(fenced, StepFinished, FenceBranch)
+    fenced.events.clear()
+    with pytest.raises(Suspended):
+        run(fenced, consent=Withdrawn())
+    assert {type(event.step) for event in fenced.events} == {LiftFence}
+    assert takes_writes(fenced)
 
 
 def test_a_left_fence_is_lifted_though_the_plan_that_was_approved_is_another(fenced):
