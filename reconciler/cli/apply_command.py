@@ -16,7 +16,9 @@ from reconciler.cli.sharing import Superseded
 from reconciler.cli.wording import target
 from reconciler.core.desired import Desired
 from reconciler.core.steps import WriteBinding
+from reconciler.core.suspension import Suspension
 from reconciler.engine.apply import Outcome, PlanChanged
+from reconciler.errors import Suspended
 
 
 @click.command(name="apply")
@@ -42,7 +44,7 @@ def command(environment: str | None, expect: str | None, deadline: timedelta, fo
 
     In a Git repository with a remote, a lease there keeps two runs apart, a checkout that is older than what the
     default branch asks for is refused, and a receipt of what was done is attached to the commit that asked
-    (`reconciler history` shows them).
+    (`reconciler history` shows them). While the environment is suspended (`reconciler suspend`) nothing is done.
 
     Exit status: 0 converged, 3 refused, 1 error.
     """
@@ -61,6 +63,9 @@ def command(environment: str | None, expect: str | None, deadline: timedelta, fo
     if isinstance(error, PlanChanged):
         click.echo(error.report, err=True)
         click.echo(rendered(error.fresh, error.observed, form))
+        return Status.REFUSED
+    if isinstance(error, Suspended):
+        click.echo(_stopped_as_json(desired, applied) if form == "json" else _stopped_as_text(desired, applied))
         return Status.REFUSED
     if error is not None:
         click.echo(error.report, err=True)
@@ -106,6 +111,40 @@ def _as_json(desired: Desired, outcome: Outcome) -> str:
         indent=2,
         ensure_ascii=False,
     )
+
+
+def _stopped_as_json(desired: Desired, applied: Applied) -> str:
+    """Say for programs that a suspension has stopped it; the steps are those that were taken before."""
+    error, taken = applied.end.error, applied.receipt.steps if applied.receipt else ()
+    assert error is not None
+    facts = plan_text.facts(applied.final)
+    return json.dumps(
+        {
+            "environment": desired.environment,
+            "converged": False,
+            "digest": applied.receipt.digest if applied.receipt else "",
+            "live_timeline": facts["live_timeline"],
+            "desired_timeline": facts["desired_timeline"],
+            "steps": [
+                {"step": done.step, "target": done.target, "reason": done.reason, "seconds": done.seconds}
+                for done in taken
+            ],
+            "seconds": round(applied.end.seconds, 3),
+            "refusals": [{"rule": Suspension.rule, "message": error.message, "hint": error.hint}],
+            "warnings": facts["warnings"],
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def _stopped_as_text(desired: Desired, applied: Applied) -> str:
+    error, taken = applied.end.error, applied.receipt.steps if applied.receipt else ()
+    assert error is not None
+    lines = [f"{desired.environment}: refused ({Suspension.rule})"]
+    lines += [f"  {Suspension.rule}: {error.message}", f"      hint: {error.hint}"]
+    lines += [f"{len(taken)} steps were taken before it was seen" if taken else "nothing was done"]
+    return "\n".join([*lines, live_now(desired, applied)])
 
 
 def _as_text(desired: Desired, outcome: Outcome) -> str:

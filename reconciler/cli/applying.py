@@ -5,10 +5,8 @@ nobody to share a lease with.
 """
 
 import asyncio
-import getpass
 import itertools
 import os
-import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.progress import Progress
 from reconciler.cli.proposal_base import path_in_repository
 from reconciler.cli.receipts import Circumstances, End, receipt
-from reconciler.cli.sharing import refuse_if_superseded, shared_repository
+from reconciler.cli.sharing import actor, actor_here, refuse_if_superseded, shared_repository
 from reconciler.cli.status_command import seen_workers, served
 from reconciler.cli.wiring import connected
 from reconciler.cli.wording import describe
@@ -29,10 +27,11 @@ from reconciler.core.plan import Plan, plan
 from reconciler.core.receipt import Receipt, Result, latest, parse
 from reconciler.engine.apply import Apply, Outcome, PlanChanged
 from reconciler.engine.observe import observe
-from reconciler.errors import OutOfTime, ReconcilerError
-from reconciler.ports import Clock, Permit, Ports
+from reconciler.errors import OutOfTime, ReconcilerError, Suspended
+from reconciler.ports import Clock, Consent, Permit, Ports
 from reconciler.providers.git_lease import Lease, LeaseState, to_the_end
 from reconciler.providers.git_notes import Notes
+from reconciler.providers.git_suspension import SuspensionWatch
 
 # A restore takes a minute or two. The longest single waits are 15 minutes for a large branch and 5 for a compute; this
 # has room for one of them and for retries, and ends before the hour that the workflow's job is given.
@@ -99,14 +98,20 @@ class Applying:
         repository = self._repository
         if not wanted or repository is None or repository.remote is None:
             return nullcontext()
-        owner = f"{self._actor()} on {socket.gethostname()}"
+        owner = actor_here(self._environment)
         name = self._desired.environment
         return Lease(repository, name, owner, clock, run=run_address(self._environment), waiting=self._waiting)
+
+    def _consent(self, clock: Clock, *, leased: bool) -> Consent | None:
+        if self._repository is None:
+            return None
+        return SuspensionWatch(self._repository, self._desired.environment, clock, self._warn, leased=leased)
 
     async def _run(self, ports: Ports, permit: Permit | None, expect: str | None) -> Applied:
         clock = ports.clock
         around, begun = self._circumstances(clock), clock.elapsed()
-        apply = Apply(self._desired, ports, self._progress.report, permit)
+        consent = self._consent(clock, leased=permit is not None)
+        apply = Apply(self._desired, ports, self._progress.report, permit, consent)
         try:
             end, outcome = await self._end(ports, apply, expect)
         except asyncio.CancelledError:
@@ -123,7 +128,7 @@ class Applying:
             outcome = await self._in_time(apply, expect)
         except ReconcilerError as error:
             seconds = ports.clock.elapsed() - begun
-            result = Result.REFUSED if isinstance(error, PlanChanged) else Result.FAILED
+            result = Result.REFUSED if isinstance(error, PlanChanged | Suspended) else Result.FAILED
             observed = await observe(self._desired, ports)
             return End(result, observed, plan(self._desired, observed), error, seconds), None
         seconds = ports.clock.elapsed() - begun
@@ -150,7 +155,7 @@ class Applying:
                 path = path_in_repository(self._file, self._repository)
                 changed = self._repository.differs_from_head(path)
                 commit = self._repository.last_change(commit, path) or commit
-        return Circumstances(commit, changed, self._actor(), run_address(self._environment), clock.now())
+        return Circumstances(commit, changed, actor(self._environment), run_address(self._environment), clock.now())
 
     async def _attach(self, apply: Apply, around: Circumstances, end: End) -> Receipt | None:
         """Attach the receipt, whole, also when cancelled; the lease is renewed meanwhile."""
@@ -179,9 +184,6 @@ class Applying:
         except ReconcilerError as error:
             self._warn(f"{what}: {error.message}")
 
-    def _actor(self) -> str:
-        return self._environment.get("GITHUB_ACTOR") or _user()
-
     def _waiting(self, state: LeaseState, seconds: float) -> None:
         begun = f"{state.owner} has been at work on {state.environment} since {state.taken_at}"
         where = f" ({state.run})" if state.run else ""
@@ -205,7 +207,10 @@ def live_now(desired: Desired, applied: Applied) -> str:
     if applied.end.observed is not None:
         seen = seen_workers(applied.end.observed)
         lines += [f"  Worker {each.script}: {served(each, applied.end.observed)}" for each in seen]
-    return "\n".join([*lines, f"next: mend the cause, then run reconciler apply {desired.environment} again"])
+    first = "mend the cause"
+    if isinstance(applied.end.error, Suspended):
+        first = f"wait until it ends, or end it with reconciler resume {desired.environment}"
+    return "\n".join([*lines, f"next: {first}, then run reconciler apply {desired.environment} again"])
 
 
 def _result(outcome: Outcome) -> Result:
@@ -219,10 +224,3 @@ def _receipts(notes: Notes) -> Iterator[Receipt]:
     for line in itertools.chain.from_iterable(notes.all().values()):
         with suppress(ValueError):
             yield parse(line)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "somebody"

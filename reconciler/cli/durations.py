@@ -5,19 +5,22 @@ from datetime import timedelta
 
 import click
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class Duration(click.ParamType[timedelta]):
-    """Seconds, minutes or hours, at least a second: `90s`, `30m`, `2h`."""
+    """Seconds, minutes or hours, at least a second: `90s`, `30m`, `2h`; days too (`3d`) where `days` may be meant."""
 
     name = "duration"
+
+    def __init__(self, *, days: bool = False) -> None:
+        self._units, self._example = ("smhd", "2h or 3d") if days else ("smh", "30m or 2h")
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """Read it."""
         if isinstance(value, timedelta):
             return value
-        found = re.fullmatch(r"([1-9][0-9]{0,5})([smh])", str(value))
+        found = re.fullmatch(rf"([1-9][0-9]{{0,5}})([{self._units}])", str(value))
         if found is None:
-            self.fail(f'"{value}" is no length of time: write 90s, 30m or 2h', param, ctx)
+            self.fail(f'"{value}" is no length of time: write 90s, {self._example}', param, ctx)
         return timedelta(**{_UNITS[found[2]]: int(found[1])})

@@ -1,13 +1,14 @@
 """`reconciler history`: who asked for what and when, what came of it, and how to undo it."""
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import history_text
+from reconciler.cli import history_text, suspending
 from reconciler.cli.environments import EnvironmentFile, find
 from reconciler.core.history import History, compile_history
 from reconciler.core.instant import Instant
@@ -60,7 +61,8 @@ def read(file: EnvironmentFile, *, fetch: bool) -> History:
     if git_history.is_shallow(repository.root):
         _warn("this clone is shallow, so older changes are not here: git fetch --unshallow brings them")
     now = Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
-    return compile_history(file.name, changes, notes.all(), now)
+    history = compile_history(file.name, changes, notes.all(), now)
+    return replace(history, suspended=suspending.look(file, fetch=fetch).sentence)
 
 
 def _path_in(root: Path, file: EnvironmentFile) -> str:

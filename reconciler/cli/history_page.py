@@ -105,6 +105,8 @@ def _header(history: History) -> Iterator[str]:
     yield "<header>"
     yield f"<h1>{_said(history.environment)}</h1>"
     yield f'<p class="live-now">{_safe(live_sentence(history))}</p>'
+    if history.suspended:
+        yield f"<p>Suspended: {_said(history.suspended)}</p>"
     if history.held:
         yield '<ul class="held-now">'
         for each in history.held:

@@ -42,6 +42,7 @@ def as_json(history: History, limit: int | None = None) -> str:
         "environment": history.environment,
         "live_timeline": str(history.live.timeline) if history.live else None,
         "desired_timeline": str(history.asked) if history.asked else None,
+        "suspended": history.suspended or None,
         "entries": [_row_facts(each) for each in rows(history, limit)],
         "timelines": [_lane_facts(each) for each in reversed(history.lanes)],
         "problems": [problem_sentence(each) for each in history.problems],
@@ -83,7 +84,7 @@ def _lane_facts(lane: Lane) -> dict[str, Any]:
 def as_text(history: History, limit: int | None = None, width: int = 100) -> str:
     """Render for a person at a terminal of so many columns."""
     width = max(NARROWEST, min(width, WIDEST))
-    lines = [f"{history.environment}: {live_sentence(history)}", *_held(history), ""]
+    lines = [f"{history.environment}: {live_sentence(history)}", *_suspended(history, width), *_held(history), ""]
     shown = rows(history, limit)
     if not shown:
         return "\n".join([*lines, "nothing has happened yet: the file has no commit"])
@@ -95,6 +96,10 @@ def as_text(history: History, limit: int | None = None, width: int = 100) -> str
     if rest:
         lines += ["", f"{rest} older {'entry' if rest == 1 else 'entries'}: --limit 0 shows all"]
     return "\n".join([*lines, *_problems(history, width)])
+
+
+def _suspended(history: History, width: int) -> list[str]:
+    return _wrapped(visible(history.suspended), width, "  suspended  ", "        ") if history.suspended else []
 
 
 def _held(history: History) -> Iterator[str]:
@@ -180,6 +185,7 @@ def _wrapped(text: str, width: int, first: str, others: str) -> list[str]:
 def as_markdown(history: History, limit: int | None = None) -> str:
     """Render for a pull request or an incident's report."""
     lines = [f"### {_prose(history.environment)}: {_prose(live_sentence(history))}", ""]
+    lines += [f"- suspended: {_prose(history.suspended)}"] if history.suspended else []
     lines += [f"- {code(str(each.timeline))}: {_prose(fate(each, history.now))}" for each in history.held]
     shown = rows(history, limit)
     lines += ["", "Newest first, times in UTC.", ""]

@@ -19,6 +19,8 @@ COMMANDS = {
     "validate": ("reconciler.cli.validate_command", "Check desired-state files, without asking anybody."),
     "plan": ("reconciler.cli.plan_command", "Show what would be done, and why."),
     "apply": ("reconciler.cli.apply_command", "Make reality what the file asks for."),
+    "suspend": ("reconciler.cli.suspend_command", "Stop all applying to an environment for a while."),
+    "resume": ("reconciler.cli.resume_command", "End a suspension."),
     "restore": ("reconciler.cli.restore_command", "Propose to go back to a moment, as a branch or a pull request."),
     "rollback": ("reconciler.cli.rollback_command", "Propose to undo the last restore, in the same way."),
     "doctor": ("reconciler.cli.doctor_command", "Check a set-up: would a restore work today, and what is in its way."),

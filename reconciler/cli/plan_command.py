@@ -4,7 +4,7 @@ from enum import IntEnum
 
 import click
 
-from reconciler.cli import plan_text
+from reconciler.cli import environments, plan_text, suspending
 from reconciler.cli.wiring import look
 from reconciler.core.observed import Observed
 from reconciler.core.plan import Plan, plan
@@ -27,11 +27,13 @@ def command(environment: str | None, form: str) -> int:
 
     Reads Neon, Cloudflare and wrangler.jsonc, and changes nothing. ENVIRONMENT is the name of a file in
     desired-state/ (production), or a path to one; it may be left out where there is only one.
+    A suspended environment is planned all the same.
 
     Exit status: 0 in sync, 2 changes pending, 3 refused, 1 error.
     """
+    file = environments.find(environment)
     desired, observed = look(environment)
-    found = plan(desired, observed)
+    found = suspending.shown_in(plan(desired, observed), suspending.look(file))
     click.echo(rendered(found, observed, form))
     return status_of(found)
 

@@ -111,16 +111,21 @@ def _planned(plan: Plan, observed: Observed) -> str:
 
 
 def _headline(plan: Plan) -> str:
-    name, live, asked = plan.desired.environment, code(str(plan.live)), code(str(plan.desired.timeline))
+    stopped = f"suspended until {plan.suspension.until}; " if plan.suspension else ""
+    return f"{plan.desired.environment}: {stopped}{_state(plan)}"
+
+
+def _state(plan: Plan) -> str:
+    live, asked = code(str(plan.live)), code(str(plan.desired.timeline))
     if plan.unreadable:
-        return f"{name}: not everything could be read"
+        return "not everything could be read"
     if plan.refusals:
-        return f"{name}: refused"
+        return "refused"
     if plan.in_sync:
-        return f"{name}: in sync, {live} is live"
+        return f"in sync, {live} is live"
     if plan.live == plan.desired.timeline:
-        return f"{name}: {live} stays live, {_count(plan)} to set the rest right"
-    return f"{name}: {live} → {asked}, {_count(plan)}"
+        return f"{live} stays live, {_count(plan)} to set the rest right"
+    return f"{live} → {asked}, {_count(plan)}"
 
 
 def _count(plan: Plan) -> str:
@@ -129,6 +134,8 @@ def _count(plan: Plan) -> str:
 
 def _facts(plan: Plan, observed: Observed) -> Iterator[tuple[str, str]]:
     restore, lineage = plan.desired.primary.restore, plan.lineage
+    if plan.suspension is not None:
+        yield "suspended", prose(f"{plan.suspension.message} ({plan.suspension.hint})")
     if lineage is not None:
         yield "live now", f"{code(str(lineage.live.timeline))} on branch {code(lineage.live.branch.name)}"
     yield "asked for", code(str(plan.desired.timeline)) + ("" if restore else ": the original timeline")
@@ -191,6 +198,9 @@ def _ways_on(plan: Plan) -> Iterator[str]:
         name = code(plan.desired.environment)
         yield f"merge it: the apply workflow does this, once the required reviewers of the environment {name} agree"
         yield f"or by hand, on the merged commit and only what was reviewed here: `{command} --expect {plan.digest}`"
+        if plan.suspension is not None:
+            resume = f"`reconciler resume {plan.desired.environment}`"
+            yield f"neither before {plan.suspension.until}, when its suspension ends by itself, or after {resume}"
         yield "where reality moves before that, the plan is made again, and `--expect` refuses"
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.cli import suspending
 from reconciler.cli.markdown import code, fenced, prose
 from reconciler.cli.wording import describe, describe_outside, target
 from reconciler.core.instant import for_people
@@ -36,6 +37,7 @@ def facts(plan: Plan) -> dict[str, Any]:
             {"name": each.name, "retention": spelled(each.retention), "recovery": each.recovery}
             for each in plan.outside
         ],
+        "suspension": suspending.facts(plan.suspension) if plan.suspension else None,
     }
 
 
@@ -78,17 +80,22 @@ def as_markdown(plan: Plan, observed: Observed) -> str:
 
 def headline(plan: Plan) -> str:
     """Say in one line how things stand."""
-    name, live, asked = plan.desired.environment, plan.live, plan.desired.timeline
+    stopped = f"suspended until {plan.suspension.until}; " if plan.suspension else ""
+    return f"{plan.desired.environment}: {stopped}{_state(plan)}"
+
+
+def _state(plan: Plan) -> str:
+    live, asked = plan.live, plan.desired.timeline
     if plan.unreadable:
-        return f"{name}: cannot tell, as not everything could be read"
+        return "cannot tell, as not everything could be read"
     if plan.refusals:
-        return f"{name}: refused ({', '.join(each.rule for each in plan.refusals)})"
+        return f"refused ({', '.join(each.rule for each in plan.refusals)})"
     if plan.in_sync:
-        return f"{name}: in sync, {live} is live"
+        return f"in sync, {live} is live"
     count = f"{len(plan.steps)} step{'s' if len(plan.steps) != 1 else ''}"
     if live == asked:
-        return f"{name}: {live} is live, {count} to set the rest right"
-    return f"{name}: {live} is live, {asked} is asked for, {count}"
+        return f"{live} is live, {count} to set the rest right"
+    return f"{live} is live, {asked} is asked for, {count}"
 
 
 def _situation(plan: Plan, observed: Observed) -> Iterator[str]:
@@ -107,6 +114,8 @@ def _situation(plan: Plan, observed: Observed) -> Iterator[str]:
         yield from _window(plan, observed)
         if restore.reason:
             yield f"  because  {restore.reason}"
+    if plan.suspension is not None:
+        yield f"  stopped  {plan.suspension.message}"
     for each in plan.lineage.held if plan.lineage else ():
         yield f'  held     {each.timeline}, on branch "{each.branch.name}"'
 
@@ -160,7 +169,9 @@ def _closing(plan: Plan) -> str:
         return f"digest {plan.digest}: `reconciler apply {name}` takes these steps, which put back what was live"
     if plan.refusals:
         return "nothing will be changed until this is resolved"
+    name = plan.desired.environment
+    if plan.suspension is not None:
+        return f"digest {plan.digest}; `reconciler apply {name}` refuses: {plan.suspension.hint}"
     if plan.in_sync:
         return f"digest {plan.digest}"
-    name = plan.desired.environment
     return f"digest {plan.digest}: `reconciler apply {name} --expect {plan.digest}` does exactly this"

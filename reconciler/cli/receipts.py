@@ -12,8 +12,9 @@ from reconciler.core.plan import Plan
 from reconciler.core.receipt import GateResult, Identities, Receipt, Result, TakenStep, WorkerIdentity
 from reconciler.core.redaction import EVERYWHERE
 from reconciler.core.steps import Step, VerifyBranch, VerifyLive, VerifyWorker
+from reconciler.core.suspension import Suspension
 from reconciler.engine.apply import Apply, StepFinished
-from reconciler.errors import GateFailed, ReconcilerError
+from reconciler.errors import GateFailed, ReconcilerError, Suspended
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ def receipt(desired: Desired, apply: Apply, around: Circumstances, end: End, pre
 
 def _detail(end: End) -> str:
     if end.error is not None:
-        return EVERYWHERE(end.error.message)
+        rule = f"{Suspension.rule}: " if isinstance(end.error, Suspended) else ""
+        return EVERYWHERE(f"{rule}{end.error.message}")
     refusals = end.final.refusals if end.final else ()
     return "; ".join(f"{each.rule}: {each.message}" for each in refusals)
 

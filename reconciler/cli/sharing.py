@@ -1,6 +1,8 @@
 """The repository that is shared with others who apply: where leases and receipts go, and what is asked for there."""
 
+import getpass
 import os
+import socket
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -29,6 +31,23 @@ def shared_repository(file: EnvironmentFile, environment: Mapping[str, str] = os
     if address is None:
         return None if "RECONCILER_REMOTE" in environment else found
     return found if _is_local(address) else None
+
+
+def actor(environment: Mapping[str, str] = os.environ) -> str:
+    """Name who is at work: whom GitHub names, or the user of this machine."""
+    return environment.get("GITHUB_ACTOR") or _user()
+
+
+def actor_here(environment: Mapping[str, str] = os.environ) -> str:
+    """Name who is at work, and on which machine."""
+    return f"{actor(environment)} on {socket.gethostname()}"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "somebody"
 
 
 def refuse_if_superseded(file: EnvironmentFile, repository: Repository) -> None:

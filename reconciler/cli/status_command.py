@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from reconciler.cli import environments
+from reconciler.cli import environments, suspending
 from reconciler.cli.plan_command import Status
 from reconciler.cli.wiring import look
 from reconciler.core.lineage import Carrier, Lineage
@@ -27,7 +27,9 @@ def command(environment: str | None, form: str) -> int:
     file = environments.find(environment)
     desired, observed = look(environment)
     facts = _facts(plan(desired, observed), observed) | {"lease": _lease(file)}
-    click.echo(json.dumps(facts, indent=2, ensure_ascii=False) if form == "json" else _as_text(facts))
+    seen = suspending.look(file)
+    facts["suspension"] = seen.facts
+    click.echo(json.dumps(facts, indent=2, ensure_ascii=False) if form == "json" else _as_text(facts, seen.sentence))
     return Status.ERROR if facts["unreadable"] else Status.DONE
 
 
@@ -115,7 +117,7 @@ def served(worker: ObservedWorker, observed: Observed) -> str:
     return ", ".join(shares) or "not deployed"
 
 
-def _as_text(facts: dict[str, Any]) -> str:
+def _as_text(facts: dict[str, Any], stopped: str) -> str:
     state = "in sync" if facts["in_sync"] else f"{facts['pending']} steps from what is asked"
     lines = [f"{facts['environment']}: {'refused' if facts['refusals'] else state}"]
     lines += [f"  live       {_line(facts['live'])}" if facts["live"] else "  live       unknown"]
@@ -128,6 +130,7 @@ def _as_text(facts: dict[str, Any]) -> str:
         lines += [f"  worker     {worker['script']}: {shares or 'not deployed'}"]
         lines += [f"             {worker['config']} names {worker['wrangler_jsonc']}"]
     lines += _lease_lines(facts["lease"])
+    lines += [f"  suspended  {stopped}"] if stopped else []
     lines += [f"  other      branch {name} (not managed here)" for name in facts["unmanaged"]]
     lines += [f"  refused    {each}" for each in facts["refusals"]]
     lines += [f"  unreadable {each}" for each in facts["unreadable"]]

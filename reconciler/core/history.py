@@ -148,7 +148,10 @@ Problem = ReceiptMissing | NotAReceipt
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One environment's story up to `now`, oldest first. `asked` is what the file says in the end."""
+    """One environment's story up to `now`, oldest first. `asked` is what the file says in the end.
+
+    `suspended` says that all applying is stopped, or was until lately, and is empty otherwise.
+    """
 
     environment: str
     now: Instant
@@ -156,6 +159,7 @@ class History:
     lanes: tuple[Lane, ...]
     asked: Timeline | None
     problems: tuple[Problem, ...]
+    suspended: str = ""
 
     @property
     def live(self) -> Lane | None:

@@ -16,6 +16,7 @@ from reconciler.core.provenance import trace
 from reconciler.core.refusals import Refusal, Unreadable
 from reconciler.core.scene import Refused
 from reconciler.core.steps import LiftFence, ProtectBranch, Step, arguments
+from reconciler.core.suspension import Suspension
 from reconciler.core.timeline import Timeline
 
 # No plan comes near this: it turns a rule that never settles into an error instead of a hang.
@@ -27,7 +28,8 @@ class Plan:
     """What would be done, or why nothing may be. `live` is None where it cannot be told.
 
     `outside` is what stays in the present, where the steps make another timeline live. `lifted` says which guards the
-    file lifts, why, and what they would have refused; it stands among the warnings too.
+    file lifts, why, and what they would have refused; it stands among the warnings too. `suspension` is one that
+    stands: it is shown, is no part of the digest, and refuses an apply and not the plan.
     """
 
     desired: Desired
@@ -39,6 +41,7 @@ class Plan:
     digest: str
     outside: tuple[Outside, ...] = ()
     lifted: tuple[str, ...] = ()
+    suspension: Suspension | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -87,8 +87,7 @@ def predict(observed: Observed, step: Step) -> Observed:  # noqa: C901, PLR0911,
         case UnprotectBranch():
             return _with_branch(observed, step.branch, lambda branch: replace(branch, protected=False))
         case RestoreBranch():
-            # What has passed was asked of what the primary held.
-            return replace(_with_branches(observed, _restored(observed, step)), passed=frozenset())
+            return _with_branches(observed, _restored(observed, step))
         case DeleteBranch():
             return _with_branches(observed, tuple(each for each in _branches(observed) if each.name != step.branch))
         case _:

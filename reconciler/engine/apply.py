@@ -26,7 +26,6 @@ from reconciler.core.steps import (
     FenceBranch,
     LiftFence,
     RestartPool,
-    RestoreBranch,
     Step,
     UnprotectBranch,
     UploadVersion,
@@ -254,10 +253,9 @@ class Apply:
             elif isinstance(result, BaseException):
                 raise result
         self._moved = {step for step, each in zip(wave, results, strict=True) if isinstance(each, WorldMoved)}
-        before = frozenset[str]() if any(isinstance(step, RestoreBranch) for step in wave) else observed.passed
         again = {step.key for step in wave if isinstance(step, _REMEMBERED)}
         done = {step.key for step in self.under_way if isinstance(step, _REMEMBERED) and step not in lost}
-        return await self._read_back(lost, (before - again) | done, began, begun)
+        return await self._read_back(lost, (observed.passed - again) | done, began, begun)
 
     async def _attempt(self, executor: Executor, step: Step) -> None:
         """Take a step. No provider minds a second upload of the same, and a list may lag behind what was seen in it."""

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.cli import plan_text
+from reconciler.cli.ci.drift_report import Drift, issue
 from reconciler.cli.markdown import code, cut, fenced, prose
 from reconciler.cli.plan_comment import LIMIT_BYTES, MARKER, Mistaken, Planned, Subject, Unplanned, comment, full
 from reconciler.cli.wording import describe
@@ -17,6 +18,7 @@ from reconciler.core.desired_file import Problem
 from reconciler.core.observed import Unknown
 from reconciler.core.plan import plan
 from reconciler.core.steps import VerifyLive
+from reconciler.core.suspension import Suspension
 from tests.core.test_last_check import GATED, run
 from tests.core.worlds import DESIRED, NOW, WORLD, after, asking, hours_ago
 
@@ -46,6 +48,30 @@ def balanced(text):
 
 
 # What it says
+
+
+def test_a_plan_says_that_it_is_suspended_and_nothing_in_it_acts():
+    stopped = Suspension("production", HOSTILE, NOW, hours_ago(-2), HOSTILE)
+    suspended = replace(plan(ASKED, WORLD), suspension=stopped)
+    assert suspended.digest == RESTORE.plan.digest
+    text = said(Planned(suspended, WORLD))
+    assert "### production: suspended until 2026-11-22T12:00:00.000Z; `origin` →" in text
+    (row,) = [line for line in text.splitlines() if line.startswith("| suspended |")]
+    assert "&lt;b&gt;@\u200beveryone" in row
+    assert "`reconciler resume production`" in text
+    assert "<b>" not in text
+    assert balanced(text)
+    for line in (plan_text.as_text(suspended, WORLD).splitlines()[-1], plan_text.headline(suspended)):
+        assert "2026-11-22T12:00:00.000Z" in line or "reconciler resume production" in line
+
+
+def test_an_issue_says_that_its_way_out_is_suspended():
+    stopped = Suspension("production", "grace", NOW, hours_ago(-2), HOSTILE)
+    drift = Drift(replace(plan(ASKED, WORLD), suspension=stopped), WORLD, "desired-state/production.jsonc")
+    text = issue(drift, NOW, "-")
+    assert "**All applying is suspended.** grace suspended production at" in text
+    assert "reconciler resume production" in text
+    assert "<b>" not in text
 
 
 def test_the_comment_of_a_restore_has_all_that_a_reviewer_asks_for():

@@ -25,7 +25,7 @@ from reconciler.core.desired import Desired
 from reconciler.core.desired_file import DesiredStateError
 from reconciler.core.receipt import Result
 from reconciler.engine.apply import PlanChanged
-from reconciler.errors import InputError, ReconcilerError, RemoteRefused
+from reconciler.errors import InputError, ReconcilerError, RemoteRefused, Suspended
 from reconciler.providers.git import Repository
 from reconciler.providers.github import DeploymentState, GitHub
 
@@ -120,7 +120,7 @@ class _Job:
             await self._deployment.say(DeploymentState.FAILURE, said)
             error = applied.end.error
             if error is not None:
-                return Status.REFUSED if isinstance(error, PlanChanged) else Status.ERROR
+                return Status.REFUSED if isinstance(error, PlanChanged | Suspended) else Status.ERROR
             return status_of(applied.final)
         self._actions.say(said)
         if applied.outcome and (note := await compared(self._github, self._actions.sha, applied.outcome.planned)):

@@ -1,11 +1,13 @@
 """What a job says of an apply: the Markdown of its summary, and the one line of a deployment. Pure."""
 
 from reconciler.cli.applying import Applied
+from reconciler.cli.markdown import prose
 from reconciler.cli.plan_text import headline
 from reconciler.cli.status_command import seen_workers, served
 from reconciler.cli.wording import describe
 from reconciler.core.desired import Desired
 from reconciler.core.receipt import Result
+from reconciler.errors import Suspended
 
 
 def one_line(desired: Desired, applied: Applied) -> str:
@@ -24,11 +26,11 @@ def summary(desired: Desired, applied: Applied, notes: list[str]) -> str:
     """Say all of it, in Markdown: what happened, what is live now, what to do next."""
     return "\n".join(
         [
-            f"### {one_line(desired, applied)}",
+            f"### {prose(one_line(desired, applied))}",
             "",
             *_failure(desired, applied),
             *_live(applied),
-            *(f"- {note}" for note in notes),
+            *(f"- {prose(note)}" for note in notes),
             "",
             *_steps(applied),
             "",
@@ -41,14 +43,17 @@ def _failure(desired: Desired, applied: Applied) -> list[str]:
     error = applied.end.error
     lines: list[str] = []
     if error is not None:
-        lines += [f"**What happened.** {error.message}", ""]
-        lines += [f"**Way out.** {error.hint}", ""] if error.hint else []
+        lines += [f"**What happened.** {prose(error.message)}", ""]
+        lines += [f"**Way out.** {prose(error.hint)}", ""] if error.hint else []
     elif applied.final.refusals:
-        lines += [f"- `{each.rule}`: {each.message}\n  *{each.hint}*" for each in applied.final.refusals] + [""]
+        lines += [
+            f"- `{each.rule}`: {prose(each.message)}\n  *{prose(each.hint)}*" for each in applied.final.refusals
+        ] + [""]
     if applied.end.result is not Result.CONVERGED:
         again = f"`gh workflow run apply.yml -f environment={desired.environment}`"
         goes_on = f"run this workflow again ({again}): it goes on from what it finds"
-        lines += [f"**Next.** Mend the cause and {goes_on}. To give up instead, revert the commit and merge that.", ""]
+        mend = "Wait until it is over, or resume, and" if isinstance(error, Suspended) else "Mend the cause and"
+        lines += [f"**Next.** {mend} {goes_on}. To give up instead, revert the commit and merge that.", ""]
     return lines
 
 

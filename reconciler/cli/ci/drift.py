@@ -10,10 +10,11 @@ import itertools
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
+from reconciler.cli import suspending
 from reconciler.cli.ci.drift_report import Drift, failure
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.proposal_base import path_in_repository
@@ -103,7 +104,10 @@ class Comparison:
         async with connected(desired, file.root, self._environment) as ports:
             observed = await observe(desired, ports)
         # An apply that began meanwhile would look like drift.
-        return self._applying(desired, path) or self._judged(plan(desired, observed), observed, path)
+        seen = suspending.look(file, self._environment)
+        found = suspending.shown_in(plan(desired, observed), seen)
+        finding = self._applying(desired, path) or self._judged(found, observed, path)
+        return replace(finding, detail=f"{finding.detail}; {seen.sentence}") if seen.sentence else finding
 
     def _applying(self, desired: Desired, path: str) -> Finding | None:
         lease = Lease.look(self._repository, desired.environment)

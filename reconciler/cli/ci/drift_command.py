@@ -114,7 +114,7 @@ class _Desk:
         return True
 
     async def _close(self, finding: Finding) -> None:
-        name, says = finding.environment, f"In sync again: {finding.detail}."
+        name, says = finding.environment, prose(f"In sync again: {finding.detail}.")
         await self._github.close_issue(drift_report.marker(name), self._actions.redacted(says), drift_report.LABEL)
         await self._review.take_back(name, says)
 

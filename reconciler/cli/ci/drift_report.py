@@ -88,6 +88,7 @@ def issue(drift: Drift, known_since: Instant, accepting: str) -> str:
     """Return the issue's body. `accepting` says in Markdown how to accept what is live, or why that cannot be."""
     parts = [
         f"{_happened(drift)} Known since {known_since}.",
+        *_suspended(drift),
         difference(drift),
         *("### Make it so", _make_it_so(drift), "### Accept it", accepting),
         "This issue is kept up to date, and is closed as soon as the two agree.",
@@ -113,6 +114,11 @@ def _happened(drift: Drift) -> str:
     if drift.failed is None:
         return f"{code(drift.file)} was applied, and reality has changed since."
     return f"What {code(drift.file)} asks for is not live: {prose(failure(drift.failed))}."
+
+
+def _suspended(drift: Drift) -> Iterator[str]:
+    if (stopped := drift.plan.suspension) is not None:
+        yield f"**All applying is suspended.** {prose(stopped.message)}. *{prose(stopped.hint)}*"
 
 
 def _refusal(refusal: Refusal) -> str:

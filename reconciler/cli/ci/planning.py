@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from reconciler.cli import suspending
 from reconciler.cli.ci.concerned import read
 from reconciler.cli.environments import DIRECTORY, EnvironmentFile
 from reconciler.cli.plan_comment import Mistaken, Planned, Section, Unplanned
@@ -42,7 +43,8 @@ async def _section(file: EnvironmentFile, environment: Mapping[str, str], *, fro
         return Mistaken(file.name, tuple(replace(problem, file=shown) for problem in error.problems))
     except ReconcilerError as error:
         return Unplanned(file.name, error.message, error.hint)
-    return Planned(plan(desired, observed), observed)
+    seen = await asyncio.to_thread(suspending.look, file, environment)
+    return Planned(suspending.shown_in(plan(desired, observed), seen), observed)
 
 
 def _named_from(root: Path, observed: Observed) -> Observed:

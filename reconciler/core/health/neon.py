@@ -92,10 +92,10 @@ def _branches(desired: Desired, project: Project, branches: tuple[Branch, ...]) 
         return Check(name, State.OK, f"{count} branches; Neon does not tell the limit")
     refusals = {method: guards.branch_room(desired, count, project, more) for method, more in _MORE.items()}
     if stopped := frozenset(method for method, some in refusals.items() if some):
-        return refused(name, BranchLimitReached(count, limit), stopped)
+        return refused(name, BranchLimitReached(count, limit, min(_MORE[method] for method in stopped)), stopped)
     left = max(limit - count, 0)
     if left < _FEW:
-        hint = BranchLimitReached(count, limit).hint
+        hint = BranchLimitReached(count, limit, _FEW).hint
         return Check(name, State.WARNING, f"{left}: {count} of {limit} are there", hint)
     return Check(name, State.OK, f"{left}: {count} of {limit} are there")
 
