@@ -30,6 +30,7 @@ class Table:
 def check_identity(desired: Desired, branches: tuple[Branch, ...], branch: Branch) -> None:
     """Check that the branch is the timeline's own, a child of the source, and holds nothing later than was asked.
 
+    Where the timeline that the file asks for has failed its last check, that is the one that is put back.
     Raises GateFailed, also where Neon does not tell.
     """
     lineage = trace(desired, branches)
