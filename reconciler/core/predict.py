@@ -87,7 +87,8 @@ def predict(observed: Observed, step: Step) -> Observed:  # noqa: C901, PLR0911,
         case UnprotectBranch():
             return _with_branch(observed, step.branch, lambda branch: replace(branch, protected=False))
         case RestoreBranch():
-            return _with_branches(observed, _restored(observed, step))
+            proved = replace(observed, passed=observed.passed & {step.proof})
+            return _with_branches(proved, _restored(observed, step))
         case DeleteBranch():
             return _with_branches(observed, tuple(each for each in _branches(observed) if each.name != step.branch))
         case _:

@@ -233,6 +233,11 @@ class RestoreBranch(_Step):
     timeline: Timeline
     keep_as: str
 
+    @property
+    def proof(self) -> str:
+        """What is still true of `Observed.passed` after it: all else was passed by what the branch held before."""
+        return f"sql:{self.proved_on}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartPool(_Step):

@@ -26,6 +26,7 @@ from reconciler.core.steps import (
     FenceBranch,
     LiftFence,
     RestartPool,
+    RestoreBranch,
     Step,
     UnprotectBranch,
     UploadVersion,
@@ -255,7 +256,7 @@ class Apply:
         self._moved = {step for step, each in zip(wave, results, strict=True) if isinstance(each, WorldMoved)}
         again = {step.key for step in wave if isinstance(step, _REMEMBERED)}
         done = {step.key for step in self.under_way if isinstance(step, _REMEMBERED) and step not in lost}
-        return await self._read_back(lost, (observed.passed - again) | done, began, begun)
+        return await self._read_back(lost, _still_passed(observed.passed - again, wave) | done, began, begun)
 
     async def _attempt(self, executor: Executor, step: Step) -> None:
         """Take a step. No provider minds a second upload of the same, and a list may lag behind what was seen in it."""
@@ -372,6 +373,14 @@ class Apply:
             return
         if any(step not in self._approved for step in wave if not isinstance(step, AwaitBranch | LiftFence)):
             raise PlanChanged(self._expected, plan(self._desired, observed), observed)
+
+
+def _still_passed(passed: frozenset[str], wave: tuple[Step, ...]) -> frozenset[str]:
+    """Leave out what is not true any more: of a primary that is overwritten, everything is to be checked again."""
+    for step in wave:
+        if isinstance(step, RestoreBranch):
+            passed &= {step.proof}
+    return passed
 
 
 def _doubtful(asked: tuple[Step, ...] | Refused) -> Refusal | None:

@@ -88,3 +88,24 @@ def test_on_failure_hold_stops_with_the_old_timeline_whole_and_goes_on_when_the_
     web.live_status = None
     assert production.apply().converged
     production.check_live(GOOD)
+
+
+def test_in_place_the_old_timeline_is_put_back_in_place_and_every_connection_is_made_anew(production, web):
+    production.desired["primary"]["method"] = "in-place"
+    primary = production.branch(PRIMARY)
+    _ask_with_a_last_check_that_fails(production, web)
+    outcome = production.apply()
+    assert [each.rule for each in outcome.final.refusals] == ["timeline-failed"]
+    assert production.branch(PRIMARY)["id"] == primary["id"]
+    assert production.rows() == DAMAGED
+    restored = production.timeline()
+    held = f"main.held.origin.before.{restored}.in-place", f"main.held.{restored}.before.origin.2.in-place"
+    assert set(production.branches()) == {PRIMARY, f"main.failed.{restored}", *held}
+    assert production.rows_on_held(held[1]) == GOOD
+    taken = [type(done.step).__name__ for done in outcome.taken]
+    assert [name for name in taken if name in ("RestoreBranch", "RestartPool")] == ["RestoreBranch", "RestartPool"] * 2
+
+    web.live_status = None
+    production.sandbox.forget_requests()
+    assert [each.rule for each in production.apply().final.refusals] == ["timeline-failed"]
+    assert production.sandbox.writes() == []
