@@ -139,7 +139,8 @@ class Lineage:
         otherwise not before the branch was prepared that first carried its timeline.
         """
         branch, ours = carrier.branch, (self.live, *self.held, *self.older)
-        if branch.last_reset_at is not None and accounts_for(branch.last_reset_at, [each.branch for each in ours]):
+        others = [each.branch for each in ours if each.branch.id != branch.id]
+        if branch.last_reset_at is not None and accounts_for(branch.last_reset_at, others):
             return branch.last_reset_at
         if not carrier.preserved:
             return branch.created_at

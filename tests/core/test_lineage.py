@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.desired import Restore
+from reconciler.core.instant import Instant
 from reconciler.core.lineage import Lineage
 from reconciler.core.observed import Mark, Observed
 from reconciler.core.provenance import trace
@@ -14,6 +15,7 @@ from tests.core.worlds import DESIRED, MAIN, WORLD, after, asking, hours_ago
 
 FIRST = Restore(hours_ago(20), "first")
 SECOND = Restore(hours_ago(10), "second")
+FIRST_MINUTE = Restore(Instant(MAIN.created_at.milliseconds + 30_000))
 
 
 def timeline(restore: Restore) -> Timeline:
@@ -81,6 +83,13 @@ def test_a_moment_after_a_restore_was_undone_may_belong_to_either_and_is_not_gue
     source = lineage_of(sequence(*restores)).source(Restore(hours_ago(4)))
     assert isinstance(source, SourceAmbiguous)
     assert {"origin", str(timeline(FIRST))} <= set(source.choices)
+
+
+def test_a_branch_does_not_account_for_its_own_reset_however_soon_after_its_creation_that_was():
+    """As a restore in place leaves it that has failed: it says when it was reset, and nothing was preserved."""
+    soon = replace(MAIN, last_reset_at=Instant(MAIN.created_at.milliseconds + 60_000))
+    source = lineage_of(replace(WORLD, branches=(soon,))).source(FIRST_MINUTE)
+    assert ORIGIN == getattr(source, "timeline", source)
 
 
 def test_from_names_the_source_and_must_be_carried_by_a_branch():
