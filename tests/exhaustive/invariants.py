@@ -4,7 +4,10 @@ import copy
 import re
 from collections import Counter
 
-from tests.exhaustive.world import BINDING, NAME, SQL_GATE
+from tests.exhaustive.world import BINDING, NAME, PRIMARY, SQL_GATE
+
+# A request takes some time, so that a branch is not made and overwritten in one second, which is what Neon tells.
+_REQUEST_SECONDS = 0.05
 
 
 def bound_to(version):
@@ -29,9 +32,11 @@ class Watch:
         self.made = {}
         self._reaches = {}
         self._fenced = world.desired["primary"].get("fence", False)
+        self._before = self._lasting()
+        self._carried = None
         for branch in world.project.branches.values():
             self._note_made(branch)
-            if branch.name == "main" or ".held." in branch.name:
+            if branch.name == PRIMARY or ".held." in branch.name:
                 self.promoted[branch.cluster] = world.timeline(branch)
         world.sandbox.served = self.served
 
@@ -43,6 +48,7 @@ class Watch:
         self.requests, self.promoted, self.made, self._reaches = copy.deepcopy(kept)
 
     def served(self, entry):
+        self._world.loop.leapt += _REQUEST_SECONDS
         self.requests.append((entry.method, entry.path, entry.status))
         for violation in self._look():
             if violation not in self.violations:
@@ -50,6 +56,7 @@ class Watch:
         self.on_request(len(self.requests))
 
     def _look(self):
+        self._world.histories.note()
         for branch in self._world.project.branches.values():
             self._note_made(branch)
         yield from self.lost()
@@ -57,10 +64,20 @@ class Watch:
             yield from self._reached(script)
         yield from self._made_twice()
         yield from self._renamed_early()
+        yield from self._put_twice()
 
     def _note_made(self, branch):
-        if branch.cluster is not None and branch.annotation:
+        if branch.cluster is not None and self._is_made(branch):
             self.made.setdefault(self._world.timeline(branch), set()).add(branch.cluster)
+
+    def _is_made(self, branch):
+        """Whether a branch was made for a restore; in place, what proves an undo is a copy of what is held."""
+        if not branch.annotation:
+            return False
+        if branch.cluster is None:
+            parent = self._world.project.branches.get(branch.parent_id)
+            return parent is None or self._world.timeline(parent) != self._world.timeline(branch)
+        return not self._world.histories.of(branch).put and not self._world.histories.goes_on(branch.cluster)
 
     def lost(self):
         """The only copy of a timeline is never gone."""
@@ -82,7 +99,8 @@ class Watch:
             yield from self._switched(script, branch)
         for version, branch in behind.items():
             if branch.cluster not in self.promoted:
-                yield from self._unproved(script, version, branch)
+                is_put = self._world.histories.of(branch).put
+                yield from self._put_unproved(branch) if is_put else self._unproved(script, version, branch)
                 self.promoted[branch.cluster] = self._world.timeline(branch)
 
     def _switched(self, script, branch):
@@ -103,6 +121,26 @@ class Watch:
         if "http" in self._gates and version not in self._world.route.proved:
             yield f"users of {script} reach version {version}, whose HTTP gate was never asked"
 
+    def _put_unproved(self, branch):
+        """What was put into the primary is what was proved, to the very point; the Worker's version is the same."""
+        timeline, histories = self._world.timeline(branch), self._world.histories
+        proofs, asked = histories.proofs(branch.cluster), self._world.sandbox.storage.asked
+        if not proofs:
+            yield f"{timeline} was put into {branch.name} from a point that no branch was made from"
+        is_new = not histories.goes_on(branch.cluster)
+        if "sql" in self._gates and is_new and not any(e.cluster in proofs and e.text == SQL_GATE for e in asked):
+            yield f"{timeline} was put into {branch.name}, and its SQL gate was never asked"
+
+    def _put_twice(self):
+        """Nothing is put into the primary that it carries."""
+        primary = self._world.primary()
+        if primary is None or primary.cluster is None:
+            return
+        carries = primary.cluster, self._world.timeline(primary)
+        if self._carried is not None and carries != self._carried and carries[1] == self._carried[1]:
+            yield f"{carries[1]} was put into {primary.name}, which carried it"
+        self._carried = carries
+
     def _behind(self, script, version):
         config = self._world.account.configs.get(bound_to(self._world.script(script).version(version)))
         return config and self._world.branch_at(config.origin["port"])
@@ -112,8 +150,9 @@ class Watch:
         for timeline, clusters in self.made.items():
             if len(clusters) > 1:
                 yield f"{timeline} was made {len(clusters)} times"
-        marks = [branch.annotation.get("reconciler.timeline") for branch in self._world.project.branches.values()]
-        for timeline, count in Counter(filter(None, marks)).items():
+        branches = self._world.project.branches.values()
+        marks = [self._world.timeline(each) for each in branches if each.cluster is None or self._is_made(each)]
+        for timeline, count in Counter(marks).items():
             if count > 1:
                 yield f"{count} branches carry {timeline}"
         for script in self._world.scripts:
@@ -149,6 +188,26 @@ class Watch:
         self._check_configs(names)
         self._check_held(primary, failed=failed)
         self._check_fences(primary)
+        self._check_lasting(primary)
+
+    def _lasting(self):
+        """What no restore changes, and what none in place does: branch, computes, deployments, protection."""
+        world, primary = self._world, self._world.primary()
+        computes = sorted((each.id, each.port) for each in world.project.endpoints_of(primary.id))
+        deployments = [len(world.script(script).deployments) for script in world.scripts]
+        return primary.protected, (primary.id, computes, deployments, list(world.account.configs))
+
+    def _check_lasting(self, primary):
+        protected, address = self._lasting()
+        if protected != self._before[0]:
+            self.violations.append(f"converged, and {primary.name} is {'not ' * (not protected)}protected")
+        if self._world.desired["primary"].get("method") != "in-place":
+            return
+        if address != self._before[1]:
+            self.violations.append(f"converged, and how users reach the data has changed: {self._before[1]}, {address}")
+        for config in self._world.account.configs.values():
+            if primary.last_reset_at and (config.restarted_on is None or config.restarted_on < primary.last_reset_at):
+                self.violations.append(f"converged, and {config.name} has connections from before the restore")
 
     def _check_fences(self, primary):
         """What is live takes writes, and where it is asked, nothing else does; the marks say so."""
@@ -173,7 +232,8 @@ class Watch:
         for config in self._world.account.configs.values():
             branch = self._world.branch_at(config.origin["port"])
             timeline = re.sub(f"^{NAME}-?", "", config.name) or "origin"
-            if branch is None or self._world.timeline(branch) != timeline:
+            history = branch and self._world.histories.of(branch)
+            if branch is None or (not history.put and history.timeline != timeline):
                 self.violations.append(f"converged, and the config {config.name} is an orphan")
 
     def _check_held(self, primary, *, failed):

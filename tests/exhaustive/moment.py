@@ -14,7 +14,7 @@ from tests.exhaustive.dice import DICE
 
 _SEED = 961
 # What a run is given, and does not change.
-_GIVEN = frozenset({"_desired", "_ports", "_report", "_permit", "_at_wave", "_goes_on_with", "_is_dead"})
+_GIVEN = frozenset({"_desired", "_ports", "_report", "_permit", "_consent", "_at_wave", "_goes_on_with", "_is_dead"})
 
 
 def memory_of(apply):
@@ -47,9 +47,9 @@ class PausedApply(Apply):
         self._goes_on_with = None
         return await super()._take(wave, observed)
 
-    async def _leave_writable(self):
+    async def _mend(self):
         if not self._is_dead():
-            await super()._leave_writable()
+            await super()._mend()
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Moment:
     asked: tuple
     files: dict
     turns: dict
+    histories: dict
     seconds: float
     proved: frozenset
     dice: tuple
@@ -73,6 +74,7 @@ class Moment:
             tuple(world.sandbox.storage.asked),
             world.files(),
             world.fences.kept(),
+            world.histories.kept(),
             world.loop.wall_clock(),
             frozenset(world.route.proved),
             DICE.getstate(),
@@ -85,6 +87,7 @@ class Moment:
         world.sandbox.storage.asked[:] = self.asked
         world.put_files(self.files)
         world.fences.put_back(self.turns)
+        world.histories.put_back(self.histories)
         world.route.proved = set(self.proved)
         DICE.setstate(self.dice)
         random.seed(_SEED)  # pauses before a request is sent again

@@ -27,6 +27,8 @@ def world_now(world, watch):
     """Describe the world, both providers and the checkout, and what was proved and promoted in it."""
     branches = list(world.project.branches.values())
     asked = {each.cluster for each in world.sandbox.storage.asked if each.text == SQL_GATE}
+    configs = world.account.configs.values()
+    resets = [each.last_reset_at for each in branches if each.last_reset_at]
     versions = [each.id for script in world.scripts for each in world.script(script).versions]
     known = (
         world.project,
@@ -35,11 +37,20 @@ def world_now(world, watch):
         [each.action for each in world.project.operations.values() if each.unfinished],
         [path.read_text() for path in world.files()],
         [(each.cluster in asked, each.cluster in watch.promoted) for each in branches],
+        [world.timeline(each) for each in branches],
+        [_is_proved(world, each, asked) for each in branches],
+        [each.restarted_on and max(resets, default=each.restarted_on) <= each.restarted_on for each in configs],
         [world.fences.is_closed(each.cluster) for each in branches],
         [version in world.route.proved for version in versions],
         {timeline: len(clusters) for timeline, clusters in watch.made.items()},
     )
     return _numbered(repr(_plain(known)))
+
+
+def _is_proved(world, branch, asked):
+    """Whether what was put into a branch was proved on another."""
+    history = world.histories.of(branch)
+    return history and history.put and any(each in asked for each in world.histories.proofs(branch.cluster))
 
 
 def memory_now(world, apply):

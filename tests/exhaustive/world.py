@@ -21,6 +21,7 @@ from reconciler.sandbox.server import NEON_PREFIX, Sandbox
 from tests.exhaustive import upload_stand_in
 from tests.exhaustive.dice import throw_dice
 from tests.exhaustive.fence_stand_in import FenceStandIn
+from tests.exhaustive.histories import Histories
 from tests.exhaustive.lean_transport import LeanTransport
 from tests.exhaustive.moment import Moment, PausedApply
 from tests.exhaustive.reserved_ports import ReservedPorts
@@ -100,16 +101,19 @@ class Route:
 class World:
     """One project, its Hyperdrive configs and Workers, and a checkout that is no repository: Git takes processes."""
 
-    def __init__(self, root: Path, workers=1, http=False, wrangler=False, fence=False):
+    def __init__(self, root: Path, *, workers=1, http=False, wrangler=False, fence=False, method=None, protected=False):
         self.root = root
         self.scripts = [f"{NAME}-api", f"{NAME}-jobs"][:workers]
         self.sandbox = Sandbox(empty=True, postgres=False)
         self.route = Route(self)
-        self._http, self._wrangler = http, wrangler
+        self._http, self._wrangler, self._protected = http, wrangler, protected
         self.desired = {"primary": {"project": "", "branch": PRIMARY, "restore": None}}
         if fence:
             self.desired["primary"]["fence"] = True
+        if method:
+            self.desired["primary"]["method"] = method
         self.fences = FenceStandIn(self)
+        self.histories = Histories(self)
         self._snapshots = {}
         self.events = []
 
@@ -155,6 +159,9 @@ class World:
         made = await self.neon("POST", "/projects", json={"project": wanted})
         self.desired["primary"]["project"] = self.project_id = made["project"]["id"]
         await self.settle()
+        if self._protected:
+            path = f"/projects/{self.project_id}/branches/{self.primary().id}"
+            await self.neon("PATCH", path, json={"branch": {"protected": True}})
         self._uri = httpx.URL(made["connection_uris"][0]["connection_uri"])
         self.loop.leapt += 60
         self.moments = []
@@ -237,7 +244,10 @@ class World:
         """
         desired = self.read()
         async with self.connected(desired) as ports:
-            return await PausedApply(desired, ports, self.events.append, at_wave, memory, is_dead).run()
+            try:
+                return await PausedApply(desired, ports, self.events.append, at_wave, memory, is_dead).run()
+            finally:
+                self.histories.note()
 
     @asynccontextmanager
     async def connected(self, desired):
@@ -259,6 +269,7 @@ class World:
         """Wait for the end of all operations."""
         while self.project.busy:
             await LoopClock().sleep(0.1)
+        self.histories.note()
 
     def strike(self, strikes):
         """Have requests go wrong: (action, nth request from now on, times)."""
@@ -297,7 +308,7 @@ class World:
         return self.project.branches.get(found[0]) if found else None
 
     def timeline(self, branch):
-        return branch.annotation.get("reconciler.timeline", "origin")
+        return self.histories.timeline(branch)
 
     def timeline_asked(self):
         restore = self.desired_restore()
