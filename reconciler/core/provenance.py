@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from reconciler.core.desired import DeployDriver, Desired, Restore
+from reconciler.core.instant import Instant
 from reconciler.core.lineage import Carrier, Lineage, accounts_for
 from reconciler.core.observed import Branch, named
 from reconciler.core.refusals import PrimaryMissing, ProvenanceUnknown, Refusal
@@ -120,6 +121,8 @@ def _primary(desired: Desired, branch: Branch, branches: tuple[Branch, ...], sig
     names = {each.id: HeldName.parse(branch.name, each.name) for each in branches}
     last = max((name for name in names.values() if name), key=lambda name: name.sequence, default=None)
     replaced_by, preserved = last.before if last else ORIGIN, _is_preserved(desired, branch, branches)
+    if reset is not None:
+        signs += _strays(branch, reset, [each for each in branches if not names[each.id]])
     if reset is not None and accounts_for(reset, [each for each in branches if names[each.id]]):
         return Carrier(branch, replaced_by, preserved=preserved)
     carried = mark.timeline if mark else replaced_by if preserved or reset is not None else ORIGIN
@@ -127,6 +130,15 @@ def _primary(desired: Desired, branch: Branch, branches: tuple[Branch, ...], sig
         known = "annotated as" if mark else "by the last replacement"
         signs.append(f'"{branch.name}" is {known} {carried} and was reset or restored since, at {reset}')
     return Carrier(branch, carried, preserved=preserved)
+
+
+def _strays(primary: Branch, reset: Instant, others: list[Branch]) -> list[str]:
+    """Find what a restore in place has preserved under a name of ours, and somebody has renamed since."""
+    return [
+        f'"{each.name}" was made when "{primary.name}" was restored, and its name does not tell what it holds'
+        for each in others
+        if each.name.startswith(f"{primary.name}.held.") and accounts_for(reset, [each])
+    ]
 
 
 def _is_older(each: Carrier, live: Carrier, held: list[Carrier]) -> bool:

@@ -118,6 +118,13 @@ MARK = Mark("production", timeline(FIRST))
         ((replace(MAIN, mark=MARK, last_reset_at=hours_ago(1)),), "was reset or restored since"),
         ((MAIN, replace(MAIN, id="2", name="by-hand", mark=MARK, default=False)), '"by-hand" is annotated as'),
         (
+            (
+                replace(MAIN, last_reset_at=hours_ago(1)),
+                replace(MAIN, id="2", name="main.held.origin.before.x", created_at=hours_ago(1), default=False),
+            ),
+            '"main.held.origin.before.x" was made when "main" was restored',
+        ),
+        (
             (MAIN, replace(MAIN, id="2", name=f"main.held.{timeline(SECOND)}.before.origin", mark=MARK)),
             "is annotated as",
         ),
