@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from reconciler.cli import plan_checks, timeline_picture
 from reconciler.cli.markdown import code, cut, fenced, prose
-from reconciler.cli.wording import describe, describe_outside
+from reconciler.cli.wording import describe, describe_outside, kept_as
 from reconciler.core.desired_file import Problem
 from reconciler.core.instant import for_people
 from reconciler.core.observed import Observed, Project
 from reconciler.core.plan import Plan
-from reconciler.core.steps import CreateBranch, RenameBranch
+from reconciler.core.steps import CreateBranch
 
 MARKER = "<!-- reconciler:plan -->"
 LIMIT_BYTES = 60_000
@@ -172,15 +172,14 @@ def _data(plan: Plan, observed: Observed) -> Iterator[tuple[str, str]]:
     if live == plan.desired.timeline:
         yield "the data", "does not change"
         return
-    created = any(isinstance(step, CreateBranch) for step in plan.steps)
+    created = any(isinstance(step, CreateBranch) and step.at for step in plan.steps)
     carrier = plan.lineage.carrier(plan.desired.timeline) if plan.lineage else None
     if restore is not None and (created or carrier is None or carrier.held is None):
         yield "lost to users", f"every write after {restore.to} (the last {for_people(observed.at - restore.to)})"
     else:
         yield "the data", f"comes back exactly as it was left; writes since then are on {code(str(live))}"
-    for step in plan.steps:
-        if isinstance(step, RenameBranch) and ".held." in step.to:
-            yield "held", f"{code(str(live))}, whole, as {code(step.to)}; `git revert` makes it live again"
+    for name in kept_as(plan.steps):
+        yield "held", f"{code(str(live))}, whole, as {code(name)}; `git revert` makes it live again"
 
 
 def _ways_on(plan: Plan) -> Iterator[str]:

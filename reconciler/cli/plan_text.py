@@ -6,12 +6,12 @@ from typing import Any
 
 from reconciler.cli import suspending
 from reconciler.cli.markdown import code, fenced, prose
-from reconciler.cli.wording import describe, describe_outside, target
+from reconciler.cli.wording import describe, describe_outside, kept_as, target
 from reconciler.core.instant import for_people
 from reconciler.core.observed import Observed, Project
 from reconciler.core.outside import spelled
 from reconciler.core.plan import Plan
-from reconciler.core.steps import RenameBranch, arguments
+from reconciler.core.steps import arguments
 
 
 def as_json(plan: Plan) -> str:
@@ -150,9 +150,8 @@ def _data(plan: Plan, observed: Observed) -> Iterator[str]:
         yield f"  lost to users: every write after {restore.to} (the last {lost})"
     else:
         yield f"  {plan.desired.timeline} comes back exactly as it was left; writes since then are on {live}"
-    for step in plan.steps:
-        if isinstance(step, RenameBranch) and ".held." in step.to:
-            yield f'  held: {live}, whole, as "{step.to}"; git revert makes it live again'
+    for name in kept_as(plan.steps):
+        yield f'  held: {live}, whole, as "{name}"; git revert makes it live again'
 
 
 def _refusals(plan: Plan) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Says steps, and what no step touches, in words: one line each, for people."""
 
+from collections.abc import Iterable, Iterator
 from typing import assert_never
 
 from reconciler.core.desired import FOREVER, OnFailure, Outside
@@ -138,3 +139,12 @@ def _kept(outside: Outside) -> str:
     if outside.retention is None:
         return "retention not stated"
     return "kept until deleted" if outside.retention == FOREVER else f"kept up to {for_people(outside.retention)}"
+
+
+def kept_as(steps: Iterable[Step]) -> Iterator[str]:
+    """Name the branches that keep what the steps replace: renamed, or preserved by a restore in place."""
+    for step in steps:
+        if isinstance(step, RestoreBranch):
+            yield step.keep_as
+        elif isinstance(step, RenameBranch) and ".held." in step.to:
+            yield step.to

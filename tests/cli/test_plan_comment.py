@@ -13,7 +13,7 @@ from reconciler.cli.ci.drift_report import Drift, issue
 from reconciler.cli.markdown import code, cut, fenced, prose
 from reconciler.cli.plan_comment import LIMIT_BYTES, MARKER, Mistaken, Planned, Subject, Unplanned, comment, full
 from reconciler.cli.wording import describe
-from reconciler.core.desired import Outside, Restore
+from reconciler.core.desired import Method, Outside, Restore
 from reconciler.core.desired_file import Problem
 from reconciler.core.observed import Unknown
 from reconciler.core.plan import plan
@@ -72,6 +72,18 @@ def test_an_issue_says_that_its_way_out_is_suspended():
     assert "**All applying is suspended.** grace suspended production at" in text
     assert "reconciler resume production" in text
     assert "<b>" not in text
+
+
+def test_in_place_it_is_said_what_is_held_and_that_nothing_is_lost_where_something_comes_back():
+    asked = replace(ASKED, primary=replace(ASKED.primary, method=Method.IN_PLACE))
+    made = plan(asked, WORLD)
+    held = "main.held.origin.before.r-20261121T100000000Z-inc-42.in-place"
+    assert f"| held | `origin`, whole, as `{held}`; `git revert` makes it live again |" in said(Planned(made, WORLD))
+    assert f'held: origin, whole, as "{held}"; git revert makes it live again' in plan_text.as_text(made, WORLD)
+    undone = after(replace(asked, primary=replace(asked.primary, restore=None)), after(asked, WORLD))
+    text = said(Planned(plan(asked, undone), undone))
+    assert "comes back exactly as it was left" in text
+    assert "lost to users" not in text
 
 
 def test_the_comment_of_a_restore_has_all_that_a_reviewer_asks_for():
