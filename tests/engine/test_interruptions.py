@@ -30,6 +30,36 @@ def test_a_run_that_is_killed_after_every_single_write_still_gets_there(producti
     assert len(production.sandbox.writes()) == _WRITES
 
 
+def test_in_place_what_was_unprotected_overwritten_or_not_restarted_when_a_run_died_is_finished_by_the_next(
+    make_production, command
+):
+    """Killed right after the primary was unprotected, after it was restored, and before its pool is restarted."""
+    production = make_production(protected=True)
+    production.desired["primary"]["method"] = "in-place"
+    production.ask(production.shop.good)
+    production.sandbox.forget_requests()
+    protected = []
+    for number in (2, 3, 4):
+        production.sandbox.latency(_slow_look(production))
+        running = command.start(production, "apply")
+        _wait_for_answers(production, running, number)
+        assert running.kill().status == -signal.SIGKILL
+        eventually(production.is_idle, "the end of what Neon was doing")
+        assert len(production.sandbox.writes()) == number
+        protected.append(production.branch(PRIMARY)["protected"])
+    assert protected == [False, False, True]
+    production.sandbox.calm()
+    said = command(production, "apply")
+    assert said.status == 0, said.stderr
+    production.check_live(GOOD)
+    held = f"main.held.origin.before.{production.timeline()}.in-place"
+    assert {PRIMARY, held} == set(production.branches())
+    assert production.branch(PRIMARY)["protected"]
+    assert production.config(production.name)["restarted_on"]
+    assert production.rows_on_held(held) == DAMAGED
+    production.check_in_sync()
+
+
 @pytest.mark.parametrize(
     ("method", "path", "nth"),
     [

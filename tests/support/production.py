@@ -291,6 +291,11 @@ class Production:
     def rows_on(self, name):
         return database.look(self.uri(self.branch(name)))
 
+    def has_compute(self, name):
+        """Tell whether a branch can be queried."""
+        endpoints = self.sandbox.neon("GET", f"/projects/{self.project}/endpoints")["endpoints"]
+        return self.branch(name)["id"] in {each["branch_id"] for each in endpoints}
+
     def rows_on_held(self, name):
         """What a branch without a compute holds: it gets one."""
         body = {"endpoint": {"branch_id": self.branch(name)["id"], "type": "read_write"}}

@@ -1,0 +1,61 @@
+"""Sequences of restores and undos by either method, told by rows: those that users reach, and those that are held."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from tests.support import database
+from tests.support.database import DAMAGED, EARLY, GOOD
+from tests.support.shops import PRIMARY
+
+_CLICKS = 7
+
+
+def _check_held(production, rows):
+    """The newest branch that holds a timeline has its rows, and no timeline is missing."""
+    newest = {}
+    for name in production.branches():
+        found = re.fullmatch(r"main\.held\.(\S+?)\.before\.\S+?(?:\.(\d+))?(?:\.in-place)?", name)
+        if found:
+            newest[found[1]] = max(newest.get(found[1], (0, "")), (int(found[2] or 1), name))
+    assert set(newest) >= set(rows) - {production.timeline()}
+    for timeline, (_, name) in newest.items():
+        if timeline != production.timeline():
+            has_compute = production.has_compute(name)
+            assert (production.rows_on(name) if has_compute else production.rows_on_held(name)) == rows[timeline], name
+
+
+@pytest.mark.parametrize(
+    ("methods", "protected"),
+    [
+        (["branch"] * 5, False),
+        (["in-place"] * 5, False),
+        (["in-place"] * 5, True),
+        (["branch", "in-place", "branch", "in-place", "in-place"], False),
+        (["in-place", "branch", "in-place", "branch", "branch"], True),
+    ],
+    ids=["branch", "in place", "in place, protected", "a child, in place", "alternating, protected"],
+)
+def test_whatever_the_methods_what_was_asked_is_live_and_all_else_is_held_as_it_was_left(
+    make_production, methods, protected
+):
+    """A restore, a second one of another moment, back to the first, its undo, and the undo of that; writes between."""
+    production = make_production(protected=protected)
+    production.sandbox.switch("neon", child_as_target=True, subscription_type="scale_v3")
+    good, early = {"to": production.shop.good}, {"to": production.shop.early, "from": "origin"}
+    rows = {"origin": DAMAGED}
+    for method, asked in zip(methods, (good, early, good, {"to": None}, good), strict=True):
+        production.desired["primary"]["method"] = method
+        production.ask(**asked)
+        outcome = production.apply()
+        assert outcome.converged, [each.message for each in outcome.final.refusals]
+        rows.setdefault(production.timeline(), GOOD if asked is good else EARLY)
+        production.check_live(rows[production.timeline()])
+        assert production.branch(PRIMARY)["protected"] == protected
+        uri = production.uri(production.branch(PRIMARY))
+        database.add_clicks(uri, _CLICKS)
+        before = rows[production.timeline()]
+        rows[production.timeline()] = replace(before, clicks=before.clicks + _CLICKS)
+    _check_held(production, rows)
+    production.check_in_sync()
