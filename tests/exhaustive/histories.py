@@ -49,10 +49,18 @@ class Histories:
         """The history that a branch has; None before it has one."""
         return self._known.get(branch.cluster)
 
+    def source(self, branch):
+        """The history that the one of a branch continues."""
+        return self._known[self.of(branch).source]
+
     def timeline(self, branch):
         """The timeline that a branch carries, or is to carry."""
         known = self.of(branch)
         return known.timeline if known else branch.annotation.get("reconciler.timeline", "origin")
+
+    def timeline_of(self, cluster):
+        """The timeline that a cluster carries, also when it is gone."""
+        return self._known[cluster].timeline
 
     def goes_on(self, cluster):
         """Whether a history is a copy of one that carries the same timeline."""

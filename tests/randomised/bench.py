@@ -30,6 +30,7 @@ class PlayBench(Bench):
         DICE.seed(workers)  # other ids than what follows, which are in the same world
         world = self.world(workers)
         self.run(world.put_back(_WORLDS[workers].name))
+        world.sandbox.states[0].switches.child_as_target = True  # or nothing promoted is ever restored in place
         random.seed(_SEED)
         DICE.seed(_SEED)
         return Play(world, counts)

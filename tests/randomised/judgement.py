@@ -8,10 +8,11 @@ make.
 import re
 
 from reconciler.core import guards
-from reconciler.core.limit_refusals import ConfigLimitReached
+from reconciler.core.limit_refusals import ConfigLimitReached, RootBranchLimitReached
 from reconciler.core.proving import TablesUnprovable
 from reconciler.core.refusals import (
     BeforeSourceExisted,
+    BeforeSourceReset,
     BindingMissing,
     CandidateDiffers,
     HyperdriveDiffers,
@@ -33,9 +34,8 @@ from tests.exhaustive.world import NAME, PRIMARY
 # What passes between a look and a gate that it asks for: a request may be sent again for two minutes before it is lost.
 _LOOK_SECONDS = 150.0
 _TIMELINE = r"origin|r-\d{8}T\d{9}Z(?:-[a-z])?"
-_NAME = re.compile(
-    rf"{PRIMARY}\.(?:(?:candidate|failed)\.({_TIMELINE})|held\.({_TIMELINE})\.before\.(?:{_TIMELINE})(?:\.\d+)?)"
-)
+_HELD = rf"held\.({_TIMELINE})\.before\.(?:{_TIMELINE})(?:\.\d+)?(?:\.in-place)?"
+_NAME = re.compile(rf"{PRIMARY}\.(?:(?:candidate|failed)\.({_TIMELINE})|{_HELD})")
 
 
 class Truth:
@@ -119,6 +119,11 @@ def _is_right(refusal, truth):  # noqa: C901, PLR0911, PLR0912  one case per ref
             return f"{PRIMARY}.candidate.{truth.timeline}" in names
         case HyperdriveNameTaken():
             return branch is None and truth.config is not None and _was_taken_away(truth.timeline, truth)
+        case RootBranchLimitReached():
+            return sum(each.parent_id is None for each in truth.world.project.branches.values()) >= refusal.limit
+        case BeforeSourceReset():
+            source = truth.branch(truth.restore["from"]) if "from" in truth.restore else truth.world.primary()
+            return source.last_reset_at is not None and source.last_reset_at >= truth.moment
         case HyperdriveDiffers():
             leads_to = truth.world.branch_at(truth.config.origin["port"])
             return leads_to is not branch

@@ -64,9 +64,10 @@ def machine(bench, counts):  # noqa: C901  one method per rule, and no more
     """Make the class of a state machine that plays on the worlds of a bench, and adds to `counts` what it did."""
 
     class Schedules(RuleBasedStateMachine):
-        @initialize(workers=st.sampled_from([1, 1, 2]))
-        def begin(self, workers):
+        @initialize(workers=st.sampled_from([1, 1, 2]), method=st.sampled_from(METHODS))
+        def begin(self, workers, method):
             self.play = bench.begin(workers, counts)
+            self._do(Change(method))
 
         def _do(self, action):
             bench.run(self.play.do(action))

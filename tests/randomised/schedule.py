@@ -7,10 +7,7 @@ there is nothing, nothing is done. So a schedule stays a schedule when a part of
 from dataclasses import dataclass
 from enum import StrEnum
 
-# Which of the file's methods are drawn. "in-place" belongs here when it exists: until then every restore by it is
-# refused (`method-unavailable`), and the invariants tell timelines apart by the annotation of their branch, which a
-# restore in place does not set (`World.timeline`).
-METHODS = ("branch",)
+METHODS = ("branch", "in-place")
 HOLDS = ("1h", "7d", "forever")
 DRIVERS = ("rebind", "wrangler")
 

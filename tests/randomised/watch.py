@@ -56,23 +56,23 @@ class WatchWithHands(Watch):
     def _note_made(self, branch):
         known = {cluster for clusters in self.made.values() for cluster in clusters}
         super()._note_made(branch)
-        if branch.cluster is not None and branch.annotation and branch.cluster not in known:
+        if branch.cluster is not None and self._is_made(branch) and branch.cluster not in known:
             self._check_source(branch)
 
     def _check_source(self, branch):
         """A restore comes from the timeline that was live then, or that `from` names, as of that very moment."""
-        timeline, parent = self._world.timeline(branch), self._world.project.branches[branch.parent_id]
+        timeline, parent = self._world.timeline(branch), self._world.histories.source(branch)
         asked = self.asked.get(timeline)
         if asked is None:
             self.violations.append(f"{timeline} was made, and nobody has asked for it")
             return
         if "from" in asked:
-            if self._world.timeline(parent) != asked["from"]:
-                self.violations.append(f"{timeline} was made from {parent.name}, and not from {asked['from']}")
+            if parent.timeline != asked["from"]:
+                self.violations.append(f"{timeline} was made from {parent.timeline}, and not from {asked['from']}")
             return
         number = next(n for n, each in enumerate(self._world.moments) if _compact(each) == timeline[2:21])
-        if parent.cluster != self.live_at[number]:
-            self.violations.append(f"{timeline} was made from {parent.name}, which was not live then")
+        if self._world.histories.of(branch).source != self.live_at[number]:
+            self.violations.append(f"{timeline} was made from {parent.timeline}, which was not live then")
 
     def _made_twice(self):
         for violation in super()._made_twice():
@@ -94,13 +94,15 @@ class WatchWithHands(Watch):
         if max(found.values()) > 1:
             self.violations.append(f"converged, and there are the configs {sorted(found.elements())}")
         for config in self._world.account.configs.values():
-            timeline = re.sub(f"^{NAME}-?", "", config.name) or "origin"
+            timeline = re.sub(rf"^{NAME}(-\d+$|-?)|-\d+$", "", config.name) or "origin"
             if not config.name.startswith(NAME) or config.id in self._traces.edited:
                 continue
             branch = self._world.branch_at(config.origin["port"])
             if branch is None and timeline in self._traces.deleted:
                 continue
-            if branch is None or self._world.timeline(branch) != timeline:
+            if branch is None or (
+                not self._world.histories.of(branch).put and self._world.timeline(branch) != timeline
+            ):
                 self.violations.append(f"converged, and the config {config.name} is an orphan")
 
     def _check_held(self, primary, **_failed):
@@ -111,9 +113,12 @@ class WatchWithHands(Watch):
                 continue
             if branch.name.startswith(f"{PRIMARY}.held.{timeline}.before."):
                 continue
-            prepared = branch.name in (f"{PRIMARY}.candidate.{timeline}", f"{PRIMARY}.failed.{timeline}")
+            prepared = branch.name in [f"{PRIMARY}.{word}.{timeline}" for word in ("candidate", "failed", "proved")]
             if not prepared or branch.cluster in self.primaries:
                 self.violations.append(f"converged, and {branch.name} carries {timeline}")
+
+    def _check_lasting(self, primary):
+        """Hands protect and unprotect, and deploy, as they like."""
 
     # What is true.
 
@@ -124,7 +129,8 @@ class WatchWithHands(Watch):
 
     def came_back(self):
         """Whether a timeline was the primary, was replaced, and is or was the primary again."""
-        return any(count > 1 for count in Counter(self.primaries).values())
+        timelines = Counter(self._world.histories.timeline_of(cluster) for cluster in self.primaries)
+        return any(count > 1 for count in timelines.values())
 
 
 def _compact(moment):
