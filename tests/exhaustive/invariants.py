@@ -151,7 +151,7 @@ class Watch:
             if len(clusters) > 1:
                 yield f"{timeline} was made {len(clusters)} times"
         branches = self._world.project.branches.values()
-        marks = [self._world.timeline(each) for each in branches if each.cluster is None or self._is_made(each)]
+        marks = [self._world.timeline(each) for each in branches if self._is_made(each)]
         for timeline, count in Counter(marks).items():
             if count > 1:
                 yield f"{count} branches carry {timeline}"

@@ -62,7 +62,7 @@ async def _second_in_place(world):
     world.ask(world.moments[1], id="again")
 
 
-# What befalls a request in these ways is handled where requests are sent, whatever they are for, and other scenarios try it.
+# What befalls a request in these ways is handled where requests are sent, and is tried in other scenarios.
 _ALIKE = ("423", "429", "429 Retry-After", "500", "read 404")
 _AS_IN_A_REVERT = (*_ALIKE, "503", "malformed JSON", "stale for a look")
 

@@ -61,7 +61,9 @@ def test_a_primary_that_was_protected_is_so_again(stage):
 
 def test_what_is_reset_by_hand_right_before_it_would_be_restored_is_left_alone(stage):
     def reset():
+        """What has children is reset only with a name for what it held, which they follow (API reference, restore)."""
         stage.branch("main").last_reset_at = timestamps.now()
+        stage.branch(f"main.candidate.{stage.world.timeline_asked()}").parent_id = "br-preserved-by-hand"
 
     outcome = stage.apply(RestoreBranch=reset)
     assert "POST restore" not in stage.writes()
