@@ -29,7 +29,7 @@ def broken(tmp_path):
 
 
 def test_a_schedule_that_violates_something_is_printed_as_a_script_that_does_so_again(broken, tmp_path):
-    said = randomised("--processes", "1", "--examples", "10", "--steps", "6", "--smaller", "2", root=broken)
+    said = randomised("--processes", "1", "--examples", "30", "--steps", "6", "--smaller", "2", root=broken)
     assert said.returncode == 1, said.stdout + said.stderr
     _, _, rest = said.stdout.partition("violated:\n")
     violations, _, script = rest.partition("\n\n")
