@@ -15,7 +15,7 @@ needed to see it again.
 Providers, engine and core are the real ones, over HTTP on loopback; time is the event loop's own, so that no pause
 costs any (`timeless`). What is left out: rows (a gate asks `select true`; that it *fails* on the wrong rows is tested
 with PostgreSQL, and `with_postgres` looks at rows), the lease and the receipts around an apply, and the real wrangler,
-for which `upload_stand_in` stands. What a scenario is `spared` has its reason there.
+for which `upload_stand_in` stands.
 
 The three mutations: *repeat a create without looking* (a write whose answer is lost is sent again at once), *promote
 before gates* (a branch is promoted without its gates), *delete before evidence* (what was replaced is deleted as soon

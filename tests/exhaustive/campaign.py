@@ -96,7 +96,7 @@ def plan(pool, scenarios, faults):
         found += [(name, fault, 0) for fault in faults if fault == NOTHING.name]
         for number, (method, path, _) in enumerate(requests, 1):
             able = [fault for fault in faults if _FAULTS[fault].befalls(method, path)]
-            found += [(name, fault, number) for fault in able if fault not in SCENARIOS[name].spared]
+            found += [(name, fault, number) for fault in able]
     return sorted(found)
 
 

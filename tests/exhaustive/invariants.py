@@ -32,7 +32,7 @@ class Watch:
         self.made = {}
         self._reaches = {}
         self._fenced = world.desired["primary"].get("fence", False)
-        self._before = self._lasting()
+        self._before = self._lasting() if world.primary() else None  # in the middle of a run, it is put back
         self._carried = None
         for branch in world.project.branches.values():
             self._note_made(branch)
@@ -42,10 +42,10 @@ class Watch:
 
     def kept(self):
         """Everything that it has noted so far, as a copy."""
-        return copy.deepcopy((self.requests, self.promoted, self.made, self._reaches))
+        return copy.deepcopy((self.requests, self.promoted, self.made, self._reaches, self._before, self._carried))
 
     def put_back(self, kept):
-        self.requests, self.promoted, self.made, self._reaches = copy.deepcopy(kept)
+        self.requests, self.promoted, self.made, self._reaches, self._before, self._carried = copy.deepcopy(kept)
 
     def served(self, entry):
         self._world.loop.leapt += _REQUEST_SECONDS

@@ -110,7 +110,7 @@ class Stage:
 
         return self.connected(look)
 
-    def apply(self, expect=None, permit=None, **meddling):
+    def apply(self, expect=None, permit=None, consent=None, **meddling):
         """Apply. `meddling` says what somebody does at the moment that the first step of a kind begins."""
 
         def report(event):
@@ -119,7 +119,7 @@ class Stage:
                 meddle()
 
         async def run(desired, ports):
-            return await Apply(desired, ports, report, permit).run(expect)
+            return await Apply(desired, ports, report, permit, consent).run(expect)
 
         outcome = self.connected(run)
         assert not meddling, "that step was never begun"

@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.core.plan import plan
 from reconciler.engine.apply import LooksAgain, PlanChanged, StepFailed, StepStarted, StepUncertain
-from reconciler.errors import GateFailed, LeaseLost, NotConverged
+from reconciler.errors import GateFailed, LeaseLost, NotConverged, Suspended
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.neon.state import Operation, Status
 from tests.engine.without_rows.stage import Stage
@@ -149,6 +149,26 @@ def test_a_run_that_goes_on_with_a_restore_in_place_does_not_take_its_operations
     outcome = stage.apply(ProtectBranch=lambda: setattr(last, "status", Status.FINISHED))
     assert outcome.converged
     assert [each for each in stage.writes() if each.endswith("restore")] == ["POST restore"]
+
+
+class Consent:
+    """Says yes so many times."""
+
+    def __init__(self, times):
+        self.times = times
+
+    async def confirm(self):
+        self.times -= 1
+        if self.times < 0:
+            raise Suspended("ada suspended production")
+
+
+@pytest.mark.parametrize(("times", "written"), [(0, []), (2, ["POST branches"])])
+def test_a_suspension_ends_a_run_when_it_begins_and_before_each_wave(stage, times, written):
+    with pytest.raises(Suspended):
+        stage.apply(consent=Consent(times))
+    assert stage.writes() == written
+    assert stage.apply(consent=Consent(100)).converged
 
 
 # What has changed since the look
