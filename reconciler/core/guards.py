@@ -95,7 +95,7 @@ def creation(desired: Desired, observed: Observed, lineage: Lineage, project: Pr
     source = lineage.source(restore)
     if isinstance(source, Refusal):
         return [*refusals, source]
-    refusals += _source(restore, source)
+    refusals += _source(restore, source, lineage)
     return refusals or source
 
 
@@ -202,13 +202,13 @@ def config_room(desired: Desired, configs: tuple[HyperdriveConfig, ...], name: s
     return standing(desired, [ConfigLimitReached(len(configs), PAID_CONFIGS, name)])
 
 
-def _source(restore: Restore, source: Carrier) -> Iterator[Refusal]:
-    """What was preserved in place has the history from before it, and how far that goes back Neon has to tell."""
-    branch = source.branch
+def _source(restore: Restore, source: Carrier, lineage: Lineage) -> Iterator[Refusal]:
+    """What was preserved in place has a history from before it; where it is not known since when, Neon has to tell."""
+    branch, replaced = source.branch, lineage.replaced_in_place_at(source)
     if restore.to <= branch.created_at and not source.preserved:
         yield BeforeSourceExisted(restore.to, branch.name, branch.created_at)
-    elif branch.last_reset_at is not None and restore.to <= branch.last_reset_at:
-        yield BeforeSourceReset(restore.to, branch.name, branch.last_reset_at)
+    elif (reset := branch.last_reset_at or replaced) is not None and restore.to <= reset:
+        yield BeforeSourceReset(restore.to, branch.name, reset)
     yield from _expiring(branch)
 
 

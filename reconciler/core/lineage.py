@@ -150,6 +150,11 @@ class Lineage:
         prepared = (each.branch for each in ours if each.branch.mark and each.branch.mark.timeline == carrier.timeline)
         return min((each.created_at for each in prepared), default=_BEGINNING)
 
+    def replaced_in_place_at(self, carrier: Carrier) -> Instant | None:
+        """Return when the primary was given what a preserved branch holds, where that was in place."""
+        before = self._before(carrier) if carrier.ended is not None else None
+        return None if before is None else before.ended
+
     def _is_certain(self, carrier: Carrier) -> bool:
         if carrier.ended is not None:
             return self._is_exact(carrier) or self._is_told_when_it_began(carrier)

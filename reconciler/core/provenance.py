@@ -176,16 +176,16 @@ def _claimed_twice(live: Carrier, held: list[Carrier], candidates: list[Carrier]
 
 
 def _is_proof(candidate: Carrier, live: Carrier, held: list[Carrier]) -> bool:
-    """Tell whether a candidate is a copy for a restore in place: of what is restored since, or of what will be."""
+    """Tell whether a candidate is a copy for a restore in place: of what will be restored, or was.
+
+    A second run may make it once more after the first has disposed of it; it is never used, and disposed of again.
+    """
     carriers = [each for each in (live, *held) if each.timeline == candidate.timeline]
-    return any(each.branch.id == candidate.branch.parent_id or _went_into(candidate, each) for each in carriers)
+    return any(each.branch.id == candidate.branch.parent_id or _was_put(each) for each in carriers)
 
 
-def _went_into(candidate: Carrier, carrier: Carrier) -> bool:
-    """Tell whether the carrier, or what was preserved of it, was restored in place after the candidate was made."""
-    branch = carrier.branch
-    restored = branch.last_reset_at or (branch.created_at if carrier.preserved else None)
-    return restored is not None and candidate.branch.created_at <= restored
+def _was_put(carrier: Carrier) -> bool:
+    return carrier.branch.last_reset_at is not None or carrier.preserved
 
 
 def _missing(desired: Desired, branches: tuple[Branch, ...]) -> PrimaryMissing:

@@ -163,6 +163,13 @@ def test_a_second_restore_of_an_older_moment_is_made_from_the_preserved_branch_a
     assert (held, held) == (found.steps[0].source, step_of(found.desired, sequence(FIRST), RestoreBranch).source)
 
 
+def test_from_names_no_preserved_branch_for_a_moment_before_it_got_what_it_holds():
+    observed = sequence(FIRST, None)
+    early = replace(FIRST, to=hours_ago(30), id="early", source=OF_FIRST)
+    assert ["before-source-reset"] == rules(asking(early, IN_PLACE), observed)
+    assert [] == rules(asking(replace(early, source=ORIGIN, to=hours_ago(0.01)), IN_PLACE), observed)
+
+
 def source_of(observed: Observed, hours: float) -> Carrier | Refusal:
     return lineage_of(observed).source(Restore(hours_ago(hours)))
 

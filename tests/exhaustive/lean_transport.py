@@ -6,10 +6,12 @@ raises what httpx raises. A part of the run, and every other test of the project
 
 import asyncio
 from contextvars import ContextVar
+from weakref import WeakKeyDictionary
 
 import httpx
 
-_IDLE: dict[tuple[str, int], list] = {}
+# By the loop that opened them: another one can not use them.
+_IDLE: WeakKeyDictionary = WeakKeyDictionary()
 # As long as httpx keeps them; the other end closes them later.
 _KEPT_SECONDS = 5.0
 
@@ -60,14 +62,18 @@ async def _exchange(place, sent):
         raise httpx.RemoteProtocolError("Server disconnected without sending a response.") from error
     finally:
         if kept:
-            _IDLE.setdefault(place, []).append((reader, writer, asyncio.get_running_loop().time()))
+            _idle(place).append((reader, writer, asyncio.get_running_loop().time()))
         else:
             writer.close()
     return httpx.Response(status, headers=headers, content=content)
 
 
+def _idle(place):
+    return _IDLE.setdefault(asyncio.get_running_loop(), {}).setdefault(place, [])
+
+
 async def _connection(place):
-    idle = _IDLE.get(place, [])
+    idle = _idle(place)
     while idle:
         reader, writer, since = idle.pop()
         is_old = asyncio.get_running_loop().time() - since > _KEPT_SECONDS

@@ -120,10 +120,11 @@ def _is_right(refusal, truth):  # noqa: C901, PLR0911, PLR0912  one case per ref
         case HyperdriveNameTaken():
             return branch is None and truth.config is not None and _was_taken_away(truth.timeline, truth)
         case RootBranchLimitReached():
-            return sum(each.parent_id is None for each in truth.world.project.branches.values()) >= refusal.limit
+            roots = sum(each.parent_id is None for each in truth.world.project.branches.values())
+            return roots + refusal.needed > refusal.limit
         case BeforeSourceReset():
             source = truth.branch(truth.restore["from"]) if "from" in truth.restore else truth.world.primary()
-            return source.last_reset_at is not None and source.last_reset_at >= truth.moment
+            return source.history_start is not None and source.history_start >= truth.moment
         case HyperdriveDiffers():
             leads_to = truth.world.branch_at(truth.config.origin["port"])
             return leads_to is not branch

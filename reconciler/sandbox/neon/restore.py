@@ -42,13 +42,14 @@ class Restore:
         if preserved is None:
             jobs.append(self._discard_job(target))
         set_state(target, "resetting", "ready")
-        target.last_reset_at = timestamps.now()
+        reset_before, target.last_reset_at = target.last_reset_at, timestamps.now()
         if point is None and source.id == target.parent_id and target.ttl_seconds is not None:
             target.expires_at = target.last_reset_at + timedelta(seconds=target.ttl_seconds)
         target.parent_lsn = None if target.parent_id is None else mark.lsn
 
         async def undo() -> None:
             set_state(target, "ready")
+            target.last_reset_at = reset_before
             if preserved:
                 project.branches.pop(preserved.id, None)
 
