@@ -21,9 +21,9 @@ class RootBranchLimitReached(Refusal):
 
     @property
     def message(self) -> str:  # noqa: D102  the base class says it
+        needed = f"{self.needed} more {'is' if self.needed == 1 else 'are'} needed"
         return (
-            f'the project has {self.count} root branches, and Neon\'s plan "{self.plan}" allows {self.limit}: '
-            f"{self.needed} more are needed"
+            f'the project has {self.count} root branches, and Neon\'s plan "{self.plan}" allows {self.limit}: {needed}'
         )
 
     @property

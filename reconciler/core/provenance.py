@@ -15,7 +15,8 @@ from reconciler.core.timeline import ORIGIN, HeldName, Timeline, candidate_name,
 
 
 def trace(desired: Desired, branches: tuple[Branch, ...]) -> Lineage | Refusal:
-    """Read who carries what."""
+    """Read who carries what. In which order Neon lists the branches makes no difference."""
+    branches = tuple(sorted(branches, key=lambda branch: branch.name))
     signs: list[str] = []
     held = [each for branch in branches if (each := _held(desired, branch, branches, signs)) is not None]
     marked = [each for branch in branches if (each := _marked(desired, branch, signs)) is not None]

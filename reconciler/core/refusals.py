@@ -319,7 +319,8 @@ class BranchLimitReached(Refusal):
 
     @property
     def message(self) -> str:  # noqa: D102
-        return f"the project has {self.count} branches, and its limit is {self.limit}: {self.needed} more are needed"
+        needed = f"{self.needed} more {'is' if self.needed == 1 else 'are'} needed"
+        return f"the project has {self.count} branches, and its limit is {self.limit}: {needed}"
 
     @property
     def hint(self) -> str:  # noqa: D102

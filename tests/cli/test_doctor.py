@@ -251,7 +251,7 @@ FAULTS = {
     "a restricted primary": (
         restricted_primary, FAILED, "restore in place", 'restoring "kid" in place: .*-> .*"method": "branch"',
     ),
-    "a full project": (full_project, FAILED, "branches left", "has 10 branches, and its limit is 10 -> delete"),
+    "a full project": (full_project, FAILED, "branches left", "has 10 branches.* 10: 1 more is needed -> delete"),
     "a full account": (full_account, FAILED, "Hyperdrive configs", "has 25 Hyperdrive configs.*-> delete a config"),
     "a pooled origin": (pooled_origin, FAILED, "Hyperdrive origin", "ep-shop-pooler.* -> .*without -pooler"),
     "a compute that is off": (disabled_compute, UNKNOWN, "login", "-> look at the compute"),

@@ -28,6 +28,7 @@ INSTANTS = st.integers(1, 4_000_000_000_000).map(Instant)
 VALUES = {
     str: NAMES,
     int: st.integers(0, 1000),
+    bool: st.booleans(),
     Instant: INSTANTS,
     timedelta: st.timedeltas(timedelta(0), timedelta(days=30)),
     Timeline: st.just(ORIGIN) | st.builds(Timeline, INSTANTS, NAMES),
@@ -36,9 +37,11 @@ VALUES = {
 
 
 def known(refusal):
-    """Everything that a refusal knows, in the words that people read."""
+    """Everything that a refusal knows, in the words that people read. What is only true or not is no word."""
     for field in fields(refusal):
         value = getattr(refusal, field.name)
+        if isinstance(value, bool):
+            continue
         for each in value if isinstance(value, tuple) else (value,):
             yield for_people(each) if isinstance(each, timedelta) else str(each)
 
