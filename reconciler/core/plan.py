@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.core.desired import Desired, Outside
 from reconciler.core.lineage import Lineage
+from reconciler.core.mending import is_mending
 from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Project, Unknown
 from reconciler.core.outside import stays
@@ -15,7 +16,7 @@ from reconciler.core.predict import predict
 from reconciler.core.provenance import trace
 from reconciler.core.refusals import Refusal, Unreadable
 from reconciler.core.scene import Refused
-from reconciler.core.steps import LiftFence, ProtectBranch, Step, arguments
+from reconciler.core.steps import Step, arguments
 from reconciler.core.suspension import Suspension
 from reconciler.core.timeline import Timeline
 
@@ -116,7 +117,7 @@ def _unfold(desired: Desired, observed: Observed) -> tuple[tuple[tuple[Step, ...
 
 
 def _mends(wave: tuple[Step, ...]) -> bool:
-    return all(isinstance(step, LiftFence | ProtectBranch) for step in wave)
+    return all(is_mending(step) for step in wave)
 
 
 def _digest(desired: Desired, observed: Observed, steps: tuple[Step, ...], refusals: tuple[Refusal, ...]) -> str:
