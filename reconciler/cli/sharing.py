@@ -25,12 +25,17 @@ def shared_repository(file: EnvironmentFile, environment: Mapping[str, str] = os
     from where the next apply would push it.
     """
     found = Repository.containing(file.root, environment)
-    if found is None or not _is_on_this_machine(environment.get("NEON_API_HOST", "")):
+    if found is None or not leads_to_sandbox(environment):
         return found
     address = found.remote_url()
     if address is None:
         return None if "RECONCILER_REMOTE" in environment else found
     return found if _is_local(address) else None
+
+
+def leads_to_sandbox(environment: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether what is asked of Neon is asked of a sandbox of this machine."""
+    return _is_on_this_machine(environment.get("NEON_API_HOST", ""))
 
 
 def actor(environment: Mapping[str, str] = os.environ) -> str:

@@ -7,7 +7,7 @@ import click
 from reconciler.cli import environments
 from reconciler.cli.durations import Duration
 from reconciler.cli.plan_command import Status
-from reconciler.cli.sharing import actor_here, shared_repository
+from reconciler.cli.sharing import actor_here, leads_to_sandbox, shared_repository
 from reconciler.core.instant import Instant, for_people
 from reconciler.core.redaction import EVERYWHERE
 from reconciler.core.suspension import LONGEST, LONGEST_REASON, Suspension, shown
@@ -64,13 +64,19 @@ def command(environment: str | None, span: timedelta, reason: str, *, replace: b
 def reference(file: environments.EnvironmentFile) -> SuspensionRef:
     """Return where an environment's suspension stands. Raises InputError where there is nowhere to keep one."""
     repository = shared_repository(file)
-    if repository is None:
+    if repository is not None:
+        return SuspensionRef(repository, file.name)
+    if leads_to_sandbox():
         raise InputError(
-            f"a suspension is kept in Git, and {file.root} has no repository that may be written to from here",
-            hint="git init; or, where NEON_API_HOST leads to a sandbox of this machine, unset it: what is done with "
-            "one leaves nothing on a remote that is elsewhere",
+            "a suspension is kept in Git, where what is done with a sandbox of this machine leaves nothing, and "
+            "NEON_API_HOST leads to one",
+            hint="unset NEON_API_HOST to suspend the real environment; to try it, let RECONCILER_REMOTE name a "
+            "repository on this machine",
         )
-    return SuspensionRef(repository, file.name)
+    raise InputError(
+        f"a suspension is kept in Git, and {file.root} is in no repository",
+        hint="git init, or go to the checkout that the file is reviewed in",
+    )
 
 
 def _is_over(found: Found, now: Instant) -> bool:

@@ -1,6 +1,7 @@
 """`reconciler suspend` and `resume`: nothing is applied to an environment for a while, and everybody is told."""
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -130,11 +131,19 @@ def test_without_a_remote_it_stands_here_alone_and_that_is_said(run, desk):
     assert desk.remote.ref(REF) == ""
 
 
-def test_where_nothing_may_be_left_nothing_can_be_suspended(run, desk):
+def test_with_a_sandbox_nothing_is_left_elsewhere_so_nothing_can_be_suspended_and_the_way_to_try_it_is_told(run, desk):
     desk.git("remote", "set-url", "origin", "https://git.invalid/acme/shop.git")
     said = suspend(run, desk)
     assert said.status == 1
-    assert "no repository that may be written to" in said.stderr
+    assert "NEON_API_HOST leads to one" in said.stderr
+    assert "let RECONCILER_REMOTE name a repository on this machine" in said.stderr
+
+
+def test_outside_a_repository_nothing_can_be_suspended(run, desk):
+    shutil.rmtree(desk.root / ".git")
+    said = suspend(run, desk, NEON_API_HOST="https://neon.invalid/api/v2")
+    assert said.status == 1
+    assert "is in no repository" in said.stderr
 
 
 def test_who_is_at_work_is_named_as_it_is_stopped_before_its_next_step(run, desk):

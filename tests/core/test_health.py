@@ -132,6 +132,8 @@ CASES = [
     (replace(GOOD, desired=asking(Restore(hours_ago(1)))), "desired state", State.WARNING, "steps away, origin is"),
     (replace(GOOD, desired=asking(Restore(hours_ago(900)))), "desired state", State.FAILED, "older than the history"),
     (observed(branches=Unknown("no answer")), "desired state", State.UNKNOWN, "can't be told"),
+    (replace(GOOD, observed=with_main(created_at=NOW)), "a restore", State.WARNING, "holds began at"),
+    (replace(GOOD, observed=with_main(last_reset_at=NOW)), "a restore", State.WARNING, "holds began at .* a minute"),
     (observed(claims=(Claim("staging", PROJECT.id, "main"),)), "a restore", State.FAILED, "both claim"),
 ]  # fmt: skip
 

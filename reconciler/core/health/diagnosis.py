@@ -13,7 +13,7 @@ from reconciler.core.health import cloudflare, neon, tools
 from reconciler.core.health.checks import NEITHER, Check, SetUp, State, refused
 from reconciler.core.observed import Observed
 from reconciler.core.plan import plan
-from reconciler.core.refusals import BindingMissing, Refusal, Unreadable
+from reconciler.core.refusals import BeforeSourceExisted, BeforeSourceReset, BindingMissing, Refusal, Unreadable
 
 _TRIAL = "doctor"
 _READ_ELSEWHERE = (Unreadable, BindingMissing)
@@ -90,10 +90,19 @@ def _trials(setup: SetUp, told: frozenset[str]) -> list[Check]:
     refusals = {method: _refusals(_trial(setup.desired, setup.observed, method), setup.observed) for method in Method}
     found = []
     for refusal in dict.fromkeys(each for some in refusals.values() for each in some):
-        if refusal.rule not in told:
+        if isinstance(refusal, BeforeSourceExisted | BeforeSourceReset):
+            found.append(_too_young(refusal))
+        elif refusal.rule not in told:
             needed = frozenset(method for method, some in refusals.items() if refusal in some)
             found.append(refused("a restore", refusal, needed))
     return found
+
+
+def _too_young(refusal: BeforeSourceExisted | BeforeSourceReset) -> Check:
+    """Say that what is live has only just begun: a moment ago is before that, and in a moment it is not any more."""
+    began = refusal.created_at if isinstance(refusal, BeforeSourceExisted) else refusal.reset_at
+    seen = f'what "{refusal.source}" holds began at {began}, so no moment since then can be restored to yet'
+    return Check("a restore", State.WARNING, seen, "nothing is wrong: ask again in a minute", NEITHER)
 
 
 def _trial(desired: Desired, observed: Observed, method: Method) -> Desired:
