@@ -13,6 +13,7 @@ from reconciler.cli.proposal import Change, nothing_to_do, preview, propose, ref
 from reconciler.cli.proposal_base import Base, Examined, examine
 from reconciler.cli.restore_command import one_line, timeline_named
 from reconciler.core.desired import Restore
+from reconciler.core.provenance import timeline_before
 from reconciler.core.refusals import NotAppliedYet, Refusal, TimelineNotHeld
 from reconciler.core.restore_edit import asked_timeline, restore_text, with_restore, with_restore_text
 from reconciler.core.timeline import Timeline
@@ -52,8 +53,9 @@ class _Revision:
 def command(environment: str | None, name: str | None, reason: str, *, review: bool, form: str) -> int:
     """Propose to undo the last restore that was applied: the revert of its commit, on a branch of its own.
 
-    The timeline that was live before is held, and comes back exactly as it was left; the one that is left is held
-    in its turn. A rollback is undone in the same way. Your work tree is not touched.
+    Where what the file asked for before was never applied, it goes back to what was live before. That is held, and
+    comes back exactly as it was left; the one that is left is held in its turn. A rollback is undone in the same way.
+    Your work tree is not touched.
 
     Exit status: 0 proposed, or live already, 3 refused, 1 error.
     """
@@ -73,6 +75,10 @@ async def _propose(
         return Status.DONE
     undo = _to(base, wanted) if wanted else _last(base, now.plan.live)
     examined = _held_only(await examine(base, undo.text, os.environ))
+    if wanted is None and (replaced := _replaced_instead(examined)) is not None:
+        click.echo(f"{examined.desired.timeline}, asked for before, is not held; live before was {replaced}", err=True)
+        undo = _to(base, replaced)
+        examined = _held_only(await examine(base, undo.text, os.environ))
     if (status := refused(examined, form)) is not None:
         return status
     change = _change(base, undo, examined, reason)
@@ -111,6 +117,18 @@ def _held_only(examined: Examined) -> Examined:
         return examined
     held = tuple(str(each.timeline) for each in lineage.held)
     return _refusing(examined, TimelineNotHeld(timeline, str(lineage.live.timeline), held))
+
+
+def _replaced_instead(examined: Examined) -> Timeline | None:
+    """Return what the live timeline replaced, where the one that was asked for before it is not held.
+
+    That was merged and never applied, or its hold is over; whoever rolls back wants what users had.
+    """
+    lineage = examined.plan.lineage
+    if lineage is None or not any(isinstance(each, TimelineNotHeld) for each in examined.plan.refusals):
+        return None
+    replaced = timeline_before(lineage, lineage.live.timeline)
+    return None if replaced in (lineage.live.timeline, examined.desired.timeline) else replaced
 
 
 def _refusing(examined: Examined, refusal: Refusal) -> Examined:

@@ -166,6 +166,16 @@ def test_what_is_asked_for_and_not_live_yet_is_refused_with_both_ways_out(desk, 
     assert desk.remote_branches() == ["main"]
 
 
+def test_where_what_was_asked_for_before_was_never_applied_it_goes_back_to_what_was_live(desk, run):
+    text = desk.remote_file("main")
+    desk.push({FILE: text.replace('"id": "inc-42"', '"id": "inc-43"')}, "Restore again, merged and never applied")
+    desk.push({FILE: text}, "No, as it was")
+    said = run(desk, "rollback")
+    assert said.status == 0, said.stdout
+    assert f"{timeline(desk, 'inc-43')}, asked for before, is not held; live before was origin" in said.stderr
+    assert desk.remote_file(said.stdout.strip()) == with_restore(text, None)
+
+
 def test_a_timeline_that_was_never_named_is_no_name(desk, run):
     said = run(desk, "rollback", "--to-timeline", "main")
     assert said.status == 1
