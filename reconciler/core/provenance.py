@@ -55,9 +55,16 @@ def attainable(desired: Desired, lineage: Lineage) -> Desired:
 
 
 def timeline_before(lineage: Lineage, timeline: Timeline) -> Timeline:
-    """Return what is live apart from this timeline: until its promotion, or, where it is live, before that."""
-    live, newest = lineage.live.timeline, lineage.newest
-    return newest.timeline if live == timeline and newest is not None else live
+    """Return what is live apart from this timeline: until its promotion, or, where it is live, before that.
+
+    Where it is live and making way already, that is what it makes way for.
+    """
+    live, newest = lineage.live, lineage.newest
+    if live.timeline != timeline:
+        return live.timeline
+    if lineage.swapping and live.held is not None:
+        return live.held.before
+    return timeline if newest is None else newest.timeline
 
 
 def _held(desired: Desired, branch: Branch, branches: tuple[Branch, ...], signs: list[str]) -> Carrier | None:

@@ -314,6 +314,19 @@ def test_a_run_that_dies_after_the_mark_is_followed_by_one_that_puts_back_and_do
     assert ORIGIN == lineage_of(after(desired, marked)).live.timeline
 
 
+def test_what_failed_in_place_is_put_back_by_names_too_where_the_file_asks_for_that_in_the_middle_of_it():
+    by_branch = asking(RESTORE, GATED, Method.BRANCH)
+    observed = failed_in_place()
+    for step in plan(by_branch, observed).steps:
+        observed = predict(observed, step)
+        assert ["timeline-failed"] == rules(by_branch, observed)
+        assert "VerifyLive" not in kinds(plan(by_branch, observed).steps)
+    lineage = lineage_of(ended(observed))
+    assert (ORIGIN, "main") == (lineage.live.timeline, lineage.live.branch.name)
+    assert [RESTORED] == [each.timeline for each in lineage.held]
+    assert () == plan(by_branch, ended(observed)).steps
+
+
 # The one deletion
 
 
