@@ -7,6 +7,7 @@ at once, and for everybody 45 seconds later. Time passes in no other way, so tha
 
 import asyncio
 import selectors
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from reconciler.core.instant import Instant
@@ -20,11 +21,20 @@ _PAUSE_SECONDS, _ON_ITS_WAY_IN_A_PAUSE_SECONDS = 8.0, 0.0002
 _SHORTEST_LEAP_SECONDS = 1e-6
 
 
+class Endless(AssertionError):
+    """What was to be done is not done after as many turns of the loop as were allowed."""
+
+
 class TimelessLoop(asyncio.SelectorEventLoop):
-    """Leaps over idle time, except while a thread or a child process of the loop is at work."""
+    """Leaps over idle time, except while a thread or a child process of the loop is at work.
+
+    After as many turns as `turns_left` says (None: however many) it ends with Endless. Turns are counted and not time:
+    who waits for nothing in a circle is at it for ever in one instant.
+    """
 
     def __init__(self):
         self.leapt = 0.0
+        self.turns_left = None
         self._threads = 0
         self._children = []
         self._epoch = 0.0
@@ -32,6 +42,20 @@ class TimelessLoop(asyncio.SelectorEventLoop):
 
     def time(self):
         return self.leapt
+
+    def call_at(self, when, callback, *arguments, context=None):
+        """No timer is due in the instant in which it is set, as on no machine: some wait again for what is left."""
+        soonest = self.leapt + _SHORTEST_LEAP_SECONDS
+        return super().call_at(max(when, soonest), callback, *arguments, context=context)
+
+    def turn(self):
+        """Count a turn. Raises Endless out of `run_until_complete`, leaving every task where it is."""
+        if self.turns_left is None:
+            return
+        self.turns_left -= 1
+        if self.turns_left < 0:
+            self.turns_left = None
+            raise Endless("it does not end")
 
     def wall_clock(self):
         """Seconds since the epoch, as set."""
@@ -70,6 +94,7 @@ class _LeapingSelector(selectors.DefaultSelector):
         self._loop = loop
 
     def select(self, timeout=None):
+        self._loop.turn()
         found = super().select(0)
         if found or (timeout is not None and timeout <= 0):
             return found
@@ -81,6 +106,18 @@ class _LeapingSelector(selectors.DefaultSelector):
         if not found:
             self._loop.leapt += max(timeout, _SHORTEST_LEAP_SECONDS)
         return found
+
+
+def waits(tasks) -> Iterator[str]:
+    """Say of tasks that have not ended where each of them waits, from outside to inside."""
+    for task in tasks:
+        waiting, frames = task.get_coro(), []
+        while waiting is not None:
+            frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)
+            if frame is not None:
+                frames.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
+            waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
+        yield " > ".join(frames)
 
 
 class LoopClock:

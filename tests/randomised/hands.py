@@ -1,9 +1,11 @@
 """What somebody does by hand, who does not know of the reconciler, and what is remembered of it.
 
 Nobody here destroys the only copy of data that users have seen without our counting it as theirs (`deleted`), and
-nobody sends users to a version that never served: what such hands break, no program can mend.
+nobody sends users to a version that never served: what such hands break, no program can mend. Nor does anybody delete
+what was replaced in place where no other held branch is left: then no sign at all is left that there was a restore.
 """
 
+import re
 from dataclasses import dataclass, field
 
 from tests.exhaustive.world import BINDING, DATABASE, NAME, PRIMARY, ROLE
@@ -19,8 +21,8 @@ class Traces:
 
     `renamed` is the former name by branch id, `taken` the ids of branches that somebody made under a name of ours,
     `default_moved` whether somebody moved the default flag, `edited` the origin that was by config id, `wrangler` the
-    text that was by script. `deleted` are clusters and the timelines that they carried, `foreign` the configs that are
-    not ours.
+    text that was by script. `deleted` are clusters and the timelines that they carried, `untold` whether the branch is
+    among them that told what went into the primary last, `foreign` the configs that are not ours.
     """
 
     renamed: dict[str, str] = field(default_factory=dict)
@@ -29,6 +31,7 @@ class Traces:
     edited: dict[str, dict] = field(default_factory=dict)
     wrangler: dict[str, str] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
+    untold: bool = False
     foreign: dict[str, dict] = field(default_factory=dict)
 
     @property
@@ -114,7 +117,14 @@ class Hands:
         return await self._delete(_chosen(self._branches("candidate", "failed"), which))
 
     async def _delete_held(self, which):
-        return await self._delete(_chosen(self._branches("held"), which))
+        """Delete what is held, but for the only one where it was replaced in place."""
+        held = self._branches("held")
+        branch, newest = _chosen(held, which), max(held, key=_number, default=None)
+        tells = branch is newest and branch is not None and branch.name.endswith(".in-place")
+        if (tells and len(held) == 1) or not await self._delete(branch):
+            return False
+        self.traces.untold = self.traces.untold or tells
+        return True
 
     async def _delete(self, branch):
         """Delete a branch that users are not on."""
@@ -285,6 +295,12 @@ class Hands:
             timeline = config.name.removeprefix(f"{NAME}-")
             if timeline in self.traces.deleted - there:
                 await self._world.cloudflare("DELETE", f"/hyperdrive/configs/{config.id}")
+
+
+def _number(held):
+    """The number of the replacement that a held branch tells of."""
+    found = re.search(r"\.([0-9]+)(?:\.in-place)?$", held.name)
+    return int(found[1]) if found else 1
 
 
 def _chosen(found, which):

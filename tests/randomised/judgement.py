@@ -95,7 +95,7 @@ def _is_right(refusal, truth):  # noqa: C901, PLR0911, PLR0912  one case per ref
         case PrimaryMissing():
             return truth.world.primary() is None and PRIMARY in traces.renamed.values()
         case ProvenanceUnknown():
-            return traces.names_moved
+            return traces.names_moved or traces.untold
         case TimelineNotHeld():
             return truth.timeline == "origin" and branch is None and _was_taken_away("origin", truth)
         case OutsideHistoryWindow():

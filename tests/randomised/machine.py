@@ -70,7 +70,7 @@ def machine(bench, counts):  # noqa: C901  one method per rule, and no more
             self._do(Change(method))
 
         def _do(self, action):
-            bench.run(self.play.do(action))
+            bench.play(self.play, self.play.do(action))
 
         @rule(ask=_ASKS)
         def ask(self, ask):
@@ -108,7 +108,7 @@ def machine(bench, counts):  # noqa: C901  one method per rule, and no more
 
         def teardown(self):
             if hasattr(self, "play"):
-                bench.run(self.play.finish())
+                bench.play(self.play, self.play.finish())
 
     return Schedules
 

@@ -82,6 +82,16 @@ class Play:
         }
 
     @property
+    def workers(self):
+        """How many Workers there are."""
+        return len(self._world.scripts)
+
+    @property
+    def done(self):
+        """The actions so far, the last one being under way."""
+        return list(self._done)
+
+    @property
     def has_settled(self):
         """Whether nothing has happened since it was last applied to the end."""
         return bool(self._done) and self._done[-1] == Settle()
@@ -92,7 +102,7 @@ class Play:
         self._counts["rule", type(action).__name__] += 1
         await self._does[type(action)](action)
         if self._watch.violations:
-            raise Violated(self._watch.violations, len(self._world.scripts), self._done)
+            raise Violated(self._watch.violations, self.workers, self.done)
 
     # What its owner does.
 

@@ -16,7 +16,7 @@ def replay(workers, schedule):
         play = bench.begin(workers, Counter())
         for action in schedule:
             print(action)
-            bench.run(play.do(action))
+            bench.play(play, play.do(action))
     except Violated as violated:
         print("violated:")
         print("\n".join(f"  {each}" for each in violated.violations))

@@ -7,9 +7,7 @@ there is nothing, nothing is done. So a schedule stays a schedule when a part of
 from dataclasses import dataclass
 from enum import StrEnum
 
-# Not "in-place" yet: where both are drawn together with hands and faults, the judgement of what is right has gaps,
-# and one schedule did not come to an end. What a single fault does to a restore in place, the exhaustive run shows.
-METHODS = ("branch",)
+METHODS = ("branch", "in-place")
 HOLDS = ("1h", "7d", "forever")
 DRIVERS = ("rebind", "wrangler")
 

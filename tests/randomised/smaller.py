@@ -15,7 +15,7 @@ def play(bench, workers, actions, counts=None):
     played = bench.begin(workers, Counter() if counts is None else counts)
     try:
         for action in actions:
-            bench.run(played.do(action))
+            bench.play(played, played.do(action))
     except Violated as violated:
         return violated
     return None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.exhaustive.mutations import MUTATIONS, mutated
+from tests.exhaustive.mutations import MUTATIONS, Mutation, mutated
 
 _ROOT = Path(__file__).parents[2]
 
@@ -40,3 +40,20 @@ def test_a_schedule_that_violates_something_is_printed_as_a_script_that_does_so_
     assert again.returncode == 1, again.stdout + again.stderr
     assert again.stdout.partition("violated:\n")[2].split() == violations.split()
     assert randomised("--replay", str(file)).returncode == 0, "it violates something without the mutation too"
+
+
+@pytest.fixture
+def endless(tmp_path):
+    """A copy of the code in which a run waits for ever, in one instant."""
+    old = "        planned, observed = await self._begin(expect)\n"
+    loop = "        while True:\n            await asyncio.sleep(0)\n"
+    return mutated(Mutation("endless", "reconciler/engine/apply.py", old, loop + old, "", ""), tmp_path)
+
+
+def test_a_schedule_that_does_not_end_is_ended_and_printed_with_what_it_waits_for(endless):
+    said = randomised("--processes", "1", "--examples", "1", "--steps", "1", "--smaller", "1", root=endless)
+    assert said.returncode == 1, said.stdout + said.stderr
+    violations, _, script = said.stdout.partition("violated:\n")[2].partition("\n\n")
+    assert "it does not end: Runner._run:" in violations
+    assert "Apply._run:" in violations
+    assert "    Settle(),\n]" in script
