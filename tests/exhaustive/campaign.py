@@ -24,6 +24,7 @@ from tests.exhaustive.trial import End, attempt, clean
 from tests.exhaustive.world import World, prepare_process
 
 _CHUNK = 40
+_TOLD = 20
 # wrangler.jsonc is written durably, which takes 4 ms on a disk.
 _MEMORY = next((path for path in ("/dev/shm",) if os.access(path, os.W_OK)), None)
 _FAULTS = {fault.name: fault for fault in FAULTS}
@@ -112,12 +113,18 @@ def run(arguments):
         random.Random(0).shuffle(trials)  # the dear ones are spread evenly
         chunks = [trials[start : start + _CHUNK] for start in range(0, len(trials), _CHUNK)]
         for done in pool.imap_unordered(_trials, [(arguments.whole, chunk) for chunk in chunks]):
+            if is_told(len(made), len(made) + len(done), len(trials)):
+                print(f"{len(made) + len(done)} of {len(trials)} trials", file=sys.stderr)
             made += done
-            print(f"{len(made)} of {len(trials)} trials", file=sys.stderr)
             for each in done:
                 if each.violations:
                     print(_shown(each), file=sys.stderr)
     return report(made, scenarios, faults, time.monotonic() - begun)
+
+
+def is_told(before, now, most):
+    """Whether it is said how far the trials are: about every 5 % of them, and at the end."""
+    return now * _TOLD // most > before * _TOLD // most
 
 
 def report(made, scenarios, faults, seconds):

@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.exhaustive.campaign import is_told
+
 _SEED, _TRIALS = "961", "16"
 
 
@@ -16,3 +20,10 @@ def test_a_sample_of_all_trials_violates_nothing():
     said = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stdout + said.stderr
     assert " 0 violations" in said.stdout
+
+
+@pytest.mark.parametrize(("trials", "at_once", "most"), [(17_575, 40, 20), (16, 40, 1), (41, 40, 2), (20, 1, 20)])
+def test_how_far_the_trials_are_is_said_twenty_times_at_most_and_at_the_end(trials, at_once, most):
+    reached = [min(start + at_once, trials) for start in range(0, trials, at_once)]
+    told = [now for before, now in zip([0, *reached], reached, strict=False) if is_told(before, now, trials)]
+    assert (most, trials) == (len(told), told[-1])
