@@ -106,7 +106,7 @@ class Lineage:
         several; or where it is not known since when one was.
         """
         if restore.source is not None:
-            chosen = self.carrier(restore.source)
+            chosen = self._of(restore.source, restore.to)
             return chosen or SourceNotHeld(restore.source, tuple(str(each.timeline) for each in self.all))
         once_live = list(self._once_live())
         choices = [each for each in once_live if self._may_have_been_live(each, restore.to)]
@@ -116,6 +116,15 @@ class Lineage:
         if (len(choices) > 1 or last.ended is not None) and not self._is_certain(last):
             return SourceAmbiguous(restore.to, tuple(sorted({str(each.timeline) for each in choices})))
         return last
+
+    def _of(self, timeline: Timeline, moment: Instant) -> Carrier | None:
+        """Find the branch of a timeline that has a moment; where none is known to, the newest.
+
+        A timeline that came back in place has two: one ends where it was replaced, and one begins where it came back.
+        """
+        every = [each for each in (*self.all, *self.older) if each.timeline == timeline]
+        found = (each for each in every if self._may_have_been_live(each, moment))
+        return next(found, next(iter(every), None))
 
     def _nobody(self, moment: Instant, once_live: list[Carrier]) -> Refusal:
         """Say that no branch was live by what is known, and which may have the history of that moment all the same."""

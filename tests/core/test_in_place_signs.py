@@ -170,6 +170,16 @@ def test_from_names_no_preserved_branch_for_a_moment_before_it_got_what_it_holds
     assert [] == rules(asking(replace(early, source=ORIGIN, to=hours_ago(0.01)), IN_PLACE), observed)
 
 
+@pytest.mark.parametrize(("hours", "number"), [(15, ""), (6.5, ".3"), (7.5, ".3")])
+def test_from_names_the_branch_of_a_timeline_that_has_the_moment_where_it_was_live_twice(hours, number):
+    """The moment in between is in neither, and is refused by the times of the newest."""
+    asked = Restore(hours_ago(hours), "x", source=ORIGIN)
+    source = lineage_of(sequence(FIRST, None, FIRST)).source(asked)
+    assert f"main.held.origin.before.{OF_FIRST}{number}.in-place" == source.branch.name
+    expected = ["before-source-reset"] if hours == 7.5 else []
+    assert expected == rules(asking(asked, IN_PLACE), sequence(FIRST, None, FIRST))
+
+
 def source_of(observed: Observed, hours: float) -> Carrier | Refusal:
     return lineage_of(observed).source(Restore(hours_ago(hours)))
 
