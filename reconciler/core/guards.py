@@ -205,8 +205,9 @@ def config_room(desired: Desired, configs: tuple[HyperdriveConfig, ...], name: s
 def _source(restore: Restore, source: Carrier, lineage: Lineage) -> Iterator[Refusal]:
     """What was preserved in place has a history from before it; where it is not known since when, Neon has to tell."""
     branch, replaced = source.branch, lineage.replaced_in_place_at(source)
-    if restore.to <= branch.created_at and not source.preserved:
-        yield BeforeSourceExisted(restore.to, branch.name, branch.created_at)
+    made = lineage.prepared_at(source) if source.preserved else branch.created_at
+    if made is not None and restore.to <= made:
+        yield BeforeSourceExisted(restore.to, branch.name, made)
     elif (reset := branch.last_reset_at or replaced) is not None and restore.to <= reset:
         yield BeforeSourceReset(restore.to, branch.name, reset)
     yield from _expiring(branch)

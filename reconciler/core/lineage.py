@@ -156,8 +156,16 @@ class Lineage:
         before = self._before(carrier)
         if before is not None and before.ended is not None:
             return before.ended
-        prepared = (each.branch for each in ours if each.branch.mark and each.branch.mark.timeline == carrier.timeline)
-        return min((each.created_at for each in prepared), default=_BEGINNING)
+        return self.prepared_at(carrier) or _BEGINNING
+
+    def prepared_at(self, carrier: Carrier) -> Instant | None:
+        """Return when the branch was made that carried a timeline first, where there is one still.
+
+        Whether Neon passes annotations on to what it preserves is not documented.
+        """
+        ours = (each.branch for each in (self.live, *self.held, *self.older) if not each.preserved)
+        made = (each.created_at for each in ours if each.mark and each.mark.timeline == carrier.timeline)
+        return min(made, default=None)
 
     def replaced_in_place_at(self, carrier: Carrier) -> Instant | None:
         """Return when the primary was given what a preserved branch holds, where that was in place."""

@@ -170,6 +170,20 @@ def test_from_names_no_preserved_branch_for_a_moment_before_it_got_what_it_holds
     assert [] == rules(asking(replace(early, source=ORIGIN, to=hours_ago(0.01)), IN_PLACE), observed)
 
 
+@pytest.mark.parametrize("inherits", [False, True])
+def test_what_was_prepared_as_a_branch_and_preserved_in_place_has_no_moment_from_before_it_was_prepared(inherits):
+    """Neon would refuse it, after everything else has been done and for ever."""
+    restored = after(asking(FIRST, IN_PLACE, Method.BRANCH), replace(WORLD, at=hours_ago(8)))
+    undone = replace(after(IN_PLACE, replace(restored, at=hours_ago(7))), at=WORLD.at)
+    kept = f"main.held.{OF_FIRST}.before.origin.2.in-place"
+    if inherits:
+        undone = changed(undone, kept, mark=named(undone.branches, "main").mark)
+    for hours, expected in ((8.5, ["before-source-existed"]), (7.5, [])):
+        asked = Restore(hours_ago(hours), "x", source=OF_FIRST)
+        assert expected == rules(asking(asked, IN_PLACE), undone)
+        assert kept == lineage_of(undone).source(asked).branch.name
+
+
 @pytest.mark.parametrize(("hours", "number"), [(15, ""), (6.5, ".3"), (7.5, ".3")])
 def test_from_names_the_branch_of_a_timeline_that_has_the_moment_where_it_was_live_twice(hours, number):
     """The moment in between is in neither, and is refused by the times of the newest."""
