@@ -104,15 +104,22 @@ class Watch:
                 self.promoted[branch.cluster] = self._world.timeline(branch)
 
     def _switched(self, script, branch):
-        """Where a fence is asked, users leave a history that takes no writes any more, for one that does."""
-        left, fences = self._reaches.get(script, branch.cluster), self._world.fences
-        self._reaches[script] = branch.cluster
-        if not self._fenced or left == branch.cluster:
+        """Where a fence is asked, users leave a branch that takes no writes any more, for one that does.
+
+        In place they stay, and nobody reaches what was theirs: it has no compute.
+        """
+        here = branch.id, branch.cluster
+        fences, (left, history) = self._world.fences, self._reaches.get(script, here)
+        self._reaches[script] = here
+        if not self._fenced or left == branch.id:
             return
-        if not fences.is_closed(left):
-            yield f"users of {script} were switched from {self.promoted[left]} while it took writes"
+        if self._must_be_fenced(history) and not fences.is_closed(history):
+            yield f"users of {script} were switched from {self.promoted[history]} while it took writes"
         if fences.is_closed(branch.cluster):
             yield f"users of {script} were switched to {branch.name}, which takes no writes"
+
+    def _must_be_fenced(self, _history):
+        return True
 
     def _unproved(self, script, version, branch):
         asked = self._world.sandbox.storage.asked

@@ -19,10 +19,11 @@ _FOREIGN = "analytics"
 class Traces:
     """What hands have left, and is not put right yet.
 
-    `renamed` is the former name by branch id, `taken` the ids of branches that somebody made under a name of ours,
-    `default_moved` whether somebody moved the default flag, `edited` the origin that was by config id, `wrangler` the
-    text that was by script. `deleted` are clusters and the timelines that they carried, `untold` whether the branch is
-    among them that told what went into the primary last, `foreign` the configs that are not ours.
+    `protected` is whether somebody has protected the primary, and nobody has taken a protection since. `renamed` is the
+    former name by branch id, `taken` the ids of branches that somebody made under a name of ours, `default_moved`
+    whether somebody moved the default flag, `edited` the origin that was by config id, `wrangler` the text that was by
+    script. `deleted` are clusters and the timelines that they carried, `untold` whether the branch is among them that
+    told what went into the primary last, `foreign` the configs that are not ours.
     """
 
     renamed: dict[str, str] = field(default_factory=dict)
@@ -32,6 +33,7 @@ class Traces:
     wrangler: dict[str, str] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     untold: bool = False
+    protected: bool = False
     foreign: dict[str, dict] = field(default_factory=dict)
 
     @property
@@ -107,11 +109,17 @@ class Hands:
 
     async def _protect(self, _which):
         primary = self._world.primary()
-        return primary is not None and await self._change(primary, protected=not primary.protected)
+        if primary is None or not await self._change(primary, protected=not primary.protected):
+            return False
+        self.traces.protected = primary.protected
+        return True
 
     async def _unprotect(self, which):
         held = _chosen([each for each in self._branches("held") if each.protected], which)
-        return held is not None and await self._change(held, protected=False)
+        if held is None or not await self._change(held, protected=False):
+            return False
+        self.traces.protected = False
+        return True
 
     async def _delete_candidate(self, which):
         return await self._delete(_chosen(self._branches("candidate", "failed"), which))

@@ -28,7 +28,7 @@ from reconciler.core.refusals import (
     Unreadable,
 )
 from reconciler.core.rival_refusals import HyperdriveNameTaken
-from reconciler.errors import GateFailed
+from reconciler.errors import GateFailed, ProviderError
 from tests.exhaustive.world import NAME, PRIMARY
 
 # What passes between a look and a gate that it asks for: a request may be sent again for two minutes before it is lost.
@@ -150,12 +150,24 @@ def _did_not_exist(truth):
     return _was_taken_away("origin", truth)
 
 
+def _did_not_exist_yet(truth):
+    """Whether the branch that is named with `from` begins later than the moment."""
+    source = truth.branch(truth.restore["from"]) if "from" in truth.restore else None
+    return source is not None and source.history_start >= truth.moment
+
+
 def is_right_error(error, world, watch, traces):
     """Tell whether a run in which nothing went wrong may end with this error.
 
     Gates fail where the Workers answer badly. The gate "tables" cannot run where the moment has left the history since
-    the look that asked for it.
+    the look that asked for it. Where what tells since when a timeline was live was deleted, Neon has to tell.
     """
+    if isinstance(error, ProviderError):
+        return (
+            bool(traces.deleted)
+            and "before the start of the history" in error.message
+            and _did_not_exist_yet(Truth(world, watch, traces))
+        )
     if not isinstance(error, GateFailed):
         return False
     if error.gate == "tables":

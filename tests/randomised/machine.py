@@ -57,6 +57,7 @@ _CHANGES = st.builds(
     st.booleans(),
     st.booleans(),
     st.sampled_from(["rollback", "hold"]),
+    st.booleans(),
 )
 
 

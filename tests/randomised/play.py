@@ -120,7 +120,7 @@ class Play:
 
     async def _change(self, action):
         desired = self._world.desired
-        desired["primary"] |= {"method": action.method, "hold": action.hold}
+        desired["primary"] |= {"method": action.method, "hold": action.hold, "fence": action.fence}
         workers = desired["worker"] if isinstance(desired["worker"], list) else [desired["worker"]]
         for worker in workers:
             worker["deploy"] = action.driver
@@ -165,12 +165,12 @@ class Play:
 
     async def _together(self, action):
         self._watch.uploads_are_counted = False
-        self._begin(action.strikes)
+        self._begin(action.strikes, alone=False)
         runners = [Runner(self._world, action.death, free=False), Runner(self._world, free=False)]
         await self._end(runners, alternate(runners, action.turns))
 
-    def _begin(self, strikes):
-        self._watch.begin_run()
+    def _begin(self, strikes, *, alone=True):
+        self._watch.begin_run(alone=alone)
         self._before = len(self._watch.requests)
         faults = [_Struck(_FAULTS[each.fault], each.nth, self._counts) for each in strikes]
         self._world.sandbox.faults.faults[:] = faults
@@ -212,9 +212,10 @@ class Play:
 
     async def _goes_on(self, runner):
         """Judge an end; tell whether another run is called for."""
+        self._watch.check_writable()
         if runner.error is not None:
             if is_right_error(runner.error, self._world, self._watch, self.hands.traces):
-                self._counts["settled", f"gate failed: {runner.error.gate}"] += 1
+                self._counts["settled", f"error: {getattr(runner.error, 'gate', 'Neon tells')}"] += 1
                 return False
             if not await self._delete_unfinished():
                 self._watch.violations.append(f"ended with {type(runner.error).__name__}: {runner.error.message}")

@@ -23,7 +23,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Change:
-    """Change other parts of the file. `http` and `sql`: whether there are such gates."""
+    """Change other parts of the file. `http`, `sql` and `fence`: whether there are such gates, and a fence."""
 
     method: str = "branch"
     hold: str = "7d"
@@ -31,6 +31,7 @@ class Change:
     http: bool = False
     sql: bool = True
     on_failure: str = "rollback"
+    fence: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,11 @@ What hands have done is not held against the reconciler, and nothing else is lef
 import re
 from collections import Counter
 
+from reconciler.core.protection import PROTECTED_BRANCHES
 from tests.exhaustive.invariants import Watch
 from tests.exhaustive.world import NAME, PRIMARY
+
+_ROOM = PROTECTED_BRANCHES["launch"]
 
 
 class WatchWithHands(Watch):
@@ -36,8 +39,9 @@ class WatchWithHands(Watch):
         if self.is_ours:
             super().served(entry)
 
-    def begin_run(self):
-        """Judge from here on by the gates that the file has now."""
+    def begin_run(self, *, alone):
+        """Judge from here on by what the file has now; by its fence where no other run may lift what one has fenced."""
+        self._fenced = alone and self._world.desired["primary"].get("fence", False)
         self._gates = {name: gates for name, gates in self._world.desired["verify"].items() if gates}
         self.asked[self._world.timeline_asked()] = self._world.desired_restore()
 
@@ -74,6 +78,10 @@ class WatchWithHands(Watch):
         if self._world.histories.of(branch).source != self.live_at[number]:
             self.violations.append(f"{timeline} was made from {parent.timeline}, which was not live then")
 
+    def _must_be_fenced(self, history):
+        """What never got the primary's name is left as it is, as when its last check fails: that must not wait."""
+        return history in self.primaries
+
     def _made_twice(self):
         for violation in super()._made_twice():
             if self.uploads_are_counted or " was uploaded " not in violation:
@@ -85,6 +93,8 @@ class WatchWithHands(Watch):
             self.promoted.pop(cluster, None)
             for made in self.made.values():
                 made.discard(cluster)
+        reached = {script: self.serving(script) for script in self._world.scripts}
+        self._reaches = {script: (branch.id, branch.cluster) for script, branch in reached.items()}
 
     # At the end.
 
@@ -118,7 +128,24 @@ class WatchWithHands(Watch):
                 self.violations.append(f"converged, and {branch.name} carries {timeline}")
 
     def _check_lasting(self, primary):
-        """Hands protect and unprotect, and deploy, as they like."""
+        """Hands deploy as they like. What they have protected stays so, wherever it can be known, and there is room."""
+        branches = self._world.project.branches.values()
+        has_room = sum(each.protected for each in branches) < _ROOM
+        if self._traces.protected and not primary.protected and has_room:
+            self.violations.append(f"converged, and {primary.name} is not protected any more")
+
+    def _check_fences(self, primary):
+        """What is held may be fenced or not, as the file was then; the primary never is, nor says so."""
+        says = any(each.name and "fenced" in each.name for each in self._world.project.endpoints_of(primary.id))
+        if says or self._world.fences.is_closed(primary.cluster):
+            self.violations.append(f"converged, and {primary.name} takes no writes, or says so")
+
+    def check_writable(self):
+        """However a run ends in which nothing went wrong: users can write."""
+        for script in self._world.scripts:
+            branch = self.serving(script)
+            if branch is not None and self._world.fences.is_closed(branch.cluster):
+                self.violations.append(f"ended, and users of {script} are on {branch.name}, which takes no writes")
 
     # What is true.
 
