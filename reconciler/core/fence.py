@@ -1,4 +1,4 @@
-"""A fence: a branch whose database takes no writes. How Neon tells that one was begun, and what can't be lifted.
+"""What is noted in the name of a compute; a fence above all, which is a branch whose database takes no writes.
 
 The setting itself is seen only by logging in, which wakes a compute and takes seconds. So the name of the branch's
 read-write compute says it too, in front of the name that its owner gave it: what every look reads anyway.
@@ -14,6 +14,7 @@ from reconciler.core.refusals import Refusal
 
 _MARK = "fenced by reconciler"
 _LONGEST_NAME = 64
+_NOTE = "the primary was protected, by reconciler"
 
 
 def is_marked(name: str) -> bool:
@@ -33,6 +34,19 @@ def marked(endpoint: Endpoint) -> str:
 def unmarked(endpoint: Endpoint) -> str:
     """Return the name that its owner gave the compute; its id where it had none, as no name can't be set."""
     return endpoint.name.removeprefix(_MARK).removeprefix(": ") or endpoint.id
+
+
+def noted(_endpoint: Endpoint) -> str:
+    """Return the name of a candidate's compute, which is ours, that says that the primary has to be protected again.
+
+    Annotations can't be added later, so this is where it is said of a candidate that was made before.
+    """
+    return _NOTE
+
+
+def is_noted(name: str) -> bool:
+    """Tell whether the name of a candidate's compute says that."""
+    return name == _NOTE
 
 
 @dataclass(frozen=True, slots=True)

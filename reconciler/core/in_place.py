@@ -85,7 +85,9 @@ def restore(scene: Scene, candidate: Carrier) -> tuple[Step, ...]:
     """Put the point that was proved into the primary, and keep what the primary held."""
     lineage, primary = scene.lineage, scene.lineage.live.branch
     if primary.protected:
-        return (UnprotectBranch(branch=primary.name, reason="Neon restores no protected branch in place"),)
+        note = "" if candidate.branch.protects else candidate.branch.name
+        reason = "Neon restores no protected branch in place"
+        return (UnprotectBranch(branch=primary.name, noted_on=note, reason=reason),)
     source = next(each for each in scene.branches if each.id == candidate.branch.parent_id)
     step = RestoreBranch(
         branch=primary.name,

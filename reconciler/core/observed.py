@@ -81,7 +81,7 @@ class Endpoint:
     """A branch's read-write compute, by its direct (not pooled) host.
 
     `name` is what its owner calls it, and decides nothing but what it says by its mark: that the branch is `fenced`,
-    or that this was begun.
+    or that this was begun; or, where a candidate `protects`, that the primary was protected, as in `Mark`.
     """
 
     id: str
@@ -89,6 +89,7 @@ class Endpoint:
     port: int = 5432
     name: str = field(default="", repr=False)
     fenced: bool = False
+    protects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,12 @@ class Branch:
     mark: Mark | None = None
     endpoint: Endpoint | None = None
     unrestorable: str = ""
+
+    @property
+    def protects(self) -> bool:
+        """Tell whether it says that the primary was protected: by its annotation, or as its compute is called."""
+        is_noted = self.endpoint is not None and self.endpoint.protects
+        return is_noted or (self.mark is not None and self.mark.protects)
 
     @property
     def fenced(self) -> bool:

@@ -85,7 +85,8 @@ def predict(observed: Observed, step: Step) -> Observed:  # noqa: C901, PLR0911,
         case ProtectBranch():
             return _with_branch(observed, step.branch, lambda branch: replace(branch, protected=True))
         case UnprotectBranch():
-            return _with_branch(observed, step.branch, lambda branch: replace(branch, protected=False))
+            noted = _with_branch(observed, step.noted_on, _with_note)
+            return _with_branch(noted, step.branch, lambda branch: replace(branch, protected=False))
         case RestoreBranch():
             proved = replace(observed, passed=observed.passed & {step.proof})
             return _with_branches(proved, _restored(observed, step))
@@ -114,6 +115,10 @@ def _with_branch(observed: Observed, name: str, change: Callable[[Branch], Branc
 
 def _with_compute(branch: Branch) -> Branch:
     return replace(branch, endpoint=Endpoint(f"(endpoint of {branch.name})", f"(host of {branch.name})"))
+
+
+def _with_note(branch: Branch) -> Branch:
+    return replace(branch, endpoint=replace(branch.endpoint, protects=True) if branch.endpoint else None)
 
 
 def _fenced(observed: Observed, step: FenceBranch | LiftFence, *, fenced: bool) -> Observed:

@@ -20,8 +20,8 @@ def is_wanted(lineage: Lineage) -> bool:
     live, held = lineage.live, lineage.held
     if live.branch.protected or any(each.branch.protected and _gave_way_to(live, each) for each in held):
         return True
-    marks = [each.branch.mark for each in (live, *lineage.candidates)]
-    return any(mark is not None and mark.protects for mark in marks)
+    was = live.branch.mark is not None and live.branch.mark.protects
+    return was or any(each.branch.protects for each in lineage.candidates)
 
 
 def _gave_way_to(live: Carrier, each: Carrier) -> bool:

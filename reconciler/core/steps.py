@@ -215,9 +215,13 @@ class ProtectBranch(_Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnprotectBranch(_Step):
-    """Take protection from the primary for as long as it is being restored in place."""
+    """Take protection from the primary for as long as it is being restored in place.
+
+    That it was protected is first said on the candidate `noted_on`, where the candidate was made before it was.
+    """
 
     branch: str
+    noted_on: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

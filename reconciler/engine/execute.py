@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import assert_never
 
 from reconciler.core.desired import DeployDriver, Desired, Worker
-from reconciler.core.fence import marked, unmarked
+from reconciler.core.fence import marked, noted, unmarked
 from reconciler.core.identity import check_identity, check_tables
 from reconciler.core.instant import Instant
 from reconciler.core.observed import (
@@ -101,6 +101,8 @@ class Executor:
             case ProtectBranch():
                 await neon.protect(project, self._branch(step.branch).id)
             case UnprotectBranch():
+                if step.noted_on:
+                    await self._mark(self._branch(step.noted_on), noted)
                 await neon.unprotect(project, self._branch(step.branch).id)
             case RestoreBranch():
                 point, source = self._branch(step.proved_on).lsn, self._branch(step.source).id
@@ -191,7 +193,7 @@ class Executor:
 
     async def _mark(self, branch: Branch, name: Callable[[Endpoint], str]) -> None:
         endpoint = branch.endpoint
-        assert endpoint is not None  # the rules fence and lift nothing that has no compute
+        assert endpoint is not None  # the rules fence, lift and note nothing where there is no compute
         if name(endpoint) != endpoint.name:
             await self._ports.neon.rename_endpoint(self._project, endpoint.id, name(endpoint))
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from reconciler.core.fence import is_marked
+from reconciler.core.fence import is_marked, is_noted
 from reconciler.core.identity import Table
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Branch, Endpoint, Mark, Operation, Project
@@ -383,4 +383,4 @@ def _endpoint(item: Told) -> Endpoint:
     host, _, port = item.text("host").partition(":")
     name = item.maybe_text("name")
     number = int(port) if port.isdecimal() and len(port) <= 5 else 5432
-    return Endpoint(item.id("id"), host, number, name, is_marked(name))
+    return Endpoint(item.id("id"), host, number, name, is_marked(name), is_noted(name))

@@ -48,6 +48,19 @@ def test_what_is_protected_right_before_it_is_restored_is_unprotected_first_and_
     assert stage.apply(RestoreBranch=protect).converged
     assert "UnprotectBranch" in kinds(done.step for done in stage.said(StepFinished))
     assert stage.writes().count("POST restore") == 1
+    assert stage.branch("main").protected
+
+
+@pytest.mark.parametrize("path", ["/endpoints/", "/branches/"])
+def test_what_was_protected_after_its_candidate_was_made_is_so_again_also_after_a_death(stage, path):
+    stage.kill_after("POST", "/branches$")
+    stage.do(stage.world.settle())
+    stage.branch("main").protected = True
+    stage.kill_after("PATCH", path)
+    stage.asked["primary"]["restore"] = None
+    stage.write()
+    assert stage.apply().converged
+    assert stage.branch("main").protected
 
 
 def test_a_primary_that_was_protected_is_so_again(stage):
