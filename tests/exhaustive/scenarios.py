@@ -1,8 +1,10 @@
 """The scenarios: what production is like, and what is asked then."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from reconciler.errors import ReconcilerError
 from tests.exhaustive.world import NAME, World
 
 
@@ -61,6 +63,21 @@ async def _second_in_place(world):
     world.ask(world.moments[1], id="again")
 
 
+async def _protected_late(world):
+    """A run has prepared the restore and died, and somebody has protected the primary since."""
+    world.ask(world.moments[0])
+
+    def die(apply):
+        if apply.taken:
+            raise ReconcilerError("it was killed")
+
+    with contextlib.suppress(ReconcilerError):
+        await world.apply(die)
+    await world.settle()
+    path = f"/projects/{world.project_id}/branches/{world.primary().id}"
+    await world.neon("PATCH", path, json={"branch": {"protected": True}})
+
+
 _IN_PLACE = {"method": "in-place"}
 _FAILS_IN_PLACE = {**_IN_PLACE, "http": True}
 
@@ -81,6 +98,7 @@ SCENARIOS = {
         Scenario("revert, in place", _revert, (None,), _IN_PLACE),
         Scenario("second restore, in place", _second_in_place, (None,), _IN_PLACE),
         Scenario("in place, protected", _first, (None,), {**_IN_PLACE, "protected": True}),
+        Scenario("protected in the middle", _protected_late, (None,), _IN_PLACE),
         Scenario("last check fails, in place", _first, (None,), _FAILS_IN_PLACE, fails=True),
         Scenario("nothing to do", _restored, (None, 0)),
         Scenario("drift repaired", _drift, (None, 0)),
