@@ -3,6 +3,7 @@
 from reconciler.core.desired import Desired
 from reconciler.core.fence import FenceUnliftable
 from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.observed import Observed, ObservedWorker, Unknown
 from reconciler.core.scene import Refused, Scene
 from reconciler.core.steps import FenceBranch, LiftFence, Step
 
@@ -76,6 +77,22 @@ def let_free(desired: Desired, lineage: Lineage) -> tuple[LiftFence, ...]:
     if not branch.fenced or not database:
         return ()
     return (LiftFence(branch=branch.name, database=database, reason="it may be live, and takes no writes"),)
+
+
+def let_reached_free(desired: Desired, observed: Observed) -> tuple[LiftFence, ...]:
+    """Lift the fence of what users reach, by names and hosts alone; where no host is known, of what is the primary."""
+    branches, configs, database = observed.branches, observed.configs, desired.verify.database
+    if isinstance(branches, Unknown) or not database:
+        return ()
+    workers = [each for each in observed.workers if isinstance(each, ObservedWorker)]
+    known = () if isinstance(configs, Unknown) else configs
+    hosts = {(each.host, each.port) for each in known if any(seen.serves(each.id) for seen in workers)}
+    reached = [each for each in branches if each.endpoint and (each.endpoint.host, each.endpoint.port) in hosts]
+    primary = [each for each in branches if each.name == desired.primary.branch]
+    reason = "users reach it, and it takes no writes"
+    return tuple(
+        LiftFence(branch=each.name, database=database, reason=reason) for each in reached or primary if each.fenced
+    )
 
 
 def _lift(scene: Scene, carrier: Carrier, reason: str) -> tuple[Step, ...] | Refused:

@@ -23,13 +23,14 @@ def is_mending(step: Step) -> bool:
 def mending(desired: Desired, observed: Observed) -> tuple[Step, ...]:
     """Return the steps that put right what is half done.
 
-    Where it cannot be read what users reach, the live branch is let free: it may be where they are.
+    Where it cannot be read what users reach, the live branch is let free: it may be where they are. Where it cannot be
+    told which one is live, that is the branch that users reach.
     """
     if isinstance(observed.branches, Unknown):
         return ()
     lineage = trace(desired, observed.branches)
     if not isinstance(lineage, Lineage):
-        return ()
+        return fencing.let_reached_free(desired, observed)
     if isinstance(read(desired, observed), Refused):
         lifts = fencing.let_free(desired, lineage)
     else:

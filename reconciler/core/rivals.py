@@ -18,7 +18,6 @@ from reconciler.core.steps import (
     CreateBranch,
     DeleteBranch,
     FenceBranch,
-    LiftFence,
     ProtectBranch,
     RenameBranch,
     RestoreBranch,
@@ -27,6 +26,7 @@ from reconciler.core.steps import (
     UnprotectBranch,
 )
 
+# That users can write again never waits for others: SQL does it, and what the compute is called only says it.
 # As long as a write is sent again while Neon answers 423: what takes longer is no passing matter.
 PATIENCE = timedelta(minutes=2)
 NEON_WRITES = (
@@ -40,7 +40,6 @@ NEON_WRITES = (
     RestoreBranch,
     DeleteBranch,
     FenceBranch,
-    LiftFence,
 )
 
 

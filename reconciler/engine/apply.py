@@ -177,7 +177,7 @@ class Apply:
         """
         try:
             outcome = await self._run(expect)
-        except (ReconcilerError, asyncio.CancelledError):
+        except (Exception, asyncio.CancelledError):  # whatever it is, a fault of our own too
             await self._mend()
             raise
         if outcome.final.refusals:

@@ -38,6 +38,22 @@ def test_a_fence_is_lifted_from_where_users_are_also_where_the_rest_cannot_be_re
     assert kinds(nameless, replace(WORLD, branches=(FENCED,), configs=Unknown("403"))) == []
 
 
+def test_where_signs_disagree_the_fence_is_lifted_from_what_users_reach_or_may_reach():
+    """Somebody has renamed what is held, or the primary, after a run had died between its fence and its switch."""
+    astray = Branch("br-held", "main.held.by-hand", hours_ago(9), MAIN.id, mark=Mark("production", TIMELINE))
+    unclear = replace(WORLD, branches=(FENCED, astray))
+    assert [("LiftFence", "main")] == kinds(asking(RESTORE), unclear)
+    for change in ({"configs": Unknown("403")}, {"workers": (Unknown("403"),)}, {"configs": (), "workers": ()}):
+        assert [("LiftFence", "main")] == kinds(asking(RESTORE), replace(unclear, **change))
+    renamed = replace(WORLD, branches=(replace(FENCED, name="main.by-hand"),))
+    assert [("LiftFence", "main.by-hand")] == kinds(asking(RESTORE), renamed)
+    reached = replace(MAIN, id="br-2", name="new", endpoint=replace(MAIN.endpoint, host="ep-main.neon.tech"))
+    left = replace(FENCED, endpoint=replace(FENCED.endpoint, host="ep-left.neon.tech"))
+    assert [] == kinds(asking(RESTORE), replace(unclear, branches=(left, reached, astray))), "users are on another"
+    nameless = replace(DESIRED, verify=replace(DESIRED.verify, database=""))
+    assert [] == kinds(nameless, unclear)
+
+
 def test_what_was_protected_before_it_was_to_be_restored_is_so_again():
     unprotected = replace(WORLD, branches=(MAIN, CANDIDATE))
     assert kinds(asking(RESTORE), unprotected) == [("ProtectBranch", "main")]

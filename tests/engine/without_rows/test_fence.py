@@ -57,6 +57,16 @@ def test_a_run_that_fails_at_the_switch_lifts_the_fence_and_the_next_one_comes_t
     assert (is_closed(stage, "main"), is_closed(stage, held(stage))) == (False, True)
 
 
+def test_a_run_that_ends_by_a_fault_of_its_own_lifts_the_fence(stage):
+    def fault():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stage.apply(SwitchTraffic=fault)
+    assert type(stage.events[-1].step).__name__ == "LiftFence"
+    assert not is_closed(stage, "main")
+
+
 def test_where_that_cannot_be_lifted_it_is_said_that_writes_may_fail(stage):
     stage.fault("status", "POST", "/deployments$", 400)
     stage.fault("status", "PATCH", "/endpoints/", 400, nth=2)
@@ -98,6 +108,28 @@ def test_a_run_that_has_lost_its_right_lifts_nothing_and_the_next_one_lifts_what
     stage.events.clear()
     assert stage.apply(permit=Until(lambda: False)).converged
     assert kinds(done.step for done in stage.said(StepFinished))[0] == "LiftFence"
+
+
+def test_a_fence_that_an_earlier_run_left_is_lifted_at_once_though_neon_is_long_at_work_for_somebody_else(
+    stage, monkeypatch
+):
+    with pytest.raises(LeaseLost):
+        stage.apply(permit=Until(lambda: stage.said(StepFinished) and is_closed(stage, "main")))
+    stage.slow("OPERATION create_branch", 600)
+    begun = stage.loop.time()
+    theirs = {"branch": {"name": "theirs"}}
+    stage.do(stage.world.neon("POST", f"/projects/{stage.world.project_id}/branches", json=theirs))
+    opened, lift = [], stage.world.fences.open
+
+    async def note(owner, user):
+        await lift(owner, user)
+        opened.append(stage.loop.time() - begun)
+
+    monkeypatch.setattr(stage.world.fences, "open", note)
+    with pytest.raises(ReconcilerError, match="423"):
+        stage.apply()
+    assert not is_closed(stage, "main")
+    assert opened[0] < 10, "seconds of the world's time"
 
 
 def test_a_fence_that_an_earlier_run_left_is_lifted_though_the_approved_plan_is_another(stage):
