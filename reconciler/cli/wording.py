@@ -76,7 +76,8 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence p
         case ProtectBranch():
             return f'protect branch "{step.branch}"'
         case UnprotectBranch():
-            return f'take protection from branch "{step.branch}" while it is restored'
+            noted = f', as the name of the compute of "{step.noted_on}" says until then' if step.noted_on else ""
+            return f'take protection from branch "{step.branch}" while it is restored{noted}'
         case RestoreBranch():
             return (
                 f'restore branch "{step.branch}" in place to the point of "{step.proved_on}" in "{step.source}", '

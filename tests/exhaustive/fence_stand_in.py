@@ -8,6 +8,7 @@ import copy
 
 from reconciler.errors import FenceFailed
 from reconciler.sandbox import timestamps
+from reconciler.sandbox.storage_without_postgres import moment_of
 
 
 class FenceStandIn:
@@ -37,7 +38,8 @@ class FenceStandIn:
             if at is None or moment <= at:
                 return closed
         made = self._world.sandbox.storage.clusters.get(cluster)
-        return made is not None and made.source is not None and self.is_closed(made.source.cluster, made.source.moment)
+        source = made and made.source
+        return source is not None and self.is_closed(source.cluster, source.moment or moment_of(source.lsn))
 
     def kept(self):
         return copy.deepcopy(self._turns)

@@ -170,9 +170,14 @@ class Watch:
                     yield f"{script} was uploaded {count} times as {label!r}"
 
     def _renamed_early(self):
-        """The primary's name is never on a history that was not proved."""
+        """The primary's name is never on a history that was not proved; in place, users may be elsewhere by hand."""
         primary = self._world.primary()
-        if primary is not None and primary.cluster is not None and primary.cluster not in self.promoted:
+        if primary is None or primary.cluster is None or primary.cluster in self.promoted:
+            return
+        if self._world.histories.of(primary).put:
+            yield from self._put_unproved(primary)
+            self.promoted[primary.cluster] = self._world.timeline(primary)
+        else:
             yield f"{primary.name} is {self._world.timeline(primary)}, which users have never reached"
 
     # At the end.

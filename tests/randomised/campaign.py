@@ -16,7 +16,7 @@ from tests.randomised.machine import explore
 from tests.randomised.replay import replay_file
 from tests.randomised.smaller import smaller
 
-_SEED, _EXAMPLES, _STEPS, _SHARE = 961, 400, 16, 10
+_SEED, _EXAMPLES, _STEPS, _SHARE = 961, 320, 16, 10
 _bench, _seconds = None, 0.0
 
 

@@ -79,8 +79,9 @@ class WatchWithHands(Watch):
             self.violations.append(f"{timeline} was made from {parent.timeline}, which was not live then")
 
     def _must_be_fenced(self, history):
-        """What never got the primary's name is left as it is, as when its last check fails: that must not wait."""
-        return history in self.primaries
+        """What has not the primary's name is left as it is, as when a last check fails: that must not wait."""
+        primary = self._world.primary()
+        return primary is not None and primary.cluster == history
 
     def _made_twice(self):
         for violation in super()._made_twice():
