@@ -299,6 +299,17 @@ async def test_changing_a_sleeping_compute_wakes_it_for_a_moment(project):
     assert 400 == (await project.neon.patch(path, json={"endpoint": {"autoscaling_limit_min_cu": 4}})).status_code
 
 
+async def test_a_compute_at_work_is_restarted_to_be_resized_and_not_to_suspend_at_another_time(project):
+    path = f"{project.path}/endpoints/{(await project.endpoint('main'))['id']}"
+    await project.neon.post(path + "/start")
+    await project.settled()
+    answer = await project.neon.patch(path, json={"endpoint": {"autoscaling_limit_max_cu": 2}})
+    assert ["suspend_compute", "start_compute"] == actions(answer)
+    await project.settled()
+    assert "active" == (await project.endpoint("main"))["current_state"]
+    assert [] == actions(await project.neon.patch(path, json={"endpoint": {"suspend_timeout_seconds": 600}}))
+
+
 # Plans.
 
 

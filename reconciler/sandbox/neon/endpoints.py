@@ -88,9 +88,19 @@ class Endpoints:
             self._control.computes.idle_after(endpoint.id, idle_after(suspend))
         touch(endpoint)
         jobs = [self._control.suspend_job(endpoint)] if disabled else []
-        if not endpoint.disabled and endpoint.current_state == "idle" and (sizes != former or suspend is not None):
-            jobs = [self._control.start_job(endpoint), self._control.suspend_job(endpoint)]  # it wakes for a moment
+        if not endpoint.disabled:
+            jobs += self._adjusting_jobs(endpoint, resized=sizes != former, retimed=suspend is not None)
         return _one(project, endpoint, self._control.schedule(request, project, jobs))
+
+    def _adjusting_jobs(self, endpoint: Endpoint, *, resized: bool, retimed: bool) -> list[Job]:
+        """Give the operations of a change: an idle compute wakes for a moment, and one at work restarts to be resized.
+
+        Source: API description, "Update a compute endpoint", and Neon's documentation, "Manage computes".
+        """
+        start, suspend = self._control.start_job(endpoint), self._control.suspend_job(endpoint)
+        if endpoint.current_state == "idle":
+            return [start, suspend] if resized or retimed else []
+        return [suspend, start] if resized else []
 
     async def act(self, request: web.Request) -> web.Response:
         """Start, suspend or restart a compute."""
