@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.core.binding import Binding
+from reconciler.core.compute_settings import UNSAID, ComputeSettings
 from reconciler.core.desired import HttpGate, SqlGate, Worker
 from reconciler.core.identity import Table
 from reconciler.core.instant import Instant
@@ -79,7 +80,15 @@ class Neon(Protocol):
         """Read the operations that Neon is at work on, or will be: each locks the project against writes."""
         ...
 
-    async def create_branch(self, project: str, name: str, source: str, at: Instant | None, mark: Mark) -> None:
+    async def create_branch(
+        self,
+        project: str,
+        name: str,
+        source: str,
+        at: Instant | None,
+        mark: Mark,
+        compute: ComputeSettings = UNSAID,
+    ) -> None:
         """Create a branch from the branch with the id `source` as it was `at` (or is), with a compute, and wait for it.
 
         A name that is taken is an AnswerLost: an earlier call may have made it.
@@ -90,8 +99,16 @@ class Neon(Protocol):
         """Wait until the branch with this id is ready."""
         ...
 
-    async def add_compute(self, project: str, branch: str) -> None:
-        """Add a read-write compute and wait for it."""
+    async def add_compute(self, project: str, branch: str, compute: ComputeSettings) -> None:
+        """Add a read-write compute and wait for it. What is None of `compute` is Neon's to choose."""
+        ...
+
+    async def set_compute(self, project: str, endpoint: str, compute: ComputeSettings) -> None:
+        """Change what is not None of the compute with the id `endpoint`, and wait until it is back."""
+        ...
+
+    async def set_history(self, project: str, seconds: int) -> None:
+        """Change how far back the project can be restored."""
         ...
 
     async def rename_branch(self, project: str, branch: str, name: str) -> None:

@@ -1,6 +1,7 @@
 """Says steps, and what no step touches, in words: one line each, for people."""
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import assert_never
 
 from reconciler.core.desired import FOREVER, OnFailure, Outside
@@ -18,7 +19,9 @@ from reconciler.core.steps import (
     RenameBranch,
     RestartPool,
     RestoreBranch,
+    SetCompute,
     SetDefaultBranch,
+    SetHistory,
     StageVersion,
     Step,
     SwitchTraffic,
@@ -41,7 +44,12 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence p
         case AwaitBranch():
             return f'wait for branch "{step.branch}"'
         case AddCompute():
-            return f'add a compute to branch "{step.branch}"'
+            return f'add a compute to branch "{step.branch}"' + (f": {step.compute}" if str(step.compute) else "")
+        case SetCompute():
+            return f'set the compute of branch "{step.branch}": {step.compute}'
+        case SetHistory():
+            former, asked = (for_people(timedelta(seconds=each)) or "none" for each in (step.former, step.seconds))
+            return f"set the history of project {step.project} from {former} to {asked}"
         case ClearExpiry():
             return f'remove the expiry of branch "{step.branch}"'
         case VerifyBranch():
@@ -76,6 +84,8 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence p
         case ProtectBranch():
             return f'protect branch "{step.branch}"'
         case UnprotectBranch():
+            if step.for_good:
+                return f'take protection from branch "{step.branch}"'
             noted = f', as the name of the compute of "{step.noted_on}" says until then' if step.noted_on else ""
             return f'take protection from branch "{step.branch}" while it is restored{noted}'
         case RestoreBranch():
@@ -98,6 +108,10 @@ def target(step: Step) -> str:  # noqa: PLR0911  one case per kind of thing, and
             return step.name
         case AwaitBranch() | AddCompute() | ClearExpiry() | VerifyBranch() | RenameBranch() | SetDefaultBranch():
             return step.branch
+        case SetCompute():
+            return step.branch
+        case SetHistory():
+            return step.project
         case ProtectBranch() | UnprotectBranch() | RestoreBranch() | DeleteBranch() | FenceBranch() | LiftFence():
             return step.branch
         case RestartPool():
@@ -115,7 +129,7 @@ def target(step: Step) -> str:  # noqa: PLR0911  one case per kind of thing, and
 def phase(step: Step) -> str:
     """Name the part of a restore that a step belongs to, for timing tables."""
     match step:
-        case CreateBranch() | AwaitBranch() | AddCompute() | ClearExpiry():
+        case CreateBranch() | AwaitBranch() | AddCompute() | SetCompute() | ClearExpiry():
             return "branch"
         case VerifyBranch() | VerifyWorker() | VerifyLive():
             return "verify"
@@ -125,7 +139,7 @@ def phase(step: Step) -> str:
             return "deploy"
         case UnprotectBranch() | RestoreBranch():
             return "restore"
-        case RenameBranch() | SetDefaultBranch() | ProtectBranch() | DeleteBranch():
+        case RenameBranch() | SetDefaultBranch() | ProtectBranch() | DeleteBranch() | SetHistory():
             return "promote"
         case _:
             assert_never(step)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 
+from reconciler.core.compute_settings import UNSAID, ComputeSettings
 from reconciler.core.instant import Instant
 from reconciler.core.timeline import ORIGIN, Timeline
 
@@ -37,6 +38,7 @@ class Primary:
     """The Neon project, the name that its primary branch carries, and which history that branch has.
 
     `hold` is how long a replaced timeline is kept; None is for ever. `fence`: what is replaced takes no more writes.
+    What the file leaves out of the project's settings is None: it is nobody's wish, and carried over by a restore.
     """
 
     project: str
@@ -45,6 +47,9 @@ class Primary:
     method: Method = Method.BRANCH
     hold: timedelta | None = timedelta(days=7)
     fence: bool = False
+    history_retention: timedelta | None = None
+    protected: bool | None = None
+    compute: ComputeSettings = UNSAID
 
     @property
     def timeline(self) -> Timeline:

@@ -4,13 +4,13 @@ import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from reconciler.core import jsonc
+from reconciler.core.compute_settings import ComputeSettings
 from reconciler.core.desired import (
     FOREVER,
     DeployDriver,
@@ -37,6 +37,8 @@ from reconciler.core.file_model import (
     PrimaryModel,
     VerifyModel,
     delay,
+    span,
+    suspension,
 )
 from reconciler.core.instant import Instant, for_people
 from reconciler.core.timeline import Timeline
@@ -46,7 +48,6 @@ _ENVIRONMENT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _WHOLE = 'a desired-state file is one JSONC object, such as {"primary": {…}, "hyperdrive": {…}, "worker": {…}}'
 # Nobody reads more at once, and a file of nothing but mistakes would take minutes.
 _MOST_PROBLEMS = 100
-_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,8 @@ _EXAMPLES = {
     "id": "inc-42 (lower-case letters, digits and dashes, at most 40)",
     "within": '"500ms" or "2s"',
     "for": '"30s" or "2m"',
+    "history_retention": '"6h", "7d" or "4w", at most "30d"',
+    "suspend": '"5m", "1h" or "never"',
     "hold": '"7d", "36h", "2w" or "forever"',
     "retention": '"30d", "36h", "2w" or "forever"',
     "binding": "HYPERDRIVE (a JavaScript identifier)",
@@ -275,12 +278,27 @@ def _contradictions(value: dict[str, Any]) -> Iterator[tuple[tuple[int | str, ..
     if verify.get("sql") and not value.get("hyperdrive") and not (verify.get("database") and verify.get("role")):
         hint = "add verify.database and verify.role"
         yield ("verify", "sql"), "verify.sql does not know which database and role to use", hint
+    yield from _half_a_size(value)
     yield from _fence_without_database(value, verify)
     yield from _other_credentials(value, verify)
     for kind in ("sql", "http"):
         yield from _repeated_names(("verify", kind), f"{kind} gates", verify.get(kind))
     yield from _repeated_names(("outside",), "entries of outside", value.get("outside"))
     yield from _repeated_names(("lift",), "entries of lift", value.get("lift"), "guard")
+
+
+def _half_a_size(value: dict[str, Any]) -> Iterator[tuple[tuple[int | str, ...], str, str]]:
+    """Neon changes each size by itself, and refuses a least one above the largest."""
+    primary = value.get("primary")
+    given = primary.get("compute") if isinstance(primary, dict) else None
+    compute: dict[str, Any] = given if isinstance(given, dict) else {}
+    least, most = compute.get("min"), compute.get("max")
+    if (least is None) != (most is None):
+        hint = "give both: the same size twice is a compute that does not scale"
+        yield ("primary", "compute"), "primary.compute has only one of min and max", hint
+    elif isinstance(least, int | float) and isinstance(most, int | float) and least > most:
+        message = f"primary.compute.min is {least:g}, and max is {most:g}"
+        yield ("primary", "compute", "min"), message, "the least size comes first"
 
 
 def _fence_without_database(
@@ -349,13 +367,25 @@ def _primary(model: PrimaryModel) -> Primary:
     if restore is not None:
         source = Timeline.parse(restore.source) if restore.source else None
         asked = Restore(Instant.asked(restore.to), restore.id or "", restore.reason, source)
-    return Primary(model.project, model.branch, asked, Method(model.method), _hold(model.hold), model.fence)
+    compute, history = model.compute, model.history_retention
+    suspend = None if compute.suspend is None else suspension(compute.suspend)
+    return Primary(
+        project=model.project,
+        branch=model.branch,
+        restore=asked,
+        method=Method(model.method),
+        hold=span(model.hold),
+        fence=model.fence,
+        history_retention=None if history is None else span(history),
+        protected=model.protected,
+        compute=ComputeSettings(compute.min, compute.max, suspend),
+    )
 
 
 def _outside(model: OutsideModel) -> Outside:
     if model.retention is None:
         return Outside(model.name, None, model.recovery)
-    return Outside(model.name, _hold(model.retention) or FOREVER, model.recovery)
+    return Outside(model.name, span(model.retention) or FOREVER, model.recovery)
 
 
 def _verify(verify: VerifyModel, model: FileModel) -> Verify:
@@ -379,7 +409,3 @@ def _http_gate(model: HttpGateModel) -> HttpGate:
         within=None if model.within is None else delay(model.within),
         patience=delay(model.for_),
     )
-
-
-def _hold(text: str) -> timedelta | None:
-    return None if text == "forever" else timedelta(**{_UNITS[text[-1]]: int(text[:-1])})

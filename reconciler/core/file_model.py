@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from reconciler.core.compute_settings import NEVER
 from reconciler.core.desired import Liftable
 from reconciler.core.instant import Instant
 from reconciler.core.json_pointer import is_pointer
@@ -96,6 +97,36 @@ def _at_most(text: str, longest: timedelta) -> str:
     return text
 
 
+def _at_most_thirty_days(text: str) -> str:
+    if (given := span(text)) is not None and given > LONGEST_HISTORY:
+        raise PydanticCustomError("span", "{problem}", {"problem": f"must be at most 30d, and is {text}"})
+    return text
+
+
+def _units(value: float) -> float:
+    if not _LEAST_UNITS <= value <= _MOST_UNITS:
+        problem = f"must be from {_LEAST_UNITS} to {_MOST_UNITS:g} CU, and is {value:g}"
+        raise PydanticCustomError("units", "{problem}", {"problem": problem})
+    return value
+
+
+def _suspension(text: str) -> str:
+    if text != "never" and not 60 <= suspension(text) <= 604_800:
+        problem = f"must be from 1m to 7d, or never, and is {text}"
+        raise PydanticCustomError("suspension", "{problem}", {"problem": problem})
+    return text
+
+
+def suspension(text: str) -> int:
+    """Read `90s`, `5m`, `1h` or `7d` in seconds, or `never`, as Neon does: -1."""
+    return NEVER if text == "never" else int(text[:-1]) * _SECONDS[text[-1]]
+
+
+def span(text: str) -> timedelta | None:
+    """Read `36h`, `7d` or `2w`; None for ever."""
+    return None if text == "forever" else timedelta(**{_SPANS[text[-1]]: int(text[:-1])})
+
+
 def delay(text: str) -> timedelta:
     """Read `500ms`, `30s` or `2m`."""
     number = text.rstrip("ms")
@@ -119,9 +150,17 @@ WRONG_KEY: Final = "wrong_key"
 LIFTABLE = tuple(guard.value for guard in Liftable)
 Identifier = Annotated[str, Field(min_length=1), AfterValidator(_short_utf8), AfterValidator(_printable)]
 _DELAYS = {"ms": timedelta(milliseconds=1), "s": timedelta(seconds=1), "m": timedelta(minutes=1)}
+_SPANS = {"h": "hours", "d": "days", "w": "weeks"}
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+# Neon's API description: EndpointUpdateRequest and ProjectUpdateRequest; sizes by its documentation (Manage computes).
+_LEAST_UNITS, _MOST_UNITS = 0.25, 56.0
+LONGEST_HISTORY = timedelta(days=30)
 Delay = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}(ms|s|m)$")]
 JsonScalar = str | bool | int | float | None
 Span = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,3}[hdw]|forever)$")]
+History = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}[hdw]$"), AfterValidator(_at_most_thirty_days)]
+Units = Annotated[float, AfterValidator(_units)]
+Suspension = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,5}[smhd]|never)$"), AfterValidator(_suspension)]
 Label = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 
 
@@ -142,6 +181,17 @@ class RestoreModel(_Model):
     """The timeline to take the moment from, where it is not the one that was live then."""
 
 
+class ComputeModel(_Model):
+    """The compute of the primary. What is left out is nobody's wish, and a restore carries it over."""
+
+    min: Units | None = None
+    """The least size in compute units (CU), 0.25 or more. Goes with max."""
+    max: Units | None = None
+    """The largest size that it may grow to, in compute units (CU). Goes with min."""
+    suspend: Suspension | None = None
+    """After how long without use it suspends: 5m, 1h, at most 7d, or never."""
+
+
 class PrimaryModel(_Model):
     """Which timeline of the data is live."""
 
@@ -157,6 +207,12 @@ class PrimaryModel(_Model):
     """How long a replaced timeline is kept at least: hours, days, weeks (36h, 7d, 2w) or forever."""
     fence: bool = False
     """true: the replaced database is made read-only right before the switch, and stays so while it is held."""
+    history_retention: History | None = None
+    """How far back the project can be restored: hours, days, weeks (6h, 7d, 4w), at most 30d. Left out: not ours."""
+    protected: bool | None = None
+    """Whether the primary is a protected branch. Left out: as it was before a restore."""
+    compute: ComputeModel = Field(default_factory=ComputeModel)
+    """The size and the suspension of the primary's compute. Left out: as they were before a restore."""
 
 
 class HyperdriveModel(_Model):

@@ -6,7 +6,7 @@ was protected. So a run that dies at any point is continued from what is there.
 
 from datetime import timedelta
 
-from reconciler.core import guards, protection
+from reconciler.core import guards, protection, sizing
 from reconciler.core.deletion import undeletable
 from reconciler.core.desired import Method
 from reconciler.core.lineage import Carrier
@@ -16,7 +16,6 @@ from reconciler.core.scene import Refused, Scene
 from reconciler.core.steps import (
     CreateBranch,
     DeleteBranch,
-    ProtectBranch,
     RenameBranch,
     RestartPool,
     RestoreBranch,
@@ -61,7 +60,8 @@ def create_candidate(scene: Scene) -> tuple[Step, ...] | Refused:
         at=restore.to if restore else None,
         timeline=desired.timeline,
         environment=desired.environment,
-        protects=protection.is_wanted(scene.lineage),
+        protects=protection.is_to_return(desired, scene.lineage),
+        compute=sizing.for_new(desired, scene.project, scene.lineage),
         reason=reason,
     )
     return (step,)
@@ -85,7 +85,8 @@ def restore(scene: Scene, candidate: Carrier) -> tuple[Step, ...]:
     """Put the point that was proved into the primary, and keep what the primary held."""
     lineage, primary = scene.lineage, scene.lineage.live.branch
     if primary.protected:
-        note = "" if candidate.branch.protects else candidate.branch.name
+        is_said = candidate.branch.protects or not protection.is_wanted(scene.desired, lineage)
+        note = "" if is_said else candidate.branch.name
         reason = "Neon restores no protected branch in place"
         return (UnprotectBranch(branch=primary.name, noted_on=note, reason=reason),)
     source = next(each for each in scene.branches if each.id == candidate.branch.parent_id)
@@ -102,12 +103,8 @@ def restore(scene: Scene, candidate: Carrier) -> tuple[Step, ...]:
 
 def protect_again(scene: Scene) -> tuple[Step, ...]:
     """Protect the primary again, after it had to be unprotected, or was replaced by a branch that never was."""
-    branch = scene.lineage.live.branch
-    if branch.protected or branch.name != scene.desired.primary.branch or not protection.is_wanted(scene.lineage):
-        return ()
-    if not protection.has_room(scene.project, scene.branches):
-        return ()
-    return (ProtectBranch(branch=branch.name, reason="the primary was protected before the restore"),)
+    reason = "the primary was protected before the restore"
+    return protection.restore(scene.desired, scene.project, scene.branches, scene.lineage, reason)
 
 
 def log_in_again(scene: Scene) -> tuple[Step, ...]:

@@ -40,11 +40,7 @@ def mending(desired: Desired, observed: Observed) -> tuple[Step, ...]:
 
 
 def _protection(desired: Desired, observed: Observed, lineage: Lineage) -> tuple[Step, ...]:
-    primary, project = lineage.live.branch, observed.project
-    if primary.protected or primary.name != desired.primary.branch or not protection.is_wanted(lineage):
+    if not isinstance(observed.project, Project) or not isinstance(observed.branches, tuple):
         return ()
-    if not isinstance(project, Project) or not isinstance(observed.branches, tuple):
-        return ()
-    if not protection.has_room(project, observed.branches):
-        return ()
-    return (ProtectBranch(branch=primary.name, reason="it was to be restored in place, and was not"),)
+    reason = "it was to be restored in place, and was not"
+    return protection.restore(desired, observed.project, observed.branches, lineage, reason)

@@ -21,7 +21,7 @@ most one of them writes to Neon, which locks the whole project for every write.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from reconciler.core import fencing, guards, in_place, rivals
+from reconciler.core import fencing, guards, in_place, project_settings, rivals, sizing
 from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.lifting import standing
 from reconciler.core.lineage import Carrier, Lineage
@@ -90,6 +90,7 @@ def _towards(scene: Scene) -> tuple[Step, ...] | Refused:
         or _promote(scene, carrier)
         or in_place.dispose_of_proof(scene)
         or fencing.fence_held(scene)
+        or project_settings.steps(scene)
     )
 
 
@@ -102,7 +103,7 @@ def _make_and_put_into_place(scene: Scene) -> tuple[Step, ...] | Refused:
         return in_place.protect_again(scene) or in_place.dispose_of_proof(scene)
     if refusals := guards.in_place(scene.desired, scene.observed, scene.lineage, candidate, scene.project):
         return in_place.protect_again(scene) or Refused(tuple(refusals))
-    return _make_usable(candidate) or _verify_branch(scene, candidate) or in_place.restore(scene, candidate)
+    return _make_usable(scene, candidate) or _verify_branch(scene, candidate) or in_place.restore(scene, candidate)
 
 
 def _prepare(scene: Scene, carrier: Carrier) -> tuple[Step, ...] | Refused:
@@ -110,8 +111,9 @@ def _prepare(scene: Scene, carrier: Carrier) -> tuple[Step, ...] | Refused:
     if refusals := guards.candidate(scene.desired.primary.restore, carrier, scene.lineage):
         return Refused(tuple(refusals))
     return (
-        _make_usable(carrier)
+        _make_usable(scene, carrier)
         or in_place.protect_again(scene)
+        or _resize(scene, carrier)
         or _verify_branch(scene, carrier)
         or fencing.lift_copy(scene, carrier)
         or _point_hyperdrive(scene, carrier)
@@ -123,13 +125,20 @@ def _prepare(scene: Scene, carrier: Carrier) -> tuple[Step, ...] | Refused:
     )
 
 
-def _make_usable(carrier: Carrier) -> tuple[Step, ...]:
+def _resize(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
+    if scene.is_serving(carrier):
+        return ()
+    return sizing.carry_over(scene.desired, scene.project, scene.lineage, carrier)
+
+
+def _make_usable(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
     """A branch must be finished, have a compute, and not expire before anything relies on it."""
     branch = carrier.branch
     if not branch.ready:
         return (AwaitBranch(branch=branch.name, reason="Neon is still making it"),)
     if branch.endpoint is None:
-        return (AddCompute(branch=branch.name, reason="it has no compute, so it cannot be queried"),)
+        compute = sizing.for_new(scene.desired, scene.project, scene.lineage)
+        return (AddCompute(branch=branch.name, compute=compute, reason="it has no compute, so it cannot be queried"),)
     if branch.expires_at is not None:
         reason = f"it would be deleted at {branch.expires_at}"
         return (ClearExpiry(branch=branch.name, reason=reason),)

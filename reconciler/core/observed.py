@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from reconciler.core.binding import Binding
+from reconciler.core.compute_settings import UNSAID, ComputeSettings
 from reconciler.core.instant import Instant
 from reconciler.core.timeline import Timeline
 
@@ -90,6 +91,7 @@ class Endpoint:
     name: str = field(default="", repr=False)
     fenced: bool = False
     protects: bool = False
+    settings: ComputeSettings = UNSAID
 
 
 @dataclass(frozen=True, slots=True)

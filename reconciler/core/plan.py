@@ -5,6 +5,7 @@ import itertools
 import json
 from dataclasses import dataclass, replace
 
+from reconciler.core import project_settings
 from reconciler.core.desired import Desired, Outside
 from reconciler.core.lineage import Lineage
 from reconciler.core.mending import is_mending
@@ -70,6 +71,8 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     lineage = lineage if isinstance(lineage, Lineage) else None
     live = lineage.live.timeline if lineage else None
     waves, refusals = _unfold(desired, observed)
+    if not waves and not refusals:
+        refusals = project_settings.refused(desired, observed)
     steps = tuple(step for wave in waves for step in wave)
     told: tuple[str, ...] = ()
     if lineage is not None and isinstance(observed.project, Project):

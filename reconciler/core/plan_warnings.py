@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from reconciler.core import guards, protection, rivals
+from reconciler.core import guards, project_settings, protection, rivals
 from reconciler.core.deletion import undeletable
 from reconciler.core.desired import VERSION_PLACEHOLDER, Desired
 from reconciler.core.instant import for_people
@@ -36,14 +36,15 @@ def warnings(
     return (
         *_about_leftovers(desired, observed, lineage),
         *_about_the_live_branch(lineage),
-        *_about_the_protection(observed, project, lineage, steps),
+        *_about_the_protection(desired, observed, project, lineage, steps),
         *_about_others(desired, observed, steps),
         *_about_the_new_branch(observed, project, steps),
-        *_about_the_overwriting(observed, lineage, steps),
+        *_about_the_overwriting(desired, observed, lineage, steps),
         *_about_the_switch(desired, steps),
         *_about_the_fence(desired, lineage, steps),
         *_about_the_gates(desired, steps),
         *_about_promotion(desired, lineage, steps),
+        *project_settings.told(desired, observed, lineage, steps),
     )
 
 
@@ -68,10 +69,10 @@ def _about_the_live_branch(lineage: Lineage) -> Iterator[str]:
 
 
 def _about_the_protection(
-    observed: Observed, project: Project, lineage: Lineage, steps: tuple[Step, ...]
+    desired: Desired, observed: Observed, project: Project, lineage: Lineage, steps: tuple[Step, ...]
 ) -> Iterator[str]:
     branches = observed.branches if isinstance(observed.branches, tuple) else ()
-    return protection.missing(project, branches, lineage, steps)
+    return protection.missing(desired, project, branches, lineage, steps)
 
 
 def _about_others(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> Iterator[str]:
@@ -112,7 +113,9 @@ def _about_the_source(source: Branch, step: CreateBranch, *, stays: bool) -> Ite
         )
 
 
-def _about_the_overwriting(observed: Observed, lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:
+def _about_the_overwriting(
+    desired: Desired, observed: Observed, lineage: Lineage, steps: tuple[Step, ...]
+) -> Iterator[str]:
     step = next((each for each in steps if isinstance(each, RestoreBranch)), None)
     if step is None:
         return
@@ -127,7 +130,8 @@ def _about_the_overwriting(observed: Observed, lineage: Lineage, steps: tuple[St
             "together (75 s where the config sets neither)"
         )
     if primary.protected:
-        yield f'"{primary.name}" is unprotected while it is being restored, and protected again right after'
+        after = ", and protected again right after" if desired.primary.protected is not False else ""
+        yield f'"{primary.name}" is unprotected while it is being restored{after}'
     branches = observed.branches if isinstance(observed.branches, tuple) else ()
     children = [f'"{each.name}"' for each in branches if each.parent_id == primary.id and each.name != step.proved_on]
     if children:

@@ -6,8 +6,10 @@ them with real ones.
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import assert_never
 
+from reconciler.core.compute_settings import ComputeSettings
 from reconciler.core.observed import (
     Branch,
     DeployedVersion,
@@ -16,6 +18,7 @@ from reconciler.core.observed import (
     Mark,
     Observed,
     ObservedWorker,
+    Project,
     Unknown,
     UploadedVersion,
     named,
@@ -33,7 +36,9 @@ from reconciler.core.steps import (
     RenameBranch,
     RestartPool,
     RestoreBranch,
+    SetCompute,
     SetDefaultBranch,
+    SetHistory,
     StageVersion,
     Step,
     SwitchTraffic,
@@ -54,7 +59,11 @@ def predict(observed: Observed, step: Step) -> Observed:  # noqa: C901, PLR0911,
         case AwaitBranch():
             return _with_branch(observed, step.branch, lambda branch: replace(branch, ready=True))
         case AddCompute():
-            return _with_branch(observed, step.branch, _with_compute)
+            return _with_branch(observed, step.branch, lambda branch: _with_compute(branch, step.compute))
+        case SetCompute():
+            return _with_branch(observed, step.branch, lambda branch: _resized(branch, step.compute))
+        case SetHistory():
+            return _with_history(observed, timedelta(seconds=step.seconds))
         case ClearExpiry():
             return _with_branch(observed, step.branch, lambda branch: replace(branch, expires_at=None))
         case VerifyBranch() | VerifyWorker() | VerifyLive() | RestartPool():
@@ -113,8 +122,19 @@ def _with_branch(observed: Observed, name: str, change: Callable[[Branch], Branc
     return _with_branches(observed, changed)
 
 
-def _with_compute(branch: Branch) -> Branch:
-    return replace(branch, endpoint=Endpoint(f"(endpoint of {branch.name})", f"(host of {branch.name})"))
+def _with_compute(branch: Branch, settings: ComputeSettings) -> Branch:
+    endpoint = Endpoint(f"(endpoint of {branch.name})", f"(host of {branch.name})", settings=settings)
+    return replace(branch, endpoint=endpoint)
+
+
+def _resized(branch: Branch, settings: ComputeSettings) -> Branch:
+    found = branch.endpoint
+    return replace(branch, endpoint=replace(found, settings=settings.over(found.settings)) if found else None)
+
+
+def _with_history(observed: Observed, history: timedelta) -> Observed:
+    project = observed.project
+    return replace(observed, project=replace(project, history=history) if isinstance(project, Project) else project)
 
 
 def _with_note(branch: Branch) -> Branch:
@@ -140,7 +160,7 @@ def _candidate(observed: Observed, step: CreateBranch) -> Branch:
         lsn=f"(LSN of {step.name})",
         mark=Mark(step.environment, step.timeline, step.protects),
     )
-    return _with_compute(branch)
+    return _with_compute(branch, step.compute)
 
 
 def _restored(observed: Observed, step: RestoreBranch) -> tuple[Branch, ...]:

@@ -7,6 +7,7 @@ unprotected then, and every plan says so. What is held keeps its protection, whi
 
 from collections.abc import Iterator
 
+from reconciler.core.desired import Desired
 from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.observed import Branch, Project
 from reconciler.core.steps import ProtectBranch, RenameBranch, Step, UnprotectBranch
@@ -15,7 +16,13 @@ from reconciler.core.steps import ProtectBranch, RenameBranch, Step, UnprotectBr
 PROTECTED_BRANCHES = {"free": 0, "launch": 2, "scale": 5}
 
 
-def is_wanted(lineage: Lineage) -> bool:
+def is_wanted(desired: Desired, lineage: Lineage) -> bool:
+    """Tell whether the primary is to be protected: as the file says, or, where it does not say, as it was."""
+    declared = desired.primary.protected
+    return was_there(lineage) if declared is None else declared
+
+
+def was_there(lineage: Lineage) -> bool:
     """Tell whether the primary is protected, or was: what it replaced still is, or it was when a candidate was made."""
     live, held = lineage.live, lineage.held
     if live.branch.protected or any(each.branch.protected and _gave_way_to(live, each) for each in held):
@@ -28,22 +35,47 @@ def _gave_way_to(live: Carrier, each: Carrier) -> bool:
     return each.held is not None and each.held.before == live.timeline
 
 
+def is_to_return(desired: Desired, lineage: Lineage) -> bool:
+    """Tell whether what is there is to be there again after a restore: all else is the file's, and needs no mark."""
+    return was_there(lineage) and is_wanted(desired, lineage)
+
+
+def restore(
+    desired: Desired, project: Project, branches: tuple[Branch, ...], lineage: Lineage, reason: str
+) -> tuple[ProtectBranch, ...]:
+    """Protect the primary where it was and is not, while something else is under way: a wish of the file waits."""
+    return protect(desired, project, branches, lineage, reason) if is_to_return(desired, lineage) else ()
+
+
+def protect(
+    desired: Desired, project: Project, branches: tuple[Branch, ...], lineage: Lineage, reason: str
+) -> tuple[ProtectBranch, ...]:
+    """Protect the branch that has the primary's name, where that is wanted and Neon's plan has room."""
+    branch = lineage.live.branch
+    if branch.protected or branch.name != desired.primary.branch or not is_wanted(desired, lineage):
+        return ()
+    return (ProtectBranch(branch=branch.name, reason=reason),) if has_room(project, branches) else ()
+
+
 def has_room(project: Project, branches: tuple[Branch, ...]) -> bool:
     """Tell whether one more branch can be protected, as far as the plan is known."""
     limit = _limit(project)
     return limit is None or _count(branches) < limit
 
 
-def missing(project: Project, branches: tuple[Branch, ...], lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:
+def missing(
+    desired: Desired, project: Project, branches: tuple[Branch, ...], lineage: Lineage, steps: tuple[Step, ...]
+) -> Iterator[str]:
     """Say where the primary is, or will be, without the protection that it had, with the numbers and the way out."""
     primary = lineage.live.branch
     stays = primary.protected and not any(_takes_it(step, primary) for step in steps)
     comes = has_room(project, branches) or any(isinstance(step, ProtectBranch) for step in steps)
-    if stays or comes or not is_wanted(lineage):
+    if stays or comes or not is_wanted(desired, lineage):
         return
     when = " after this" if primary.protected else ""
+    what = "was protected and is not any more" if was_there(lineage) else "is to be protected and is not"
     yield (
-        f"the primary was protected and is not any more{when}: the project has {_count(branches)} protected branches, "
+        f"the primary {what}{when}: the project has {_count(branches)} protected branches, "
         f'and Neon\'s plan "{project.plan}" allows {_limit(project)}. Nothing waits for that: in the Neon Console, '
         "take the protection from a branch that can do without, and give it to the primary"
     )

@@ -21,7 +21,9 @@ from reconciler.core.steps import (
     ProtectBranch,
     RenameBranch,
     RestoreBranch,
+    SetCompute,
     SetDefaultBranch,
+    SetHistory,
     Step,
     UnprotectBranch,
 )
@@ -32,6 +34,8 @@ PATIENCE = timedelta(minutes=2)
 NEON_WRITES = (
     CreateBranch,
     AddCompute,
+    SetCompute,
+    SetHistory,
     ClearExpiry,
     RenameBranch,
     SetDefaultBranch,

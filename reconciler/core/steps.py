@@ -8,6 +8,7 @@ digest can bind one to the other. Ids are looked up by exact name in the same pa
 from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
+from reconciler.core.compute_settings import UNSAID, ComputeSettings
 from reconciler.core.desired import DeployDriver, OnFailure
 from reconciler.core.instant import Instant
 from reconciler.core.timeline import Timeline
@@ -25,7 +26,7 @@ class CreateBranch(_Step):
     """Create a candidate from the source branch as it was at a moment, with a compute of its own.
 
     Without a moment, `at` is what the source holds now. `protects` is written on it, where the primary is protected and
-    has to be again after it was restored in place.
+    has to be again after it was restored in place. `compute` is what its compute gets: what the primary's has.
     """
 
     name: str
@@ -35,6 +36,7 @@ class CreateBranch(_Step):
     timeline: Timeline
     environment: str
     protects: bool = False
+    compute: ComputeSettings = UNSAID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,24 @@ class AddCompute(_Step):
     """Give a branch a read-write compute: without one it cannot be queried."""
 
     branch: str
+    compute: ComputeSettings = UNSAID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetCompute(_Step):
+    """Change the size or the suspension of a branch's compute, which Neon restarts for it."""
+
+    branch: str
+    compute: ComputeSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetHistory(_Step):
+    """Change how far back a project can be restored, from so many seconds to so many."""
+
+    project: str
+    former: int
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,13 +235,14 @@ class ProtectBranch(_Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnprotectBranch(_Step):
-    """Take protection from the primary for as long as it is being restored in place.
+    """Take protection from the primary: for as long as it is being restored in place, or for good.
 
     That it was protected is first said on the candidate `noted_on`, where the candidate was made before it was.
     """
 
     branch: str
     noted_on: str = ""
+    for_good: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +287,8 @@ Step = (
     CreateBranch
     | AwaitBranch
     | AddCompute
+    | SetCompute
+    | SetHistory
     | ClearExpiry
     | VerifyBranch
     | CreateHyperdrive
@@ -296,6 +319,8 @@ def _plain(value: object) -> object:
     match value:
         case Timeline() | Instant():
             return str(value)
+        case ComputeSettings():
+            return {item.name: getattr(value, item.name) for item in fields(value)}
         case DeployDriver() | OnFailure():
             return value.value
         case tuple():

@@ -31,7 +31,9 @@ from reconciler.core.steps import (
     RenameBranch,
     RestartPool,
     RestoreBranch,
+    SetCompute,
     SetDefaultBranch,
+    SetHistory,
     StageVersion,
     Step,
     SwitchTraffic,
@@ -65,11 +67,15 @@ class Executor:
         match step:
             case CreateBranch():
                 mark = Mark(step.environment, step.timeline, step.protects)
-                await neon.create_branch(project, step.name, self._branch(step.source).id, step.at, mark)
+                await neon.create_branch(project, step.name, self._branch(step.source).id, step.at, mark, step.compute)
             case AwaitBranch():
                 await neon.await_branch(project, self._branch(step.branch).id)
             case AddCompute():
-                await neon.add_compute(project, self._branch(step.branch).id)
+                await neon.add_compute(project, self._branch(step.branch).id, step.compute)
+            case SetCompute():
+                await neon.set_compute(project, self._endpoint(self._branch(step.branch)).id, step.compute)
+            case SetHistory():
+                await neon.set_history(project, step.seconds)
             case ClearExpiry():
                 await neon.clear_expiry(project, self._branch(step.branch).id)
             case VerifyBranch():
@@ -192,10 +198,13 @@ class Executor:
             await self._mark(branch, unmarked)
 
     async def _mark(self, branch: Branch, name: Callable[[Endpoint], str]) -> None:
-        endpoint = branch.endpoint
-        assert endpoint is not None  # the rules fence, lift and note nothing where there is no compute
+        endpoint = self._endpoint(branch)
         if name(endpoint) != endpoint.name:
             await self._ports.neon.rename_endpoint(self._project, endpoint.id, name(endpoint))
+
+    def _endpoint(self, branch: Branch) -> Endpoint:
+        assert branch.endpoint is not None  # the rules fence, lift, note and resize nothing without a compute
+        return branch.endpoint
 
     async def _logins(self, branch: Branch, database: str) -> tuple[Origin, Origin]:
         """Read how the database's owner logs in, and how the role does that Hyperdrive uses."""

@@ -19,7 +19,9 @@ from reconciler.core.steps import (
     ProtectBranch,
     RenameBranch,
     RestoreBranch,
+    SetCompute,
     SetDefaultBranch,
+    SetHistory,
     StageVersion,
     Step,
     SwitchTraffic,
@@ -44,8 +46,12 @@ async def recheck(step: Step, desired: Desired, observed: Observed, ports: Ports
             | DeleteBranch()
             | FenceBranch()
             | LiftFence()
+            | SetCompute()
         ):
             fresh = replace(observed, branches=await ports.neon.branches(desired.primary.project))
+        case SetHistory():
+            project, branches = desired.primary.project, ports.neon.branches(desired.primary.project)
+            fresh = replace(observed, project=await ports.neon.project(project), branches=await branches)
         case StageVersion() | SwitchTraffic():
             fresh = await _with_deployment(step.script, desired, observed, ports)
         case _:

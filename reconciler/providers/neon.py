@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from reconciler.core.compute_settings import UNSAID, ComputeSettings
 from reconciler.core.fence import is_marked, is_noted
 from reconciler.core.identity import Table
 from reconciler.core.instant import Instant
@@ -26,6 +27,8 @@ ENVIRONMENT_KEY = "reconciler.environment"
 TIMELINE_KEY = "reconciler.timeline"
 PROTECTS_KEY = "reconciler.protects"
 
+_SIZES = ("autoscaling_limit_min_cu", "autoscaling_limit_max_cu")
+_SUSPENSION = "suspend_timeout_seconds"
 _PAGE = 100
 _OPERATION_SECONDS = 300.0
 # A branch of an archived or a very large one takes longer than a compute.
@@ -140,7 +143,15 @@ class NeonApi:
             if item.text("status") in _UNFINISHED
         )
 
-    async def create_branch(self, project: str, name: str, source: str, at: Instant | None, mark: Mark) -> None:
+    async def create_branch(
+        self,
+        project: str,
+        name: str,
+        source: str,
+        at: Instant | None,
+        mark: Mark,
+        compute: ComputeSettings = UNSAID,
+    ) -> None:
         """Create a branch of the branch `source` as it was `at` (or is), with a compute and the annotations of `mark`.
 
         Neon is busy when another run creates the same branch, and its name is free again when that run has promoted
@@ -156,7 +167,7 @@ class NeonApi:
         annotations = {ENVIRONMENT_KEY: mark.environment, TIMELINE_KEY: mark.timeline.name}
         body = {
             "branch": {"name": name, "parent_id": source} | ({"parent_timestamp": at.text} if at else {}),
-            "endpoints": [{"type": "read_write"}],
+            "endpoints": [{"type": "read_write"} | _asked(compute)],
             "annotation_value": annotations | ({PROTECTS_KEY: "primary"} if mark.protects else {}),
         }
         await self._write(project, "POST", f"/projects/{project}/branches", body, still_missing)
@@ -175,10 +186,20 @@ class NeonApi:
 
         await self._until(ready, f"branch {branch} to be ready", _BRANCH_SECONDS)
 
-    async def add_compute(self, project: str, branch: str) -> None:
+    async def add_compute(self, project: str, branch: str, compute: ComputeSettings) -> None:
         """Add a read-write compute and wait for it."""
-        body = {"endpoint": {"branch_id": branch, "type": "read_write"}}
+        body = {"endpoint": {"branch_id": branch, "type": "read_write"} | _asked(compute)}
         await self._write(project, "POST", f"/projects/{project}/endpoints", body)
+
+    async def set_compute(self, project: str, endpoint: str, compute: ComputeSettings) -> None:
+        """Change the size or the suspension of a compute, and wait until it is back."""
+        path = f"/projects/{project}/endpoints/{endpoint}"
+        await self._write(project, "PATCH", path, {"endpoint": _asked(compute)})
+
+    async def set_history(self, project: str, seconds: int) -> None:
+        """Change the history of a project, which all its branches share."""
+        body = {"project": {"history_retention_seconds": seconds}}
+        await self._write(project, "PATCH", f"/projects/{project}", body)
 
     async def rename_branch(self, project: str, branch: str, name: str) -> None:
         """Rename a branch."""
@@ -383,4 +404,12 @@ def _endpoint(item: Told) -> Endpoint:
     host, _, port = item.text("host").partition(":")
     name = item.maybe_text("name")
     number = int(port) if port.isdecimal() and len(port) <= 5 else 5432
-    return Endpoint(item.id("id"), host, number, name, is_marked(name), is_noted(name))
+    least, most = (item.maybe_measure(key) for key in _SIZES)
+    settings = ComputeSettings(least, most, item.maybe_whole(_SUSPENSION))
+    return Endpoint(item.id("id"), host, number, name, is_marked(name), is_noted(name), settings)
+
+
+def _asked(compute: ComputeSettings) -> dict[str, float]:
+    """Name what is asked of a compute: what is not asked for is not sent, and stays as it is."""
+    values = zip((*_SIZES, _SUSPENSION), (compute.minimum, compute.maximum, compute.suspend), strict=True)
+    return {key: value for key, value in values if value is not None}

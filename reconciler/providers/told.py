@@ -113,6 +113,20 @@ class Told:
             raise self._wrong(key, "something that is no percentage")
         return value
 
+    def maybe_measure(self, key: str) -> float | None:
+        """Return a number of at least 0, whole or not, or None where there is none."""
+        value: float | None = self._get(key, float)
+        if value is not None and not 0 <= value <= _LARGEST_NUMBER:
+            raise self._wrong(key, "something that is no measure")
+        return value
+
+    def maybe_whole(self, key: str) -> int | None:
+        """Return a whole number, also one below 0, or None where there is none."""
+        value: int | None = self._get(key, int)
+        if value is not None and abs(value) > _LARGEST_NUMBER:
+            raise self._wrong(key, "a number that is too large")
+        return value
+
     def flag(self, key: str) -> bool:
         """Return true or false; false where there is neither."""
         return bool(self._get(key, bool))

@@ -103,6 +103,34 @@ MALFORMED: dict[str, tuple[str, dict[str, str]]] = {
         "{" + PRIMARY.replace("null}", 'null,\n"fence": "yes"}') + "," + HYPERDRIVE + "}",
         {'"yes"': "primary.fence must be true or false"},
     ),
+    "more history than Neon keeps": (
+        "{" + PRIMARY.replace("null}", 'null,\n"history_retention": "5w"}') + "}",
+        {'"5w"': "primary.history_retention must be at most 30d, and is 5w"},
+    ),
+    "a history for ever": (
+        "{" + PRIMARY.replace("null}", 'null,\n"history_retention": "forever"}') + "}",
+        {'"forever"': '"6h", "7d" or "4w"'},
+    ),
+    "a compute of no size": (
+        "{" + PRIMARY.replace("null}", 'null, "compute": {"min": 0.25,\n"max": 99}}') + "}",
+        {"99": "primary.compute.max must be from 0.25 to 56 CU, and is 99"},
+    ),
+    "half a size": (
+        "{" + PRIMARY.replace("null}", 'null, "compute":\n{"max": 2}}') + "}",
+        {'{"max"': "primary.compute has only one of min and max"},
+    ),
+    "sizes the wrong way round": (
+        "{" + PRIMARY.replace("null}", 'null, "compute": {"max": 1, "min":\n2}}') + "}",
+        {"2}": "primary.compute.min is 2, and max is 1"},
+    ),
+    "a suspension in words": (
+        "{" + PRIMARY.replace("null}", 'null, "compute": {"suspend":\n"soon"}}') + "}",
+        {'"soon"': '"5m", "1h" or "never"'},
+    ),
+    "a suspension that Neon does not take": (
+        "{" + PRIMARY.replace("null}", 'null, "compute": {"suspend":\n"30s"}}') + "}",
+        {'"30s"': "primary.compute.suspend must be from 1m to 7d, or never, and is 30s"},
+    ),
     "two gates of one name": (
         "{" + PRIMARY + "," + HYPERDRIVE + ',\n"verify": {"sql": ['
         '{"name": "a", "query": "select true"}, {"name": "a", "query": "select true"}]}}',

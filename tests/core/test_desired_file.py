@@ -10,6 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from openapi_schema_validator import OAS31Validator
 
+from reconciler.core.compute_settings import NEVER, UNSAID, ComputeSettings
 from reconciler.core.desired import FOREVER, Desired, HttpGate, Method, OnFailure, Outside, Restore, WriteBack
 from reconciler.core.desired_file import DesiredStateError, Problem, read_desired_state
 from reconciler.core.file_model import json_schema
@@ -72,6 +73,17 @@ def test_one_worker_may_stand_without_a_list_and_a_week_is_the_usual_hold():
     assert (["wrangler.jsonc"], timedelta(days=7)) == ([w.config for w in desired.workers], desired.primary.hold)
     assert ORIGIN == desired.timeline
     assert not desired.primary.fence
+
+
+def test_what_the_file_says_of_the_project_is_read_and_what_it_leaves_out_is_nobodys_wish():
+    settings = '"history_retention": "2w", "protected": false, "compute": {"min": 0.25, "max": 2, "suspend": "5m"}'
+    primary = read("{" + PRIMARY.replace("null}", f"null, {settings}}}") + "}").primary
+    assert (timedelta(days=14), False) == (primary.history_retention, primary.protected)
+    assert ComputeSettings(0.25, 2, 300) == primary.compute
+    never = read("{" + PRIMARY.replace("null}", 'null, "compute": {"suspend": "never"}}') + "}").primary
+    assert ComputeSettings(suspend=NEVER) == never.compute
+    left_out = read("{" + PRIMARY + "}").primary
+    assert (None, None, UNSAID) == (left_out.history_retention, left_out.protected, left_out.compute)
 
 
 def test_a_fence_needs_no_hyperdrive_where_the_gates_name_database_and_role():
@@ -168,6 +180,9 @@ WHOLE = {
         "restore": {"to": "2026-11-21T09:55:00Z", "id": "inc-42", "reason": "0042", "from": "origin"},
         "method": "branch",
         "hold": "7d",
+        "history_retention": "7d",
+        "protected": True,
+        "compute": {"min": 0.25, "max": 2, "suspend": "5m"},
     },
     "hyperdrive": {"name": "tech961", "database": "tech961", "role": "app"},
     "worker": {"config": "wrangler.jsonc", "binding": "HYPERDRIVE", "environment": "production", "deploy": "rebind"},

@@ -203,17 +203,23 @@ class Watch:
         self._check_lasting(primary)
 
     def _lasting(self):
-        """What no restore changes, and what none in place does: branch, computes, deployments, protection."""
+        """What no restore changes, and what none in place does: protection, branch, computes, deployments, sizes."""
         world, primary = self._world, self._world.primary()
+        sizes = [(each.minimum_units, each.maximum_units) for each in world.project.endpoints_of(primary.id)]
         computes = sorted((each.id, each.port) for each in world.project.endpoints_of(primary.id))
         deployments = [len(world.script(script).deployments) for script in world.scripts]
-        return primary.protected, (primary.id, computes, deployments, list(world.account.configs))
+        return primary.protected, (primary.id, computes, deployments, list(world.account.configs)), sizes
 
     def _check_lasting(self, primary):
-        protected, address = self._lasting()
-        if protected != self._before[0]:
+        protected, address, sizes = self._lasting()
+        asked = self._world.desired["primary"]
+        if sizes != self._before[2]:
+            self.violations.append(f"converged, and the compute has another size: {self._before[2]}, {sizes}")
+        if "history_retention" in asked and self._world.project.history_retention_seconds != 172_800:
+            self.violations.append("converged, and the history is not the two days that are asked for")
+        if protected != asked.get("protected", self._before[0]):
             self.violations.append(f"converged, and {primary.name} is {'not ' * (not protected)}protected")
-        if self._world.desired["primary"].get("method") != "in-place":
+        if asked.get("method") != "in-place":
             return
         if address != self._before[1]:
             self.violations.append(f"converged, and how users reach the data has changed: {self._before[1]}, {address}")

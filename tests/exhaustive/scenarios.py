@@ -78,6 +78,16 @@ async def _protected_late(world):
     await world.neon("PATCH", path, json={"branch": {"protected": True}})
 
 
+async def _with_settings(world):
+    """The primary's compute is larger than Neon's default, and the file begins to say what the project is like."""
+    (endpoint,) = world.project.endpoints_of(world.primary().id)
+    sizes = {"autoscaling_limit_min_cu": 0.5, "autoscaling_limit_max_cu": 2}
+    await world.neon("PATCH", f"/projects/{world.project_id}/endpoints/{endpoint.id}", json={"endpoint": sizes})
+    await world.settle()
+    world.desired["primary"] |= {"history_retention": "2d", "protected": True, "compute": {"suspend": "never"}}
+    await _first(world)
+
+
 _IN_PLACE = {"method": "in-place"}
 _FAILS_IN_PLACE = {**_IN_PLACE, "http": True}
 
@@ -94,6 +104,7 @@ SCENARIOS = {
         Scenario("revert, fenced", _revert, (None, 0), {"fence": True}),
         Scenario("undo with HTTP gate", _revert, (None, 0), {"http": True}),
         Scenario("last check fails", _first, (None, 0), {"http": True}, fails=True),
+        Scenario("first restore, settings", _with_settings, (None, 0)),
         Scenario("first restore, in place", _first, (None,), _IN_PLACE),
         Scenario("revert, in place", _revert, (None,), _IN_PLACE),
         Scenario("second restore, in place", _second_in_place, (None,), _IN_PLACE),

@@ -20,7 +20,10 @@ def _branch(identity, name, **more):
 
 
 def _endpoint(identity, branch):
-    return {"id": identity, "branch_id": branch, "host": _HOST.format(identity), "type": "read_write"}
+    return {
+        "id": identity, "branch_id": branch, "host": _HOST.format(identity), "type": "read_write",
+        "autoscaling_limit_min_cu": 0.25, "autoscaling_limit_max_cu": 2, "suspend_timeout_seconds": 0,
+    }  # fmt: skip
 
 
 def _config(identity, name, endpoint):

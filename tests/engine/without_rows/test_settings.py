@@ -1,0 +1,121 @@
+"""What the file says of the project, without rows: what is sent, and what is read."""
+
+from datetime import timedelta
+
+import pytest
+
+from reconciler.engine.apply import StepDropped
+from reconciler.errors import ProviderError
+from reconciler.sandbox import timestamps
+from tests.engine.without_rows.stage import Stage
+
+SETTINGS = "first restore, settings"
+FIRST = "first restore, rebind"
+
+
+@pytest.fixture
+def stage(worlds):
+    """A production with a compute of its own size that is asked for its first restore, and for settings."""
+    stage = Stage(worlds, SETTINGS)
+    yield stage
+    assert stage.watch.violations == []
+
+
+@pytest.fixture
+def plain(worlds):
+    stage = Stage(worlds, FIRST)
+    yield stage
+    assert stage.watch.violations == []
+
+
+def kinds(steps):
+    return [type(step).__name__ for step in steps]
+
+
+def compute(stage, name="main"):
+    (endpoint,) = stage.world.project.endpoints_of(stage.branch(name).id)
+    return endpoint
+
+
+def sizes(endpoint):
+    return endpoint.minimum_units, endpoint.maximum_units, endpoint.suspend_timeout_seconds
+
+
+def say(stage, **settings):
+    stage.asked["primary"] |= settings
+    stage.write()
+
+
+def test_what_the_file_says_of_the_project_is_so_in_the_end_and_the_compute_is_carried_over(stage):
+    outcome = stage.apply()
+    assert outcome.converged
+    assert kinds(done.step for done in outcome.taken)[-2:] == ["SetHistory", "ProtectBranch"]
+    project = stage.world.project
+    assert (project.history_retention_seconds, stage.branch("main").protected) == (172_800, True)
+    assert sizes(compute(stage)) == (0.5, 2, -1)
+    assert stage.writes().count("PATCH " + compute(stage).id) == 0  # it was made so
+    assert stage.apply().taken == ()
+
+
+def test_what_the_file_says_of_the_live_compute_is_set_in_one_request_that_names_nothing_else(plain):
+    assert plain.apply().converged
+    say(plain, compute={"min": 1, "max": 4, "suspend": "never"}, protected=False)
+    outcome = plain.apply()
+    assert kinds(done.step for done in outcome.taken) == ["SetCompute"]
+    assert sizes(compute(plain)) == (1, 4, -1)
+    say(plain, compute={"min": 1, "max": 4, "suspend": "5m"})
+    assert plain.apply().converged
+    assert sizes(compute(plain)) == (1, 4, 300)
+
+
+def test_a_candidate_that_has_another_compute_gets_the_primarys_before_users_are_on_it(stage):
+    stage.fault("status", "GET", "/connection_uri$", 400, times=9)
+    with pytest.raises(ProviderError):
+        stage.apply()
+    stage.world.calm()
+    candidate = f"main.candidate.{stage.world.timeline_asked()}"
+    compute(stage, candidate).maximum_units = 8
+    taken = kinds(done.step for done in stage.apply().taken)
+    assert taken[:2] == ["SetCompute", "VerifyBranch"]
+    assert sizes(compute(stage)) == (0.5, 2, -1)
+
+
+def test_the_protection_that_the_file_takes_is_taken_for_good(plain):
+    assert plain.apply().converged
+    plain.branch("main").protected = True
+    say(plain, protected=False)
+    outcome = plain.apply()
+    assert (kinds(done.step for done in outcome.taken), outcome.converged) == (["UnprotectBranch"], True)
+    assert not plain.branch("main").protected
+
+
+def test_a_shorter_history_is_not_set_where_a_moment_is_needed_by_then(plain):
+    """Right before it would be lowered somebody prepares a branch of a moment that would be lost."""
+    assert plain.apply().converged
+    say(plain, history_retention="1h")
+    plain.loop.leapt += 3 * 3600
+    moment = timestamps.now() - timedelta(hours=2)
+    branch = plain.branch("main")
+
+    def prepare():
+        name = f"r-{moment:%Y%m%dT%H%M%S}000Z-other"
+        branch_id = "br-other-one-12345678"
+        held = next(each for each in plain.world.project.branches.values() if ".held." in each.name)
+        made = type(held)(**{**vars(held), "id": branch_id, "name": f"main.candidate.{name}", "parent_id": branch.id})
+        made.annotation = {"reconciler.environment": "production", "reconciler.timeline": name}
+        made.annotated_at, made.created_at = timestamps.now(), timestamps.now()
+        plain.world.project.branches[branch_id] = made
+
+    outcome = plain.apply(SetHistory=prepare)
+    assert plain.world.project.history_retention_seconds == 86_400
+    assert [each.rule for each in outcome.final.refusals] == ["history-needed"]
+    assert kinds(event.step for event in plain.said(StepDropped)) == ["SetHistory"]
+    del plain.world.project.branches["br-other-one-12345678"]
+
+
+def test_settings_that_cannot_be_had_are_refused_once_the_restore_is_done(plain):
+    assert plain.observe()[1].project.plan.startswith("launch")
+    say(plain, history_retention="30d")
+    outcome = plain.apply()
+    assert ("RenameBranch" in kinds(done.step for done in outcome.taken), outcome.converged) == (True, False)
+    assert [each.rule for each in outcome.final.refusals] == ["history-beyond-plan"]
