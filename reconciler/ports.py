@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from reconciler.core.accounts import Account
 from reconciler.core.binding import Binding
 from reconciler.core.compute_settings import UNSAID, ComputeSettings
 from reconciler.core.desired import HttpGate, SqlGate, Worker
@@ -144,6 +145,14 @@ class Neon(Protocol):
 
     async def tables(self, project: str, branch: str, database: str, at: Instant) -> frozenset[Table]:
         """List the tables of a database on a branch as it was `at`."""
+        ...
+
+    async def roles(self, project: str, branch: str) -> tuple[Account, ...]:
+        """Read the roles of the branch with this id."""
+        ...
+
+    async def databases(self, project: str, branch: str) -> tuple[Account, ...]:
+        """Read the databases of the branch with this id."""
         ...
 
     async def owner(self, project: str, branch: str, database: str) -> str:

@@ -161,6 +161,7 @@ class Liftable(Enum):
     OPERATION_RUNNING = "operation-running"
     POOLED_ORIGIN = "pooled-origin"
     TABLES_UNPROVABLE = "tables-unprovable"
+    LOGIN_TOO_YOUNG = "login-too-young"
 
 
 @dataclass(frozen=True, slots=True)

@@ -308,6 +308,7 @@ class LiftModel(_Model):
             "operation-running",
             "pooled-origin",
             "tables-unprovable",
+            "login-too-young",
         ],
         BeforeValidator(_liftable),
     ]

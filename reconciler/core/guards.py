@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
+from reconciler.core import rewound
 from reconciler.core.desired import Desired, Hyperdrive, Liftable, Method, OnFailure, Restore
 from reconciler.core.lifting import is_lifted, standing
 from reconciler.core.limit_refusals import ConfigLimitReached, RootBranchLimitReached
@@ -96,6 +97,7 @@ def creation(desired: Desired, observed: Observed, lineage: Lineage, project: Pr
     if isinstance(source, Refusal):
         return [*refusals, source]
     refusals += _source(restore, source, lineage)
+    refusals += rewound.too_young(desired, observed, source, restore.to)
     return refusals or source
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
+from reconciler.core.accounts import Accounts
 from reconciler.core.binding import Binding
 from reconciler.core.compute_settings import UNSAID, ComputeSettings
 from reconciler.core.instant import Instant
@@ -209,7 +210,8 @@ class Observed:
     `at` is the clock's time when the look began; `passed` names the gates that have passed since this run began (a
     gate's answer is an observation too, though an expensive one), and `failed` those that a step must answer.
     `operations` are those that Neon is at work on, `waited` is how long this run has waited for their end, and
-    `claims` are what the repository's other files claim.
+    `claims` are what the repository's other files claim. `accounts` are the roles and databases of the branches between
+    which a restore is pending, and empty without one.
     """
 
     at: Instant
@@ -223,6 +225,7 @@ class Observed:
     operations: tuple[Operation, ...] | Unknown = ()
     waited: timedelta = timedelta()
     claims: tuple[Claim, ...] = ()
+    accounts: tuple[Accounts, ...] | Unknown = ()
 
 
 _Named = TypeVar("_Named", Branch, HyperdriveConfig)

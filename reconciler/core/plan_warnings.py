@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from reconciler.core import guards, project_settings, protection, rivals
+from reconciler.core import guards, project_settings, protection, rewound, rivals
 from reconciler.core.deletion import undeletable
 from reconciler.core.desired import VERSION_PLACEHOLDER, Desired
 from reconciler.core.instant import for_people
@@ -44,6 +44,7 @@ def warnings(
         *_about_the_fence(desired, lineage, steps),
         *_about_the_gates(desired, steps),
         *_about_promotion(desired, lineage, steps),
+        *(rewound.differences(desired, observed, lineage) if steps else ()),
         *project_settings.told(desired, observed, lineage, steps),
     )
 

@@ -308,8 +308,9 @@ class Apply:
         clock, pause = self._ports.clock, 0.2
         begun = clock.elapsed()
         failed = frozenset(step.key for step, _ in self.failures)
+        known = self.observed.accounts if self.observed and isinstance(self.observed.accounts, tuple) else ()
         while True:
-            observed = await observe(self._desired, self._ports, passed, failed)
+            observed = await observe(self._desired, self._ports, passed, failed, known)
             doubt = _doubtful(next_steps(self._desired, observed))
             if doubt is None or clock.elapsed() - begun > _LAGGING_SECONDS:
                 return observed

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
+from reconciler.core import rewound
+from reconciler.core.accounts import Accounts
 from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.hyperdrive_choice import config_name
 from reconciler.core.lineage import Lineage
@@ -19,9 +21,16 @@ _Value = TypeVar("_Value")
 
 
 async def observe(
-    desired: Desired, ports: Ports, passed: frozenset[str] = frozenset(), failed: frozenset[str] = frozenset()
+    desired: Desired,
+    ports: Ports,
+    passed: frozenset[str] = frozenset(),
+    failed: frozenset[str] = frozenset(),
+    known: tuple[Accounts, ...] = (),
 ) -> Observed:
-    """Read the project, its branches, the Hyperdrive configs, the Workers and their wrangler.jsonc files."""
+    """Read the project, its branches, the Hyperdrive configs, the Workers and their wrangler.jsonc files.
+
+    Where a restore is pending, also the roles and databases that it concerns, but for those that are `known` already.
+    """
     at = ports.clock.now()
     files = [_file(worker, ports) for worker in desired.workers]
     deploys_code = any(worker.deploy is DeployDriver.WRANGLER for worker in desired.workers)
@@ -47,7 +56,32 @@ async def observe(
         claims=ports.tree.claims(desired.environment, at),
         failed=failed,
     )
-    return await _with_uploads(desired, observed, ports)
+    accounts, seen = await asyncio.gather(
+        _accounts(desired, observed, ports, known), _with_uploads(desired, observed, ports)
+    )
+    return replace(seen, accounts=accounts)
+
+
+async def _accounts(
+    desired: Desired, observed: Observed, ports: Ports, known: tuple[Accounts, ...]
+) -> tuple[Accounts, ...] | Unknown:
+    have = {each.branch_id: each for each in known}
+    wanted, project = rewound.worth_reading(desired, observed.branches), desired.primary.project
+    read = await asyncio.gather(*(_accounts_of(project, each, ports) for each in wanted if each not in have))
+    for each in read:
+        if isinstance(each, Unknown):
+            return each
+        have[each.branch_id] = each
+    return tuple(have.values())
+
+
+async def _accounts_of(project: str, branch: str, ports: Ports) -> Accounts | Unknown:
+    roles, databases = await asyncio.gather(
+        _known(ports.neon.roles, project, branch), _known(ports.neon.databases, project, branch)
+    )
+    if isinstance(roles, Unknown):
+        return roles
+    return databases if isinstance(databases, Unknown) else Accounts(branch, roles, databases)
 
 
 def _file(worker: Worker, ports: Ports) -> WranglerFile | Unknown:

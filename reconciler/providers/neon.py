@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from reconciler.core.accounts import Account
 from reconciler.core.compute_settings import UNSAID, ComputeSettings
 from reconciler.core.fence import is_marked, is_noted
 from reconciler.core.identity import Table
@@ -244,6 +245,15 @@ class NeonApi:
         body = await self._get(path, db_name=database, timestamp=at.text, format="json")
         return frozenset(Table(each.text("schema"), each.text("name")) for each in body.part("json").each("tables"))
 
+    async def roles(self, project: str, branch: str) -> tuple[Account, ...]:
+        """Read the roles of a branch, which Neon lists without pages."""
+        return tuple(map(_account, (await self._get(f"/projects/{project}/branches/{branch}/roles")).each("roles")))
+
+    async def databases(self, project: str, branch: str) -> tuple[Account, ...]:
+        """Read the databases of a branch, which Neon lists without pages."""
+        listed = await self._get(f"/projects/{project}/branches/{branch}/databases")
+        return tuple(map(_account, listed.each("databases")))
+
     async def owner(self, project: str, branch: str, database: str) -> str:
         """Read the name of the role that owns a database: only it may change the database's settings."""
         path = f"/projects/{project}/branches/{branch}/databases/{quote(database, safe='')}"
@@ -397,6 +407,10 @@ def _mark(annotation: Told | None) -> Mark | None:
     timeline, environment = Timeline.parse(value.maybe_text(TIMELINE_KEY)), value.maybe_text(ENVIRONMENT_KEY)
     protects = bool(value.maybe_text(PROTECTS_KEY))
     return Mark(environment, timeline, protects) if environment and timeline else None
+
+
+def _account(item: Told) -> Account:
+    return Account(item.text("name"), item.moment("created_at"), item.moment("updated_at"))
 
 
 def _endpoint(item: Told) -> Endpoint:

@@ -15,6 +15,7 @@ from reconciler.core.observed import Operation
 from reconciler.core.plan import plan
 from tests.core.test_guards import with_config, with_configs, with_project
 from tests.core.test_proving import LATE
+from tests.core.test_rewound import YOUNG, account, knowing, listed
 from tests.core.worlds import DESIRED, NOW, WORLD, asked, asking, hours_ago, restores, world_for
 
 RESTORE = Restore(hours_ago(24), "inc-42")
@@ -34,6 +35,7 @@ CASES = [
         replace(WORLD, operations=(Operation("import_data", "br-main", hours_ago(1)),)),
     ),
     (Liftable.TABLES_UNPROVABLE, asking(RESTORE), LATE),
+    (Liftable.LOGIN_TOO_YOUNG, asking(RESTORE), knowing(listed("br-main", (account("app", YOUNG),)))),
     (Liftable.POOLED_ORIGIN, DESIRED, with_config(host="ep-main-pooler.neon.tech")),
 ]
 

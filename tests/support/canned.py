@@ -26,6 +26,10 @@ def _endpoint(identity, branch):
     }  # fmt: skip
 
 
+def _account(name):
+    return {"name": name, "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-11-21T12:00:00Z"}
+
+
 def _config(identity, name, endpoint):
     origin = {"host": _HOST.format(endpoint), "port": 5432, "database": DATABASE, "user": ROLE, "scheme": "postgres"}
     return {"id": identity, "name": name, "origin": origin, "caching": {"disabled": False}}
@@ -65,6 +69,8 @@ _MODULE = (
 # Regular expression for "METHOD path" -> JSON, the first one that fits.
 REPLIES = {
     "GET /projects/[^/]+/branches/[^/]+/schema": {"json": {"tables": [{"schema": "public", "name": "Listing"}]}},
+    "GET /projects/[^/]+/branches/[^/]+/roles": {"roles": [_account(ROLE), _account("owner")]},
+    "GET /projects/[^/]+/branches/[^/]+/databases": {"databases": [_account(DATABASE)]},
     "GET /projects/[^/]+/branches/[^/]+$": {"branch": _CANDIDATE},
     "GET /projects/[^/]+/branches$": {
         "branches": [_OLD, _CANDIDATE, _branch("br-x", "feature", parent_id="br-old")],

@@ -1,10 +1,12 @@
-"""What the file says of the project, without rows: what is sent, and what is read."""
+"""What the file says of the project, and what a restore does to roles, without rows: what is sent, and what is read."""
 
 from datetime import timedelta
 
 import pytest
 
-from reconciler.engine.apply import StepDropped
+from reconciler.core.observed import Unknown
+from reconciler.core.plan import plan
+from reconciler.engine.apply import PlanChanged, StepDropped
 from reconciler.errors import ProviderError
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.stage import Stage
@@ -39,6 +41,10 @@ def compute(stage, name="main"):
 
 def sizes(endpoint):
     return endpoint.minimum_units, endpoint.maximum_units, endpoint.suspend_timeout_seconds
+
+
+def reads(stage, what):
+    return [path for method, path, _ in stage.watch.requests if method == "GET" and path.endswith(what)]
 
 
 def say(stage, **settings):
@@ -119,3 +125,47 @@ def test_settings_that_cannot_be_had_are_refused_once_the_restore_is_done(plain)
     outcome = plain.apply()
     assert ("RenameBranch" in kinds(done.step for done in outcome.taken), outcome.converged) == (True, False)
     assert [each.rule for each in outcome.final.refusals] == ["history-beyond-plan"]
+
+
+# Roles and databases
+
+
+def test_roles_and_databases_are_read_for_a_pending_restore_alone_and_once_by_each_run(plain):
+    assert plain.apply().converged
+    assert (len(reads(plain, "/roles")), len(reads(plain, "/databases"))) == (2, 2)
+    plain.watch.requests.clear()
+    plain.observe()
+    assert reads(plain, "/roles") == reads(plain, "/databases") == []
+
+
+@pytest.mark.parametrize("what", ["roles", "databases"])
+def test_roles_that_cannot_be_read_are_unknown_and_the_restore_goes_on(plain, what):
+    plain.fault("status", "GET", f"/{what}$", 403, times=99)
+    desired, observed = plain.observe()
+    assert isinstance(observed.accounts, Unknown)
+    assert "403" in observed.accounts.reason
+    assert any("can't be told" in each for each in plan(desired, observed).warnings)
+    assert plain.apply().converged
+
+
+def test_a_moment_before_the_role_of_hyperdrive_is_refused_and_nothing_is_written(plain):
+    role = plain.branch("main").roles["app"]
+    role.created_at = role.updated_at = timestamps.now()
+    outcome = plain.apply()
+    assert [each.rule for each in outcome.final.refusals] == ["login-too-young"]
+    assert plain.writes() == []
+    plain.asked["lift"] = [{"guard": "login-too-young", "reason": "made by SQL"}]
+    plain.write()
+    assert plain.apply().converged
+
+
+def test_what_was_approved_is_carried_out_though_a_role_is_made_meanwhile(plain):
+    digest = plan(*plain.observe()).digest
+    roles = plain.branch("main").roles
+    roles["late"] = type(roles["app"])(**{**vars(roles["app"]), "name": "late", "created_at": timestamps.now()})
+    desired, observed = plain.observe()
+    assert any('role "late" was created at' in each for each in plan(desired, observed).warnings)
+    try:
+        assert plain.apply(expect=digest).converged
+    except PlanChanged:
+        pytest.fail("a warning is no part of what is approved")
