@@ -182,6 +182,13 @@ class TestChanging:
         assert (await api.call("PATCH", path, json={"caching": {"disabled": True}}))["caching"] == {"disabled": True}
         assert (await api.call("PATCH", path, json={"caching": {"disabled": False}}))["caching"] == {"disabled": False}
 
+    async def test_certificates_are_checked_only_with_a_ca_to_check_them_with(self, api, origin):
+        path = f"{CONFIGS}/{(await create(api, origin))['id']}"
+        for mtls in ({"sslmode": "verify-ca"}, {"sslmode": "require", "ca_certificate_id": "ca"}):
+            assert (await api.refused("PATCH", path, json={"mtls": mtls}))[:2] == (400, 2007)
+        right = {"sslmode": "verify-full", "ca_certificate_id": "ca"}
+        assert (await api.call("PATCH", path, json={"mtls": right}))["mtls"] == right
+
     async def test_a_put_replaces_and_needs_the_password(self, api, origin):
         config = await create(api, origin, caching={"max_age": 30}, origin_connection_limit=7)
         path = f"{CONFIGS}/{config['id']}"

@@ -216,6 +216,11 @@ def _caching(caching: Json) -> Json:
 def _mtls(mtls: Json, origin: Json) -> Json:
     if mtls and "service_id" in origin:
         raise _invalid("mtls cannot be used with service_id.")
+    mode, authority = mtls.get("sslmode"), mtls.get("ca_certificate_id")
+    if mode in ("verify-ca", "verify-full") and not authority:
+        raise _invalid(f"mtls.sslmode {mode} needs a ca_certificate_id")
+    if mode == "require" and authority:
+        raise _invalid("mtls.sslmode require must not have a ca_certificate_id")
     return mtls
 
 
