@@ -13,6 +13,7 @@ from reconciler.core.accounts import Account
 from reconciler.core.binding import Binding
 from reconciler.core.compute_settings import UNSAID, ComputeSettings
 from reconciler.core.desired import HttpGate, SqlGate, Worker
+from reconciler.core.hyperdrive_settings import NOTHING, Settings
 from reconciler.core.identity import Table
 from reconciler.core.instant import Instant
 from reconciler.core.observed import (
@@ -159,6 +160,10 @@ class Neon(Protocol):
         """Read the name of the role that owns a database."""
         ...
 
+    async def password_changed(self, project: str, branch: str, role: str) -> Instant | None:
+        """Read when a role, and so perhaps its password, was last changed; None where that is not told."""
+        ...
+
     async def rename_endpoint(self, project: str, endpoint: str, name: str) -> None:
         """Give the compute with this id another name, of 1 to 64 characters."""
         ...
@@ -175,8 +180,23 @@ class Cloudflare(Protocol):
         """Read every Hyperdrive config of the account."""
         ...
 
-    async def create_config(self, name: str, origin: Origin) -> None:
+    async def create_config(self, name: str, origin: Origin, settings: Settings = NOTHING) -> None:
         """Create a config. A name that is taken is an AnswerLost."""
+        ...
+
+    async def repoint_config(self, config: str, origin: Origin) -> None:
+        """Lead the config with this id to another origin, its login included, in one request."""
+        ...
+
+    async def update_config(self, config: str, settings: Settings) -> None:
+        """Set what is given on the config with this id, and leave the rest as it is."""
+        ...
+
+    async def bound(self, config: str) -> tuple[str, ...]:
+        """Name all Workers of the account whose live version is bound to the config with this id.
+
+        It takes a request for each Worker, so what it has answered once is its answer from then on.
+        """
         ...
 
     async def restart_pool(self, config: str) -> None:

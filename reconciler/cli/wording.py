@@ -9,6 +9,7 @@ from reconciler.core.instant import for_people
 from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,
+    AwaitCache,
     ClearExpiry,
     CreateBranch,
     CreateHyperdrive,
@@ -17,6 +18,8 @@ from reconciler.core.steps import (
     LiftFence,
     ProtectBranch,
     RenameBranch,
+    RenewPassword,
+    RepointHyperdrive,
     RestartPool,
     RestoreBranch,
     SetCompute,
@@ -26,6 +29,7 @@ from reconciler.core.steps import (
     Step,
     SwitchTraffic,
     UnprotectBranch,
+    UpdateHyperdrive,
     UploadVersion,
     VerifyBranch,
     VerifyLive,
@@ -57,7 +61,7 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence p
         case CreateHyperdrive():
             return (
                 f'create Hyperdrive config "{step.name}" for database {step.database} as role {step.role} '
-                f'on "{step.branch}"'
+                f'on "{step.branch}"' + (f" ({step.settings})" if step.settings else "")
             )
         case WriteBinding():
             place = f" (env.{step.environment})" if step.environment else ""
@@ -95,6 +99,17 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence p
             )
         case RestartPool():
             return f'restart the connection pool of Hyperdrive config "{step.hyperdrive}"'
+        case RepointHyperdrive():
+            return (
+                f'repoint Hyperdrive config "{step.hyperdrive}" from "{step.leaves}" to "{step.branch}", '
+                f"database {step.database} as role {step.role}"
+            )
+        case AwaitCache():
+            return f'wait {step.seconds} s, until no answer in the query cache of "{step.hyperdrive}" is older'
+        case UpdateHyperdrive():
+            return f'update Hyperdrive config "{step.hyperdrive}": {step.settings}'
+        case RenewPassword():
+            return f'give Hyperdrive config "{step.hyperdrive}" the password that role {step.role} has now'
         case DeleteBranch():
             return f'delete branch "{step.branch}"'
         case _:
@@ -114,7 +129,7 @@ def target(step: Step) -> str:  # noqa: PLR0911  one case per kind of thing, and
             return step.project
         case ProtectBranch() | UnprotectBranch() | RestoreBranch() | DeleteBranch() | FenceBranch() | LiftFence():
             return step.branch
-        case RestartPool():
+        case RestartPool() | RepointHyperdrive() | AwaitCache() | UpdateHyperdrive() | RenewPassword():
             return step.hyperdrive
         case WriteBinding():
             return step.config
@@ -133,9 +148,9 @@ def phase(step: Step) -> str:
             return "branch"
         case VerifyBranch() | VerifyWorker() | VerifyLive():
             return "verify"
-        case CreateHyperdrive() | WriteBinding() | RestartPool():
+        case CreateHyperdrive() | WriteBinding() | RestartPool() | AwaitCache() | UpdateHyperdrive() | RenewPassword():
             return "Hyperdrive"
-        case UploadVersion() | StageVersion() | FenceBranch() | LiftFence() | SwitchTraffic():
+        case UploadVersion() | StageVersion() | FenceBranch() | LiftFence() | SwitchTraffic() | RepointHyperdrive():
             return "deploy"
         case UnprotectBranch() | RestoreBranch():
             return "restore"

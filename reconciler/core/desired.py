@@ -5,6 +5,7 @@ from datetime import timedelta
 from enum import Enum
 
 from reconciler.core.compute_settings import UNSAID, ComputeSettings
+from reconciler.core.hyperdrive_settings import NOTHING, Settings, Strategy
 from reconciler.core.instant import Instant
 from reconciler.core.timeline import ORIGIN, Timeline
 
@@ -59,11 +60,21 @@ class Primary:
 
 @dataclass(frozen=True, slots=True)
 class Hyperdrive:
-    """The Hyperdrive config that points to the primary. Restored timelines get `<name>-<timeline>`."""
+    """The Hyperdrive config that points to the primary.
+
+    By the strategy `rebind`, restored timelines get `<name>-<timeline>`; by `repoint`, there is but one.
+    """
 
     name: str
     database: str
     role: str
+    strategy: Strategy = Strategy.REBIND
+    settings: Settings = NOTHING
+
+    @property
+    def is_repointed(self) -> bool:
+        """Tell whether a restore leads the config that serves to another branch, instead of making one."""
+        return self.strategy is Strategy.REPOINT
 
     def config_for(self, timeline: Timeline) -> str:
         """Name the config that points to a timeline: names are unique per account, so this is its identity."""

@@ -9,14 +9,13 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.core import jsonc
+from reconciler.core import hyperdrive_file, jsonc
 from reconciler.core.compute_settings import ComputeSettings
 from reconciler.core.desired import (
     FOREVER,
     DeployDriver,
     Desired,
     HttpGate,
-    Hyperdrive,
     Lift,
     Liftable,
     Method,
@@ -207,7 +206,7 @@ def _sentence(details: ErrorDetails) -> str:
                 details["input"]
             )
         case "greater_than_equal" | "less_than_equal":
-            return f"must be from 100 to 599, and is {_shown(details['input'])}"
+            return f"must be {_RANGES[str(details['loc'][-1])]}, and is {_shown(details['input'])}"
         case _ if kind.removesuffix("_type") in _KINDS:
             return f"must be {_KINDS[kind.removesuffix('_type')]}, and is {_shown(details['input'])}"
         case _:
@@ -224,6 +223,14 @@ _EXAMPLES = {
     "hold": '"7d", "36h", "2w" or "forever"',
     "retention": '"30d", "36h", "2w" or "forever"',
     "binding": "HYPERDRIVE (a JavaScript identifier)",
+    "ca_certificate_id": "an id of Cloudflare's (letters, digits and dashes, at most 64)",
+    "mtls_certificate_id": "an id of Cloudflare's (letters, digits and dashes, at most 64)",
+}
+_RANGES = {
+    "status": "from 100 to 599",
+    "max_age": "from 1 to 3600 seconds",
+    "stale_while_revalidate": "from 0 to 1000000 seconds",
+    "connection_limit": "from 5 to 1500",
 }
 
 
@@ -279,6 +286,7 @@ def _contradictions(value: dict[str, Any]) -> Iterator[tuple[tuple[int | str, ..
         hint = "add verify.database and verify.role"
         yield ("verify", "sql"), "verify.sql does not know which database and role to use", hint
     yield from _half_a_size(value)
+    yield from hyperdrive_file.contradictions(value)
     yield from _fence_without_database(value, verify)
     yield from _other_credentials(value, verify)
     for kind in ("sql", "http"):
@@ -346,11 +354,11 @@ def _dotted(path: tuple[int | str, ...]) -> str:
 
 
 def _desired(environment: str, model: FileModel) -> Desired:
-    hyperdrive = model.hyperdrive
+    given = model.hyperdrive
     return Desired(
         environment=environment,
         primary=_primary(model.primary),
-        hyperdrive=Hyperdrive(hyperdrive.name, hyperdrive.database, hyperdrive.role) if hyperdrive else None,
+        hyperdrive=hyperdrive_file.hyperdrive(given.name, given.database, given.role, given) if given else None,
         workers=tuple(
             Worker(each.config, each.binding, each.environment, DeployDriver(each.deploy)) for each in model.worker
         ),

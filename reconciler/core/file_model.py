@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.core.compute_settings import NEVER
 from reconciler.core.desired import Liftable
+from reconciler.core.hyperdrive_file import HyperdriveOptions
 from reconciler.core.instant import Instant
 from reconciler.core.json_pointer import is_pointer
 from reconciler.core.timeline import ID_PATTERN, Timeline
@@ -215,11 +216,11 @@ class PrimaryModel(_Model):
     """The size and the suspension of the primary's compute. Left out: as they were before a restore."""
 
 
-class HyperdriveModel(_Model):
+class HyperdriveModel(HyperdriveOptions):
     """The Hyperdrive config that points to the primary."""
 
     name: Label
-    """The config's name. A restored timeline gets a config of its own, named after this one and the timeline."""
+    """The config's name. By rebind, a restored timeline gets a config of its own, named after this and the timeline."""
     database: Identifier
     """The database that it connects to."""
     role: Identifier

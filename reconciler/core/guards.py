@@ -187,7 +187,7 @@ def _may_go_back(desired: Desired, lineage: Lineage) -> bool:
 
 def _config_taken(desired: Desired, observed: Observed) -> Iterator[Refusal]:
     """A branch that is not there yet can be where no config leads."""
-    if desired.hyperdrive is None or isinstance(observed.configs, Unknown):
+    if desired.hyperdrive is None or desired.hyperdrive.is_repointed or isinstance(observed.configs, Unknown):
         return
     existing = named(observed.configs, desired.hyperdrive.config_for(desired.timeline))
     if existing is not None:
@@ -251,11 +251,10 @@ def config(desired: Desired, hyperdrive: Hyperdrive, existing: HyperdriveConfig,
 
     A pooled host leads to the same branch as the direct one: where that guard is lifted, this is still asked.
     """
-    label, _, domain = existing.host.partition(".")
-    if label.endswith("-pooler"):
+    if (unpooled := direct(existing)) != existing:
         if not is_lifted(desired, Liftable.POOLED_ORIGIN):
             return [PooledOrigin(existing.host)]
-        existing = replace(existing, host=f"{label.removesuffix('-pooler')}.{domain}")
+        existing = unpooled
     assert branch.endpoint is not None  # a branch gets a compute before anything is asked of its config
     wanted = {
         "database": hyperdrive.database,
@@ -271,3 +270,9 @@ def config(desired: Desired, hyperdrive: Hyperdrive, existing: HyperdriveConfig,
         f"{part} is {found[part]}, not {value}" for part, value in sorted(wanted.items()) if found[part] != value
     )
     return [HyperdriveDiffers(existing.name, differences)] if differences else []
+
+
+def direct(config: HyperdriveConfig) -> HyperdriveConfig:
+    """Return a config as if it led past Neon's pooler, which the first part of a host name says."""
+    label, dot, domain = config.host.partition(".")
+    return replace(config, host=f"{label.removesuffix('-pooler')}{dot}{domain}")

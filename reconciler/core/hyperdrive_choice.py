@@ -1,15 +1,19 @@
 """Which Hyperdrive config belongs to a branch, and what a new one is called.
 
 A config is found by the host that it leads to: after a restore in place the same branch, and so the same config,
-carries another timeline than the one that the config is named after.
+carries another timeline than the one that the config is named after. By the strategy `repoint` it is the one config
+that serves, wherever it leads now.
 """
 
 import re
+from collections.abc import Iterable
 
-from reconciler.core.desired import Desired
+from reconciler.core.desired import Desired, Hyperdrive
 from reconciler.core.lineage import Carrier, Lineage
-from reconciler.core.observed import Branch, HyperdriveConfig, Observed, Unknown, named
+from reconciler.core.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Unknown, named
 from reconciler.core.provenance import trace
+
+_Workers = Iterable[ObservedWorker | Unknown]
 
 
 def config_of(desired: Desired, carrier: Carrier, configs: tuple[HyperdriveConfig, ...]) -> HyperdriveConfig | None:
@@ -17,10 +21,58 @@ def config_of(desired: Desired, carrier: Carrier, configs: tuple[HyperdriveConfi
     hyperdrive, endpoint = desired.hyperdrive, carrier.branch.endpoint
     if hyperdrive is None or endpoint is None:
         return None
-    leading = [each for each in configs if (each.host, each.port) == (endpoint.host, endpoint.port)]
-    pattern = rf"{re.escape(hyperdrive.name)}(-r-\S+)?(-[0-9]+)?"
-    own = sorted((each for each in leading if re.fullmatch(pattern, each.name)), key=lambda each: each.name)
+    own = [each for each in _own(hyperdrive, configs) if leads_to(each, carrier.branch)]
     return named(own, hyperdrive.config_for(carrier.timeline)) or next(iter(own), None)
+
+
+def leads_to(config: HyperdriveConfig, branch: Branch) -> bool:
+    """Tell whether a config leads to a branch's compute, by its direct host."""
+    endpoint = branch.endpoint
+    return endpoint is not None and (config.host, config.port) == (endpoint.host, endpoint.port)
+
+
+def shared_config(
+    hyperdrive: Hyperdrive,
+    carrier: Carrier | None,
+    lineage: Lineage,
+    configs: tuple[HyperdriveConfig, ...],
+    workers: _Workers,
+) -> HyperdriveConfig | None:
+    """Find the one config that is repointed: the one that serves; None where there is none.
+
+    That is one that leads to the live branch, to the carrier, or to what has just failed, and that the Workers serve
+    from. Where none is served from, or no Worker is known, it is the one of the live branch or of the carrier; then any
+    that is served from; then the one of that very name. Of several, it is the one that was changed last: each restore
+    changes the one that it repoints.
+    """
+    own = _own(hyperdrive, configs)
+    served = {
+        version.hyperdrive_id
+        for worker in workers
+        if isinstance(worker, ObservedWorker)
+        for version in worker.deployed
+        if version.percentage > 0
+    }
+    current = [lineage.live.branch, *([carrier.branch] if carrier else [])]
+    near = [each for each in own if any(leads_to(each, branch) for branch in current)]
+    failed = [each for each in own if any(leads_to(each, left.branch) for left in lineage.failed)]
+    choices = (
+        [each for each in (*near, *failed) if each.id in served],
+        near,
+        [each for each in own if each.id in served],
+        [each for each in own if each.name == hyperdrive.name],
+    )
+    return max(next((each for each in choices if each), []), key=_changed, default=None)
+
+
+def _changed(config: HyperdriveConfig) -> tuple[int, str]:
+    return (config.modified_at.milliseconds if config.modified_at else 0), config.name
+
+
+def _own(hyperdrive: Hyperdrive, configs: tuple[HyperdriveConfig, ...]) -> list[HyperdriveConfig]:
+    """List the configs of this environment, told by their names."""
+    pattern = rf"{re.escape(hyperdrive.name)}(-r-\S+)?(-[0-9]+)?"
+    return sorted((each for each in configs if re.fullmatch(pattern, each.name)), key=lambda each: each.name)
 
 
 def expected_config(desired: Desired, observed: Observed) -> str:
@@ -30,7 +82,7 @@ def expected_config(desired: Desired, observed: Observed) -> str:
     lineage = trace(desired, branches)
     carrier = lineage.carrier(desired.timeline) if isinstance(lineage, Lineage) else None
     if carrier is not None and isinstance(lineage, Lineage):
-        return config_name(desired, carrier, lineage, branches, configs)
+        return config_name(desired, carrier, lineage, branches, configs, observed.workers)
     return desired.hyperdrive.config_for(desired.timeline) if desired.hyperdrive else ""
 
 
@@ -40,22 +92,30 @@ def config_name(
     lineage: Lineage,
     branches: tuple[Branch, ...],
     configs: tuple[HyperdriveConfig, ...],
+    workers: _Workers,
 ) -> str:
     """Name the config of a carrier: the one there is, or the one that is to be made.
 
-    A timeline's own name may lead to another branch that carried it once, where restores in place were among the
-    replacements. Then the next free number is added to the name.
+    A timeline's own name may lead to another branch of ours: to one that carried it once, where restores in place were
+    among the replacements; or to the one that the config was repointed to. Then the next free number is added to it.
     """
     hyperdrive = desired.hyperdrive
     if hyperdrive is None:
         return ""
+    if hyperdrive.is_repointed:
+        shared = shared_config(hyperdrive, carrier, lineage, configs, workers)
+        return shared.name if shared else hyperdrive.name
     if (existing := config_of(desired, carrier, configs)) is not None:
         return existing.name
     name = wanted = hyperdrive.config_for(carrier.timeline)
-    if not any(each.preserved for each in (*lineage.held, *lineage.older)):
-        return name
-    hosts = {each.endpoint.host for each in branches if each.endpoint is not None and each.id != carrier.branch.id}
+    ours, was_in_place = _ours(lineage), any(each.preserved for each in (*lineage.held, *lineage.older))
+    others = branches if was_in_place else ours if carrier.held is not None else ()
+    hosts = {each.endpoint.host for each in others if each.endpoint is not None and each.id != carrier.branch.id}
     number = 2
     while (taken := named(configs, name)) is not None and taken.host in hosts:
         name, number = f"{wanted}-{number}", number + 1
     return name
+
+
+def _ours(lineage: Lineage) -> tuple[Branch, ...]:
+    return tuple(each.branch for each in (lineage.live, *lineage.held, *lineage.older))

@@ -9,6 +9,7 @@ from datetime import timedelta
 from reconciler.core import guards, protection, sizing
 from reconciler.core.deletion import undeletable
 from reconciler.core.desired import Method
+from reconciler.core.hyperdrive_choice import leads_to
 from reconciler.core.lineage import Carrier
 from reconciler.core.observed import named
 from reconciler.core.refusals import NameTaken, Refusal
@@ -38,6 +39,8 @@ def is_under_way(scene: Scene) -> bool:
     carrier, config = scene.carrier, scene.config
     if carrier is None or config is None:
         return True
+    if scene.is_repointed:
+        return not leads_to(config, carrier.branch)
     return carrier.held is not None and not any(seen.serves(config.id) for _, seen in scene.workers)
 
 

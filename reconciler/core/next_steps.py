@@ -2,8 +2,8 @@
 
 Read from the top, they are the argument of the product: know who carries what; make the timeline on a branch of its
 own; prove it; give it a Hyperdrive config; prepare the Workers beside the live ones and prove them; fence the old one,
-where that is asked (`fencing`); switch; check once more, as users reach it; and only then rename, so that the old
-history is held under a name that says what it is.
+where that is asked (`fencing`); switch, or lead the one config that serves to it (`repointing`); check once more, as
+users reach it; and only then rename, so that the old history is held under a name that says what it is.
 
 In place (`in_place`) it is the same argument: make the timeline on a branch of its own; prove it; and only then let
 Neon put that very point into the primary, which never happens without a branch that keeps what the primary held. Host
@@ -21,7 +21,7 @@ most one of them writes to Neon, which locks the whole project for every write.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from reconciler.core import fencing, guards, in_place, project_settings, rivals, sizing
+from reconciler.core import fencing, guards, hyperdrive_upkeep, in_place, project_settings, repointing, rivals, sizing
 from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.lifting import standing
 from reconciler.core.lineage import Carrier, Lineage
@@ -85,11 +85,14 @@ def _towards(scene: Scene) -> tuple[Step, ...] | Refused:
     return (
         preparing
         or fencing.fence(scene, carrier)
+        or repointing.repoint(scene, carrier)
         or _switch_traffic(scene)
+        or repointing.let_go(scene, carrier)
         or _verify_live(scene, carrier)
         or _promote(scene, carrier)
         or in_place.dispose_of_proof(scene)
         or fencing.fence_held(scene)
+        or hyperdrive_upkeep.keep_up(scene, carrier)
         or project_settings.steps(scene)
     )
 
@@ -117,6 +120,7 @@ def _prepare(scene: Scene, carrier: Carrier) -> tuple[Step, ...] | Refused:
         or _verify_branch(scene, carrier)
         or fencing.lift_copy(scene, carrier)
         or _point_hyperdrive(scene, carrier)
+        or hyperdrive_upkeep.renew_password(scene, carrier)
         or in_place.restart_pool(scene)
         or _write_bindings(scene)
         or _upload_versions(scene)
@@ -170,12 +174,18 @@ def _verify_branch(scene: Scene, carrier: Carrier) -> tuple[Step, ...] | Refused
 
 
 def _point_hyperdrive(scene: Scene, carrier: Carrier) -> tuple[Step, ...] | Refused:
-    """A config per timeline: one that is live is never edited, so going back is one deployment."""
+    """A config per timeline: one that is live is never edited, so going back is one deployment.
+
+    By the strategy `repoint` the one that serves is led to the branch later, and made here where there is none.
+    """
     hyperdrive, existing = scene.desired.hyperdrive, scene.config
     if hyperdrive is None:
         return ()
     if existing is not None:
-        refusals = guards.config(scene.desired, hyperdrive, existing, carrier.branch)
+        if scene.is_repointed:
+            refusals = repointing.refusals(scene, hyperdrive, existing, carrier)
+        else:
+            refusals = guards.config(scene.desired, hyperdrive, existing, carrier.branch)
         return Refused(tuple(refusals)) if refusals else ()
     if full := guards.config_room(scene.desired, scene.configs, scene.config_name):
         return Refused(tuple(full))
@@ -184,6 +194,7 @@ def _point_hyperdrive(scene: Scene, carrier: Carrier) -> tuple[Step, ...] | Refu
         branch=carrier.branch.name,
         database=hyperdrive.database,
         role=hyperdrive.role,
+        settings=hyperdrive_upkeep.of_new(scene, hyperdrive),
         reason=f"no Hyperdrive config points to {carrier.timeline}",
     )
     return (step,)

@@ -12,6 +12,7 @@ from typing import TypeVar
 from reconciler.core.accounts import Accounts
 from reconciler.core.binding import Binding
 from reconciler.core.compute_settings import UNSAID, ComputeSettings
+from reconciler.core.hyperdrive_settings import CACHING_ON, NO_CERTIFICATES, Caching, Mtls, Settings
 from reconciler.core.instant import Instant
 from reconciler.core.timeline import Timeline
 
@@ -135,7 +136,8 @@ class Branch:
 class HyperdriveConfig:
     """A Hyperdrive config, as far as it can be read: its password never can.
 
-    `restarted_at` is when its pool of connections was last made anew, None where it never was.
+    `restarted_at` is when its pool of connections was last made anew, None where it never was, and `modified_at` when
+    anything of it was last changed, both by Cloudflare's clock.
     """
 
     id: str
@@ -145,6 +147,15 @@ class HyperdriveConfig:
     database: str
     user: str
     restarted_at: Instant | None = None
+    modified_at: Instant | None = None
+    caching: Caching = CACHING_ON
+    connection_limit: int | None = None
+    mtls: Mtls = NO_CERTIFICATES
+
+    @property
+    def settings(self) -> Settings:
+        """What is set on it."""
+        return Settings(self.caching, self.connection_limit, self.mtls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +222,9 @@ class Observed:
     gate's answer is an observation too, though an expensive one), and `failed` those that a step must answer.
     `operations` are those that Neon is at work on, `waited` is how long this run has waited for their end, and
     `claims` are what the repository's other files claim. `accounts` are the roles and databases of the branches between
-    which a restore is pending, and empty without one.
+    which a restore is pending, and empty without one. `sharers` are all Workers that are bound to the config that is to
+    be repointed, read only then; `password_changed_at` is when, by Neon's clock, Hyperdrive's role was last changed on
+    the branch that is asked for, read only where a config leads to that.
     """
 
     at: Instant
@@ -226,6 +239,8 @@ class Observed:
     waited: timedelta = timedelta()
     claims: tuple[Claim, ...] = ()
     accounts: tuple[Accounts, ...] | Unknown = ()
+    sharers: tuple[str, ...] | Unknown = ()
+    password_changed_at: Instant | None = None
 
 
 _Named = TypeVar("_Named", Branch, HyperdriveConfig)

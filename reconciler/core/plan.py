@@ -146,6 +146,7 @@ def _fingerprint(observed: Observed) -> list[object]:
         _in_order(observed.branches),
         _in_order(observed.configs),
         [_worker(each) for each in observed.workers],
+        *([repr(observed.sharers)] if observed.sharers else []),
     ]
 
 

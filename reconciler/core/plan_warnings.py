@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from reconciler.core import guards, project_settings, protection, rewound, rivals
+from reconciler.core import guards, hyperdrive_upkeep, project_settings, protection, rewound, rivals
 from reconciler.core.deletion import undeletable
 from reconciler.core.desired import VERSION_PLACEHOLDER, Desired
 from reconciler.core.instant import for_people
@@ -15,6 +15,7 @@ from reconciler.core.steps import (
     FenceBranch,
     LiftFence,
     RenameBranch,
+    RepointHyperdrive,
     RestartPool,
     RestoreBranch,
     Step,
@@ -41,6 +42,7 @@ def warnings(
         *_about_the_new_branch(observed, project, steps),
         *_about_the_overwriting(desired, observed, lineage, steps),
         *_about_the_switch(desired, steps),
+        *hyperdrive_upkeep.warnings(desired, observed, steps),
         *_about_the_fence(desired, lineage, steps),
         *_about_the_gates(desired, steps),
         *_about_promotion(desired, lineage, steps),
@@ -170,12 +172,18 @@ def _about_the_fence(desired: Desired, lineage: Lineage, steps: tuple[Step, ...]
     if fence is None:
         return
     live, place = lineage.live.timeline, f"from step {fence + 1} (the fence of {lineage.live.timeline})"
-    end = max((n for n, step in enumerate(steps) if isinstance(step, SwitchTraffic)), default=None)
+    switches = SwitchTraffic | RepointHyperdrive
+    end = max((n for n, step in enumerate(steps) if isinstance(step, switches)), default=None)
     if end is None:
         users = "users are on another one already" if desired.workers else "until you have changed what uses it"
         yield f"writes to {live} fail {place} on, {users}; it stays read-only while it is held"
         return
-    switched = ", ".join(step.script for step in steps if isinstance(step, SwitchTraffic))
+    scripts = [
+        step.script if isinstance(step, SwitchTraffic) else step.hyperdrive
+        for step in steps[fence : end + 1]
+        if isinstance(step, switches)
+    ]
+    switched = ", ".join(scripts)
     between = sum(isinstance(step, FenceBranch | LiftFence) for step in steps[fence:end])
     seconds = between * _FENCE_SECONDS + _SWITCH_SECONDS
     yield (

@@ -10,6 +10,8 @@ from datetime import timedelta
 from typing import assert_never
 
 from reconciler.core.compute_settings import ComputeSettings
+from reconciler.core.hyperdrive_settings import CACHING_ON, NO_CERTIFICATES, Settings
+from reconciler.core.instant import Instant
 from reconciler.core.observed import (
     Branch,
     DeployedVersion,
@@ -26,6 +28,7 @@ from reconciler.core.observed import (
 from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,
+    AwaitCache,
     ClearExpiry,
     CreateBranch,
     CreateHyperdrive,
@@ -34,6 +37,8 @@ from reconciler.core.steps import (
     LiftFence,
     ProtectBranch,
     RenameBranch,
+    RenewPassword,
+    RepointHyperdrive,
     RestartPool,
     RestoreBranch,
     SetCompute,
@@ -43,6 +48,7 @@ from reconciler.core.steps import (
     Step,
     SwitchTraffic,
     UnprotectBranch,
+    UpdateHyperdrive,
     UploadVersion,
     VerifyBranch,
     VerifyLive,
@@ -66,8 +72,19 @@ def predict(observed: Observed, step: Step) -> Observed:  # noqa: C901, PLR0911,
             return _with_history(observed, timedelta(seconds=step.seconds))
         case ClearExpiry():
             return _with_branch(observed, step.branch, lambda branch: replace(branch, expires_at=None))
-        case VerifyBranch() | VerifyWorker() | VerifyLive() | RestartPool():
+        case VerifyBranch() | VerifyWorker() | VerifyLive() | AwaitCache():
             return replace(observed, passed=observed.passed | {step.key})
+        case RestartPool():
+            return _restarted(observed, step)
+        case RepointHyperdrive():
+            return _repointed(observed, step)
+        case UpdateHyperdrive():
+            edited = replace(observed, passed=observed.passed - step.outdates)
+            return _with_config(edited, step.hyperdrive, lambda config: _with_settings(config, step.settings))
+        case RenewPassword():
+            passed = (observed.passed - step.outdates) | {step.key}
+            renewed = replace(observed, passed=passed, password_changed_at=None)
+            return _with_config(renewed, step.hyperdrive, lambda config: config)
         case FenceBranch():
             return _fenced(observed, step, fenced=True)
         case LiftFence():
@@ -194,6 +211,51 @@ def _config(observed: Observed, step: CreateHyperdrive) -> HyperdriveConfig:
         port=endpoint.port,
         database=step.database,
         user=step.role,
+        caching=step.settings.caching or CACHING_ON,
+        connection_limit=step.settings.connection_limit,
+        mtls=step.settings.mtls or NO_CERTIFICATES,
+    )
+
+
+def _with_config(observed: Observed, name: str, change: Callable[[HyperdriveConfig], HyperdriveConfig]) -> Observed:
+    """Change a config. By Cloudflare's clock, which is not known here, that is the last change of all."""
+    configs = _configs(observed)
+    now = _after_all(configs)
+    return replace(
+        observed,
+        configs=tuple(replace(change(each), modified_at=now) if each.name == name else each for each in configs),
+    )
+
+
+def _after_all(configs: tuple[HyperdriveConfig, ...]) -> Instant:
+    told = (moment for each in configs for moment in (each.modified_at, each.restarted_at) if moment is not None)
+    return Instant(max((moment.milliseconds for moment in told), default=0) + 60_000)
+
+
+def _with_settings(config: HyperdriveConfig, settings: Settings) -> HyperdriveConfig:
+    every = settings.or_else(config.settings)
+    return replace(
+        config,
+        caching=every.caching or config.caching,
+        connection_limit=every.connection_limit,
+        mtls=settings.mtls.over(config.mtls) if settings.mtls else config.mtls,
+    )
+
+
+def _repointed(observed: Observed, step: RepointHyperdrive) -> Observed:
+    branch = named(_branches(observed), step.branch)
+    endpoint = branch.endpoint if branch and branch.endpoint else Endpoint("", f"(host of {step.branch})")
+    moved = replace(observed, passed=(observed.passed - step.outdates) | {step.key})
+    return _with_config(moved, step.hyperdrive, lambda config: replace(config, host=endpoint.host, port=endpoint.port))
+
+
+def _restarted(observed: Observed, step: RestartPool) -> Observed:
+    configs = _configs(observed)
+    now = _after_all(configs)
+    return replace(
+        observed,
+        passed=observed.passed | {step.key},
+        configs=tuple(replace(each, restarted_at=now) if each.name == step.hyperdrive else each for each in configs),
     )
 
 

@@ -376,7 +376,7 @@ class HyperdriveDiffers(Refusal):
     def hint(self) -> str:  # noqa: D102
         return (
             "it is somebody else's, or was edited by hand. Put it right (wrangler hyperdrive update), rename it, "
-            "or change hyperdrive.name in the file; a live config is never edited from here"
+            "or change hyperdrive.name in the file; it is not led elsewhere from here"
         )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from reconciler.core import guards, rivals
 from reconciler.core.desired import Desired, Worker
-from reconciler.core.hyperdrive_choice import config_name
+from reconciler.core.hyperdrive_choice import config_name, leads_to
 from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Project, Unknown, named
 from reconciler.core.provenance import trace
@@ -43,13 +43,18 @@ class Scene:
     @property
     def config_name(self) -> str:
         """The name of its Hyperdrive config, whether there is one or not."""
-        carrier = self.carrier
-        return config_name(self.desired, carrier, self.lineage, self.branches, self.configs) if carrier else ""
+        carrier, seen = self.carrier, self.observed.workers
+        return config_name(self.desired, carrier, self.lineage, self.branches, self.configs, seen) if carrier else ""
 
     @property
     def config(self) -> HyperdriveConfig | None:
-        """Its Hyperdrive config."""
+        """Its Hyperdrive config, or the one that is to be led to it."""
         return named(self.configs, self.config_name)
+
+    @property
+    def is_repointed(self) -> bool:
+        """Whether a restore leads the Hyperdrive config that serves to another branch, instead of making one."""
+        return self.desired.hyperdrive is not None and self.desired.hyperdrive.is_repointed
 
     def is_serving(self, carrier: Carrier) -> bool:
         """Tell whether the branch is the primary, or the switch to it has happened and only renames are missing."""
@@ -57,6 +62,8 @@ class Scene:
             return True
         config = self.config
         switched = config is not None and all(seen.serves_only(config.id) for _, seen in self.workers)
+        if config is not None and self.is_repointed:
+            return switched and leads_to(config, carrier.branch)
         return switched and bool(self.workers)
 
     @property

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from reconciler.core.compute_settings import UNSAID, ComputeSettings
 from reconciler.core.desired import DeployDriver, OnFailure
+from reconciler.core.hyperdrive_settings import NOTHING, Caching, Mtls, Settings
 from reconciler.core.instant import Instant
 from reconciler.core.timeline import Timeline
 
@@ -102,12 +103,13 @@ class VerifyBranch(_Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateHyperdrive(_Step):
-    """Create a Hyperdrive config that points to a branch's direct host."""
+    """Create a Hyperdrive config that points to a branch's direct host, with these settings."""
 
     name: str
     branch: str
     database: str
     role: str
+    settings: Settings = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +279,76 @@ class RestartPool(_Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RepointHyperdrive(_Step):
+    """Lead a Hyperdrive config from one branch to another: host, port and login in one request.
+
+    Every version of every Worker that is bound to it moves at once.
+    """
+
+    hyperdrive: str
+    leaves: str
+    branch: str
+    database: str
+    role: str
+
+    @property
+    def key(self) -> str:
+        """What `Observed.passed` holds once this run has done it."""
+        return f"repoint:{self.hyperdrive}"
+
+    @property
+    def outdates(self) -> frozenset[str]:
+        """What is not true any more of `Observed.passed` after it: connections and cached answers are old again."""
+        return frozenset({f"pool:{self.hyperdrive}", f"cache:{self.hyperdrive}"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitCache(_Step):
+    """Wait for as long as Hyperdrive may answer from its query cache with what another branch has said."""
+
+    hyperdrive: str
+    seconds: int
+
+    @property
+    def key(self) -> str:
+        """What `Observed.passed` holds once this run has waited."""
+        return f"cache:{self.hyperdrive}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateHyperdrive(_Step):
+    """Set what differs on a Hyperdrive config, and nothing else."""
+
+    hyperdrive: str
+    settings: Settings
+
+    @property
+    def outdates(self) -> frozenset[str]:
+        """What is not true any more of `Observed.passed` after it: the pool is older than the config again."""
+        return frozenset({f"pool:{self.hyperdrive}"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewPassword(_Step):
+    """Give a Hyperdrive config the password that its role has on a branch now."""
+
+    hyperdrive: str
+    branch: str
+    database: str
+    role: str
+
+    @property
+    def key(self) -> str:
+        """What `Observed.passed` holds once this run has done it: two providers' clocks are no proof of that."""
+        return f"password:{self.hyperdrive}"
+
+    @property
+    def outdates(self) -> frozenset[str]:
+        """What is not true any more of `Observed.passed` after it: the pool is older than the config again."""
+        return frozenset({f"pool:{self.hyperdrive}"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteBranch(_Step):
     """Delete the branch on which a timeline was proved, now that the primary carries it."""
 
@@ -306,6 +378,10 @@ Step = (
     | UnprotectBranch
     | RestoreBranch
     | RestartPool
+    | RepointHyperdrive
+    | AwaitCache
+    | UpdateHyperdrive
+    | RenewPassword
     | DeleteBranch
 )
 
@@ -325,5 +401,7 @@ def _plain(value: object) -> object:
             return value.value
         case tuple():
             return [_plain(item) for item in value]
+        case Settings() | Caching() | Mtls():
+            return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
         case _:
             return value

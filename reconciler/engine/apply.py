@@ -23,12 +23,16 @@ from reconciler.core.refusals import Refusal
 from reconciler.core.scene import Refused
 from reconciler.core.steps import (
     AwaitBranch,
+    AwaitCache,
     FenceBranch,
     LiftFence,
+    RenewPassword,
+    RepointHyperdrive,
     RestartPool,
     RestoreBranch,
     Step,
     UnprotectBranch,
+    UpdateHyperdrive,
     UploadVersion,
     VerifyBranch,
     VerifyLive,
@@ -103,7 +107,20 @@ class LooksAgain:
 
 
 # Steps that no look at the providers shows to be done, or not all of it: they are remembered for this run.
-_REMEMBERED = VerifyBranch | VerifyWorker | VerifyLive | FenceBranch | LiftFence | RestartPool
+_REMEMBERED = (
+    VerifyBranch
+    | VerifyWorker
+    | VerifyLive
+    | FenceBranch
+    | LiftFence
+    | RestartPool
+    | RepointHyperdrive
+    | AwaitCache
+    | RenewPassword
+)
+
+# Steps that need no approval of their own: they finish what was begun, or concern no data and no choice of anybody's.
+_UNASKED = AwaitBranch | LiftFence | RenewPassword | RestartPool
 
 Event = StepStarted | StepFinished | StepUncertain | StepFailed | StepDropped | NotMended | LooksAgain
 Report = Callable[[Event], None]
@@ -369,10 +386,14 @@ class Apply:
             )
 
     def _check_approval(self, wave: tuple[Step, ...], observed: Observed) -> None:
-        """Take only what was approved. Waiting for what it began is part of it, and so is putting back."""
+        """Take only what was approved. Waiting for what it began is part of it, and so is putting back.
+
+        A password that Neon changes meanwhile is no other plan: Hyperdrive logs in to the same branch as the same role,
+        over new connections.
+        """
         if not self._expected or self.failures:
             return
-        if any(step not in self._approved for step in wave if not isinstance(step, AwaitBranch | LiftFence)):
+        if any(step not in self._approved for step in wave if not isinstance(step, _UNASKED)):
             raise PlanChanged(self._expected, plan(self._desired, observed), observed)
 
 
@@ -381,6 +402,8 @@ def _still_passed(passed: frozenset[str], wave: tuple[Step, ...]) -> frozenset[s
     for step in wave:
         if isinstance(step, RestoreBranch):
             passed &= {step.proof}
+        if isinstance(step, RepointHyperdrive | UpdateHyperdrive | RenewPassword):
+            passed -= step.outdates
     return passed
 
 

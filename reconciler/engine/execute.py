@@ -21,6 +21,7 @@ from reconciler.core.observed import (
 from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,
+    AwaitCache,
     ClearExpiry,
     CreateBranch,
     CreateHyperdrive,
@@ -29,6 +30,8 @@ from reconciler.core.steps import (
     LiftFence,
     ProtectBranch,
     RenameBranch,
+    RenewPassword,
+    RepointHyperdrive,
     RestartPool,
     RestoreBranch,
     SetCompute,
@@ -38,6 +41,7 @@ from reconciler.core.steps import (
     Step,
     SwitchTraffic,
     UnprotectBranch,
+    UpdateHyperdrive,
     UploadVersion,
     VerifyBranch,
     VerifyLive,
@@ -82,7 +86,7 @@ class Executor:
                 await self._verify_branch(step)
             case CreateHyperdrive():
                 origin = await neon.origin(project, self._branch(step.branch).id, step.database, step.role)
-                await self._ports.cloudflare.create_config(step.name, origin)
+                await self._ports.cloudflare.create_config(step.name, origin, step.settings)
             case WriteBinding():
                 self._ports.tree.write(self._worker(step), self._config(step.hyperdrive).id)
             case UploadVersion():
@@ -115,6 +119,14 @@ class Executor:
                 await neon.restore_branch(project, self._branch(step.branch).id, source, point, step.keep_as)
             case RestartPool():
                 await self._ports.cloudflare.restart_pool(self._config(step.hyperdrive).id)
+            case RepointHyperdrive() | RenewPassword():
+                # With the password each time: of a protected branch's child it is another one (Neon, "Protected").
+                origin = await neon.origin(project, self._branch(step.branch).id, step.database, step.role)
+                await self._ports.cloudflare.repoint_config(self._config(step.hyperdrive).id, origin)
+            case AwaitCache():
+                await self._ports.clock.sleep(step.seconds)
+            case UpdateHyperdrive():
+                await self._ports.cloudflare.update_config(self._config(step.hyperdrive).id, step.settings)
             case DeleteBranch():
                 await neon.delete_branch(project, self._branch(step.branch).id)
             case _:

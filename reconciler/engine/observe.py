@@ -9,10 +9,12 @@ from reconciler.core import rewound
 from reconciler.core.accounts import Accounts
 from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.hyperdrive_choice import config_name
+from reconciler.core.hyperdrive_upkeep import logged_in_to
 from reconciler.core.lineage import Lineage
 from reconciler.core.next_steps import label_purpose
 from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker, Unbound, Unknown, named
 from reconciler.core.provenance import attainable, trace
+from reconciler.core.repointing import about_to_move
 from reconciler.errors import BindingAbsent, InputError, ProviderError
 from reconciler.ports import Ports, WranglerFile
 
@@ -57,9 +59,9 @@ async def observe(
         failed=failed,
     )
     accounts, seen = await asyncio.gather(
-        _accounts(desired, observed, ports, known), _with_uploads(desired, observed, ports)
+        _accounts(desired, observed, ports, known), _with_sharers(desired, observed, ports)
     )
-    return replace(seen, accounts=accounts)
+    return await _with_password(desired, replace(seen, accounts=accounts), ports)
 
 
 async def _accounts(
@@ -114,6 +116,25 @@ async def _worker(worker: Worker, file: WranglerFile | Unknown, ports: Ports) ->
     )
 
 
+async def _with_sharers(desired: Desired, observed: Observed, ports: Ports) -> Observed:
+    """Look who moves with a config that is to be repointed; and otherwise as ever."""
+    observed = await _with_uploads(desired, observed, ports)
+    config = about_to_move(desired, observed)
+    return observed if config is None else replace(observed, sharers=await _known(ports.cloudflare.bound, config.id))
+
+
+async def _with_password(desired: Desired, observed: Observed, ports: Ports) -> Observed:
+    """Look when the role's password was last changed, where a config leads to the branch that is asked for.
+
+    Where it can't be read, nothing follows from that: it decides only whether a password is written once more.
+    """
+    hyperdrive, branch = desired.hyperdrive, logged_in_to(desired, observed)
+    if hyperdrive is None or branch is None:
+        return observed
+    changed = await _known(ports.neon.password_changed, desired.primary.project, branch.id, hyperdrive.role)
+    return observed if isinstance(changed, Unknown) else replace(observed, password_changed_at=changed)
+
+
 async def _with_uploads(desired: Desired, observed: Observed, ports: Ports) -> Observed:
     """Look for versions that an interrupted run has uploaded, where there is something to switch."""
     hyperdrive, configs = desired.hyperdrive, observed.configs
@@ -125,7 +146,9 @@ async def _with_uploads(desired: Desired, observed: Observed, ports: Ports) -> O
         return observed
     desired = attainable(desired, lineage)
     carrier = lineage.carrier(desired.timeline)
-    config = named(configs, config_name(desired, carrier, lineage, branches, configs)) if carrier else None
+    config = (
+        named(configs, config_name(desired, carrier, lineage, branches, configs, observed.workers)) if carrier else None
+    )
     workers = await asyncio.gather(
         *(
             _upload(desired, worker, seen, config, ports)

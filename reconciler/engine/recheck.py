@@ -2,9 +2,9 @@
 
 Names are unique at both providers, so a create or a rename that comes too late is refused by them. But a deployment
 has no precondition, and a rename, a new default, a protection, a restore in place and a deletion go by id, whatever the
-branch is called by then. So
-what these steps were decided on is read once more, right before the call, and the rules, guards included, must still
-ask for the very same step.
+branch is called by then; and what is changed of a Hyperdrive config is changed whatever it is by then.
+So what these steps were decided on is read once more, right before the call, and the rules, guards included, must
+still ask for the very same step.
 """
 
 from dataclasses import replace
@@ -18,6 +18,8 @@ from reconciler.core.steps import (
     LiftFence,
     ProtectBranch,
     RenameBranch,
+    RenewPassword,
+    RepointHyperdrive,
     RestoreBranch,
     SetCompute,
     SetDefaultBranch,
@@ -26,6 +28,7 @@ from reconciler.core.steps import (
     Step,
     SwitchTraffic,
     UnprotectBranch,
+    UpdateHyperdrive,
 )
 from reconciler.errors import WorldMoved
 from reconciler.ports import Ports
@@ -50,8 +53,11 @@ async def recheck(step: Step, desired: Desired, observed: Observed, ports: Ports
         ):
             fresh = replace(observed, branches=await ports.neon.branches(desired.primary.project))
         case SetHistory():
-            project, branches = desired.primary.project, ports.neon.branches(desired.primary.project)
-            fresh = replace(observed, project=await ports.neon.project(project), branches=await branches)
+            project = await ports.neon.project(desired.primary.project)
+            fresh = replace(observed, project=project, branches=await ports.neon.branches(desired.primary.project))
+        case RepointHyperdrive() | UpdateHyperdrive() | RenewPassword():
+            branches = await ports.neon.branches(desired.primary.project)
+            fresh = replace(observed, branches=branches, configs=await ports.cloudflare.configs())
         case StageVersion() | SwitchTraffic():
             fresh = await _with_deployment(step.script, desired, observed, ports)
         case _:

@@ -1,8 +1,8 @@
 """Cloudflare, by its API v4: Hyperdrive configs, and the versions and deployments of Workers.
 
 What is live is the first deployment of the list, read version by version (`S/settings` is ambiguous while traffic is
-split). A version pins the id of its Hyperdrive config, so a switch and its undo are one deployment each; the origin
-of a config that is in use is never edited.
+split). A version pins the id of its Hyperdrive config, so a switch and its undo are one deployment each; where a file
+asks for it, it is the config that is led elsewhere instead, with everything that is bound to it.
 """
 
 import json
@@ -13,10 +13,13 @@ from email.policy import HTTP
 from typing import Any
 from urllib.parse import quote
 
+from reconciler.core.hyperdrive_settings import NOTHING, Settings
 from reconciler.core.observed import DeployedVersion, HyperdriveConfig, UploadedVersion
 from reconciler.errors import AnswerLost, ProviderError
 from reconciler.ports import Clock, Origin, Rebinding
 from reconciler.providers.http import Answer, Api
+from reconciler.providers.hyperdrive_wire import config as read_config
+from reconciler.providers.hyperdrive_wire import origin_body, settings_body
 from reconciler.providers.told import Told, told
 
 _NAME_TAKEN = "2017"
@@ -27,6 +30,8 @@ _PAGE = 50
 # A deployment has one version or two, and only the newest hundred can be deployed.
 _MOST_VERSIONS = 10
 _MOST_UPLOADS = 100
+# Workers Paid has 500 (Workers documentation, Limits); each takes a request, of 1,200 in five minutes.
+_MOST_SCRIPTS = 500
 # A config that was just made may be unknown to uploads for some seconds.
 _FRESH_TRIES = 10
 _FRESH_PAUSE_SECONDS = 2.0
@@ -42,6 +47,7 @@ class CloudflareApi:
         self._account = f"/accounts/{quote(account, safe='')}"
         self._clock = clock
         self._newest: dict[str, Told] = {}
+        self._bound: dict[str, tuple[str, ...]] = {}
 
     async def configs(self) -> tuple[HyperdriveConfig, ...]:
         """Read every Hyperdrive config of the account, page by page."""
@@ -50,7 +56,7 @@ class CloudflareApi:
         while True:
             body = await self._get(f"{self._account}/hyperdrive/configs", page=page, per_page=_PAGE)
             known, items = len(found), body.any("result")
-            found |= {item.id("id"): _config(item) for item in items}
+            found |= {item.id("id"): read_config(item) for item in items}
             pages = body.maybe("result_info")
             total = pages.maybe_number("total_count") if pages else None
             # Where it is not said how many there are, the end is a page that brings nothing new.
@@ -60,35 +66,42 @@ class CloudflareApi:
                 raise ProviderError("Cloudflare: the list of the Hyperdrive configs does not end")
             page += 1
 
-    async def create_config(self, name: str, origin: Origin) -> None:
+    async def create_config(self, name: str, origin: Origin, settings: Settings = NOTHING) -> None:
         """Create a config. Cloudflare logs in to the origin before it saves, which wakes a sleeping compute."""
-        body = {
-            "name": name,
-            "origin": {
-                "scheme": "postgres",
-                "host": origin.host,
-                "port": origin.port,
-                "database": origin.database,
-                "user": origin.role,
-                "password": origin.password.reveal(),
-            },
-        }
-        try:
-            await self._send_config(body)
-        except ProviderError as error:
-            if error.code != _CANNOT_CONNECT:
-                raise
-            # Seen once right after a change of infrastructure, and gone 45 s later: one more try.
-            await self._clock.sleep(45.0)
-            await self._send_config(body)
+        body = {"name": name, "origin": origin_body(origin), **settings_body(settings)}
+        await self._save("POST", "", body)
+
+    async def repoint_config(self, config: str, origin: Origin) -> None:
+        """Lead a config elsewhere. Cloudflare logs in there before it saves, and goes on using the connections it has.
+
+        A PATCH does not merge the network part of an origin, and keeps what is not given, such as the cache's settings.
+        """
+        await self._save("PATCH", f"/{config}", {"origin": origin_body(origin)})
+
+    async def update_config(self, config: str, settings: Settings) -> None:
+        """Set what is given, each part whole: a PATCH merges it into what there is."""
+        await self._save("PATCH", f"/{config}", settings_body(settings))
 
     async def restart_pool(self, config: str) -> None:
         """Restart the pool (Hyperdrive API, "Restart"): connections are drained, and queries in flight may fail."""
         await self._api.send("POST", f"{self._account}/hyperdrive/configs/{config}/restart")
 
-    async def _send_config(self, body: dict[str, Any]) -> None:
+    async def _save(self, method: str, which: str, body: dict[str, Any]) -> None:
+        """Save a config, with one more try where Cloudflare could not connect to the origin.
+
+        That was seen once right after a change of infrastructure, and was gone 45 s later.
+        """
         try:
-            await self._api.send("POST", f"{self._account}/hyperdrive/configs", json=body)
+            await self._send_config(method, which, body)
+        except ProviderError as error:
+            if error.code != _CANNOT_CONNECT:
+                raise
+            await self._clock.sleep(45.0)
+            await self._send_config(method, which, body)
+
+    async def _send_config(self, method: str, which: str, body: dict[str, Any]) -> None:
+        try:
+            await self._api.send(method, f"{self._account}/hyperdrive/configs{which}", json=body)
         except ProviderError as error:
             if error.code == _NAME_TAKEN:
                 raise AnswerLost(error.message, code=error.code, hint="a config of that name exists: look") from error
@@ -156,6 +169,34 @@ class CloudflareApi:
                 found.append(UploadedVersion(item.id("id"), label, _hyperdrive_id(version, binding)))
         return tuple(found)
 
+    async def bound(self, config: str) -> tuple[str, ...]:
+        """Name the Workers whose live version is bound to a config, of every Worker of the account.
+
+        Of one whose traffic is split, `S/settings` tells the bindings of one version, which is enough to name it.
+        """
+        if config not in self._bound:
+            scripts = [item.text("id") for item in (await self._get(f"{self._account}/workers/scripts")).any("result")]
+            if len(scripts) > _MOST_SCRIPTS:
+                raise ProviderError(
+                    f"Cloudflare: the account has {len(scripts):,} Workers, and what more than {_MOST_SCRIPTS} of them "
+                    "are bound to is not asked",
+                    hint='set hyperdrive.strategy to "rebind", which moves nobody else',
+                )
+            found = [name for name in scripts if config in await self._hyperdrives(name)]
+            self._bound[config] = tuple(sorted(found))
+        return self._bound[config]
+
+    async def _hyperdrives(self, script: str) -> list[str]:
+        """List the ids of the configs that a Worker is bound to; none where it is gone by now."""
+        try:
+            result = (await self._get(f"{self._script(script)}/settings")).maybe("result")
+        except ProviderError as error:
+            if error.code in _NO_WORKER:
+                return []
+            raise
+        bindings = result.any("bindings") if result else []
+        return [each.maybe_text("id") for each in bindings if each.maybe_text("type") == "hyperdrive"]
+
     async def copy_version(self, script: str, version: str, change: Rebinding) -> None:
         """Upload a version again with one binding changed: its modules as they are, every other binding inherited.
 
@@ -217,19 +258,6 @@ def explain(body: Any) -> tuple[str, str]:
     """Find code and message of the first error in Cloudflare's envelope."""
     first = body["errors"][0]
     return str(first["code"]), str(first["message"])
-
-
-def _config(item: Told) -> HyperdriveConfig:
-    origin = item.maybe("origin") or told("Cloudflare", {})
-    return HyperdriveConfig(
-        id=item.id("id"),
-        name=item.text("name"),
-        host=origin.maybe_text("host"),
-        port=origin.maybe_number("port") or 5432,
-        database=origin.maybe_text("database"),
-        user=origin.maybe_text("user"),
-        restarted_at=item.maybe_moment("restarted_on"),
-    )
 
 
 def _bindings(version: Told) -> list[Told]:

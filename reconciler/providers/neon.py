@@ -259,6 +259,11 @@ class NeonApi:
         path = f"/projects/{project}/branches/{branch}/databases/{quote(database, safe='')}"
         return (await self._get(path)).part("database").text("owner_name")
 
+    async def password_changed(self, project: str, branch: str, role: str) -> Instant | None:
+        """Read when a role was last changed: a password that is reset changes it (Neon API, "Reset role password")."""
+        path = f"/projects/{project}/branches/{branch}/roles/{quote(role, safe='')}"
+        return (await self._get(path)).part("role").maybe_moment("updated_at")
+
     async def rename_endpoint(self, project: str, endpoint: str, name: str) -> None:
         """Give a compute another name. Its id, its host and its sessions stay."""
         await self._write(project, "PATCH", f"/projects/{project}/endpoints/{endpoint}", {"endpoint": {"name": name}})

@@ -9,6 +9,7 @@ import pytest
 from reconciler.core.desired import Lift, Liftable, Method, Restore, Verify
 from reconciler.core.health.checks import GitRemote, LeaseSign, Missing, SetUp, State, Unneeded, Wrong
 from reconciler.core.health.diagnosis import diagnose, state_for
+from reconciler.core.hyperdrive_settings import Strategy
 from reconciler.core.observed import Claim, Mark, Operation, Unbound, Unknown
 from reconciler.core.timeline import Timeline, candidate_name
 from tests.core.worlds import CONFIG, DESIRED, MAIN, NOW, PROJECT, SEEN, WORKER, WORLD, asking, hours_ago, with_main
@@ -26,6 +27,7 @@ GOOD = SetUp(
     lease=LeaseSign("refs/reconciler/lease/production"),
     protected=True,
 )
+REPOINT = replace(GOOD, desired=replace(DESIRED, hyperdrive=replace(DESIRED.hyperdrive, strategy=Strategy.REPOINT)))
 IN_PLACE = replace(GOOD, desired=asking(None, method=Method.IN_PLACE))
 
 
@@ -100,6 +102,7 @@ CASES = [
     (observed(configs=Unknown("no answer")), "Hyperdrive configs", State.UNKNOWN, "no answer"),
     (observed(configs=configs(10)), "Hyperdrive configs", State.WARNING, "10 of 25"),
     (observed(configs=configs(25)), "Hyperdrive configs", State.FAILED, "25"),
+    (observed(REPOINT, configs=configs(25)), "Hyperdrive configs", State.OK, "25 are there"),
     (observed(IN_PLACE, configs=configs(25)), "Hyperdrive configs", State.WARNING, "25"),
     (observed(configs=()), "Hyperdrive origin", State.WARNING, 'none is called "tech961"'),
     (replace(GOOD, observed=with_main(endpoint=None)), "Hyperdrive origin", State.UNKNOWN, "has no compute"),

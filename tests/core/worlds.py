@@ -17,6 +17,7 @@ from reconciler.core.desired import (
     Verify,
     Worker,
 )
+from reconciler.core.hyperdrive_settings import Strategy
 from reconciler.core.instant import Instant
 from reconciler.core.observed import (
     Branch,
@@ -85,7 +86,8 @@ restores = st.one_of(
 @st.composite
 def asked(draw: st.DrawFn) -> Desired:
     """What a file may ask for, apart from the restore."""
-    hyperdrive = draw(st.sampled_from([DESIRED.hyperdrive, None]))
+    repointed = replace(DESIRED.hyperdrive, strategy=Strategy.REPOINT)
+    hyperdrive = draw(st.sampled_from([DESIRED.hyperdrive, repointed, None]))
     workers: tuple[Worker, ...] = ()
     if hyperdrive is not None:
         count = draw(st.integers(0, 2))

@@ -30,6 +30,8 @@ def checks(setup: SetUp) -> Iterator[Check]:
 
 def _room(desired: Desired, hyperdrive: Hyperdrive, configs: tuple[HyperdriveConfig, ...]) -> Check:
     name, count = "Hyperdrive configs", len(configs)
+    if hyperdrive.is_repointed and count:
+        return Check(name, State.OK, f"{count} are there, and by the strategy repoint a restore makes none")
     if full := guards.config_room(desired, configs, hyperdrive.name):
         return refused(name, full[0], BY_BRANCH)
     seen = f"{count} of {guards.PAID_CONFIGS} on Workers Paid are there, of {guards.FREE_CONFIGS} on Free"
@@ -47,7 +49,7 @@ def _origin(
     if not isinstance(lineage, Lineage) or isinstance(observed.branches, Unknown):
         return Check(name, State.UNKNOWN, "not known without the primary", needed=NEITHER)
     live = lineage.live
-    config = named(configs, config_name(desired, live, lineage, observed.branches, configs))
+    config = named(configs, config_name(desired, live, lineage, observed.branches, configs, observed.workers))
     if config is None:
         seen = f'no config leads to "{live.branch.name}", and none is called "{hyperdrive.config_for(live.timeline)}"'
         remedy = "compare hyperdrive.name with `wrangler hyperdrive list`; an apply creates what is missing"

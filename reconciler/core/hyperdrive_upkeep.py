@@ -1,0 +1,179 @@
+"""What is set on a Hyperdrive config, and the password that nobody can read in it.
+
+What the file does not declare is not ours to change, but a restore does not change it either: a new config is given
+what the replaced one has. A password is write-only, so it is never compared. Cloudflare has logged in with it when the
+config was last changed (Hyperdrive documentation, Troubleshoot and debug), so it can only have become wrong since, and
+Neon tells when it last changed the role. So the two times are all that is kept of a password, by the providers
+themselves, and nobody can learn anything about it from them.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import ClassVar
+
+from reconciler.core.desired import Desired, Hyperdrive
+from reconciler.core.hyperdrive_choice import config_of, leads_to
+from reconciler.core.hyperdrive_settings import CACHING_ON, NO_CERTIFICATES, Settings
+from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.observed import Branch, HyperdriveConfig, Observed, named
+from reconciler.core.provenance import attainable, trace
+from reconciler.core.refusals import Refusal
+from reconciler.core.scene import Refused, Scene
+from reconciler.core.steps import CreateHyperdrive, RenewPassword, RepointHyperdrive, Step, UpdateHyperdrive, VerifyLive
+
+# How far two providers' clocks may be apart. What is changed at both in so short a time is taken for one change.
+_CLOCKS = timedelta(minutes=1)
+# `max_connections` from so many compute units (CU) on, of which Neon keeps seven for itself (Neon documentation,
+# Connection pooling). A compute that scales counts as its largest size, and at most as eight times its smallest.
+_CONNECTIONS = (
+    (0.25, 104), (0.5, 209), (1, 419), (2, 839), (3, 1258), (4, 1678), (5, 2098), (6, 2517), (7, 2937), (8, 3357),
+    (9, 4000),
+)  # fmt: skip
+_RESERVED = 7
+_SCALES_BY = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimitTooHigh(Refusal):
+    """More connections are declared for Hyperdrive than the compute takes."""
+
+    rule: ClassVar[str] = "connection-limit-too-high"
+    name: str
+    limit: int
+    branch: str
+    most: int
+
+    @property
+    def message(self) -> str:  # noqa: D102  the base class says it
+        return (
+            f'hyperdrive.connection_limit is {self.limit}, and the compute of "{self.branch}" takes {self.most} '
+            f'connections, so "{self.name}" could use up all of them'
+        )
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return f"declare less than {self.most}, or give the compute more compute units first"
+
+
+def of_new(scene: Scene, hyperdrive: Hyperdrive) -> Settings:
+    """Return what a new config gets: what is declared, and otherwise what the one that serves has.
+
+    What Cloudflare sets by default is left out.
+    """
+    replaced = config_of(scene.desired, scene.lineage.live, scene.configs)
+    wanted = hyperdrive.settings.or_else(replaced.settings) if replaced else hyperdrive.settings
+    return replace(
+        wanted,
+        caching=None if wanted.caching == CACHING_ON else wanted.caching,
+        mtls=None if wanted.mtls == NO_CERTIFICATES else wanted.mtls,
+    )
+
+
+def keep_up(scene: Scene, carrier: Carrier) -> tuple[Step, ...] | Refused:
+    """Set what differs from the file on the config that serves."""
+    hyperdrive, config = scene.desired.hyperdrive, scene.config
+    if hyperdrive is None or config is None:
+        return ()
+    if different := hyperdrive.settings.unlike(config.settings):
+        most, limit = most_connections(carrier.branch), different.connection_limit
+        if limit is not None and most is not None and limit >= most:
+            return Refused((ConnectionLimitTooHigh(config.name, limit, carrier.branch.name, most),))
+        reason = f"the file declares otherwise; it has {_found(different, config)}"
+        return (UpdateHyperdrive(hyperdrive=config.name, settings=different, reason=reason),)
+    return ()
+
+
+def _found(different: Settings, config: HyperdriveConfig) -> str:
+    found = config.settings
+    return str(
+        Settings(
+            found.caching if different.caching else None,
+            found.connection_limit if different.connection_limit else None,
+            found.mtls if different.mtls else None,
+        )
+        or "no connection limit that is told"
+    )
+
+
+def renew_password(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
+    """Write a password that has been changed since into the config of what is live, or is to be live again."""
+    hyperdrive, config = scene.desired.hyperdrive, scene.config
+    if hyperdrive is None or config is None or not leads_to(config, carrier.branch):
+        return ()
+    changed, proved = scene.observed.password_changed_at, config.modified_at
+    if changed is None or proved is None or changed - proved <= _CLOCKS:
+        return ()
+    reason = f"Neon has changed role {hyperdrive.role} at {changed}, and Hyperdrive's login was last proved at {proved}"
+    step = RenewPassword(
+        hyperdrive=config.name,
+        branch=carrier.branch.name,
+        database=hyperdrive.database,
+        role=hyperdrive.role,
+        reason=reason,
+    )
+    return () if step.key in scene.observed.passed else (step,)
+
+
+def logged_in_to(desired: Desired, observed: Observed) -> Branch | None:
+    """Find the branch that a password is to be looked at on: the one that is asked for, where a config leads to it."""
+    if not isinstance(observed.branches, tuple) or not isinstance(observed.configs, tuple):
+        return None
+    lineage = trace(desired, observed.branches)
+    carrier = lineage.carrier(attainable(desired, lineage).timeline) if isinstance(lineage, Lineage) else None
+    led_to = carrier is not None and any(leads_to(each, carrier.branch) for each in observed.configs)
+    return carrier.branch if carrier and led_to else None
+
+
+def most_connections(branch: Branch) -> int | None:
+    """Return how many connections a branch's compute takes from roles of its owner; None where that is not known."""
+    endpoint = branch.endpoint
+    if endpoint is None or endpoint.settings.maximum is None:
+        return None
+    least, most = endpoint.settings.minimum, endpoint.settings.maximum
+    size = most if least is None else min(most, _SCALES_BY * least)
+    at = bisect_right(_CONNECTIONS, size, key=lambda each: each[0])
+    return _CONNECTIONS[max(at, 1) - 1][1] - _RESERVED
+
+
+def warnings(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> Iterator[str]:
+    """Say what a repoint moves besides, and where Hyperdrive may use more connections than a compute takes."""
+    for step in steps:
+        if isinstance(step, RepointHyperdrive):
+            yield from _about_the_repoint(observed, step)
+            if any(isinstance(each, VerifyLive) for each in steps):
+                yield "by repoint the HTTP gates run only once users are served by the branch: none is tried at 0 %"
+        if isinstance(step, RepointHyperdrive | CreateHyperdrive):
+            yield from _about_connections(desired, observed, step)
+
+
+def _about_the_repoint(observed: Observed, step: RepointHyperdrive) -> Iterator[str]:
+    sharers = observed.sharers if isinstance(observed.sharers, tuple) else ()
+    ours = {getattr(each, "script", "") for each in observed.workers}
+    others = [name for name in sharers if name not in ours]
+    moved = f"; these move too, and the file does not name them: {', '.join(others)}" if others else ""
+    yield (
+        f'repointing "{step.hyperdrive}" moves every version of every Worker that is bound to it at once{moved}. '
+        "`wrangler rollback` does not undo that: a revert of the commit does. What is written over its old connections "
+        f'until they are dropped stays on "{step.leaves}"'
+    )
+
+
+def _about_connections(
+    desired: Desired, observed: Observed, step: RepointHyperdrive | CreateHyperdrive
+) -> Iterator[str]:
+    branch = named(observed.branches if isinstance(observed.branches, tuple) else (), step.branch)
+    configs = observed.configs if isinstance(observed.configs, tuple) else ()
+    if isinstance(step, CreateHyperdrive):
+        name, limit = step.name, step.settings.connection_limit
+    else:
+        config, name = named(configs, step.hyperdrive), step.hyperdrive
+        declared = desired.hyperdrive.settings.connection_limit if desired.hyperdrive else None
+        limit = declared or (config.connection_limit if config else None)
+    most = most_connections(branch) if branch else None
+    if limit is not None and most is not None and limit >= most:
+        yield (
+            f'"{name}" may open {limit} connections, and the compute of "{step.branch}" takes {most}: give it more '
+            "compute units, or declare less as hyperdrive.connection_limit"
+        )
