@@ -3,11 +3,15 @@
 import copy
 import re
 from collections import Counter
+from datetime import timedelta
 
+from reconciler.sandbox import timestamps
 from tests.exhaustive.world import BINDING, NAME, PRIMARY, SQL_GATE
 
 # A request takes some time, so that a branch is not made and overwritten in one second, which is what Neon tells.
 _REQUEST_SECONDS = 0.05
+# For so long Hyperdrive may answer from its cache, by the defaults of Cloudflare.
+_CACHED = timedelta(seconds=75)
 
 
 def bound_to(version):
@@ -32,6 +36,7 @@ class Watch:
         self.made = {}
         self._reaches = {}
         self._fenced = world.desired["primary"].get("fence", False)
+        self._repoints = world.desired["hyperdrive"].get("strategy") == "repoint"
         self._before = self._lasting() if world.primary() else None  # in the middle of a run, it is put back
         self._carried = None
         for branch in world.project.branches.values():
@@ -64,6 +69,8 @@ class Watch:
             yield from self._reached(script)
         yield from self._made_twice()
         yield from self._renamed_early()
+        if self._repoints:
+            yield from self._promoted_early()
         yield from self._put_twice()
 
     def _note_made(self, branch):
@@ -125,7 +132,7 @@ class Watch:
         asked = self._world.sandbox.storage.asked
         if "sql" in self._gates and not any(each.cluster == branch.cluster and each.text == SQL_GATE for each in asked):
             yield f"users of {script} reach {branch.name}, whose SQL gate was never asked"
-        if "http" in self._gates and version not in self._world.route.proved:
+        if "http" in self._gates and not self._repoints and version not in self._world.route.proved:
             yield f"users of {script} reach version {version}, whose HTTP gate was never asked"
 
     def _put_unproved(self, branch):
@@ -137,6 +144,16 @@ class Watch:
         is_new = not histories.goes_on(branch.cluster)
         if "sql" in self._gates and is_new and not any(e.cluster in proofs and e.text == SQL_GATE for e in asked):
             yield f"{timeline} was put into {branch.name}, and its SQL gate was never asked"
+
+    def _promoted_early(self):
+        """Nothing is called restored while Hyperdrive has connections or cached answers of what was left."""
+        primary = self._world.primary()
+        if primary is None or self._carried is None or primary.cluster in (None, self._carried[0]):
+            return
+        for config in self._world.account.configs.values():
+            if not self._has_let_go(config) or timestamps.now() - config.modified_on < _CACHED:
+                timeline = self._world.timeline(primary)
+                yield f"{primary.name} is {timeline}, and {config.name} may still say what was left"
 
     def _put_twice(self):
         """Nothing is put into the primary that it carries."""
@@ -201,6 +218,8 @@ class Watch:
         self._check_held(primary, failed=failed)
         self._check_fences(primary)
         self._check_lasting(primary)
+        if self._repoints:
+            self._check_repointed()
 
     def _lasting(self):
         """What no restore changes, and what none in place does: protection, branch, computes, deployments, sizes."""
@@ -226,6 +245,20 @@ class Watch:
         for config in self._world.account.configs.values():
             if primary.last_reset_at and (config.restarted_on is None or config.restarted_on < primary.last_reset_at):
                 self.violations.append(f"converged, and {config.name} has connections from before the restore")
+
+    def _check_repointed(self):
+        """The config is led elsewhere and nothing is deployed; it has let go of what it was led from, cache and all."""
+        (config,) = self._world.account.configs.values()
+        deployments, known = self._lasting()[1][2:], self._before[1][2:]
+        if deployments != known:
+            self.violations.append(f"converged by a repoint, and it was {known} before, and is {deployments}")
+        if not self._has_let_go(config):
+            self.violations.append(f"converged, and {config.name} has connections from before it was repointed")
+
+    def _has_let_go(self, config):
+        return config.modified_on == config.created_on or config.modified_on <= (
+            config.restarted_on or config.created_on
+        )
 
     def _check_fences(self, primary):
         """What is live takes writes, and where it is asked, nothing else does; the marks say so."""

@@ -89,6 +89,7 @@ async def _with_settings(world):
 
 
 _IN_PLACE = {"method": "in-place"}
+_REPOINT = {"strategy": "repoint", "fence": True}
 _FAILS_IN_PLACE = {**_IN_PLACE, "http": True}
 
 SCENARIOS = {
@@ -111,6 +112,7 @@ SCENARIOS = {
         Scenario("in place, protected", _first, (None,), {**_IN_PLACE, "protected": True}),
         Scenario("protected in the middle", _protected_late, (None,), _IN_PLACE),
         Scenario("last check fails, in place", _first, (None,), _FAILS_IN_PLACE, fails=True),
+        Scenario("repoint, first restore and undo", _revert, (None,), _REPOINT),
         Scenario("nothing to do", _restored, (None, 0)),
         Scenario("drift repaired", _drift, (None, 0)),
     )

@@ -101,12 +101,23 @@ class Route:
 class World:
     """One project, its Hyperdrive configs and Workers, and a checkout that is no repository: Git takes processes."""
 
-    def __init__(self, root: Path, *, workers=1, http=False, wrangler=False, fence=False, method=None, protected=False):
+    def __init__(
+        self,
+        root: Path,
+        *,
+        workers=1,
+        http=False,
+        wrangler=False,
+        fence=False,
+        method=None,
+        protected=False,
+        strategy=None,
+    ):
         self.root = root
         self.scripts = [f"{NAME}-api", f"{NAME}-jobs"][:workers]
         self.sandbox = Sandbox(empty=True, postgres=False)
         self.route = Route(self)
-        self._http, self._wrangler, self._protected = http, wrangler, protected
+        self._http, self._wrangler, self._protected, self._strategy = http, wrangler, protected, strategy
         self.desired = {"primary": {"project": "", "branch": PRIMARY, "restore": None}}
         if fence:
             self.desired["primary"]["fence"] = True
@@ -188,6 +199,8 @@ class World:
         # How long a gate is tried again is measured by the machine's own clock, on which no time passes here.
         self.http_gate = {"name": "health", "url": url, "contains": "{version}", "for": "1ms"}
         self.desired["hyperdrive"] = {"name": NAME, "database": DATABASE, "role": ROLE}
+        if self._strategy:
+            self.desired["hyperdrive"]["strategy"] = self._strategy
         entries = [{"config": self.wrangler_file(script).name, "binding": BINDING} for script in self.scripts]
         if self._wrangler:
             entries = [{**entry, "deploy": "wrangler"} for entry in entries]
