@@ -44,7 +44,8 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence p
     """Say what a step does, to what."""
     match step:
         case CreateBranch():
-            return f'create branch "{step.name}" from "{step.source}" ' + (f"at {step.at}" if step.at else "as it is")
+            made = f'create branch "{step.name}" from "{step.source}" ' + (f"at {step.at}" if step.at else "as it is")
+            return f"{made}, with a compute of {step.compute}" if step.compute.maximum is not None else made
         case AwaitBranch():
             return f'wait for branch "{step.branch}"'
         case AddCompute():

@@ -79,8 +79,8 @@ def _asked(desired: Desired, project: Project) -> ComputeSettings:
 
 
 def _set(carrier: Carrier, wanted: ComputeSettings, reason: str) -> tuple[SetCompute, ...]:
-    branch = carrier.branch
-    unlike = wanted.unlike(branch.endpoint.settings) if branch.endpoint else UNSAID
+    found = carrier.branch.endpoint.settings if carrier.branch.endpoint else UNSAID
+    unlike = wanted.unlike(found)
     if unlike == UNSAID:
         return ()
-    return (SetCompute(branch=branch.name, compute=unlike, reason=f"{reason}, and it is not"),)
+    return (SetCompute(branch=carrier.branch.name, compute=unlike, reason=f"{reason}, and it is {found}"),)

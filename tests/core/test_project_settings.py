@@ -284,7 +284,9 @@ def test_a_branch_that_serves_already_is_not_resized_under_its_users_to_be_carri
 def test_the_live_compute_is_changed_as_the_file_says_and_the_plan_warns_that_connections_drop():
     desired = saying(compute=ComputeSettings(1, 4, NEVER))
     found = plan(desired, SIZED)
-    assert [SetCompute(branch="main", compute=ComputeSettings(1, 4, NEVER), reason="")] == list(found.steps)
+    (step,) = found.steps
+    assert step == SetCompute(branch="main", compute=ComputeSettings(1, 4, NEVER), reason="")
+    assert step.reason == "the file says so, and it is 2 to 8 CU, suspended after 1 h"
     (said,) = found.warnings
     assert 'restarts the compute of "main" to change it: connections drop for some seconds' in said
     assert plan(desired, after(desired, SIZED)).in_sync
