@@ -5,20 +5,24 @@ A compute that is put back listens at the port that it had. In between another p
 
 import socket
 
-_PORTS = 16
+_PORTS = 32
 
 
 class ReservedPorts:
-    """Has the computes take these ports, the first free one each, so that it is the same one every time."""
+    """Has the computes take these ports, the first free one each, so that it is the same one every time.
 
-    def __init__(self, computes):
+    A port that something still `leads_to` is not free, though its compute is gone: at Neon no host comes a second time.
+    """
+
+    def __init__(self, computes, leads_to):
         self._computes = computes
+        self._leads_to = leads_to
         self._open = computes.open
         self._held = [_held() for _ in range(_PORTS)]
         computes.open = self._open_at
 
     async def _open_at(self, compute, idle_after, port=0):
-        taken = {each.port for each in self._computes._computes.values()}
+        taken = self._leads_to() | {each.port for each in self._computes._computes.values()}
         free = (held.getsockname()[1] for held in self._held)
         return await self._open(compute, idle_after, port or next(each for each in free if each not in taken))
 

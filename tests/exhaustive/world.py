@@ -135,7 +135,7 @@ class World:
         # What the command line reads has the machine's clock, by which a restore must not lie in the future.
         loop.set_wall_clock(_BEGUN_SECONDS)
         await self.sandbox.start()
-        self._ports = ReservedPorts(self.sandbox._apis[NEON_PREFIX]._control.computes)
+        self._ports = ReservedPorts(self.sandbox._apis[NEON_PREFIX]._control.computes, self._ports_of_configs)
         url = await self.route.open()
         loop.forget_children()
         self.environment = {
@@ -277,6 +277,9 @@ class World:
         answer = await self._cloudflare.request(method, path, **options)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()["result"]
+
+    def _ports_of_configs(self):
+        return {each.origin["port"] for each in self.account.configs.values()}
 
     async def settle(self):
         """Wait for the end of all operations."""
