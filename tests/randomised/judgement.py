@@ -75,6 +75,14 @@ class Truth:
             return found and found.cluster
         return self.watch.live_at[self.world.moments.index(self.moment)]
 
+    def sources(self):
+        """The branches that the moment may come from and that nobody has renamed: of `from`, or what was live then."""
+        live = None if "from" in self.restore else self.watch.live_at[self.world.moments.index(self.moment)]
+        for branch in self.world.project.branches.values():
+            is_named = self.world.timeline(branch) == self.restore.get("from")
+            if (is_named or branch.cluster == live) and branch.id not in {*self.traces.renamed, *self.traces.taken}:
+                yield branch
+
     # Configs.
 
     @property
@@ -123,8 +131,7 @@ def _is_right(refusal, truth):  # noqa: C901, PLR0911, PLR0912  one case per ref
             roots = sum(each.parent_id is None for each in truth.world.project.branches.values())
             return roots + refusal.needed > refusal.limit
         case BeforeSourceReset():
-            source = truth.branch(truth.restore["from"]) if "from" in truth.restore else truth.world.primary()
-            return source.history_start is not None and source.history_start >= truth.moment
+            return all(_lacks_the_moment(each, truth) for each in truth.sources())
         case HyperdriveDiffers():
             leads_to = truth.world.branch_at(truth.config.origin["port"])
             return leads_to is not branch
@@ -148,6 +155,13 @@ def _did_not_exist(truth):
         source = truth.branch(truth.restore["from"])
         return source is not None and source.created_at >= truth.moment
     return _was_taken_away("origin", truth)
+
+
+def _lacks_the_moment(branch, truth):
+    """Whether the history of a branch begins later, or has ended by then, as what is preserved in place does."""
+    return branch.history_start >= truth.moment or (
+        branch.name.endswith(".in-place") and branch.created_at < truth.moment
+    )
 
 
 def _did_not_exist_yet(truth):

@@ -100,7 +100,10 @@ class Play:
         """Do the next thing. Raises Violated."""
         self._done.append(action)
         self._counts["rule", type(action).__name__] += 1
-        await self._does[type(action)](action)
+        try:
+            await self._does[type(action)](action)
+        except Exception as error:  # noqa: BLE001  it is the judgement's own, and told with the script that shows it
+            self._watch.violations.append(f"the judgement itself: {type(error).__name__}: {error}")
         if self._watch.violations:
             raise Violated(self._watch.violations, self.workers, self.done)
 
