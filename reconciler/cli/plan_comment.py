@@ -95,6 +95,7 @@ def _planned(plan: Plan, observed: Observed) -> str:
     parts = [f"### {_headline(plan)}", _table([("", ""), *_facts(plan, observed)])]
     if drawing := timeline_picture.picture(plan, observed):
         parts.append(fenced(drawing, "mermaid"))
+    parts += _listed("Drift", [prose(str(each)) for each in plan.drift])
     if plan.refusals:
         title = "Could not be read" if plan.unreadable else "Refused"
         reasons = [f"{code(each.rule)}: {prose(each.message)}<br>*{prose(each.hint)}*" for each in plan.refusals]

@@ -38,12 +38,15 @@ def facts(plan: Plan) -> dict[str, Any]:
             for each in plan.outside
         ],
         "suspension": suspending.facts(plan.suspension) if plan.suspension else None,
+        "drift": [{"what": each.what, "answer": each.answer.name.lower()} for each in plan.drift],
     }
 
 
 def as_text(plan: Plan, observed: Observed) -> str:
     """Render for a person at a terminal."""
     lines = [headline(plan), "", *_situation(plan, observed), ""]
+    if plan.drift:
+        lines += ["Drift", *(f"  ~ {each}" for each in plan.drift), ""]
     if plan.refusals:
         lines += ["Unreadable" if plan.unreadable else "Refused", *_refusals(plan), ""]
         lines += ["Steps, taken all the same", *_steps(plan), ""] if plan.steps else []
@@ -59,6 +62,8 @@ def as_text(plan: Plan, observed: Observed) -> str:
 def as_markdown(plan: Plan, observed: Observed) -> str:
     """Render for a pull request. What comes from a file or a provider is shown, and does nothing."""
     lines = [f"### {prose(headline(plan))}", "", fenced("\n".join(_situation(plan, observed))), ""]
+    if plan.drift:
+        lines += ["**Drift**", "", *(f"- {prose(str(each))}" for each in plan.drift), ""]
     if plan.refusals:
         lines += ["**Unreadable**" if plan.unreadable else "**Refused**", ""]
         lines += [f"- {code(each.rule)}: {prose(each.message)}\n  *{prose(each.hint)}*" for each in plan.refusals]

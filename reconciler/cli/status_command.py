@@ -63,6 +63,7 @@ def _facts(found: Plan, observed: Observed) -> dict[str, Any]:
         "failed": [_carrier(each) for each in lineage.failed] if lineage else [],
         "unmanaged": _unmanaged(observed, lineage),
         "workers": [_worker(each, observed) for each in seen_workers(observed)],
+        "drift": [str(each) for each in found.drift],
         "pending": len(found.steps),
         "refusals": [each.message for each in found.refusals],
         "unreadable": unreadable,
@@ -132,6 +133,7 @@ def _as_text(facts: dict[str, Any], stopped: str) -> str:
     lines += _lease_lines(facts["lease"])
     lines += [f"  suspended  {stopped}"] if stopped else []
     lines += [f"  other      branch {name} (not managed here)" for name in facts["unmanaged"]]
+    lines += [f"  drift      {each}" for each in facts["drift"]]
     lines += [f"  refused    {each}" for each in facts["refusals"]]
     lines += [f"  unreadable {each}" for each in facts["unreadable"]]
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.core import project_settings
 from reconciler.core.desired import Desired, Outside
+from reconciler.core.drift import Difference, differences
 from reconciler.core.lineage import Lineage
 from reconciler.core.mending import is_mending
 from reconciler.core.next_steps import next_steps
@@ -31,7 +32,8 @@ class Plan:
 
     `outside` is what stays in the present, where the steps make another timeline live. `lifted` says which guards the
     file lifts, why, and what they would have refused; it stands among the warnings too. `suspension` is one that
-    stands: it is shown, is no part of the digest, and refuses an apply and not the plan.
+    stands: it is shown, is no part of the digest, and refuses an apply and not the plan. `drift` is what somebody has
+    changed by hand; it is told, and decides nothing.
     """
 
     desired: Desired
@@ -44,6 +46,7 @@ class Plan:
     outside: tuple[Outside, ...] = ()
     lifted: tuple[str, ...] = ()
     suspension: Suspension | None = None
+    drift: tuple[Difference, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -88,6 +91,7 @@ def plan(desired: Desired, observed: Observed) -> Plan:
         digest=_digest(desired, observed, steps, refusals),
         outside=stays(desired, observed) if steps and live != desired.timeline and not refusals else (),
         lifted=lifted,
+        drift=differences(desired, observed, lineage, refusals),
     )
 
 

@@ -134,7 +134,7 @@ def _primary(desired: Desired, branch: Branch, branches: tuple[Branch, ...], sig
     if reset is not None and accounts_for(reset, [each for each in branches if names[each.id]]):
         return Carrier(branch, replaced_by, preserved=preserved)
     carried = mark.timeline if mark else replaced_by if preserved or reset is not None else ORIGIN
-    if reset is not None and carried != ORIGIN:
+    if reset is not None and (carried != ORIGIN or last is not None):
         known = "annotated as" if mark else "by the last replacement"
         signs.append(f'"{branch.name}" is {known} {carried} and was reset or restored since, at {reset}')
     return Carrier(branch, carried, preserved=preserved)

@@ -88,7 +88,7 @@ def test_a_refusal_is_told_with_its_rule_and_its_hint_in_every_form():
 def test_the_json_has_the_promised_keys():
     facts = json.loads(plan_text.as_json(plan(ASKED, WORLD)))
     keys = ["environment", "digest", "in_sync", "live_timeline", "desired_timeline", "steps", "warnings", "refusals"]
-    assert [*keys, "outside", "suspension"] == list(facts)
+    assert [*keys, "outside", "suspension", "drift"] == list(facts)
     assert all({"step", "reason", "target"} <= set(step) for step in facts["steps"])
     assert ("origin", "r-20261121T100000000Z-inc-42") == (facts["live_timeline"], facts["desired_timeline"])
 

@@ -102,6 +102,8 @@ def difference(drift: Drift) -> str:
     plan, parts = drift.plan, []
     if differences := list(_differences(drift)):
         parts.append("\n".join(["| | asked for | live |", "|---|---|---|", *differences]))
+    if plan.drift:
+        parts += ["**What was changed**", "\n".join(f"- {prose(str(each))}" for each in plan.drift)]
     if plan.refusals:
         parts += ["**What stands in the way**", "\n".join(f"- {_refusal(each)}" for each in plan.refusals)]
     else:
