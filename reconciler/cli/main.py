@@ -23,6 +23,7 @@ COMMANDS = {
     "resume": ("reconciler.cli.resume_command", "End a suspension."),
     "restore": ("reconciler.cli.restore_command", "Propose to go back to a moment, as a branch or a pull request."),
     "rollback": ("reconciler.cli.rollback_command", "Propose to undo the last restore, in the same way."),
+    "adopt": ("reconciler.cli.adopt_command", "Record which timeline a primary carries that was restored by hand."),
     "doctor": ("reconciler.cli.doctor_command", "Check a set-up: would a restore work today, and what is in its way."),
     "status": ("reconciler.cli.status_command", "Show what is live, held and deployed."),
     "ci": ("reconciler.cli.ci", "What the workflows of GitHub Actions run: plan, apply, drift."),

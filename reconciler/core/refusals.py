@@ -119,7 +119,8 @@ class ProvenanceUnknown(Refusal):
     def hint(self) -> str:  # noqa: D102
         return (
             "somebody renamed, reset or restored a branch by hand: undo that (the names above say what was "
-            "expected), or delete the branch that is not needed, then run it again. To adopt what serves now as it is, "
+            "expected), or delete the branch that is not needed, then run it again. To adopt what serves now as it is: "
+            "reconciler adopt; or, where that refuses, "
             'begin anew: in the place of this file a new one under another name, with "restore": null, whose '
             "primary.branch is a branch without annotations (neon branches create makes such), which counts as origin"
         )
