@@ -114,7 +114,7 @@ class Lineage:
             return self._nobody(restore.to, once_live)
         last = next((each for each in choices if self._is_exact(each)), max(choices, key=self._began))
         if (len(choices) > 1 or last.ended is not None) and not self._is_certain(last):
-            return SourceAmbiguous(restore.to, tuple(sorted({str(each.timeline) for each in choices})))
+            return self._ambiguous(restore.to, choices)
         return last
 
     def _of(self, timeline: Timeline, moment: Instant) -> Carrier | None:
@@ -128,10 +128,22 @@ class Lineage:
 
     def _nobody(self, moment: Instant, once_live: list[Carrier]) -> Refusal:
         """Say that no branch was live by what is known, and which may have the history of that moment all the same."""
-        if older := {str(each.timeline) for each in once_live if each.preserved}:
-            return SourceAmbiguous(moment, tuple(sorted(older)))
+        if older := [each for each in once_live if each.preserved]:
+            return self._ambiguous(moment, older)
         oldest = min(once_live, key=self._began).branch
         return BeforeSourceExisted(moment, oldest.name, oldest.created_at)
+
+    def _ambiguous(self, moment: Instant, choices: list[Carrier]) -> SourceAmbiguous:
+        """List the choices for `from`, each with when it can have been live."""
+        ordered = sorted(choices, key=lambda each: (str(each.timeline), self._began(each)))
+        spans = tuple(dict.fromkeys(f"{each.timeline} {self._span(each)}" for each in ordered))
+        return SourceAmbiguous(moment, tuple(dict.fromkeys(str(each.timeline) for each in ordered)), spans)
+
+    def _span(self, carrier: Carrier) -> str:
+        began = self._began(carrier)
+        since = "since an unknown time" if began == _BEGINNING else f"since {began} at the earliest"
+        until = f", until {carrier.ended}" if carrier.ended is not None else ""
+        return f'({since}{until}, on "{carrier.branch.name}")'
 
     def _once_live(self) -> Iterator[Carrier]:
         never = {each.branch.id for each in (*self.candidates, *self.failed)}

@@ -260,19 +260,20 @@ class BeforeSourceReset(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class SourceAmbiguous(Refusal):
-    """More than one timeline may have been live at that moment."""
+    """More than one timeline may have been live at that moment. `spans` says when each may have been."""
 
     rule: ClassVar[str] = "source-ambiguous"
     to: Instant
     choices: tuple[str, ...]
+    spans: tuple[str, ...]
 
     @property
     def message(self) -> str:  # noqa: D102
-        return f"cannot tell which timeline was live at {self.to}: {' or '.join(self.choices)}"
+        return f"cannot tell which timeline was live at {self.to}: {' or '.join(self.spans)}"
 
     @property
     def hint(self) -> str:  # noqa: D102
-        return f'name it in primary.restore: "from": "{self.choices[0]}"'
+        return "name it in primary.restore: " + " or ".join(f'"from": "{each}"' for each in self.choices)
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,6 +204,9 @@ def test_where_the_replacement_before_is_not_known_any_more_a_moment_may_belong_
     found = [source_of(gap, hours) for hours in (15, 7.5, 6.5, 5.5)]
     assert [Carrier, SourceAmbiguous, SourceAmbiguous, Carrier] == [type(each) for each in found]
     assert (str(OF_SECOND),) == found[1].choices
+    name = f"main.held.{OF_SECOND}.before.origin.3.in-place"
+    ended = next(each.created_at for each in gap.branches if each.name == name)
+    assert f'{OF_SECOND} (since an unknown time, until {ended}, on "{name}")' in found[1].message
     named_source = Restore(hours_ago(6.5), source=OF_SECOND)
     assert OF_SECOND == lineage_of(gap).source(named_source).timeline
 
@@ -234,3 +237,5 @@ def test_where_both_methods_were_used_and_it_is_not_known_which_was_live_it_is_n
     source = source_of(replace(observed, at=WORLD.at), hours)
     assert isinstance(source, SourceAmbiguous)
     assert choices == set(source.choices)
+    assert len(choices) <= len(source.spans)
+    assert [each for each in choices if f'"from": "{each}"' not in source.hint] == []

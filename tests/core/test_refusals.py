@@ -71,8 +71,12 @@ def test_where_two_timelines_may_have_been_live_the_line_to_write_is_told():
     first = Restore(hours_ago(20), "first")
     (refusal,) = plan(asking(Restore(hours_ago(4))), replace(sequence(first, None), at=NOW)).refusals
     assert f"was live at {hours_ago(4)}: " in refusal.message
-    assert refusal.message.endswith(f"origin or {Timeline(first.to, first.id)}")
-    assert refusal.hint == 'name it in primary.restore: "from": "origin"'
+    restored = Timeline(first.to, first.id)
+    origin, other = refusal.message.split(": ", 1)[1].split(" or ")
+    assert origin.startswith("origin (since ")
+    assert other.startswith(f"{restored} (since ")
+    assert other.endswith(f'at the earliest, on "main.held.{restored}.before.origin.2")')
+    assert refusal.hint == f'name it in primary.restore: "from": "origin" or "from": "{restored}"'
 
 
 def test_a_timeline_that_was_used_is_gone_back_to_by_a_command_that_can_be_copied():
