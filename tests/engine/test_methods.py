@@ -5,9 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from reconciler.core.drift import Answer
+from reconciler.core.plan import plan
 from tests.support import database
 from tests.support.database import DAMAGED, EARLY, GOOD
 from tests.support.shops import PRIMARY
+from tests.support.waiting import eventually
 
 _CLICKS = 7
 
@@ -26,6 +29,20 @@ def _check_held(production, rows):
             assert (production.rows_on(name) if has_compute else production.rows_on_held(name)) == rows[timeline], name
 
 
+def _drift(production):
+    """Somebody makes what is held the default, and writes another id into wrangler.jsonc: it is repaired, no more."""
+    script, held = production.scripts[0], next(name for name in production.branches() if ".held." in name)
+    path = production.wrangler_path(script)
+    path.write_text(path.read_text().replace(production.wrangler_id(script), "0" * 32))
+    production.sandbox.neon(
+        "POST", f"/projects/{production.project}/branches/{production.branch(held)['id']}/set_as_default"
+    )
+    eventually(production.is_idle, "the default branch", pause=0.05)
+    assert [each.answer for each in plan(*production.observe()).drift] == [Answer.REPAIRED, Answer.REPAIRED]
+    taken = [type(done.step).__name__ for done in production.apply().taken]
+    assert sorted(taken) == ["SetDefaultBranch", "WriteBinding"]
+
+
 @pytest.mark.parametrize(
     ("methods", "protected"),
     [
@@ -40,7 +57,10 @@ def _check_held(production, rows):
 def test_whatever_the_methods_what_was_asked_is_live_and_all_else_is_held_as_it_was_left(
     make_production, methods, protected
 ):
-    """A restore, a second one of another moment, back to the first, its undo, and the undo of that; writes between."""
+    """A restore, a second one of another moment, back to the first, its undo, and the undo of that; writes between.
+
+    After two of them somebody changes things by hand, which is put right without a restore.
+    """
     production = make_production(protected=protected)
     production.sandbox.switch("neon", child_as_target=True, subscription_type="scale_v3")
     good, early = {"to": production.shop.good}, {"to": production.shop.early, "from": "origin"}
@@ -53,6 +73,9 @@ def test_whatever_the_methods_what_was_asked_is_live_and_all_else_is_held_as_it_
         rows.setdefault(production.timeline(), GOOD if asked is good else EARLY)
         production.check_live(rows[production.timeline()])
         assert production.branch(PRIMARY)["protected"] == protected
+        if asked is early or asked["to"] is None:
+            _drift(production)
+            production.check_live(rows[production.timeline()])
         uri = production.uri(production.branch(PRIMARY))
         database.add_clicks(uri, _CLICKS)
         before = rows[production.timeline()]
