@@ -25,6 +25,7 @@ from reconciler.core.observed import (
     Operation,
     Project,
     UploadedVersion,
+    Use,
 )
 from reconciler.core.secret import Secret
 
@@ -197,6 +198,14 @@ class Cloudflare(Protocol):
 
         It takes a request for each Worker, so what it has answered once is its answer from then on.
         """
+        ...
+
+    async def delete_config(self, config: str) -> None:
+        """Delete the config with this id. One that is not there any more is deleted."""
+        ...
+
+    async def uses(self) -> tuple[Use, ...]:
+        """Read which Hyperdrive configs the live deployments of all Workers of the account are bound to."""
         ...
 
     async def restart_pool(self, config: str) -> None:

@@ -14,6 +14,7 @@ from reconciler.core.steps import (
     CreateBranch,
     CreateHyperdrive,
     DeleteBranch,
+    DeleteHyperdrive,
     FenceBranch,
     LiftFence,
     ProtectBranch,
@@ -111,6 +112,8 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence p
             return f'update Hyperdrive config "{step.hyperdrive}": {step.settings}'
         case RenewPassword():
             return f'give Hyperdrive config "{step.hyperdrive}" the password that role {step.role} has now'
+        case DeleteHyperdrive():
+            return f'delete Hyperdrive config "{step.name}", which leads to "{step.branch}"'
         case DeleteBranch():
             return f'delete branch "{step.branch}"'
         case _:
@@ -120,7 +123,7 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence p
 def target(step: Step) -> str:  # noqa: PLR0911  one case per kind of thing, and no more
     """Name the one thing that a step acts on."""
     match step:
-        case CreateBranch() | CreateHyperdrive():
+        case CreateBranch() | CreateHyperdrive() | DeleteHyperdrive():
             return step.name
         case AwaitBranch() | AddCompute() | ClearExpiry() | VerifyBranch() | RenameBranch() | SetDefaultBranch():
             return step.branch
@@ -132,6 +135,7 @@ def target(step: Step) -> str:  # noqa: PLR0911  one case per kind of thing, and
             return step.branch
         case RestartPool() | RepointHyperdrive() | AwaitCache() | UpdateHyperdrive() | RenewPassword():
             return step.hyperdrive
+
         case WriteBinding():
             return step.config
         case UploadVersion() | StageVersion() | SwitchTraffic():
@@ -149,7 +153,15 @@ def phase(step: Step) -> str:
             return "branch"
         case VerifyBranch() | VerifyWorker() | VerifyLive():
             return "verify"
-        case CreateHyperdrive() | WriteBinding() | RestartPool() | AwaitCache() | UpdateHyperdrive() | RenewPassword():
+        case (
+            CreateHyperdrive()
+            | WriteBinding()
+            | RestartPool()
+            | AwaitCache()
+            | UpdateHyperdrive()
+            | RenewPassword()
+            | DeleteHyperdrive()
+        ):
             return "Hyperdrive"
         case UploadVersion() | StageVersion() | FenceBranch() | LiftFence() | SwitchTraffic() | RepointHyperdrive():
             return "deploy"
@@ -157,6 +169,7 @@ def phase(step: Step) -> str:
             return "restore"
         case RenameBranch() | SetDefaultBranch() | ProtectBranch() | DeleteBranch() | SetHistory():
             return "promote"
+
         case _:
             assert_never(step)
 

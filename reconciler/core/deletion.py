@@ -1,4 +1,7 @@
-"""The guard of the one deletion that there is: of a branch on which a timeline was proved and restored in place."""
+"""The guard of all deletions: of a branch on which a timeline was proved and restored in place, and of what is held.
+
+What is held is deleted only when its hold has ended; what else keeps it, `pen` adds.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -31,15 +34,30 @@ def undeletable(carrier: Carrier, lineage: Lineage, branches: tuple[Branch, ...]
     Neon refuses to delete a default branch, a protected one and a parent by itself (API reference, "Delete branch").
     """
     branch = carrier.branch
-    children = sorted(each.name for each in branches if each.parent_id == branch.id)
     reasons = (
-        *(["it is the default branch"] if branch.default else []),
-        *(["it is protected"] if branch.protected else []),
-        *([f"{', '.join(children)} was made from it"] if children else []),
+        *_kept(branch, branches),
         *(["it is not one of ours"] if carrier not in lineage.proved else []),
         *([] if _is_carried_elsewhere(carrier, lineage) else [f"no other branch carries {carrier.timeline}"]),
     )
     return [DeletionForbidden(branch.name, reasons)] if reasons else []
+
+
+def kept_by_neon(carrier: Carrier, branches: tuple[Branch, ...]) -> tuple[str, ...]:
+    """Say why Neon would not delete a branch that holds a timeline.
+
+    A project's first branch is never deleted (same source). It is the one root of ours that no restore in place made.
+    """
+    is_first = carrier.branch.parent_id is None and not carrier.preserved
+    return (*_kept(carrier.branch, branches), *(["Neon never deletes a project's first branch"] if is_first else []))
+
+
+def _kept(branch: Branch, branches: tuple[Branch, ...]) -> tuple[str, ...]:
+    children = sorted(each.name for each in branches if each.parent_id == branch.id)
+    return (
+        *(["it is the default branch"] if branch.default else []),
+        *(["it is protected"] if branch.protected else []),
+        *([f"{', '.join(children)} was made from it"] if children else []),
+    )
 
 
 def _is_carried_elsewhere(carrier: Carrier, lineage: Lineage) -> bool:

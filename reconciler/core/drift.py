@@ -133,7 +133,7 @@ def _of_hyperdrive(
 ) -> Iterator[str]:
     if desired.hyperdrive is None or isinstance(observed.configs, Unknown):
         return
-    name = config_name(desired, lineage.live, lineage, branches, configs)
+    name = config_name(desired, lineage.live, lineage, branches, configs, observed.workers)
     config = named(configs, name)
     if config is None:
         yield f'there is no Hyperdrive config "{name}", which is to lead to "{lineage.live.branch.name}"'

@@ -76,6 +76,10 @@ class Instant:
         """Return the moment that lies this long before."""
         return Instant(self.milliseconds - span // _MILLISECOND)
 
+    def after(self, span: timedelta) -> "Instant":
+        """Return the moment that lies this long after."""
+        return Instant(self.milliseconds + span // _MILLISECOND)
+
 
 def _to_datetime(date: str, time: str, fraction: str | None, zone: str) -> datetime:
     try:

@@ -8,7 +8,10 @@ users reach it; and only then rename, so that the old history is held under a na
 In place (`in_place`) it is the same argument: make the timeline on a branch of its own; prove it; and only then let
 Neon put that very point into the primary, which never happens without a branch that keeps what the primary held. Host
 and password stay, so what is left is to drop old connections, and to check. The branch that it was proved on is
-deleted at the very end, and nothing else ever is.
+deleted at the very end.
+
+What is held is deleted when its hold has ended and nothing uses or needs it (`pruning`): last of all, or first where
+a restore has no room without.
 
 Where that last check fails, the old branch still has the primary's name and every row. The new one is first renamed,
 to a name that says that it failed, and only then left: a run that dies in between is continued by leaving it, and no
@@ -21,7 +24,17 @@ most one of them writes to Neon, which locks the whole project for every write.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from reconciler.core import fencing, guards, hyperdrive_upkeep, in_place, project_settings, repointing, rivals, sizing
+from reconciler.core import (
+    fencing,
+    guards,
+    hyperdrive_upkeep,
+    in_place,
+    project_settings,
+    pruning,
+    repointing,
+    rivals,
+    sizing,
+)
 from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.lifting import standing
 from reconciler.core.lineage import Carrier, Lineage
@@ -63,7 +76,8 @@ def _wanted(desired: Desired, observed: Observed) -> tuple[Step, ...] | Refused:
         return scene
     possible = attainable(desired, scene.lineage)
     if possible is desired:
-        return _towards(scene)
+        steps = _towards(scene)
+        return pruning.make_room(scene, steps) if isinstance(steps, Refused) else steps or pruning.prune(scene)
     paired = tuple((worker, seen) for worker, (_, seen) in zip(possible.workers, scene.workers, strict=True))
     return _towards(replace(scene, desired=possible, workers=paired)) or _refuse_what_failed(desired, scene.lineage)
 

@@ -101,8 +101,9 @@ class Branch:
     """A Neon branch.
 
     `resolved_at` and `lsn` are the commit time and the place in its parent's WAL that a branch at a moment really
-    got, once Neon tells them. `unrestorable` is
-    why Neon restricts restoring it in place, where it does.
+    got, once Neon tells them. `unrestorable` is why Neon restricts restoring it in place, where it does. `size` is in
+    bytes, and `updated_at` is when it was last changed in any way, its name included: both move by themselves, so no
+    digest has them.
     """
 
     id: str
@@ -119,6 +120,8 @@ class Branch:
     mark: Mark | None = None
     endpoint: Endpoint | None = None
     unrestorable: str = ""
+    size: int | None = field(default=None, repr=False, compare=False)
+    updated_at: Instant | None = field(default=None, repr=False, compare=False)
 
     @property
     def protects(self) -> bool:
@@ -177,6 +180,18 @@ class UploadedVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """A Worker of the account, and a Hyperdrive config that a version of its live deployment is bound to."""
+
+    script: str
+    hyperdrive_id: str
+
+
+# They are asked for only where something is to be deleted.
+UNASKED = Unknown("which Workers of the account use it was not asked")
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedWorker:
     """A Worker: what its wrangler.jsonc says, what is deployed, and what was uploaded for the desired timeline.
 
@@ -224,7 +239,8 @@ class Observed:
     `claims` are what the repository's other files claim. `accounts` are the roles and databases of the branches between
     which a restore is pending, and empty without one. `sharers` are all Workers that are bound to the config that is to
     be repointed, read only then; `password_changed_at` is when, by Neon's clock, Hyperdrive's role was last changed on
-    the branch that is asked for, read only where a config leads to that.
+    the branch that is asked for, read only where a config leads to that. `uses` are those of every Worker of the
+    account.
     """
 
     at: Instant
@@ -241,6 +257,7 @@ class Observed:
     accounts: tuple[Accounts, ...] | Unknown = ()
     sharers: tuple[str, ...] | Unknown = ()
     password_changed_at: Instant | None = None
+    uses: tuple[Use, ...] | Unknown = UNASKED
 
 
 _Named = TypeVar("_Named", Branch, HyperdriveConfig)

@@ -9,9 +9,11 @@ from reconciler.core.desired import VERSION_PLACEHOLDER, Desired
 from reconciler.core.instant import for_people
 from reconciler.core.lineage import Lineage, accounts_for
 from reconciler.core.observed import Branch, Observed, Project, named
+from reconciler.core.pen import units
 from reconciler.core.steps import (
     CreateBranch,
     CreateHyperdrive,
+    DeleteBranch,
     FenceBranch,
     LiftFence,
     RenameBranch,
@@ -48,7 +50,18 @@ def warnings(
         *_about_promotion(desired, lineage, steps),
         *(rewound.differences(desired, observed, lineage) if steps else ()),
         *project_settings.told(desired, observed, lineage, steps),
+        *_about_the_pen(desired, observed, lineage, steps),
     )
+
+
+def _about_the_pen(desired: Desired, observed: Observed, lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:
+    deleted = {step.branch for step in steps if isinstance(step, DeleteBranch)}
+    for each in units(desired, observed, lineage):
+        if each.branch.name in deleted:
+            yield (
+                f'"{each.branch.name}" is deleted for good, as its hold ended at {each.until}: {each.carrier.timeline} '
+                'can\'t be put back as it was left. A longer "hold" in the file keeps it'
+            )
 
 
 def _about_leftovers(desired: Desired, observed: Observed, lineage: Lineage) -> Iterator[str]:
@@ -214,7 +227,7 @@ def _about_promotion(desired: Desired, lineage: Lineage, steps: tuple[Step, ...]
     hold = desired.primary.hold
     span = "for ever" if hold is None else f"for at least {for_people(hold)}"
     kept = renamed or preserved
-    yield f'"{kept}" keeps {lineage.live.timeline} whole {span}; this version never deletes what is held'
+    yield f'"{kept}" keeps {lineage.live.timeline} whole {span}'
     if desired.workers and renamed:
         yield (
             f"writes that reach {lineage.live.timeline} while the Worker is being switched stay there: they are held, "

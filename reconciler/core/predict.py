@@ -33,6 +33,7 @@ from reconciler.core.steps import (
     CreateBranch,
     CreateHyperdrive,
     DeleteBranch,
+    DeleteHyperdrive,
     FenceBranch,
     LiftFence,
     ProtectBranch,
@@ -102,7 +103,7 @@ def predict(observed: Observed, step: Step) -> Observed:  # noqa: C901, PLR0911,
         case SwitchTraffic():
             return _with_worker(observed, step.script, lambda seen: _switched(observed, seen, step))
         case RenameBranch():
-            return _with_branch(observed, step.branch, lambda branch: replace(branch, name=step.to))
+            return _with_branch(observed, step.branch, lambda branch: _renamed(observed, branch, step.to))
         case SetDefaultBranch():
             return _with_branches(
                 observed,
@@ -116,6 +117,8 @@ def predict(observed: Observed, step: Step) -> Observed:  # noqa: C901, PLR0911,
         case RestoreBranch():
             proved = replace(observed, passed=observed.passed & {step.proof})
             return _with_branches(proved, _restored(observed, step))
+        case DeleteHyperdrive():
+            return replace(observed, configs=tuple(each for each in _configs(observed) if each.name != step.name))
         case DeleteBranch():
             return _with_branches(observed, tuple(each for each in _branches(observed) if each.name != step.branch))
         case _:
@@ -156,6 +159,10 @@ def _with_history(observed: Observed, history: timedelta) -> Observed:
 
 def _with_note(branch: Branch) -> Branch:
     return replace(branch, endpoint=replace(branch.endpoint, protects=True) if branch.endpoint else None)
+
+
+def _renamed(observed: Observed, branch: Branch, name: str) -> Branch:
+    return replace(branch, name=name, updated_at=observed.at)
 
 
 def _fenced(observed: Observed, step: FenceBranch | LiftFence, *, fenced: bool) -> Observed:

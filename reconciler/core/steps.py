@@ -349,8 +349,16 @@ class RenewPassword(_Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteHyperdrive(_Step):
+    """Delete the Hyperdrive config of a branch whose hold has ended: the branch is next."""
+
+    name: str
+    branch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteBranch(_Step):
-    """Delete the branch on which a timeline was proved, now that the primary carries it."""
+    """Delete the branch on which a timeline was proved that the primary carries now, or one whose hold has ended."""
 
     branch: str
 
@@ -382,6 +390,7 @@ Step = (
     | AwaitCache
     | UpdateHyperdrive
     | RenewPassword
+    | DeleteHyperdrive
     | DeleteBranch
 )
 

@@ -83,7 +83,7 @@ def _lane(
         return Lane(timeline, source, spans, State.LIVE)
     if hold is None:
         return Lane(timeline, source, spans, State.HELD)
-    ends = Instant(replaced.milliseconds + hold // timedelta(milliseconds=1))
+    ends = replaced.after(hold)
     return Lane(timeline, source, spans, State.HELD if now < ends else State.HOLD_ENDED, ends)
 
 

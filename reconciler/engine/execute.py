@@ -26,6 +26,7 @@ from reconciler.core.steps import (
     CreateBranch,
     CreateHyperdrive,
     DeleteBranch,
+    DeleteHyperdrive,
     FenceBranch,
     LiftFence,
     ProtectBranch,
@@ -127,6 +128,8 @@ class Executor:
                 await self._ports.clock.sleep(step.seconds)
             case UpdateHyperdrive():
                 await self._ports.cloudflare.update_config(self._config(step.hyperdrive).id, step.settings)
+            case DeleteHyperdrive():
+                await self._ports.cloudflare.delete_config(self._config(step.name).id)
             case DeleteBranch():
                 await neon.delete_branch(project, self._branch(step.branch).id)
             case _:

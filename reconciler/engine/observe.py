@@ -13,6 +13,7 @@ from reconciler.core.hyperdrive_upkeep import logged_in_to
 from reconciler.core.lineage import Lineage
 from reconciler.core.next_steps import label_purpose
 from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker, Unbound, Unknown, named
+from reconciler.core.pen import ended_units
 from reconciler.core.provenance import attainable, trace
 from reconciler.core.repointing import about_to_move
 from reconciler.errors import BindingAbsent, InputError, ProviderError
@@ -61,7 +62,8 @@ async def observe(
     accounts, seen = await asyncio.gather(
         _accounts(desired, observed, ports, known), _with_sharers(desired, observed, ports)
     )
-    return await _with_password(desired, replace(seen, accounts=accounts), ports)
+    seen = await _with_password(desired, replace(seen, accounts=accounts), ports)
+    return await _with_uses(desired, seen, ports)
 
 
 async def _accounts(
@@ -156,6 +158,14 @@ async def _with_uploads(desired: Desired, observed: Observed, ports: Ports) -> O
         )
     )
     return replace(observed, workers=tuple(workers))
+
+
+async def _with_uses(desired: Desired, observed: Observed, ports: Ports) -> Observed:
+    """Ask who uses the Hyperdrive configs of the account, where the answer decides whether something is deleted."""
+    lineage = None if isinstance(observed.branches, Unknown) else trace(desired, observed.branches)
+    if not isinstance(lineage, Lineage) or not ended_units(desired, observed, lineage):
+        return observed
+    return replace(observed, uses=await _known(ports.cloudflare.uses) if desired.hyperdrive else ())
 
 
 async def _upload(

@@ -3,17 +3,18 @@
 Names are unique at both providers, so a create or a rename that comes too late is refused by them. But a deployment
 has no precondition, and a rename, a new default, a protection, a restore in place and a deletion go by id, whatever the
 branch is called by then; and what is changed of a Hyperdrive config is changed whatever it is by then.
-So what these steps were decided on is read once more, right before the call, and the rules, guards included, must
-still ask for the very same step.
+So what these steps were decided on is read once more (all there is to read, before what was held is deleted), right
+before the call, and the rules, guards included, must still ask for the very same step.
 """
 
 from dataclasses import replace
 
 from reconciler.core.desired import Desired
 from reconciler.core.next_steps import next_steps
-from reconciler.core.observed import Observed, ObservedWorker
+from reconciler.core.observed import UNASKED, Observed, ObservedWorker
 from reconciler.core.steps import (
     DeleteBranch,
+    DeleteHyperdrive,
     FenceBranch,
     LiftFence,
     ProtectBranch,
@@ -30,6 +31,7 @@ from reconciler.core.steps import (
     UnprotectBranch,
     UpdateHyperdrive,
 )
+from reconciler.engine.observe import observe
 from reconciler.errors import WorldMoved
 from reconciler.ports import Ports
 
@@ -40,6 +42,8 @@ async def recheck(step: Step, desired: Desired, observed: Observed, ports: Ports
     A step that its provider guards, or that harms nothing whenever it is taken, is let through unread.
     """
     match step:
+        case DeleteHyperdrive() | DeleteBranch() if observed.uses != UNASKED:
+            fresh = await observe(desired, ports, observed.passed, observed.failed)
         case (
             RenameBranch()
             | SetDefaultBranch()

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.core.hyperdrive_settings import NOTHING, Settings
-from reconciler.core.observed import DeployedVersion, HyperdriveConfig, UploadedVersion
+from reconciler.core.observed import DeployedVersion, HyperdriveConfig, UploadedVersion, Use
 from reconciler.errors import AnswerLost, ProviderError
 from reconciler.ports import Clock, Origin, Rebinding
 from reconciler.providers.http import Answer, Api
@@ -81,6 +81,28 @@ class CloudflareApi:
     async def update_config(self, config: str, settings: Settings) -> None:
         """Set what is given, each part whole: a PATCH merges it into what there is."""
         await self._save("PATCH", f"/{config}", settings_body(settings))
+
+    async def delete_config(self, config: str) -> None:
+        """Delete a config. Cloudflare does so also where a Worker is bound to it: whoever asks has looked before."""
+        try:
+            await self._api.send("DELETE", f"{self._account}/hyperdrive/configs/{config}")
+        except ProviderError as error:
+            if error.status != 404:
+                raise
+
+    async def uses(self) -> tuple[Use, ...]:
+        """Read what every Worker of the account is bound to, in each version of its live deployment.
+
+        Source: Workers API, "List Workers" (`GET A/workers/scripts`), which gives all of them on one page.
+        """
+        listed = (await self._get(f"{self._account}/workers/scripts")).any("result")
+        found: list[Use] = []
+        for script in [item.text("id") for item in listed]:
+            deployments = await self._deployments(script)
+            for item in deployments[0].each("versions") if deployments else []:
+                bindings = _bindings(await self._version(script, item.id("version_id")))
+                found += [Use(script, each.id("id")) for each in bindings if each.text("type") == "hyperdrive"]
+        return tuple(dict.fromkeys(found))
 
     async def restart_pool(self, config: str) -> None:
         """Restart the pool (Hyperdrive API, "Restart"): connections are drained, and queries in flight may fail."""

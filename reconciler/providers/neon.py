@@ -387,6 +387,8 @@ def _branch(item: Told, mark: Mark | None, endpoint: Endpoint | None) -> Branch:
         mark=mark,
         endpoint=endpoint,
         unrestorable=next((each.text("reason") for each in item.any("restricted_actions") if _restricts(each)), ""),
+        size=item.maybe_number("logical_size"),
+        updated_at=item.maybe_moment("updated_at"),
     )
 
 

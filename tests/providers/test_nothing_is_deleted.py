@@ -18,7 +18,8 @@ _FILES = sorted(path for path in _PACKAGE.rglob("*.py") if "sandbox" not in path
 # Requests with the method DELETE, by the file and the function that sends them, and what they delete.
 ALLOWED = {
     ("providers/github.py", "_delete_comment"): "a comment of ours that is there twice",
-    ("providers/neon.py", "delete_branch"): "a branch that proved a restore in place: `core.deletion` says when",
+    ("providers/neon.py", "delete_branch"): "what proved a restore in place (`core.deletion`), or is held too long",
+    ("providers/cloudflare.py", "delete_config"): "a config that leads to what is held too long: `core.pruning`",
 }
 # Ways to delete over HTTP, in SQL, and with the official command lines.
 _WORDS = ("DELETE", "DROP ", "TRUNCATE")
@@ -44,7 +45,9 @@ def test_no_path_in_the_code_deletes_anything_but_what_is_named_here():
     assert found == set(ALLOWED)
 
 
-@pytest.mark.parametrize(("module", "known"), [("neon", ["restore_branch", "delete_branch"]), ("cloudflare", [])])
+@pytest.mark.parametrize(
+    ("module", "known"), [("neon", ["restore_branch", "delete_branch"]), ("cloudflare", ["delete_config"])]
+)
 def test_the_providers_of_data_have_no_method_that_deletes_or_overwrites_but_these(module, known):
     tree = ast.parse((_PACKAGE / "providers" / f"{module}.py").read_text())
     names = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
@@ -62,15 +65,17 @@ def _callers(called):
 
 
 @pytest.mark.parametrize(
-    ("method", "step", "rule"),
-    [("delete_branch", "DeleteBranch", "dispose_of_proof"), ("restore_branch", "RestoreBranch", "restore")],
+    ("method", "step", "rules"),
+    [
+        ("delete_branch", "DeleteBranch", [("core/in_place.py", "dispose_of_proof"), ("core/pruning.py", "_delete")]),
+        ("delete_config", "DeleteHyperdrive", [("core/pruning.py", "_delete")]),
+        ("restore_branch", "RestoreBranch", [("core/in_place.py", "restore")]),
+    ],
 )
-def test_a_branch_is_deleted_or_overwritten_by_its_step_alone_and_only_the_rules_in_place_make_that_step(
-    method, step, rule
-):
-    """The rules ask `core.deletion.undeletable` and `core.guards.in_place`, at the plan and again right before."""
+def test_a_thing_is_deleted_or_overwritten_by_its_step_alone_and_only_these_rules_make_that_step(method, step, rules):
+    """They ask `core.deletion`, `core.pen` and `core.guards.in_place`, at the plan and again right before."""
     assert list(_callers(method)) == [("engine/execute.py", "take")]
-    assert list(_callers(step)) == [("core/in_place.py", rule)]
+    assert list(_callers(step)) == rules
 
 
 @pytest.mark.anyio

@@ -1,0 +1,148 @@
+"""The holding pen: what is held, until when, and why it can or cannot go.
+
+A replaced branch and the Hyperdrive configs that lead to it are one unit: kept together, and deleted together. The
+Worker versions that are bound to these configs stay where they are, as Cloudflare has no way to delete a version.
+
+A hold ends so long after the replacement as the file says. Neon tells when that was by the time at which it made the
+branch, where that was in place, and otherwise by that of the branch's last change: it was renamed then. Any later
+change makes a hold longer, and none makes it shorter.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reconciler.core.deletion import kept_by_neon
+from reconciler.core.desired import Desired, Hyperdrive
+from reconciler.core.evidence import Signs
+from reconciler.core.instant import Instant, for_people
+from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Unknown
+from reconciler.core.timeline import ORIGIN, Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A held branch with the configs that lead to it.
+
+    `replaced_at` is None where Neon does not tell it, and `until` where the hold has no end. `stays` says why it is not
+    deleted even when its hold has ended; who uses its configs is known only where that was asked.
+    """
+
+    carrier: Carrier
+    configs: tuple[HyperdriveConfig, ...]
+    replaced_at: Instant | None
+    until: Instant | None
+    stays: tuple[str, ...]
+
+    @property
+    def branch(self) -> Branch:
+        """The branch that is held."""
+        return self.carrier.branch
+
+    def has_ended(self, at: Instant) -> bool:
+        """Tell whether its hold is over."""
+        return self.until is not None and self.until <= at
+
+    def may_go(self, at: Instant) -> bool:
+        """Tell whether nothing speaks against deleting it, as far as it was asked who uses it."""
+        return self.has_ended(at) and not self.stays
+
+    def fate(self, at: Instant) -> str:
+        """Say in a sentence what will become of it."""
+        because = "; ".join(self.stays)
+        if self.until is None:
+            return "kept for ever" if self.replaced_at else "kept: Neon does not tell when it was replaced"
+        if not self.has_ended(at):
+            held = f"held until {self.until} ({for_people(self.until - at)} left)"
+            return f"{held}, and kept then: {because}" if because else held
+        ended = f"its hold ended at {self.until}"
+        return f"{ended}, and it is kept: {because}" if because else f"{ended}: an apply deletes it"
+
+
+def units(desired: Desired, observed: Observed, lineage: Lineage) -> tuple[Unit, ...]:
+    """List what is held, also of the timelines that were replaced twice or have failed."""
+    if isinstance(observed.branches, Unknown):
+        return ()
+    signs = Signs(desired, observed, lineage, observed.branches)
+    carriers = (*lineage.held, *lineage.older, *lineage.failed)
+    return tuple(_unit(signs, each) for each in carriers if each.branch != lineage.live.branch)
+
+
+def ended_units(desired: Desired, observed: Observed, lineage: Lineage) -> tuple[Unit, ...]:
+    """List those whose hold has ended and which nothing keeps: who uses them is what remains to be asked."""
+    return tuple(each for each in units(desired, observed, lineage) if each.may_go(observed.at))
+
+
+def _unit(signs: Signs, carrier: Carrier) -> Unit:
+    desired, observed = signs.desired, signs.observed
+    replaced_at = carrier.ended or carrier.branch.updated_at
+    hold = desired.primary.hold
+    until = None if hold is None or replaced_at is None else replaced_at.after(hold)
+    leading = _leading(observed, carrier)
+    own = tuple(each for each in leading if _is_own(desired.hyperdrive, each))
+    stays = (
+        *kept_by_neon(carrier, signs.branches),
+        *_needed(desired, observed, carrier),
+        *signs.needed_of(carrier, replaced_at),
+        *_foreign(desired, carrier, [each for each in leading if each not in own]),
+        *_used(observed, leading),
+    )
+    return Unit(carrier, own, replaced_at, until, stays)
+
+
+def _leading(observed: Observed, carrier: Carrier) -> list[HyperdriveConfig]:
+    endpoint, configs = carrier.branch.endpoint, observed.configs
+    if endpoint is None or isinstance(configs, Unknown):
+        return []
+    found = [each for each in configs if _direct(each.host) == endpoint.host and each.port == endpoint.port]
+    return sorted(found, key=lambda each: each.name)
+
+
+def _direct(host: str) -> str:
+    """Return the host without the mark of Neon's pooler: both lead to the same branch."""
+    label, dot, domain = host.partition(".")
+    return f"{label.removesuffix('-pooler')}{dot}{domain}"
+
+
+def _is_own(hyperdrive: Hyperdrive | None, config: HyperdriveConfig) -> bool:
+    """Tell whether a config was made for a timeline: its name says which. The one that the file names never was."""
+    if hyperdrive is None or not config.name.startswith(f"{hyperdrive.name}-"):
+        return False
+    name = config.name.removeprefix(f"{hyperdrive.name}-")
+    timeline = Timeline.parse(name) or Timeline.parse(re.sub(r"-[0-9]+$", "", name))
+    return timeline is not None and timeline != ORIGIN
+
+
+def _needed(desired: Desired, observed: Observed, carrier: Carrier) -> Iterator[str]:
+    branch, mark = carrier.branch, carrier.branch.mark
+    if carrier.timeline == desired.timeline:
+        yield "the file asks for its timeline"
+    if mark is not None and mark.environment != desired.environment:
+        yield f'it is annotated for environment "{mark.environment}"'
+    claims = [c.environment for c in observed.claims if (c.project, c.branch) == (desired.primary.project, branch.name)]
+    if claims:
+        yield f'it is the primary of environment "{claims[0]}"'
+    if not branch.ready:
+        yield "Neon is at work on it"
+
+
+def _foreign(desired: Desired, carrier: Carrier, configs: list[HyperdriveConfig]) -> Iterator[str]:
+    if desired.hyperdrive is None and carrier.branch.endpoint is not None:
+        yield "the file has no hyperdrive, so nothing tells whether its compute is still used"
+    for each in configs:
+        yield f'Hyperdrive config "{each.name}" leads to it, and was not made for a timeline'
+
+
+def _used(observed: Observed, configs: list[HyperdriveConfig]) -> Iterator[str]:
+    names = {each.id: each.name for each in configs}
+    workers = [each for each in observed.workers if isinstance(each, ObservedWorker)]
+    for seen in workers:
+        if seen.file_hyperdrive_id in names:
+            yield f'{seen.config} names Hyperdrive config "{names[seen.file_hyperdrive_id]}"'
+    bound = [(seen.script, version.hyperdrive_id) for seen in workers for version in seen.deployed]
+    bound += [(seen.script, version.hyperdrive_id) for seen in workers for version in seen.uploaded]
+    bound += [] if isinstance(observed.uses, Unknown) else [(each.script, each.hyperdrive_id) for each in observed.uses]
+    for script, identity in dict.fromkeys(bound):
+        if identity in names:
+            yield f'Worker {script} is bound to Hyperdrive config "{names[identity]}"'

@@ -1,0 +1,49 @@
+"""Deletes what is held, when its hold has ended: the last of all rules, one thing at a time, leaf first.
+
+Nothing is deleted by a run that replaced something, nor by the next ones of that hour: what has just been restored is
+looked at by people first, and a run that died and is continued is no other than one that went through.
+"""
+
+from datetime import timedelta
+
+from reconciler.core.observed import Unknown
+from reconciler.core.pen import Unit, units
+from reconciler.core.scene import Refused, Scene
+from reconciler.core.steps import DeleteBranch, DeleteHyperdrive, Step
+
+# The shortest hold that a file may ask for.
+QUIET = timedelta(hours=1)
+_ROOM = frozenset({"config-limit", "branch-limit", "root-branch-limit"})
+
+
+def prune(scene: Scene) -> tuple[Step, ...]:
+    """Delete the next thing of what is held too long, where nothing was replaced within the last hour."""
+    held = units(scene.desired, scene.observed, scene.lineage)
+    replaced = [each.replaced_at for each in held if each.replaced_at is not None]
+    if any(scene.observed.at - each < QUIET for each in replaced):
+        return ()
+    return _next(scene, held)
+
+
+def make_room(scene: Scene, refused: Refused) -> tuple[Step, ...] | Refused:
+    """Delete what is held too long where it is only room that a restore lacks; otherwise the refusal stands."""
+    if any(each.rule not in _ROOM for each in refused.refusals):
+        return refused
+    return _next(scene, units(scene.desired, scene.observed, scene.lineage)) or refused
+
+
+def _next(scene: Scene, held: tuple[Unit, ...]) -> tuple[Step, ...]:
+    """Name the next step. What is not known to be unused stays, and so does everything in the middle of a swap."""
+    if isinstance(scene.observed.uses, Unknown) or scene.lineage.swapping:
+        return ()
+    for each in held:
+        if each.may_go(scene.observed.at):
+            return (_delete(each),)
+    return ()
+
+
+def _delete(unit: Unit) -> Step:
+    reason = f"the hold of {unit.carrier.timeline} ended at {unit.until}, and nothing uses it"
+    for config in unit.configs:
+        return DeleteHyperdrive(name=config.name, branch=unit.branch.name, reason=reason)
+    return DeleteBranch(branch=unit.branch.name, reason=reason)
