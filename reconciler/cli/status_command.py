@@ -8,8 +8,10 @@ import click
 from reconciler.cli import environments, suspending
 from reconciler.cli.plan_command import Status
 from reconciler.cli.wiring import look
+from reconciler.core.instant import for_people
 from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.observed import Branch, Observed, ObservedWorker, Unknown
+from reconciler.core.pen import Unit, units
 from reconciler.core.plan import Plan, plan
 from reconciler.errors import GitError
 from reconciler.providers.git import Repository
@@ -20,7 +22,7 @@ from reconciler.providers.git_lease import Lease
 @click.argument("environment", required=False)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(environment: str | None, form: str) -> int:
-    """Show what is live, held and deployed, as far as it can be read.
+    """Show what is live, held and deployed, as far as it can be read, and until when what is held is kept.
 
     Exit status: 0 everything could be read, 1 something could not.
     """
@@ -53,14 +55,16 @@ def _facts(found: Plan, observed: Observed) -> dict[str, Any]:
     unreadable = [f"{part}: {value.reason}" for part, value in parts.items() if isinstance(value, Unknown)]
     unreadable += [f"worker: {each.reason}" for each in observed.workers if isinstance(each, Unknown)]
     lineage = found.lineage
+    held = units(found.desired, observed, lineage) if lineage else ()
+    failed = lineage.failed if lineage else ()
     return {
         "environment": found.desired.environment,
         "in_sync": found.in_sync,
         "desired_timeline": str(found.desired.timeline),
         "live": _carrier(lineage.live) if lineage else None,
-        "held": [_carrier(each) for each in lineage.held] if lineage else [],
+        "held": [_held(each, observed) for each in held if each.carrier not in failed],
         "candidates": [_carrier(each) for each in lineage.candidates] if lineage else [],
-        "failed": [_carrier(each) for each in lineage.failed] if lineage else [],
+        "failed": [_held(each, observed) for each in held if each.carrier in failed],
         "unmanaged": _unmanaged(observed, lineage),
         "workers": [_worker(each, observed) for each in seen_workers(observed)],
         "drift": [str(each) for each in found.drift],
@@ -83,9 +87,22 @@ def _carrier(carrier: Carrier) -> dict[str, Any]:
     }
 
 
+def _held(unit: Unit, observed: Observed) -> dict[str, Any]:
+    """Say what is held, since when and until when, how large it is, and what will become of it."""
+    return _carrier(unit.carrier) | {
+        "hyperdrive": [each.name for each in unit.configs],
+        "replaced_at": str(unit.replaced_at) if unit.replaced_at else None,
+        "held_until": str(unit.until) if unit.until else None,
+        "size_bytes": unit.branch.size,
+        "kept_by": list(unit.stays),
+        "fate": unit.fate(observed.at),
+        "age": for_people(observed.at - unit.replaced_at) if unit.replaced_at else None,
+    }
+
+
 def _unmanaged(observed: Observed, lineage: Lineage | None) -> list[str]:
     branches: tuple[Branch, ...] = observed.branches if isinstance(observed.branches, tuple) else ()
-    ours = {each.branch.id for each in lineage.all} if lineage else set()
+    ours = {each.branch.id for each in (*lineage.all, *lineage.older, *lineage.proved)} if lineage else set()
     return [branch.name for branch in branches if branch.id not in ours]
 
 
@@ -123,9 +140,11 @@ def _as_text(facts: dict[str, Any], stopped: str) -> str:
     lines = [f"{facts['environment']}: {'refused' if facts['refusals'] else state}"]
     lines += [f"  live       {_line(facts['live'])}" if facts["live"] else "  live       unknown"]
     lines += [f"  asked      {facts['desired_timeline']}"]
-    lines += [f"  held       {_line(each)}" for each in facts["held"]]
+    for each in facts["held"]:
+        lines += [f"  held       {_line(each)}", *_pen_lines(each)]
     lines += [f"  candidate  {_line(each)}" for each in facts["candidates"]]
-    lines += [f"  failed     {_line(each)}" for each in facts["failed"]]
+    for each in facts["failed"]:
+        lines += [f"  failed     {_line(each)}", *_pen_lines(each)]
     for worker in facts["workers"]:
         shares = ", ".join(f"{each['percentage']:g} % on {each['hyperdrive']}" for each in worker["deployed"])
         lines += [f"  worker     {worker['script']}: {shares or 'not deployed'}"]
@@ -137,6 +156,16 @@ def _as_text(facts: dict[str, Any], stopped: str) -> str:
     lines += [f"  refused    {each}" for each in facts["refusals"]]
     lines += [f"  unreadable {each}" for each in facts["unreadable"]]
     return "\n".join(lines)
+
+
+def _pen_lines(held: dict[str, Any]) -> list[str]:
+    known = [
+        f"replaced {held['age']} ago" if held["age"] else "",
+        f"{held['size_bytes'] / 1_000_000:,.1f} MB" if held["size_bytes"] is not None else "",
+        f"Hyperdrive config {', '.join(held['hyperdrive'])}" if held["hyperdrive"] else "",
+    ]
+    about = ", ".join(each for each in known if each)
+    return [*([f"             {about}"] if about else []), f"             {held['fate']}"]
 
 
 def _lease_lines(lease: dict[str, str] | None) -> list[str]:
