@@ -8,7 +8,7 @@ from reconciler.core.deletion import undeletable
 from reconciler.core.desired import VERSION_PLACEHOLDER, Desired
 from reconciler.core.instant import for_people
 from reconciler.core.lineage import Lineage, accounts_for
-from reconciler.core.observed import Branch, Observed, Project, named
+from reconciler.core.observed import UNASKED, Branch, Observed, Project, Unknown, named
 from reconciler.core.pen import units
 from reconciler.core.steps import (
     CreateBranch,
@@ -57,6 +57,9 @@ def warnings(
 def _about_the_pen(desired: Desired, observed: Observed, lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:
     deleted = {step.branch for step in steps if isinstance(step, DeleteBranch)}
     for each in units(desired, observed, lineage):
+        if isinstance(observed.uses, Unknown) and observed.uses != UNASKED and each.may_go(observed.at):
+            why = f"as who uses it is not known: {observed.uses.reason}"
+            yield f'the hold of "{each.branch.name}" has ended; it stays, {why}'
         if each.branch.name in deleted:
             yield (
                 f'"{each.branch.name}" is deleted for good, as its hold ended at {each.until}: {each.carrier.timeline} '
@@ -72,7 +75,7 @@ def _about_leftovers(desired: Desired, observed: Observed, lineage: Lineage) -> 
     for each in lineage.proved:
         yield from (f"{refusal.message}; {refusal.hint}" for refusal in undeletable(each, lineage, branches))
     for each in lineage.failed:
-        yield f'"{each.branch.name}" failed its last check; it is left alone, with what users wrote to it'
+        yield f'"{each.branch.name}" failed its last check; it is held, with what users wrote to it'
 
 
 def _about_the_live_branch(lineage: Lineage) -> Iterator[str]:

@@ -93,12 +93,14 @@ class CloudflareApi:
     async def uses(self) -> tuple[Use, ...]:
         """Read what every Worker of the account is bound to, in each version of its live deployment.
 
-        Source: Workers API, "List Workers" (`GET A/workers/scripts`), which gives all of them on one page.
+        Source: Workers API, "List Workers" (`GET A/workers/scripts`), which gives all of them on one page. One that is
+        listed and then not found is a ProviderError: it may be deployed.
         """
         listed = (await self._get(f"{self._account}/workers/scripts")).any("result")
         found: list[Use] = []
         for script in [item.text("id") for item in listed]:
-            deployments = await self._deployments(script)
+            result = (await self._get(f"{self._script(script)}/deployments")).maybe("result")
+            deployments = result.any("deployments") if result else []
             for item in deployments[0].each("versions") if deployments else []:
                 bindings = _bindings(await self._version(script, item.id("version_id")))
                 found += [Use(script, each.id("id")) for each in bindings if each.text("type") == "hyperdrive"]

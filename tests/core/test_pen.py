@@ -107,7 +107,10 @@ def test_a_hold_is_changed_in_the_file_and_for_ever_never_ends():
 
 
 def test_who_uses_it_is_not_known_so_it_stays():
-    assert plan(DESIRED, replace(ENDED, uses=Unknown("no answer"))).in_sync
+    found = plan(DESIRED, replace(ENDED, uses=Unknown("no answer")))
+    assert found.in_sync
+    (told,) = [each for each in found.warnings if "no answer" in each]
+    assert f'the hold of "{LEAF}" has ended; it stays' in told
 
 
 def test_when_it_was_replaced_is_not_told_so_it_stays():
