@@ -12,6 +12,8 @@ from tests.exhaustive.world import BINDING, NAME, PRIMARY, SQL_GATE
 _REQUEST_SECONDS = 0.05
 # For so long Hyperdrive may answer from its cache, by the defaults of Cloudflare.
 _CACHED = timedelta(seconds=75)
+# As no file here says another one.
+_HOLD = timedelta(days=7)
 
 
 def bound_to(version):
@@ -39,6 +41,7 @@ class Watch:
         self._repoints = world.desired["hyperdrive"].get("strategy") == "repoint"
         self._before = self._lasting() if world.primary() else None  # in the middle of a run, it is put back
         self._carried = None
+        self._held_since = {}
         for branch in world.project.branches.values():
             self._note_made(branch)
             if branch.name == PRIMARY or ".held." in branch.name:
@@ -47,10 +50,13 @@ class Watch:
 
     def kept(self):
         """Everything that it has noted so far, as a copy."""
-        return copy.deepcopy((self.requests, self.promoted, self.made, self._reaches, self._before, self._carried))
+        return copy.deepcopy(
+            (self.requests, self.promoted, self.made, self._reaches, self._before, self._carried, self._held_since)
+        )
 
     def put_back(self, kept):
-        self.requests, self.promoted, self.made, self._reaches, self._before, self._carried = copy.deepcopy(kept)
+        kept = copy.deepcopy(kept)
+        self.requests, self.promoted, self.made, self._reaches, self._before, self._carried, self._held_since = kept
 
     def served(self, entry):
         self._world.loop.leapt += _REQUEST_SECONDS
@@ -64,6 +70,7 @@ class Watch:
         self._world.histories.note()
         for branch in self._world.project.branches.values():
             self._note_made(branch)
+            self._note_held(branch)
         yield from self.lost()
         for script in self._world.scripts:
             yield from self._reached(script)
@@ -77,6 +84,13 @@ class Watch:
         if branch.cluster is not None and self._is_made(branch):
             self.made.setdefault(self._world.timeline(branch), set()).add(branch.cluster)
 
+    def _note_held(self, branch):
+        """Since when a history is held: since it was given that name, or made under it."""
+        if ".held." in branch.name:
+            self._held_since.setdefault(branch.cluster, branch.updated_at)
+        else:
+            self._held_since.pop(branch.cluster, None)
+
     def _is_made(self, branch):
         """Whether a branch was made for a restore; in place, what proves an undo is a copy of what is held."""
         if not branch.annotation:
@@ -87,11 +101,16 @@ class Watch:
         return not self._world.histories.of(branch).put and not self._world.histories.goes_on(branch.cluster)
 
     def lost(self):
-        """The only copy of a timeline is never gone."""
+        """The only copy of a timeline is never gone, unless it was held long enough and is not asked for."""
         held = {branch.cluster for branch in self._world.project.branches.values()}
         for cluster, timeline in self.promoted.items():
-            if cluster not in held or cluster not in self._world.sandbox.storage.clusters:
+            is_gone = cluster not in held or cluster not in self._world.sandbox.storage.clusters
+            if is_gone and (timeline == self._world.timeline_asked() or not self._is_held_enough(cluster)):
                 yield f"the only copy of {timeline} is gone"
+
+    def _is_held_enough(self, cluster):
+        since = self._held_since.get(cluster)
+        return since is not None and timestamps.now() - since >= _HOLD
 
     def _reached(self, script):
         """Users of a Worker reach one database, which is there, and which was proved before."""
@@ -199,8 +218,10 @@ class Watch:
 
     # At the end.
 
-    def check_end(self, names, *, failed=False):
-        """Check everything that must hold when a run has converged; `names` are the configs that there may be.
+    def check_end(self, names, *, failed=False, held=frozenset()):
+        """Check everything that must hold when a run has converged; `names` are the configs that there are.
+
+        Those in `held` may still be there, where it was not known who uses them.
 
         Where what was asked for has `failed` its last check, the origin is to be live again.
         """
@@ -214,7 +235,7 @@ class Watch:
             self.violations.append("converged, and the primary is not the default branch")
         for script in world.scripts:
             self._check_script(script, primary, asked)
-        self._check_configs(names)
+        self._check_configs(names, held)
         self._check_held(primary, failed=failed)
         self._check_fences(primary)
         self._check_lasting(primary)
@@ -276,9 +297,9 @@ class Watch:
         if self._world.wrangler_id(script) != bound:
             self.violations.append(f"converged, and wrangler.jsonc of {script} names another config than is deployed")
 
-    def _check_configs(self, names):
+    def _check_configs(self, names, held):
         found = Counter(each.name for each in self._world.account.configs.values())
-        if set(found) != names or max(found.values()) > 1:
+        if set(found) - held != names or max(found.values()) > 1:
             self.violations.append(f"converged, and there are the configs {sorted(found.elements())}")
         for config in self._world.account.configs.values():
             branch = self._world.branch_at(config.origin["port"])

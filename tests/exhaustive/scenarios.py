@@ -14,7 +14,8 @@ class Scenario:
 
     `configs` are the Hyperdrive configs that there are when it has ended, as the indices of moments (None: origin).
     `fails`: what users get is no right answer once they are on the new timeline, so that the last check fails and what
-    was live is put back, which is how it is to end.
+    was live is put back, which is how it is to end. `may_keep` are configs that a run leaves where it can't tell who
+    uses them.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Scenario:
     configs: tuple[int | None, ...]
     options: dict[str, object] = field(default_factory=dict)
     fails: bool = False
+    may_keep: tuple[int, ...] = ()
 
 
 async def _first(world):
@@ -37,6 +39,13 @@ async def _restored(world):
 async def _revert(world):
     await _restored(world)
     world.ask(None)
+
+
+async def _hold_ended(world):
+    """What an undo replaced is nothing's parent, and has been held for longer than a week."""
+    await _revert(world)
+    assert (await world.apply()).converged
+    world.loop.leapt += 8 * 86_400
 
 
 async def _second(world):
@@ -115,14 +124,15 @@ SCENARIOS = {
         Scenario("repoint, first restore and undo", _revert, (None,), _REPOINT),
         Scenario("nothing to do", _restored, (None, 0)),
         Scenario("drift repaired", _drift, (None, 0)),
+        Scenario("hold ended", _hold_ended, (None,), may_keep=(0,)),
     )
 }
 
 
-def config_names(scenario, world):
-    """The names of the configs that there may be at the end."""
+def config_names(scenario, world, indices=None):
+    """The names of the configs that there are at the end, or of those with these indices."""
     names = set()
-    for index in scenario.configs:
+    for index in scenario.configs if indices is None else indices:
         if index is None:
             names.add(NAME)
             continue

@@ -119,7 +119,8 @@ async def _tried(world, scenario, fault, number, memory, stage=None, *, stages=N
         if trial.end is End.STUCK:
             watch.violations.append("did not converge")
         elif not trial.cut:
-            watch.check_end(config_names(scenario, world), failed=scenario.fails)
+            held = config_names(scenario, world, scenario.may_keep)
+            watch.check_end(config_names(scenario, world), failed=scenario.fails, held=held)
     except Exception as error:  # noqa: BLE001  whatever it is, nobody but us may ever see it
         watch.violations.append(f"{type(error).__name__}: {error}")
     trial.violations = watch.violations
