@@ -33,8 +33,8 @@ def make_room(scene: Scene, refused: Refused) -> tuple[Step, ...] | Refused:
 
 
 def _next(scene: Scene, held: tuple[Unit, ...]) -> tuple[Step, ...]:
-    """Name the next step. What is not known to be unused stays, and so does everything in the middle of a swap."""
-    if isinstance(scene.observed.uses, Unknown) or scene.lineage.swapping:
+    """Name the next step. What is not known to be unused stays."""
+    if isinstance(scene.observed.uses, Unknown):
         return ()
     for each in held:
         if each.may_go(scene.observed.at):
