@@ -183,6 +183,25 @@ class Lift:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A branch besides the primary, such as staging or a preview.
+
+    `parent` is the name of the branch that it is made from, None for the primary. `reset` names the reset that it is
+    to have had, empty for none. `expires` is how long it lives after it was made or reset, or until when; FOREVER takes
+    an expiry away. Where `expires` or `protected` is None, that is left as it is. `database` is one that it must have.
+    """
+
+    name: str
+    parent: str | None = None
+    reset: str = ""
+    expires: timedelta | Instant | None = None
+    protected: bool | None = None
+    compute: bool = True
+    database: str = ""
+    schema_only: bool = False
+
+
 class WriteBack(Enum):
     """How a job commits the wrangler.jsonc that was deployed."""
 
@@ -192,7 +211,7 @@ class WriteBack(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """One environment, as its file declares it."""
+    """One environment, as its file declares it. `branches` is None where the file says nothing of them."""
 
     environment: str
     primary: Primary
@@ -202,6 +221,7 @@ class Desired:
     outside: tuple[Outside, ...] = ()
     write_back: WriteBack = WriteBack.PUSH
     lift: tuple[Lift, ...] = ()
+    branches: tuple[Child, ...] | None = None
 
     @property
     def timeline(self) -> Timeline:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.core import hyperdrive_file, jsonc
+from reconciler.core import child_file, hyperdrive_file, jsonc
 from reconciler.core.compute_settings import ComputeSettings
 from reconciler.core.desired import (
     FOREVER,
@@ -288,6 +288,7 @@ def _contradictions(value: dict[str, Any]) -> Iterator[tuple[tuple[int | str, ..
     yield from _half_a_size(value)
     yield from hyperdrive_file.contradictions(value)
     yield from _fence_without_database(value, verify)
+    yield from child_file.contradictions(value)
     yield from _other_credentials(value, verify)
     for kind in ("sql", "http"):
         yield from _repeated_names(("verify", kind), f"{kind} gates", verify.get(kind))
@@ -366,6 +367,7 @@ def _desired(environment: str, model: FileModel) -> Desired:
         outside=tuple(_outside(each) for each in model.outside),
         write_back=WriteBack(model.write_back),
         lift=tuple(Lift(Liftable(each.guard), each.reason) for each in model.lift),
+        branches=None if model.branches is None else tuple(child_file.child(each) for each in model.branches),
     )
 
 

@@ -1,5 +1,6 @@
 """The shape of a desired-state file, as pydantic models: one source for validation and for the JSON Schema."""
 
+import re
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -138,6 +139,23 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
 
+def _life(text: str) -> str:
+    span = _SPAN.fullmatch(text)
+    if span is None:
+        return _instant(text) if text[:1].isdigit() and "-" in text else _no_life(text)
+    if int(span["number"]) * _SPAN_HOURS[span["unit"]] > _LONGEST_LIFE_HOURS:
+        problem = f"must be at most 30d, as Neon lets no branch expire later, and is {text}"
+        raise PydanticCustomError("life", "{problem}", {"problem": problem})
+    return text
+
+
+def _no_life(text: str) -> str:
+    if text != "forever":
+        problem = f'must look like "7d", "36h", "2w", "2026-12-24T18:00:00Z" or "forever", and is "{text[:40]}"'
+        raise PydanticCustomError("life", "{problem}", {"problem": problem})
+    return text
+
+
 def _liftable(guard: Any) -> Any:
     """Say why a guard can't be lifted; what is no text at all is left to the type."""
     if isinstance(guard, str) and guard not in LIFTABLE:
@@ -156,6 +174,10 @@ _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 # Neon's API description: EndpointUpdateRequest and ProjectUpdateRequest; sizes by its documentation (Manage computes).
 _LEAST_UNITS, _MOST_UNITS = 0.25, 56.0
 LONGEST_HISTORY = timedelta(days=30)
+# Neon documentation, Branch expiration: at most 30 days.
+_LONGEST_LIFE_HOURS = 30 * 24
+_SPAN = re.compile(r"(?P<number>[1-9][0-9]{0,3})(?P<unit>[hdw])")
+_SPAN_HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 Delay = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}(ms|s|m)$")]
 JsonScalar = str | bool | int | float | None
 Span = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,3}[hdw]|forever)$")]
@@ -318,6 +340,34 @@ class LiftModel(_Model):
     """Why, in one line: it is shown in every plan, comment and receipt."""
 
 
+class ResetModel(_Model):
+    """A reset of a branch to what its parent holds."""
+
+    id: Annotated[str, Field(pattern=f"^{ID_PATTERN}$", max_length=40)]
+    """Tells one reset from the next: each happens once. Change it to have the branch reset again."""
+
+
+class BranchModel(_Model):
+    """A branch besides the primary, such as staging or a preview."""
+
+    name: Label
+    """Its name."""
+    parent: Label | None = None
+    """The branch that it is made from and reset to, as that is then. Left out: the primary."""
+    reset: ResetModel | None = None
+    """It is to have had this reset from its parent. What it held is kept under a name of its own."""
+    expires: Annotated[str, AfterValidator(_life)] | None = Field(default=None, examples=["7d", "2026-12-24T18:00:00Z"])
+    """How long it lives after it was made or reset (36h, 7d, 2w; at most 30d), until when, or forever."""
+    protected: bool | None = None
+    """Whether Neon protects it against deletion and reset. Left out: as it is."""
+    compute: bool = True
+    """Whether it has a compute. One that is there is never taken away."""
+    database: Identifier | None = None
+    """A database that it must have; one that is missing is made, and owned by the role that Hyperdrive uses."""
+    schema_only: bool = False
+    """true: only the schema of its parent, as a root branch of its own, of which Neon's plans allow few."""
+
+
 class FileModel(_Model):
     """The desired state of one environment."""
 
@@ -337,6 +387,8 @@ class FileModel(_Model):
     """How a job commits the wrangler.jsonc that was deployed: by a push to the branch, or by a pull request."""
     lift: list[LiftModel] = Field(default_factory=list)
     """Guards that are not to refuse, each with a reason. Shown as a warning wherever a plan is."""
+    branches: list[BranchModel] | None = None
+    """Branches besides the primary. [] deletes those that this tool has made; left out, none is touched."""
 
 
 def json_schema() -> dict[str, Any]:

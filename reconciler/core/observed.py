@@ -80,6 +80,28 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildMark:
+    """The annotations that were set in the request that created a declared branch.
+
+    A branch that is called otherwise than `name` by now counts as somebody's own. `reset` is the reset that the file
+    asked for then: a new branch has what its parent holds, and so needs none.
+    """
+
+    environment: str
+    name: str
+    reset: str = ""
+    schema_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """The names of the databases of a branch."""
+
+    branch_id: str
+    names: tuple[str, ...] | Unknown
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """A branch's read-write compute, by its direct (not pooled) host.
 
@@ -120,6 +142,7 @@ class Branch:
     mark: Mark | None = None
     endpoint: Endpoint | None = None
     unrestorable: str = ""
+    child: ChildMark | None = None
     size: int | None = field(default=None, repr=False, compare=False)
     updated_at: Instant | None = field(default=None, repr=False, compare=False)
 
@@ -240,7 +263,7 @@ class Observed:
     which a restore is pending, and empty without one. `sharers` are all Workers that are bound to the config that is to
     be repointed, read only then; `password_changed_at` is when, by Neon's clock, Hyperdrive's role was last changed on
     the branch that is asked for, read only where a config leads to that. `uses` are those of every Worker of the
-    account.
+    account. `databases` are those of declared branches and their parents.
     """
 
     at: Instant
@@ -258,6 +281,7 @@ class Observed:
     sharers: tuple[str, ...] | Unknown = ()
     password_changed_at: Instant | None = None
     uses: tuple[Use, ...] | Unknown = UNASKED
+    databases: tuple[Databases, ...] = ()
 
 
 _Named = TypeVar("_Named", Branch, HyperdriveConfig)
