@@ -18,6 +18,7 @@ from reconciler.core.identity import Table
 from reconciler.core.instant import Instant
 from reconciler.core.observed import (
     Branch,
+    ChildMark,
     Claim,
     DeployedVersion,
     HyperdriveConfig,
@@ -143,6 +144,28 @@ class Neon(Protocol):
 
     async def delete_branch(self, project: str, branch: str) -> None:
         """Delete a branch and its compute. One that is not there any more is deleted."""
+        ...
+
+    async def create_child(self, project: str, name: str, source: str, mark: ChildMark, *, compute: bool) -> None:
+        """Create a branch from the branch with the id `source` as it is, with the annotations `mark`, and wait for it.
+
+        A name that is taken is an AnswerLost: an earlier call may have made it.
+        """
+        ...
+
+    async def reset_branch(self, project: str, branch: str, source: str, keep_as: str) -> None:
+        """Reset a branch to what the branch with the id `source` holds now, and wait for it.
+
+        What it held is kept as a branch of the name `keep_as`. A name that is taken is an AnswerLost.
+        """
+        ...
+
+    async def expire(self, project: str, branch: str, at: Instant) -> None:
+        """Let a branch expire at a moment, of which the part below a second is cut off."""
+        ...
+
+    async def create_database(self, project: str, branch: str, database: str, owner: str) -> None:
+        """Create a database that a role owns, and wait for it. A name that is taken is an AnswerLost."""
         ...
 
     async def tables(self, project: str, branch: str, database: str, at: Instant) -> frozenset[Table]:

@@ -187,6 +187,8 @@ def _ways_on(plan: Plan) -> Iterator[str]:
     command = f"reconciler apply {plan.desired.environment}"
     if plan.unreadable:
         yield "nothing is decided on what could not be read: mend the cause, then run this job again"
+    elif plan.is_about_children and plan.steps:
+        yield f"the apply workflow takes these steps on a merge, or by hand `{command}`, and leaves out what is refused"
     elif plan.refusals and plan.steps:
         yield f"these steps put back what was live: the apply workflow takes them on a merge, or by hand `{command}`"
         yield "what is refused stays refused until the file asks for something else"

@@ -12,15 +12,21 @@ from reconciler.core.steps import (
     AwaitCache,
     ClearExpiry,
     CreateBranch,
+    CreateChild,
+    CreateDatabase,
     CreateHyperdrive,
     DeleteBranch,
+    DeleteChild,
     DeleteHyperdrive,
+    ExpireChild,
     FenceBranch,
     LiftFence,
     ProtectBranch,
+    ProtectChild,
     RenameBranch,
     RenewPassword,
     RepointHyperdrive,
+    ResetChild,
     RestartPool,
     RestoreBranch,
     SetCompute,
@@ -41,7 +47,7 @@ from reconciler.core.steps import (
 _ON_FAILURE = {OnFailure.ROLLBACK: "what is live now is put back", OnFailure.HOLD: "stop there and wait"}
 
 
-def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence per step, and no more
+def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912, PLR0915  one sentence per step, and no more
     """Say what a step does, to what."""
     match step:
         case CreateBranch():
@@ -114,17 +120,34 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence p
             return f'give Hyperdrive config "{step.hyperdrive}" the password that role {step.role} has now'
         case DeleteHyperdrive():
             return f'delete Hyperdrive config "{step.name}", which leads to "{step.branch}"'
-        case DeleteBranch():
+        case CreateChild():
+            part = "the schema of " if step.schema_only else ""
+            compute = "" if step.compute else ", without a compute"
+            return f'create branch "{step.name}" from {part}"{step.source}" as it is{compute}'
+        case ResetChild():
+            return (
+                f'reset branch "{step.branch}" to "{step.source}" as it is, and keep what it holds as "{step.keep_as}"'
+            )
+        case ExpireChild():
+            since = f"{for_people(timedelta(seconds=step.seconds or 0))} after it was made or reset"
+            return f'let branch "{step.branch}" expire {f"at {step.at}" if step.at else since}'
+        case ProtectChild():
+            return f'{"protect" if step.protected else "take protection from"} branch "{step.branch}"'
+        case CreateDatabase():
+            return f'create database {step.database} on branch "{step.branch}", owned by {step.owner}'
+        case DeleteBranch() | DeleteChild():
             return f'delete branch "{step.branch}"'
         case _:
             assert_never(step)
 
 
-def target(step: Step) -> str:  # noqa: PLR0911  one case per kind of thing, and no more
+def target(step: Step) -> str:  # noqa: C901, PLR0911  one case per kind of thing, and no more
     """Name the one thing that a step acts on."""
     match step:
-        case CreateBranch() | CreateHyperdrive() | DeleteHyperdrive():
+        case CreateBranch() | CreateHyperdrive() | DeleteHyperdrive() | CreateChild():
             return step.name
+        case ResetChild() | ExpireChild() | ProtectChild() | CreateDatabase() | DeleteChild():
+            return step.branch
         case AwaitBranch() | AddCompute() | ClearExpiry() | VerifyBranch() | RenameBranch() | SetDefaultBranch():
             return step.branch
         case SetCompute():
@@ -146,7 +169,7 @@ def target(step: Step) -> str:  # noqa: PLR0911  one case per kind of thing, and
             assert_never(step)
 
 
-def phase(step: Step) -> str:
+def phase(step: Step) -> str:  # noqa: PLR0911  one case per part, and no more
     """Name the part of a restore that a step belongs to, for timing tables."""
     match step:
         case CreateBranch() | AwaitBranch() | AddCompute() | SetCompute() | ClearExpiry():
@@ -169,7 +192,8 @@ def phase(step: Step) -> str:
             return "restore"
         case RenameBranch() | SetDefaultBranch() | ProtectBranch() | DeleteBranch() | SetHistory():
             return "promote"
-
+        case CreateChild() | ResetChild() | ExpireChild() | ProtectChild() | CreateDatabase() | DeleteChild():
+            return "children"
         case _:
             assert_never(step)
 

@@ -8,7 +8,7 @@ users reach it; and only then rename, so that the old history is held under a na
 In place (`in_place`) it is the same argument: make the timeline on a branch of its own; prove it; and only then let
 Neon put that very point into the primary, which never happens without a branch that keeps what the primary held. Host
 and password stay, so what is left is to drop old connections, and to check. The branch that it was proved on is
-deleted at the very end.
+deleted at the very end. Declared branches besides the primary (`children`) come after all that.
 
 What is held is deleted when its hold has ended and nothing uses or needs it (`pruning`): last of all, or first where
 a restore has no room without.
@@ -25,6 +25,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from reconciler.core import (
+    children,
     fencing,
     guards,
     hyperdrive_upkeep,
@@ -108,6 +109,7 @@ def _towards(scene: Scene) -> tuple[Step, ...] | Refused:
         or fencing.fence_held(scene)
         or hyperdrive_upkeep.keep_up(scene, carrier)
         or project_settings.steps(scene)
+        or children.converge(scene)
     )
 
 

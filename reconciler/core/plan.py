@@ -59,6 +59,11 @@ class Plan:
         return any(isinstance(each, Unreadable) for each in self.refusals)
 
     @property
+    def is_about_children(self) -> bool:
+        """Tell whether all that is refused is about declared branches: the primary is restored all the same."""
+        return bool(self.refusals) and all(each.about_child for each in self.refusals)
+
+    @property
     def in_sync(self) -> bool:
         """Tell whether reality is what the file asks for."""
         return not self.waves and not self.refusals

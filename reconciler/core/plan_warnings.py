@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from reconciler.core import guards, hyperdrive_upkeep, project_settings, protection, rewound, rivals
+from reconciler.core import child_warnings, guards, hyperdrive_upkeep, project_settings, protection, rewound, rivals
 from reconciler.core.deletion import undeletable
 from reconciler.core.desired import VERSION_PLACEHOLDER, Desired
 from reconciler.core.instant import for_people
@@ -51,6 +51,7 @@ def warnings(
         *(rewound.differences(desired, observed, lineage) if steps else ()),
         *project_settings.told(desired, observed, lineage, steps),
         *_about_the_pen(desired, observed, lineage, steps),
+        *child_warnings.warnings(desired, observed, lineage, steps),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
+from reconciler.core import child_prediction
 from reconciler.core.compute_settings import ComputeSettings
 from reconciler.core.hyperdrive_settings import CACHING_ON, NO_CERTIFICATES, Settings
 from reconciler.core.instant import Instant
@@ -31,15 +32,21 @@ from reconciler.core.steps import (
     AwaitCache,
     ClearExpiry,
     CreateBranch,
+    CreateChild,
+    CreateDatabase,
     CreateHyperdrive,
     DeleteBranch,
+    DeleteChild,
     DeleteHyperdrive,
+    ExpireChild,
     FenceBranch,
     LiftFence,
     ProtectBranch,
+    ProtectChild,
     RenameBranch,
     RenewPassword,
     RepointHyperdrive,
+    ResetChild,
     RestartPool,
     RestoreBranch,
     SetCompute,
@@ -119,7 +126,17 @@ def predict(observed: Observed, step: Step) -> Observed:  # noqa: C901, PLR0911,
             return _with_branches(proved, _restored(observed, step))
         case DeleteHyperdrive():
             return replace(observed, configs=tuple(each for each in _configs(observed) if each.name != step.name))
-        case DeleteBranch():
+        case CreateChild():
+            return child_prediction.created(observed, step)
+        case ResetChild():
+            return _with_branches(observed, child_prediction.reset(observed, step, _branches(observed)))
+        case ExpireChild():
+            return _with_branch(observed, step.branch, lambda branch: child_prediction.expiring(branch, step))
+        case ProtectChild():
+            return _with_branch(observed, step.branch, lambda branch: replace(branch, protected=step.protected))
+        case CreateDatabase():
+            return child_prediction.with_database(observed, step)
+        case DeleteBranch() | DeleteChild():
             return _with_branches(observed, tuple(each for each in _branches(observed) if each.name != step.branch))
         case _:
             assert_never(step)

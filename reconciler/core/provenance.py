@@ -44,14 +44,15 @@ def attainable(desired: Desired, lineage: Lineage) -> Desired:
     """Return what can be made so: what the file asks for, or, where that has failed, what was live before.
 
     In a branch of its own, what failed was never promoted, so what is live is what was. In place it is live until it
-    is replaced. Going back needs no build and must not wait for one, so it is always the live code that is bound anew.
+    is replaced. Declared branches wait.
+    Going back needs no build and must not wait for one, so it is always the live code that is bound anew.
     """
     if all(each.timeline != desired.timeline for each in lineage.failed):
         return desired
     before = timeline_before(lineage, desired.timeline)
     restore = None if before.to is None else Restore(before.to, before.id)
     workers = tuple(replace(each, deploy=DeployDriver.REBIND) for each in desired.workers)
-    return replace(desired, primary=replace(desired.primary, restore=restore), workers=workers)
+    return replace(desired, primary=replace(desired.primary, restore=restore), workers=workers, branches=None)
 
 
 def timeline_before(lineage: Lineage, timeline: Timeline) -> Timeline:

@@ -13,10 +13,12 @@ class Refusal(ABC):
     """A rule that forbids going on. `rule` is its stable name; nothing is done while one stands.
 
     `may_lag`: a list that lags behind another one looks the same, so an apply looks again before it believes it.
+    `about_child`: it is about a declared branch alone, and keeps nobody from restoring the primary.
     """
 
     __slots__ = ()
     rule: ClassVar[str]
+    about_child: ClassVar[bool] = False
 
     @property
     def may_lag(self) -> bool:

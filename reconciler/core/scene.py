@@ -19,8 +19,9 @@ class Refused:
 
     @property
     def is_verdict(self) -> bool:
-        """Tell whether it ends a putting back, so that the steps before it are taken all the same."""
-        return any(isinstance(each, TimelineFailed) for each in self.refusals)
+        """Tell whether the steps before it are taken all the same: it ends a putting back, or is about children."""
+        about_children = all(each.about_child for each in self.refusals)
+        return about_children or any(isinstance(each, TimelineFailed) for each in self.refusals)
 
 
 @dataclass(frozen=True, slots=True)

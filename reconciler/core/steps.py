@@ -363,6 +363,63 @@ class DeleteBranch(_Step):
     branch: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateChild(_Step):
+    """Create a declared branch from what its parent holds now, or from the schema of that, with annotations."""
+
+    name: str
+    source: str
+    environment: str
+    reset: str
+    schema_only: bool
+    compute: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetChild(_Step):
+    """Reset a declared branch to what its parent holds now.
+
+    What it held is kept, always, as a branch of the name `keep_as`, which says which reset this was.
+    """
+
+    branch: str
+    source: str
+    keep_as: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpireChild(_Step):
+    """Let a declared branch expire: so many seconds after it was made or reset, or at a moment."""
+
+    branch: str
+    seconds: int | None
+    at: Instant | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtectChild(_Step):
+    """Protect a declared branch, or take its protection away."""
+
+    branch: str
+    protected: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateDatabase(_Step):
+    """Create a database on a declared branch."""
+
+    branch: str
+    database: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteChild(_Step):
+    """Delete a branch of ours that is not declared any more, or what an older reset of one has kept."""
+
+    branch: str
+
+
 Step = (
     CreateBranch
     | AwaitBranch
@@ -392,6 +449,12 @@ Step = (
     | RenewPassword
     | DeleteHyperdrive
     | DeleteBranch
+    | CreateChild
+    | ResetChild
+    | ExpireChild
+    | ProtectChild
+    | CreateDatabase
+    | DeleteChild
 )
 
 

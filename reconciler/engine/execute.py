@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import timedelta
 from typing import assert_never
 
+from reconciler.core.child import lifetime
 from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.fence import marked, noted, unmarked
 from reconciler.core.identity import check_identity, check_tables
 from reconciler.core.instant import Instant
 from reconciler.core.observed import (
     Branch,
+    ChildMark,
     Endpoint,
     HyperdriveConfig,
     Mark,
@@ -24,15 +27,21 @@ from reconciler.core.steps import (
     AwaitCache,
     ClearExpiry,
     CreateBranch,
+    CreateChild,
+    CreateDatabase,
     CreateHyperdrive,
     DeleteBranch,
+    DeleteChild,
     DeleteHyperdrive,
+    ExpireChild,
     FenceBranch,
     LiftFence,
     ProtectBranch,
+    ProtectChild,
     RenameBranch,
     RenewPassword,
     RepointHyperdrive,
+    ResetChild,
     RestartPool,
     RestoreBranch,
     SetCompute,
@@ -130,7 +139,21 @@ class Executor:
                 await self._ports.cloudflare.update_config(self._config(step.hyperdrive).id, step.settings)
             case DeleteHyperdrive():
                 await self._ports.cloudflare.delete_config(self._config(step.name).id)
-            case DeleteBranch():
+            case CreateChild():
+                child = ChildMark(step.environment, step.name, step.reset, step.schema_only)
+                source = self._branch(step.source).id
+                await neon.create_child(project, step.name, source, child, compute=step.compute)
+            case ResetChild():
+                source = self._branch(step.source).id
+                await neon.reset_branch(project, self._branch(step.branch).id, source, step.keep_as)
+            case ExpireChild():
+                await self._expire(step)
+            case ProtectChild():
+                change = neon.protect if step.protected else neon.unprotect
+                await change(project, self._branch(step.branch).id)
+            case CreateDatabase():
+                await neon.create_database(project, self._branch(step.branch).id, step.database, step.owner)
+            case DeleteBranch() | DeleteChild():
                 await neon.delete_branch(project, self._branch(step.branch).id)
             case _:
                 assert_never(step)
@@ -158,6 +181,12 @@ class Executor:
             hint = f"nothing points to this branch yet; {error.hint or 'run it again'}"
             raise GateFailed(message, gate="tables", hint=hint) from error
         check_tables(branch, at, wanted, await self._ports.gates.tables(origin))
+
+    async def _expire(self, step: ExpireChild) -> None:
+        branch = self._branch(step.branch)
+        at = lifetime(step.at or timedelta(seconds=step.seconds or 0), branch)
+        assert at is not None  # a step that lets a branch live for ever is another one
+        await self._ports.neon.expire(self._project, branch.id, at)
 
     async def _upload(self, step: UploadVersion) -> None:
         seen = self._seen(step.script)

@@ -6,13 +6,22 @@ from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 from reconciler.core import rewound
-from reconciler.core.accounts import Accounts
+from reconciler.core.accounts import Account, Accounts
 from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.hyperdrive_choice import config_name
 from reconciler.core.hyperdrive_upkeep import logged_in_to
 from reconciler.core.lineage import Lineage
 from reconciler.core.next_steps import label_purpose
-from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker, Unbound, Unknown, named
+from reconciler.core.observed import (
+    Branch,
+    Databases,
+    HyperdriveConfig,
+    Observed,
+    ObservedWorker,
+    Unbound,
+    Unknown,
+    named,
+)
 from reconciler.core.pen import ended_units
 from reconciler.core.provenance import attainable, trace
 from reconciler.core.repointing import about_to_move
@@ -59,10 +68,12 @@ async def observe(
         claims=ports.tree.claims(desired.environment, at),
         failed=failed,
     )
-    accounts, seen = await asyncio.gather(
-        _accounts(desired, observed, ports, known), _with_sharers(desired, observed, ports)
+    accounts, databases, seen = await asyncio.gather(
+        _accounts(desired, observed, ports, known),
+        _databases(desired, branches, ports),
+        _with_sharers(desired, observed, ports),
     )
-    seen = await _with_password(desired, replace(seen, accounts=accounts), ports)
+    seen = await _with_password(desired, replace(seen, accounts=accounts, databases=databases), ports)
     return await _with_uses(desired, seen, ports)
 
 
@@ -86,6 +97,22 @@ async def _accounts_of(project: str, branch: str, ports: Ports) -> Accounts | Un
     if isinstance(roles, Unknown):
         return roles
     return databases if isinstance(databases, Unknown) else Accounts(branch, roles, databases)
+
+
+async def _databases(desired: Desired, branches: tuple[Branch, ...] | Unknown, ports: Ports) -> tuple[Databases, ...]:
+    """Read the databases of declared branches that must have one, or of what they will be made from."""
+    known = () if isinstance(branches, Unknown) else branches
+    wanted: dict[str, None] = {}
+    for child in desired.branches or ():
+        branch = named(known, child.name) or named(known, child.parent or desired.primary.branch)
+        if child.database and branch is not None:
+            wanted[branch.id] = None
+    found = await asyncio.gather(*(_known(ports.neon.databases, desired.primary.project, each) for each in wanted))
+    return tuple(Databases(each, _names(accounts)) for each, accounts in zip(wanted, found, strict=True))
+
+
+def _names(accounts: tuple[Account, ...] | Unknown) -> tuple[str, ...] | Unknown:
+    return accounts if isinstance(accounts, Unknown) else tuple(each.name for each in accounts)
 
 
 def _file(worker: Worker, ports: Ports) -> WranglerFile | Unknown:

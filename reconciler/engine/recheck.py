@@ -14,13 +14,17 @@ from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import UNASKED, Observed, ObservedWorker
 from reconciler.core.steps import (
     DeleteBranch,
+    DeleteChild,
     DeleteHyperdrive,
+    ExpireChild,
     FenceBranch,
     LiftFence,
     ProtectBranch,
+    ProtectChild,
     RenameBranch,
     RenewPassword,
     RepointHyperdrive,
+    ResetChild,
     RestoreBranch,
     SetCompute,
     SetDefaultBranch,
@@ -54,6 +58,10 @@ async def recheck(step: Step, desired: Desired, observed: Observed, ports: Ports
             | FenceBranch()
             | LiftFence()
             | SetCompute()
+            | ResetChild()
+            | ExpireChild()
+            | ProtectChild()
+            | DeleteChild()
         ):
             fresh = replace(observed, branches=await ports.neon.branches(desired.primary.project))
         case SetHistory():

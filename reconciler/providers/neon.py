@@ -14,13 +14,14 @@ from reconciler.core.compute_settings import UNSAID, ComputeSettings
 from reconciler.core.fence import is_marked, is_noted
 from reconciler.core.identity import Table
 from reconciler.core.instant import Instant
-from reconciler.core.observed import Branch, Endpoint, Mark, Operation, Project
+from reconciler.core.observed import Branch, ChildMark, Endpoint, Mark, Operation, Project
 from reconciler.core.redaction import EVERYWHERE
 from reconciler.core.secret import Secret
 from reconciler.core.timeline import Timeline
 from reconciler.errors import AnswerLost, ProviderError
 from reconciler.ports import Clock, Compute, Origin
 from reconciler.providers.http import Api, Look
+from reconciler.providers.neon_children import child_annotations, child_mark
 from reconciler.providers.told import Told, told
 
 # Annotations are set in the request that creates a branch, and never again.
@@ -70,7 +71,7 @@ class NeonApi:
     async def branches(self, project: str) -> tuple[Branch, ...]:
         """Read every branch, with annotations and read-write endpoints."""
         found: dict[str, Told] = {}
-        annotations: dict[str, Mark | None] = {}
+        annotations: dict[str, tuple[Mark | None, ChildMark | None]] = {}
         cursor: dict[str, str] = {}
         while True:
             page = await self._get(f"/projects/{project}/branches", limit=_PAGE, **cursor)
@@ -85,7 +86,8 @@ class NeonApi:
                 raise ProviderError(f"Neon: the list of the branches of project {project} does not end")
             cursor = {"cursor": following}
         endpoints = await self._endpoints(project)
-        return tuple(_branch(item, annotations.get(key), endpoints.get(key)) for key, item in found.items())
+        marks = {key: annotations.get(key, (None, None)) for key in found}
+        return tuple(_branch(item, *marks[key], endpoints.get(key)) for key, item in found.items())
 
     async def projects(self) -> tuple[str, ...]:
         """Read the ids of all projects that the key reaches.
@@ -232,6 +234,32 @@ class NeonApi:
         """Delete a branch with its compute. Neon answers 204 where it is not there (API reference, "Delete branch")."""
         await self._write(project, "DELETE", f"/projects/{project}/branches/{branch}", None)
 
+    async def create_child(self, project: str, name: str, source: str, mark: ChildMark, *, compute: bool) -> None:
+        """Create a branch of the branch `source` as it is, with the annotations of `mark`. Its name keeps it single."""
+        branch = {"name": name, "parent_id": source} | ({"init_source": "schema-only"} if mark.schema_only else {})
+        endpoints = {"endpoints": [{"type": "read_write"}]} if compute else {}
+        body = {"branch": branch, "annotation_value": child_annotations(mark)} | endpoints
+        await self._write(project, "POST", f"/projects/{project}/branches", body)
+
+    async def reset_branch(self, project: str, branch: str, source: str, keep_as: str) -> None:
+        """Reset a branch to the head of another, and keep what it held as `keep_as`: without a name nothing is sent.
+
+        Source: documentation, Reset from parent: the request is that of a restore, without a moment.
+        """
+        if not keep_as:
+            raise ProviderError(f"Neon: branch {branch} is not reset without what it holds kept")
+        body = {"source_branch_id": source, "preserve_under_name": keep_as}
+        await self._write(project, "POST", f"/projects/{project}/branches/{branch}/restore", body)
+
+    async def expire(self, project: str, branch: str, at: Instant) -> None:
+        """Let a branch expire (documentation, Branch expiration: to the second, and at most 30 days ahead)."""
+        await self._change(project, branch, {"expires_at": f"{at.text[:19]}Z"})
+
+    async def create_database(self, project: str, branch: str, database: str, owner: str) -> None:
+        """Create a database that a role owns."""
+        body = {"database": {"name": database, "owner_name": owner}}
+        await self._write(project, "POST", f"/projects/{project}/branches/{branch}/databases", body)
+
     async def set_default(self, project: str, branch: str) -> None:
         """Make a branch the default one. It moves no traffic, no protection and no schedule."""
         await self._write(project, "POST", f"/projects/{project}/branches/{branch}/set_as_default", None)
@@ -371,7 +399,7 @@ def _parts(uri: str) -> tuple[str, int, str]:
         raise ProviderError("Neon answered a connection URI that is no URI") from None
 
 
-def _branch(item: Told, mark: Mark | None, endpoint: Endpoint | None) -> Branch:
+def _branch(item: Told, mark: Mark | None, child: ChildMark | None, endpoint: Endpoint | None) -> Branch:
     return Branch(
         id=item.id("id"),
         name=item.text("name"),
@@ -386,6 +414,7 @@ def _branch(item: Told, mark: Mark | None, endpoint: Endpoint | None) -> Branch:
         last_reset_at=item.maybe_moment("last_reset_at"),
         mark=mark,
         endpoint=endpoint,
+        child=child,
         unrestorable=next((each.text("reason") for each in item.any("restricted_actions") if _restricts(each)), ""),
         size=item.maybe_number("logical_size"),
         updated_at=item.maybe_moment("updated_at"),
@@ -400,11 +429,12 @@ def _is_ready(item: Told) -> bool:
     return item.maybe_text("current_state") in ("ready", "archived") and not item.maybe_text("pending_state")
 
 
-def _marks(annotations: Told | None) -> dict[str, Mark | None]:
+def _marks(annotations: Told | None) -> dict[str, tuple[Mark | None, ChildMark | None]]:
     """Read the annotations of branches, by their ids."""
     if annotations is None:
         return {}
-    return {key: _mark(annotations.maybe(key)) for key in annotations.value}
+    told_of = {key: annotations.maybe(key) for key in annotations.value}
+    return {key: (_mark(each), child_mark(each)) for key, each in told_of.items()}
 
 
 def _mark(annotation: Told | None) -> Mark | None:

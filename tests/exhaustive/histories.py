@@ -12,6 +12,11 @@ _TIMELINE = r"origin|r-\d{8}T\d{9}Z(?:-[a-z0-9-]+)?"
 _HELD = re.compile(rf"main\.held\.(?:{_TIMELINE})\.before\.({_TIMELINE})(?:\.(\d+))?(?:\.in-place)?(?:\.by-hand)*")
 
 
+def is_child(branch):
+    """Whether it is a branch besides the primary that the file declares, or declared, or keeps what one held."""
+    return "reconciler.branch" in branch.annotation or ".before-reset." in branch.name or branch.name == "somebodys"
+
+
 @dataclass(frozen=True)
 class History:
     """What a cluster carries; the cluster and the position that it continues; whether it was put into a branch."""
@@ -38,6 +43,10 @@ class Histories:
     def _read(self, branch):
         mark = self._world.sandbox.storage.clusters[branch.cluster].source
         put = branch.last_reset_at is not None
+        if is_child(branch):
+            return History(
+                f"what {branch.name} holds", mark and mark.cluster, mark and (mark.position or mark.lsn), put
+            )
         timeline = self._put_last() if put else branch.annotation.get("reconciler.timeline", "origin")
         return History(timeline, mark and mark.cluster, mark and (mark.position or mark.lsn), put)
 

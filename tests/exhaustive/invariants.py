@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import timedelta
 
 from reconciler.sandbox import timestamps
+from tests.exhaustive.histories import is_child
 from tests.exhaustive.world import BINDING, NAME, PRIMARY, SQL_GATE
 
 # A request takes some time, so that a branch is not made and overwritten in one second, which is what Neon tells.
@@ -42,6 +43,7 @@ class Watch:
         self._before = self._lasting() if world.primary() else None  # in the middle of a run, it is put back
         self._carried = None
         self._held_since = {}
+        self._children = {}
         for branch in world.project.branches.values():
             self._note_made(branch)
             if branch.name == PRIMARY or ".held." in branch.name:
@@ -50,13 +52,12 @@ class Watch:
 
     def kept(self):
         """Everything that it has noted so far, as a copy."""
-        return copy.deepcopy(
-            (self.requests, self.promoted, self.made, self._reaches, self._before, self._carried, self._held_since)
-        )
+        noticed = self.requests, self.promoted, self.made, self._reaches, self._before, self._carried
+        return copy.deepcopy((*noticed, self._held_since, self._children))
 
     def put_back(self, kept):
-        kept = copy.deepcopy(kept)
-        self.requests, self.promoted, self.made, self._reaches, self._before, self._carried, self._held_since = kept
+        *noticed, self._held_since, self._children = copy.deepcopy(kept)
+        self.requests, self.promoted, self.made, self._reaches, self._before, self._carried = noticed
 
     def served(self, entry):
         self._world.loop.leapt += _REQUEST_SECONDS
@@ -79,6 +80,23 @@ class Watch:
         if self._repoints:
             yield from self._promoted_early()
         yield from self._put_twice()
+        yield from self._reset_twice()
+
+    def _reset_twice(self):
+        """A declared branch has one history, and one more after the one reset that is asked for, which keeps the first.
+
+        What somebody else has made has one.
+        """
+        for branch in self._world.project.branches.values():
+            if branch.cluster is not None and is_child(branch):
+                self._children.setdefault(branch.name, set()).add(branch.cluster)
+        for name, clusters in self._children.items():
+            if len(clusters) > (2 if name == "staging" else 1):
+                yield f"{name} had {len(clusters)} histories"
+        if len(staging := self._children.get("staging", ())) == 2:
+            kept = {cluster for name, clusters in self._children.items() for cluster in clusters if name != "staging"}
+            if not staging & kept:
+                yield "staging was reset, and what it held is not kept"
 
     def _note_made(self, branch):
         if branch.cluster is not None and self._is_made(branch):
@@ -93,7 +111,7 @@ class Watch:
 
     def _is_made(self, branch):
         """Whether a branch was made for a restore; in place, what proves an undo is a copy of what is held."""
-        if not branch.annotation:
+        if not branch.annotation or is_child(branch):
             return False
         if branch.cluster is None:
             parent = self._world.project.branches.get(branch.parent_id)
@@ -284,7 +302,8 @@ class Watch:
     def _check_fences(self, primary):
         """What is live takes writes, and where it is asked, nothing else does; the marks say so."""
         for branch in self._world.project.branches.values():
-            closed, wanted = self._world.fences.is_closed(branch.cluster), self._fenced and branch is not primary
+            held = branch is not primary and not is_child(branch)
+            closed, wanted = self._world.fences.is_closed(branch.cluster), self._fenced and held
             says = any(each.name and "fenced" in each.name for each in self._world.project.endpoints_of(branch.id))
             if (closed, says) != (wanted, wanted):
                 self.violations.append(f"converged, {branch.name} takes {'no ' * closed}writes, and says {says}")
@@ -310,7 +329,7 @@ class Watch:
 
     def _check_held(self, primary, *, failed):
         for branch in self._world.project.branches.values():
-            if branch is primary:
+            if branch is primary or is_child(branch):
                 continue
             if failed and branch.name == f"main.failed.{self._world.timeline_asked()}":
                 continue

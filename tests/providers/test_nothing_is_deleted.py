@@ -18,7 +18,10 @@ _FILES = sorted(path for path in _PACKAGE.rglob("*.py") if "sandbox" not in path
 # Requests with the method DELETE, by the file and the function that sends them, and what they delete.
 ALLOWED = {
     ("providers/github.py", "_delete_comment"): "a comment of ours that is there twice",
-    ("providers/neon.py", "delete_branch"): "what proved a restore in place (`core.deletion`), or is held too long",
+    (
+        "providers/neon.py",
+        "delete_branch",
+    ): "what proved a restore in place, is held too long, or was declared: `core.deletion` and `core.child_guards`",
     ("providers/cloudflare.py", "delete_config"): "a config that leads to what is held too long: `core.pruning`",
 }
 # Ways to delete over HTTP, in SQL, and with the official command lines.
@@ -82,9 +85,27 @@ def test_a_thing_is_deleted_or_overwritten_by_its_step_alone_and_only_these_rule
 @pytest.mark.parametrize(("point", "keep_as"), [("", "main.held"), ("0/1", "")])
 async def test_nothing_is_restored_in_place_without_a_point_and_a_name_for_what_is_replaced(point, keep_as):
     """Were anything sent, it would be refused in other words: nobody listens there."""
-    api = Api("Neon", "http://127.0.0.1:9/api/v2", Secret("key"), neon.explain)
+    api = Api("Neon", "http://127.0.0.1:9/api/v2", Secret("neon-key-of-nobody"), neon.explain)
     with pytest.raises(ProviderError, match="is not restored without a point, or without what it holds kept"):
         await neon.NeonApi(api, SystemClock()).restore_branch("p", "br-main", "br-main", point, keep_as)
+    await api.close()
+
+
+@pytest.mark.parametrize(
+    ("step", "rules"), [("ResetChild", ["_reset"]), ("DeleteChild", ["_forget_older", "_dispose"])]
+)
+def test_a_declared_branch_is_reset_or_deleted_by_its_step_alone_and_only_the_rules_of_children_make_that_step(
+    step, rules
+):
+    assert list(_callers("reset_branch")) == [("engine/execute.py", "take")]
+    assert list(_callers(step)) == [("core/children.py", rule) for rule in rules]
+
+
+@pytest.mark.anyio
+async def test_no_declared_branch_is_reset_without_a_name_for_what_it_holds():
+    api = Api("Neon", "http://127.0.0.1:9/api/v2", Secret("neon-key-of-nobody"), neon.explain)
+    with pytest.raises(ProviderError, match="is not reset without what it holds kept"):
+        await neon.NeonApi(api, SystemClock()).reset_branch("p", "br-staging", "br-main", "")
     await api.close()
 
 
