@@ -97,6 +97,20 @@ async def _with_settings(world):
     await _first(world)
 
 
+async def _children(world):
+    """One branch is to be made, one that has a child to be reset, and one to be deleted."""
+    world.desired["branches"] = [{"name": "staging"}, {"name": "old"}]
+    world.write()
+    assert (await world.apply()).converged
+    staging = next(each for each in world.project.branches.values() if each.name == "staging")
+    body = {"branch": {"name": "somebodys", "parent_id": staging.id}}
+    await world.neon("POST", f"/projects/{world.project_id}/branches", json=body)
+    await world.settle()
+    world.loop.leapt += 60
+    world.desired["branches"] = [{"name": "staging", "reset": {"id": "first"}}, {"name": "new", "database": "reports"}]
+    world.write()
+
+
 _IN_PLACE = {"method": "in-place"}
 _REPOINT = {"strategy": "repoint", "fence": True}
 _FAILS_IN_PLACE = {**_IN_PLACE, "http": True}
@@ -125,6 +139,7 @@ SCENARIOS = {
         Scenario("nothing to do", _restored, (None, 0)),
         Scenario("drift repaired", _drift, (None, 0)),
         Scenario("hold ended", _hold_ended, (None,), may_keep=(0,)),
+        Scenario("children", _children, (None,)),
     )
 }
 
