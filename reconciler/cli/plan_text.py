@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.cli import suspending
+from reconciler.cli.children_status import unmanaged
 from reconciler.cli.markdown import code, fenced, prose
 from reconciler.cli.wording import describe, describe_outside, kept_as, target
 from reconciler.core.instant import for_people
@@ -123,6 +124,8 @@ def _situation(plan: Plan, observed: Observed) -> Iterator[str]:
         yield f"  stopped  {plan.suspension.message}"
     for each in plan.lineage.held if plan.lineage else ():
         yield f'  held     {each.timeline}, on branch "{each.branch.name}"'
+    for name in unmanaged(plan.desired, observed, plan.lineage) if plan.desired.branches is not None else ():
+        yield f'  other    branch "{name}" (not managed here)'
 
 
 def _window(plan: Plan, observed: Observed) -> Iterator[str]:
@@ -165,9 +168,12 @@ def _refusals(plan: Plan) -> Iterator[str]:
         yield f"      hint: {each.hint}"
 
 
-def _closing(plan: Plan) -> str:
+def _closing(plan: Plan) -> str:  # noqa: PLR0911  one sentence per state, and no more
     if plan.unreadable:
         return "nothing is decided on what could not be read: run it again"
+    if plan.is_about_children and plan.steps:
+        name = plan.desired.environment
+        return f"digest {plan.digest}: `reconciler apply {name}` takes these steps, and leaves out what is refused"
     if plan.refusals and plan.steps:
         name = plan.desired.environment
         return f"digest {plan.digest}: `reconciler apply {name}` takes these steps, which put back what was live"

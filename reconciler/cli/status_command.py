@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
-from reconciler.cli import environments, suspending
+from reconciler.cli import children_status, environments, suspending
 from reconciler.cli.plan_command import Status
 from reconciler.cli.wiring import look
 from reconciler.core.instant import for_people
-from reconciler.core.lineage import Carrier, Lineage
-from reconciler.core.observed import Branch, Observed, ObservedWorker, Unknown
+from reconciler.core.lineage import Carrier
+from reconciler.core.observed import Observed, ObservedWorker, Unknown
 from reconciler.core.pen import Unit, units
 from reconciler.core.plan import Plan, plan
 from reconciler.errors import GitError
@@ -65,7 +65,8 @@ def _facts(found: Plan, observed: Observed) -> dict[str, Any]:
         "held": [_held(each, observed) for each in held if each.carrier not in failed],
         "candidates": [_carrier(each) for each in lineage.candidates] if lineage else [],
         "failed": [_held(each, observed) for each in held if each.carrier in failed],
-        "unmanaged": _unmanaged(observed, lineage),
+        "children": children_status.facts(found.desired, observed),
+        "unmanaged": children_status.unmanaged(found.desired, observed, lineage),
         "workers": [_worker(each, observed) for each in seen_workers(observed)],
         "drift": [str(each) for each in found.drift],
         "pending": len(found.steps),
@@ -98,12 +99,6 @@ def _held(unit: Unit, observed: Observed) -> dict[str, Any]:
         "fate": unit.fate(observed.at),
         "age": for_people(observed.at - unit.replaced_at) if unit.replaced_at else None,
     }
-
-
-def _unmanaged(observed: Observed, lineage: Lineage | None) -> list[str]:
-    branches: tuple[Branch, ...] = observed.branches if isinstance(observed.branches, tuple) else ()
-    ours = {each.branch.id for each in (*lineage.all, *lineage.older, *lineage.proved)} if lineage else set()
-    return [branch.name for branch in branches if branch.id not in ours]
 
 
 def _worker(seen: ObservedWorker, observed: Observed) -> dict[str, Any]:
@@ -145,6 +140,7 @@ def _as_text(facts: dict[str, Any], stopped: str) -> str:
     lines += [f"  candidate  {_line(each)}" for each in facts["candidates"]]
     for each in facts["failed"]:
         lines += [f"  failed     {_line(each)}", *_pen_lines(each)]
+    lines += [f"  branch     {children_status.line(each)}" for each in facts["children"]]
     for worker in facts["workers"]:
         shares = ", ".join(f"{each['percentage']:g} % on {each['hyperdrive']}" for each in worker["deployed"])
         lines += [f"  worker     {worker['script']}: {shares or 'not deployed'}"]

@@ -57,7 +57,7 @@ def acceptance(desired: Desired, observed: Observed) -> Acceptable | Unacceptabl
         if found is not None:
             edits.append(found)
             wanted = found.desired
-    left = plan(wanted, observed)
+    left = plan(replace(wanted, branches=None), observed)
     if left.refusals:
         return Unacceptable(left.refusals[0].message)
     remaining: list[Step] = [step for step in left.steps if not isinstance(step, WriteBinding)]

@@ -1,0 +1,102 @@
+"""What a person reads of declared branches: in the plan, in the comment, in the status."""
+
+import json
+from dataclasses import replace
+
+from reconciler.cli import children_status, plan_text
+from reconciler.cli.plan_command import status_of
+from reconciler.cli.plan_comment import Planned, Subject, comment
+from reconciler.cli.wording import describe, phase, target
+from reconciler.core.desired import Child, Restore
+from reconciler.core.observed import Branch
+from reconciler.core.plan import plan
+from reconciler.core.steps import (
+    CreateChild,
+    CreateDatabase,
+    DeleteChild,
+    ExpireChild,
+    ProtectChild,
+    ResetChild,
+    arguments,
+)
+from tests.core.test_children import RESET, asked, kept, ours, world
+from tests.core.worlds import CREATED, DESIRED, MAIN, WORLD, asking, hours_ago
+
+SUBJECT = Subject("0123456789abcdef", "https://github.example/acme/shop/actions/runs/1/attempts/1")
+SOMEBODYS = Branch("br-x", "somebodys", CREATED, MAIN.id)
+MADE = {"source": "main", "environment": "production", "reset": "", "reason": ""}
+
+
+def test_each_step_is_said_in_one_line_and_belongs_to_the_children():
+    steps = {
+        CreateChild(
+            name="a", schema_only=True, compute=True, **MADE
+        ): 'create branch "a" from the schema of "main" as it is',
+        CreateChild(name="a", schema_only=False, compute=False, **MADE): (
+            'create branch "a" from "main" as it is, without a compute'
+        ),
+        ResetChild(branch="a", source="main", keep_as="a.before-reset.x", reason=""): (
+            'reset branch "a" to "main" as it is, and keep what it holds as "a.before-reset.x"'
+        ),
+        ExpireChild(branch="a", seconds=7 * 86_400, at=None, reason=""): (
+            'let branch "a" expire 7 d after it was made or reset'
+        ),
+        ExpireChild(branch="a", seconds=None, at=hours_ago(-1), reason=""): (
+            f'let branch "a" expire at {hours_ago(-1)}'
+        ),
+        ProtectChild(branch="a", protected=True, reason=""): 'protect branch "a"',
+        ProtectChild(branch="a", protected=False, reason=""): 'take protection from branch "a"',
+        CreateDatabase(
+            branch="a", database="d", owner="app", reason=""
+        ): 'create database d on branch "a", owned by app',
+        DeleteChild(branch="a", reason=""): 'delete branch "a"',
+    }
+    assert {describe(step) for step in steps} == set(steps.values())
+    for step, words in steps.items():
+        assert describe(step) == words
+        assert (target(step), phase(step)) == ("a", "children")
+        assert json.loads(json.dumps(arguments(step))) == arguments(step)
+
+
+def test_a_plan_in_which_only_a_branch_is_refused_says_that_the_rest_is_done():
+    restore = asking(Restore(hours_ago(24), "inc-42"))
+    observed = world(replace(ours("staging"), child=None), SOMEBODYS)
+    found = plan(replace(restore, branches=(RESET,)), observed)
+    text = plan_text.as_text(found, observed)
+    assert "Refused\n  child-not-ours: " in text
+    assert "Steps, taken all the same" in text
+    assert text.endswith("takes these steps, and leaves out what is refused")
+    assert '  other    branch "somebodys" (not managed here)' in text
+    assert "leaves out what is refused" in comment([Planned(found, observed)], SUBJECT)
+    assert status_of(found) == 3
+
+
+def test_the_plan_lists_what_is_not_managed_only_where_branches_are_declared():
+    observed = world(SOMEBODYS)
+    assert "not managed here" not in plan_text.as_text(plan(DESIRED, observed), observed)
+    assert "not managed here" in plan_text.as_text(plan(asked(), observed), observed)
+
+
+def test_the_status_tells_of_each_declared_branch_what_it_is_and_of_others_that_they_are_not_managed():
+    staging = ours("staging", "b", last_reset_at=hours_ago(1), expires_at=hours_ago(-1))
+    theirs = Branch("br-t", "theirs", CREATED, protected=True)
+    observed = world(staging, kept("b", 1), theirs, SOMEBODYS)
+    desired = asked(RESET, Child("theirs"), Child("missing"))
+    found = plan(desired, observed)
+    facts = children_status.facts(desired, observed)
+    assert [(each["name"], each["id"]) for each in facts] == [
+        ("staging", "br-staging"),
+        ("theirs", "br-t"),
+        ("missing", None),
+    ]
+    assert facts[0]["kept"] == ["staging.before-reset.b"]
+    assert [children_status.line(each) for each in facts] == [
+        (
+            f'"staging" (br-staging), from main, reset at {hours_ago(1)}, expires at {hours_ago(-1)}, '
+            "keeps staging.before-reset.b"
+        ),
+        '"theirs" (br-t), made by somebody else, a root branch, protected',
+        '"missing", not there',
+    ]
+    assert children_status.unmanaged(desired, observed, found.lineage) == ["somebodys"]
+    assert children_status.unmanaged(DESIRED, replace(WORLD, branches=(MAIN,)), found.lineage) == []
