@@ -99,7 +99,7 @@ class WatchWithHands(Watch):
 
     # At the end.
 
-    def _check_configs(self, _names):
+    def _check_configs(self, _names, _held):
         """Each config leads to the branch that its name says, but for what hands have done to either."""
         found = Counter(each.name for each in self._world.account.configs.values())
         if max(found.values()) > 1:
