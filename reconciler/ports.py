@@ -29,6 +29,7 @@ from reconciler.core.observed import (
     Use,
 )
 from reconciler.core.secret import Secret
+from reconciler.core.timeline import Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +90,14 @@ class Neon(Protocol):
         project: str,
         name: str,
         source: str,
-        at: Instant | None,
+        at: Point | None,
         mark: Mark,
         compute: ComputeSettings = UNSAID,
     ) -> None:
         """Create a branch from the branch with the id `source` as it was `at` (or is), with a compute, and wait for it.
 
-        A name that is taken is an AnswerLost: an earlier call may have made it.
+        `at` is a moment or an LSN of the source. A name that is taken is an AnswerLost: an earlier call may have
+        made it.
         """
         ...
 
@@ -168,8 +170,8 @@ class Neon(Protocol):
         """Create a database that a role owns, and wait for it. A name that is taken is an AnswerLost."""
         ...
 
-    async def tables(self, project: str, branch: str, database: str, at: Instant) -> frozenset[Table]:
-        """List the tables of a database on a branch as it was `at`."""
+    async def tables(self, project: str, branch: str, database: str, at: Point) -> frozenset[Table]:
+        """List the tables of a database on a branch as it was `at` a moment or an LSN."""
         ...
 
     async def roles(self, project: str, branch: str) -> tuple[Account, ...]:

@@ -109,11 +109,11 @@ class _Drawing:
         for lane in self._lanes:
             if lane.state is not State.HOLD_ENDED:
                 yield self._now
-            for moment in (lane.timeline.to, lane.hold_ends):
+            for moment in (lane.timeline.moment, lane.hold_ends):
                 if moment is not None:
                     yield moment
             yield from (each for span in lane.spans for each in (span.start, span.end) if each is not None)
-        if all(lane.timeline.to is None for lane in self._lanes):
+        if all(lane.timeline.moment is None for lane in self._lanes):
             yield self._now
 
     def _bar(self, lane: Lane) -> float:
@@ -150,10 +150,10 @@ class _Drawing:
 
     def _fork(self, lane: Lane) -> Iterator[str]:
         """Draw where the data come from: from the source's lane at the moment asked for to where it became live."""
-        if lane.timeline.to is None:
+        if lane.timeline.moment is None:
             return
         y = self._bar(lane)
-        at, start = self._axis.place(lane.timeline.to), self._axis.place(lane.spans[0].start)
+        at, start = self._axis.place(lane.timeline.moment), self._axis.place(lane.spans[0].start)
         row = self._rows.get(lane.source) if lane.source is not None else None
         from_y = _TOP + row * _LANE + _BAR_AT if row is not None else y + _LANE / 2
         yield f'<line class="fork" x1="{at:.2f}%" y1="{from_y:g}" x2="{at:.2f}%" y2="{y:g}"/>'

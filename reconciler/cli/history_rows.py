@@ -137,7 +137,7 @@ def timeline_words(timeline: Timeline | None) -> str:
     """Name a timeline by its moment, as people think of it."""
     if timeline is None:
         return "an unknown timeline"
-    return str(timeline) if timeline.to is None else moment(timeline.to)
+    return str(timeline) if timeline.moment is None else moment(timeline.moment)
 
 
 def live_sentence(history: History) -> str:

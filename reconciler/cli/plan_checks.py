@@ -6,9 +6,10 @@ sees what was looked at, and not only that nothing was found.
 
 from collections.abc import Iterator
 
+from reconciler.cli.point_text import point
 from reconciler.core.hyperdrive_choice import expected_config
-from reconciler.core.instant import for_people
-from reconciler.core.observed import Observed, ObservedWorker, Project, Unknown, named
+from reconciler.core.instant import Instant, for_people
+from reconciler.core.observed import Branch, Observed, ObservedWorker, Project, Unknown, named
 from reconciler.core.plan import Plan
 from reconciler.core.steps import CreateBranch, VerifyBranch
 
@@ -51,19 +52,26 @@ def _creation(plan: Plan, observed: Observed, project: Project) -> Iterator[str]
     if step.at is None:
         yield f'"{source.name}" still holds {step.source_timeline} as it was left, and does not expire'
         return
+    if isinstance(step.at, Instant):
+        yield from _of_the_moment(step.at, source, observed, project)
+    else:
+        yield f'"{source.name}" carries {step.source_timeline}, to which {point(step.at)} belongs, and does not expire'
+    limit = f" of {project.branches_limit}" if project.branches_limit is not None else ""
+    yield f'there is room for a branch ({len(branches)}{limit} in use), and the name "{step.name}" is free'
+
+
+def _of_the_moment(moment: Instant, source: Branch, observed: Observed, project: Project) -> Iterator[str]:
     edge = observed.at.before(project.history)
     yield (
-        f"{step.at} lies {for_people(observed.at - step.at)} back, and {for_people(step.at - edge)} inside the "
+        f"{moment} lies {for_people(observed.at - moment)} back, and {for_people(moment - edge)} inside the "
         f"history window of {for_people(project.history)}"
     )
-    if step.at > source.created_at:
+    if moment > source.created_at:
         yield f'"{source.name}" existed then: it was created at {source.created_at}, and does not expire'
     else:
         yield f'"{source.name}" was preserved at {source.created_at}, with the history from before then'
     if source.last_reset_at is not None:
         yield f'"{source.name}" was last reset before then, at {source.last_reset_at}'
-    limit = f" of {project.branches_limit}" if project.branches_limit is not None else ""
-    yield f'there is room for a branch ({len(branches)}{limit} in use), and the name "{step.name}" is free'
 
 
 def _reuse(plan: Plan) -> Iterator[str]:

@@ -7,7 +7,7 @@ Everything that comes from a file or a provider is escaped: it is shown, and doe
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reconciler.cli import plan_checks, timeline_picture
+from reconciler.cli import plan_checks, point_text, timeline_picture
 from reconciler.cli.markdown import code, cut, fenced, prose
 from reconciler.cli.wording import describe, describe_outside, kept_as
 from reconciler.core.desired_file import Problem
@@ -143,7 +143,8 @@ def _facts(plan: Plan, observed: Observed) -> Iterator[tuple[str, str]]:
     if restore is not None:
         if restore.reason:
             yield "reason", prose(restore.reason)
-        yield "that moment", f"{restore.to}, {for_people(observed.at - restore.to)} before this plan was made"
+        what = "that moment" if restore.moment else "that point"
+        yield what, point_text.with_age(restore, observed.at, ", {age} before this plan was made")
     yield from _window(plan, observed)
     yield from _data(plan, observed)
     yield "looked at", str(observed.at)
@@ -158,7 +159,10 @@ def _window(plan: Plan, observed: Observed) -> Iterator[tuple[str, str]]:
     if plan.lineage is not None and plan.lineage.carrier(plan.desired.timeline) is not None:
         yield "history window", "not needed any more: a branch with this timeline exists"
         return
-    left, leaves = restore.to - observed.at.before(project.history), restore.to.before(-project.history)
+    if restore.moment is None:
+        yield "history window", point_text.NO_TIME
+        return
+    left, leaves = restore.moment - observed.at.before(project.history), restore.moment.before(-project.history)
     span = for_people(project.history) or "nothing"
     if left.total_seconds() > 0:
         yield "history window", f"of {span}: the moment leaves it in **{for_people(left)}**, at {leaves}"
@@ -176,7 +180,8 @@ def _data(plan: Plan, observed: Observed) -> Iterator[tuple[str, str]]:
     created = any(isinstance(step, CreateBranch) and step.at for step in plan.steps)
     carrier = plan.lineage.carrier(plan.desired.timeline) if plan.lineage else None
     if restore is not None and (created or carrier is None or carrier.held is None):
-        yield "lost to users", f"every write after {restore.to} (the last {for_people(observed.at - restore.to)})"
+        since = point_text.with_age(restore, observed.at, " (the last {age})")
+        yield "lost to users", f"every write after {since}"
     else:
         yield "the data", f"comes back exactly as it was left; writes since then are on {code(str(live))}"
     for name in kept_as(plan.steps):

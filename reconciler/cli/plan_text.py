@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.cli import suspending
+from reconciler.cli import point_text, suspending
 from reconciler.cli.children_status import unmanaged
 from reconciler.cli.markdown import code, fenced, prose
 from reconciler.cli.wording import describe, describe_outside, kept_as, target
@@ -115,8 +115,8 @@ def _situation(plan: Plan, observed: Observed) -> Iterator[str]:
     if restore is None:
         yield f"  asked    {plan.desired.timeline}"
     else:
-        age = for_people(observed.at - restore.to)
-        yield f"  asked    {plan.desired.timeline}: the data as of {restore.to} ({age} ago)"
+        asked = point_text.with_age(restore, observed.at, " ({age} ago)")
+        yield f"  asked    {plan.desired.timeline}: the data as of {asked}"
         yield from _window(plan, observed)
         if restore.reason:
             yield f"  because  {restore.reason}"
@@ -134,7 +134,10 @@ def _window(plan: Plan, observed: Observed) -> Iterator[str]:
     made = plan.lineage is None or plan.lineage.carrier(plan.desired.timeline) is not None
     if restore is None or made or not isinstance(project, Project):
         return
-    left, leaves = restore.to - observed.at.before(project.history), restore.to.before(-project.history)
+    if restore.moment is None:
+        yield f"  window   {point_text.NO_TIME}"
+        return
+    left, leaves = restore.moment - observed.at.before(project.history), restore.moment.before(-project.history)
     if left.total_seconds() > 0:
         yield f"  window   the moment leaves it in {for_people(left)}, at {leaves}"
     else:
@@ -154,8 +157,8 @@ def _data(plan: Plan, observed: Observed) -> Iterator[str]:
         return
     carrier = plan.lineage.carrier(plan.desired.timeline) if plan.lineage else None
     if restore is not None and (carrier is None or carrier.held is None):
-        lost = for_people(observed.at - restore.to)
-        yield f"  lost to users: every write after {restore.to} (the last {lost})"
+        since = point_text.with_age(restore, observed.at, " (the last {age})")
+        yield f"  lost to users: every write after {since}"
     else:
         yield f"  {plan.desired.timeline} comes back exactly as it was left; writes since then are on {live}"
     for name in kept_as(plan.steps):

@@ -16,12 +16,12 @@ from urllib.parse import quote
 
 import click
 
+from reconciler.cli import point_text
 from reconciler.cli.ci.actions import Actions
 from reconciler.cli.plan_command import rendered, status_of
 from reconciler.cli.proposal_base import Base, Examined
 from reconciler.cli.proposal_text import is_held
 from reconciler.cli.wiring import connected_github
-from reconciler.core.instant import for_people
 from reconciler.core.restore_edit import restore_text, with_restore_text
 from reconciler.errors import InputError, PushRejected
 from reconciler.providers.github import GitHub, PullRequest, repository_of
@@ -181,7 +181,7 @@ def preview(change: Change, examined: Examined) -> None:
     elif is_held(examined, asked):
         click.echo(f"back to {asked}, which is held: it comes back as it was left", err=True)
     else:
-        click.echo(f"restore to {restore.to} = {for_people(examined.observed.at - restore.to)} ago", err=True)
+        click.echo(f"restore to {point_text.with_age(restore, examined.observed.at, ' = {age} ago')}", err=True)
     mine = base.repository.root / base.path
     if not mine.is_file() or mine.read_bytes() != base.text.encode():
         click.echo(f"note: {base.path} in your work tree differs from {base.where}; it is left as it is", err=True)

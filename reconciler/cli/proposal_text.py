@@ -1,12 +1,11 @@
 """What a reviewer reads of a proposal: the commit's message, and the pull request's body. Pure."""
 
 import textwrap
-from datetime import timedelta
 
-from reconciler.cli import plan_text
+from reconciler.cli import plan_text, point_text
 from reconciler.cli.markdown import cut, prose
 from reconciler.cli.proposal_base import Base, Examined
-from reconciler.core.instant import Instant, for_people
+from reconciler.core.instant import for_people
 from reconciler.core.observed import Project
 from reconciler.core.timeline import Timeline
 
@@ -20,7 +19,8 @@ def restore_subject(examined: Examined) -> str:
     """Say a restore in one line."""
     restore = examined.desired.primary.restore
     assert restore is not None  # what else would be restored
-    return f"Restore {examined.desired.environment} to {restore.to}" + (f" ({restore.id})" if restore.id else "")
+    identity = f" ({restore.id})" if restore.id else ""
+    return f"Restore {examined.desired.environment} to {point_text.point(restore.to)}{identity}"
 
 
 def revert_subject(subject: str) -> str:
@@ -67,10 +67,12 @@ def _facts(examined: Examined) -> list[str]:
         return [*facts, f"{asked} is held, and comes back exactly as it was left; {plan.live} is held in its turn."]
     if restore is None:
         return facts
-    age = for_people(observed.at - restore.to)
-    facts.append(f"{restore.to} was {age} before {observed.at}, when this was proposed.")
-    if isinstance(observed.project, Project):
-        until = Instant(restore.to.milliseconds + observed.project.history // timedelta(milliseconds=1))
+    moment = restore.moment
+    if moment is not None:
+        age = for_people(observed.at - moment)
+        facts.append(f"{moment} was {age} before {observed.at}, when this was proposed.")
+    if moment is not None and isinstance(observed.project, Project):
+        until = moment.after(observed.project.history)
         left, window = for_people(until - observed.at), for_people(observed.project.history)
         facts.append(f"That moment stays inside the history window ({window}) for {left}, until {until}.")
     return [*facts, f"What was written since is not on {asked}; it stays on {plan.live}, which is held."]
@@ -87,7 +89,8 @@ def _checklist(examined: Examined) -> list[str]:
     if restore is None or is_held(examined, plan.desired.timeline):
         checks = [f"`{plan.desired.timeline}` is the timeline that is meant"]
     else:
-        checks = [f"`{restore.to}` is the moment that is meant (UTC)"]
+        what = "the moment that is meant (UTC)" if restore.moment else "the point that is meant"
+        checks = [f"`{point_text.asked(restore)}` is {what}"]
     checks.append(f"users can do without what was written to `{plan.live}` since")
     if plan.outside:
         names = ", ".join(prose(each.name) for each in plan.outside)

@@ -14,22 +14,32 @@ from reconciler.cli.proposal import Change, nothing_to_do, preview, propose, ref
 from reconciler.cli.proposal_base import Base, Examined, examine
 from reconciler.core.desired import Restore
 from reconciler.core.instant import Instant
+from reconciler.core.lsn import Lsn
 from reconciler.core.refusals import TimelineUsed
 from reconciler.core.restore_edit import asked_timeline, with_restore
-from reconciler.core.timeline import Timeline
+from reconciler.core.timeline import Point, Timeline
 from reconciler.errors import InputError
 
 
 @click.command(name="restore")
 @click.argument("environment", required=False)
-@click.option("--to", "moment", required=True, metavar="MOMENT", help="When the data was still good.")
+@click.option("--to", "moment", metavar="MOMENT", help="When the data was still good.")
+@click.option("--to-lsn", "lsn", metavar="LSN", help="Instead: a place in the log of the timeline that --from names.")
 @click.option("--id", "identity", default="", help="Tells two restores to one moment apart: an incident's number.")
 @click.option("--reason", default="", help="Why, for reviewers and for those who look back.")
 @click.option("--from", "source", metavar="TIMELINE", help="Where to take the moment from, if not what was live then.")
 @click.option("--pr", "review", is_flag=True, help="Open the pull request on GitHub (GITHUB_TOKEN).")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(  # noqa: PLR0913  one parameter for each option
-    environment: str | None, moment: str, identity: str, reason: str, source: str | None, *, review: bool, form: str
+    environment: str | None,
+    moment: str | None,
+    lsn: str | None,
+    identity: str,
+    reason: str,
+    source: str | None,
+    *,
+    review: bool,
+    form: str,
 ) -> int:
     """Propose to go back to a moment: one line of the desired-state file, on a branch of its own.
 
@@ -40,8 +50,23 @@ def command(  # noqa: PLR0913  one parameter for each option
     Exit status: 0 proposed, or live already, 3 refused, 1 error.
     """
     now = Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
-    restore = Restore(read_moment(moment, now), identity, one_line(reason), timeline_named(source))
+    of = timeline_named(source)
+    restore = Restore(_point(moment, lsn, of, now), identity, one_line(reason), of)
     return asyncio.run(_propose(environments.find(environment), restore, review=review, form=form))
+
+
+def _point(moment: str | None, lsn: str | None, source: Timeline | None, now: Instant) -> Point:
+    """Read what to go back to. Raises InputError."""
+    if moment is not None and lsn is None:
+        return read_moment(moment, now)
+    if lsn is None or moment is not None:
+        raise InputError("a restore goes back to a moment or to an LSN", hint='give one: --to "1 hour ago" or --to-lsn')
+    if source is None:
+        raise InputError(f"{lsn} belongs to one timeline, and none is named", hint="add --from, such as --from origin")
+    try:
+        return Lsn.asked(lsn)
+    except ValueError as error:
+        raise InputError(f'"{lsn}" {error}') from error
 
 
 async def _propose(file: environments.EnvironmentFile, restore: Restore, *, review: bool, form: str) -> int:
@@ -103,6 +128,9 @@ def timeline_named(name: str | None) -> Timeline | None:
     """Read the name of a timeline that was given as an option. Raises InputError."""
     timeline = Timeline.parse(name) if name else None
     if name and timeline is None:
-        hint = 'it is "origin", or like "r-20261121T095500000Z"; reconciler status shows those that there are'
+        hint = (
+            'it is "origin", or like "r-20261121T095500000Z" or "lsn-0-1A2B3C8"; reconciler status shows those that '
+            "there are"
+        )
         raise InputError(f'"{name}" is not the name of a timeline', hint=hint)
     return timeline

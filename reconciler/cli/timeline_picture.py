@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.cli.markdown import shortened
+from reconciler.cli.point_text import point
 from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.observed import Observed
 from reconciler.core.plan import Plan
@@ -75,7 +76,7 @@ def _places(lineage: Lineage) -> list[tuple[str, str]]:
 def _made_from(plan: Plan) -> tuple[Timeline, Timeline, str] | None:
     for step in plan.steps:
         if isinstance(step, CreateBranch):
-            return step.source_timeline, step.timeline, f"as of {step.at}"
+            return step.source_timeline, step.timeline, f"as of {point(step.at)}" if step.at else "as it is"
     return None
 
 

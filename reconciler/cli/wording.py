@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import assert_never
 
+from reconciler.cli.point_text import point
 from reconciler.core.desired import FOREVER, OnFailure, Outside
 from reconciler.core.instant import for_people
 from reconciler.core.steps import (
@@ -51,7 +52,8 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912, PLR0915  one s
     """Say what a step does, to what."""
     match step:
         case CreateBranch():
-            made = f'create branch "{step.name}" from "{step.source}" ' + (f"at {step.at}" if step.at else "as it is")
+            at = f"at {point(step.at)}" if step.at else "as it is"
+            made = f'create branch "{step.name}" from "{step.source}" {at}'
             return f"{made}, with a compute of {step.compute}" if step.compute.maximum is not None else made
         case AwaitBranch():
             return f'wait for branch "{step.branch}"'

@@ -60,7 +60,7 @@ def adoption(desired: Desired, observed: Observed, timeline: Timeline, held: str
         return Adoption(asked, None)
     if timeline == ORIGIN:
         return _unclear(desired, timeline, f"{_signs(asked, branches)}, and no name can take that back")
-    if timeline.to is not None and timeline.to > (latest := primary.last_reset_at or primary.created_at):
+    if timeline.moment is not None and timeline.moment > (latest := primary.last_reset_at or primary.created_at):
         return _unclear(desired, timeline, f"it got what it holds at {latest}, before that moment")
     keeper = _keeper(desired, primary, branches, held)
     if isinstance(keeper, str):

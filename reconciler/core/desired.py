@@ -7,7 +7,7 @@ from enum import Enum
 from reconciler.core.compute_settings import UNSAID, ComputeSettings
 from reconciler.core.hyperdrive_settings import NOTHING, Settings, Strategy
 from reconciler.core.instant import Instant
-from reconciler.core.timeline import ORIGIN, Timeline
+from reconciler.core.timeline import ORIGIN, Point, Timeline
 
 
 class Method(Enum):
@@ -26,12 +26,20 @@ class DeployDriver(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """A restore that was asked for. `source` overrides the timeline that was live at that moment."""
+    """A restore that was asked for. `source` overrides the timeline that was live at that moment.
 
-    to: Instant
+    A restore to an LSN always has a source: an LSN belongs to one timeline.
+    """
+
+    to: Point
     id: str = ""
     reason: str = ""
     source: Timeline | None = None
+
+    @property
+    def moment(self) -> Instant | None:
+        """The moment that was asked for; None for an LSN, which bears no time."""
+        return self.to if isinstance(self.to, Instant) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.core import child_file, hyperdrive_file, jsonc
+from reconciler.core import child_file, hyperdrive_file, jsonc, restore_file
 from reconciler.core.compute_settings import ComputeSettings
 from reconciler.core.desired import (
     FOREVER,
@@ -22,7 +22,6 @@ from reconciler.core.desired import (
     OnFailure,
     Outside,
     Primary,
-    Restore,
     SqlGate,
     Verify,
     Worker,
@@ -40,7 +39,6 @@ from reconciler.core.file_model import (
     suspension,
 )
 from reconciler.core.instant import Instant, for_people
-from reconciler.core.timeline import Timeline
 from reconciler.errors import InputError, JsoncError
 
 _ENVIRONMENT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -174,7 +172,6 @@ class _Reader:
 
 _MISSING = {
     "restore": 'write "restore": null for the original timeline, or {"to": "2026-11-21T09:55:00Z"}',
-    "to": 'write the moment to go back to, such as "2026-11-21T09:55:00Z"',
     "project": "the Neon project's id, such as aged-wildflower-123456 (neon projects list)",
     "primary": 'write "primary": {"project": …, "branch": …, "restore": null}',
     "reason": "say in one line why it is lifted: every plan shows it",
@@ -285,6 +282,7 @@ def _contradictions(value: dict[str, Any]) -> Iterator[tuple[tuple[int | str, ..
     if verify.get("sql") and not value.get("hyperdrive") and not (verify.get("database") and verify.get("role")):
         hint = "add verify.database and verify.role"
         yield ("verify", "sql"), "verify.sql does not know which database and role to use", hint
+    yield from restore_file.contradictions(value)
     yield from _half_a_size(value)
     yield from hyperdrive_file.contradictions(value)
     yield from _fence_without_database(value, verify)
@@ -372,11 +370,7 @@ def _desired(environment: str, model: FileModel) -> Desired:
 
 
 def _primary(model: PrimaryModel) -> Primary:
-    restore = model.restore
-    asked = None
-    if restore is not None:
-        source = Timeline.parse(restore.source) if restore.source else None
-        asked = Restore(Instant.asked(restore.to), restore.id or "", restore.reason, source)
+    asked = None if model.restore is None else restore_file.restore(model.restore)
     compute, history = model.compute, model.history_retention
     suspend = None if compute.suspend is None else suspension(compute.suspend)
     return Primary(

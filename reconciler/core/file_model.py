@@ -13,6 +13,7 @@ from reconciler.core.desired import Liftable
 from reconciler.core.hyperdrive_file import HyperdriveOptions
 from reconciler.core.instant import Instant
 from reconciler.core.json_pointer import is_pointer
+from reconciler.core.lsn import Lsn
 from reconciler.core.timeline import ID_PATTERN, Timeline
 
 
@@ -24,9 +25,17 @@ def _instant(text: str) -> str:
     return text
 
 
+def _lsn(text: str) -> str:
+    try:
+        Lsn.asked(text)
+    except ValueError as error:
+        raise PydanticCustomError("lsn", "{problem}", {"problem": str(error)}) from error
+    return text
+
+
 def _timeline(text: str) -> str:
     if Timeline.parse(text) is None:
-        problem = 'is not the name of a timeline; it is "origin" or like "r-20261121T095500000Z"'
+        problem = 'is not the name of a timeline; it is "origin" or like "r-20261121T095500000Z" or "lsn-0-1A2B3C8"'
         raise PydanticCustomError("timeline", "{problem}", {"problem": problem})
     return text
 
@@ -192,16 +201,20 @@ class _Model(BaseModel):
 
 
 class RestoreModel(_Model):
-    """A restore: this timeline is live, made from the data as it was at a moment."""
+    """A restore: this timeline is live, made from the data as it was at a moment, or at a place in its log."""
 
-    to: Annotated[str, AfterValidator(_instant), Field(examples=["2026-11-21T09:55:00.000Z"])]
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["to"]}, {"required": ["to_lsn", "from"]}]})
+
+    to: Annotated[str, AfterValidator(_instant), Field(examples=["2026-11-21T09:55:00.000Z"])] | None = None
     """The moment to go back to: RFC 3339 with a time zone, at most milliseconds."""
+    to_lsn: Annotated[str, AfterValidator(_lsn), Field(examples=["0/1A2B3C8"])] | None = None
+    """Instead of a moment: the place in the write-ahead log of the timeline that from names, such as 0/1A2B3C8."""
     id: Annotated[str, Field(pattern=f"^{ID_PATTERN}$", max_length=40)] | None = None
-    """Tells two restores to the same moment apart, such as an incident's number."""
+    """Tells two restores to the same moment or LSN apart, such as an incident's number."""
     reason: Annotated[str, Field(max_length=500)] = ""
     """Why, for those who look back later."""
     source: Annotated[str, AfterValidator(_timeline)] | None = Field(default=None, alias="from")
-    """The timeline to take the moment from, where it is not the one that was live then."""
+    """The timeline to take the moment from, where it is not the one that was live then. An LSN needs it."""
 
 
 class ComputeModel(_Model):

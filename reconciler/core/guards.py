@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from reconciler.core import rewound
+from reconciler.core import lsn_guards, rewound
 from reconciler.core.desired import Desired, Hyperdrive, Liftable, Method, OnFailure, Restore
+from reconciler.core.instant import Instant
 from reconciler.core.lifting import is_lifted, standing
 from reconciler.core.limit_refusals import ConfigLimitReached, RootBranchLimitReached
 from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.lsn import Lsn
 from reconciler.core.observed import (
     Branch,
     HyperdriveConfig,
@@ -97,7 +99,7 @@ def creation(desired: Desired, observed: Observed, lineage: Lineage, project: Pr
     if isinstance(source, Refusal):
         return [*refusals, source]
     refusals += _source(restore, source, lineage)
-    refusals += rewound.too_young(desired, observed, source, restore.to)
+    refusals += rewound.too_young(desired, observed, source, restore.moment)
     return refusals or source
 
 
@@ -124,15 +126,16 @@ def _not_held(desired: Desired, lineage: Lineage) -> Refusal:
 
 
 def _moment(restore: Restore, observed: Observed, project: Project) -> Iterator[Refusal]:
-    if restore.to > observed.at:
-        yield InTheFuture(restore.to, observed.at)
-    elif restore.to > observed.at.before(SETTLING):
-        yield TooRecent(restore.to, observed.at, SETTLING)
-    edge = observed.at.before(project.history)
+    """An LSN bears no time: whether it is in the history, Neon tells, before anything is changed."""
+    moment, edge = restore.moment, observed.at.before(project.history)
+    if moment is not None and moment > observed.at:
+        yield InTheFuture(moment, observed.at)
+    elif moment is not None and moment > observed.at.before(SETTLING):
+        yield TooRecent(moment, observed.at, SETTLING)
     if not project.history:
         yield HistoryDisabled(project.id)
-    elif restore.to < edge:
-        yield OutsideHistoryWindow(restore.to, edge, project.history)
+    elif moment is not None and moment < edge:
+        yield OutsideHistoryWindow(moment, edge, project.history)
 
 
 def _names_free(desired: Desired, observed: Observed) -> Iterator[Refusal]:
@@ -206,13 +209,21 @@ def config_room(desired: Desired, configs: tuple[HyperdriveConfig, ...], name: s
 
 def _source(restore: Restore, source: Carrier, lineage: Lineage) -> Iterator[Refusal]:
     """What was preserved in place has a history from before it; where it is not known since when, Neon has to tell."""
+    branch = source.branch
+    if isinstance(restore.to, Lsn):
+        yield from lsn_guards.before_source(restore.to, branch)
+    else:
+        yield from _began_later(restore.to, source, lineage)
+    yield from _expiring(branch)
+
+
+def _began_later(moment: Instant, source: Carrier, lineage: Lineage) -> Iterator[Refusal]:
     branch, replaced = source.branch, lineage.replaced_in_place_at(source)
     made = lineage.prepared_at(source) if source.preserved else branch.created_at
-    if made is not None and restore.to <= made:
-        yield BeforeSourceExisted(restore.to, branch.name, made)
-    elif (reset := branch.last_reset_at or replaced) is not None and restore.to <= reset:
-        yield BeforeSourceReset(restore.to, branch.name, reset)
-    yield from _expiring(branch)
+    if made is not None and moment <= made:
+        yield BeforeSourceExisted(moment, branch.name, made)
+    elif (reset := branch.last_reset_at or replaced) is not None and moment <= reset:
+        yield BeforeSourceReset(moment, branch.name, reset)
 
 
 def _expiring(branch: Branch) -> Iterator[Refusal]:
@@ -238,6 +249,9 @@ def _differences(restore: Restore, branch: Branch, source: Carrier) -> list[Refu
     if branch.parent_id != source.branch.id:
         difference = f'its parent is {branch.parent_id or "nothing"}, not "{source.branch.name}" ({source.branch.id})'
         return [CandidateDiffers(branch.name, difference)]
+    if isinstance(restore.to, Lsn):
+        later = lsn_guards.difference(restore.to, branch)
+        return [CandidateDiffers(branch.name, later)] if later else []
     if branch.resolved_at is not None and branch.resolved_at > restore.to:
         return [CandidateDiffers(branch.name, f"it holds {branch.resolved_at}, later than {restore.to}")]
     reset = source.branch.last_reset_at

@@ -12,6 +12,7 @@ from reconciler.core.desired import Desired, Hyperdrive
 from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Unknown, named
 from reconciler.core.provenance import trace
+from reconciler.core.timeline import RESTORED_NAME
 
 _Workers = Iterable[ObservedWorker | Unknown]
 
@@ -71,7 +72,7 @@ def _changed(config: HyperdriveConfig) -> tuple[int, str]:
 
 def _own(hyperdrive: Hyperdrive, configs: tuple[HyperdriveConfig, ...]) -> list[HyperdriveConfig]:
     """List the configs of this environment, told by their names."""
-    pattern = rf"{re.escape(hyperdrive.name)}(-r-\S+)?(-[0-9]+)?"
+    pattern = rf"{re.escape(hyperdrive.name)}(-{RESTORED_NAME}\S*)?(-[0-9]+)?"
     return sorted((each for each in configs if re.fullmatch(pattern, each.name)), key=lambda each: each.name)
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from reconciler.core import guards
 from reconciler.core.desired import Desired, Method
-from reconciler.core.instant import Instant
+from reconciler.core.lsn import Lsn
 from reconciler.core.observed import Branch
 from reconciler.core.provenance import attainable, trace
 from reconciler.core.refusals import Refusal
+from reconciler.core.timeline import Point
 from reconciler.errors import GateFailed
 
 _MOST_NAMED = 5
@@ -49,12 +50,13 @@ def check_identity(desired: Desired, branches: tuple[Branch, ...], branch: Branc
 
 def _is_told(desired: Desired, branch: Branch) -> bool:
     """Tell whether it is known what a candidate holds: its place in the history is what is restored in place."""
-    if desired.primary.method is Method.IN_PLACE:
+    restore = desired.primary.restore
+    if desired.primary.method is Method.IN_PLACE or (restore is not None and isinstance(restore.to, Lsn)):
         return bool(branch.lsn)
     return branch.resolved_at is not None
 
 
-def check_tables(branch: Branch, at: Instant, wanted: frozenset[Table], found: frozenset[Table]) -> None:
+def check_tables(branch: Branch, at: Point, wanted: frozenset[Table], found: frozenset[Table]) -> None:
     """Check that the branch has every table that its source had at the moment. Raises GateFailed."""
     missing = sorted(wanted - found)
     if missing:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from reconciler.core.desired import Desired, Method, Primary, Restore
 from reconciler.core.lineage import Lineage
+from reconciler.core.lsn import Lsn
 from reconciler.core.observed import Branch
 from reconciler.core.provenance import trace
+from reconciler.core.timeline import RESTORED_NAME, Timeline
 from reconciler.errors import InputError
 
-_TIMELINE = r"r-[0-9]{8}T[0-9]{9}Z\S*"
+_TIMELINE = rf"{RESTORED_NAME}\S*"
 _OURS = re.compile(rf"(?P<primary>.+)\.(?:held|candidate|failed|proved)\.(?:origin|{_TIMELINE})(?:\..*)?")
 _OF_A_TIMELINE = re.compile(rf"(?P<name>.+)-{_TIMELINE}")
 
@@ -66,4 +68,11 @@ def primary_of(environment: str, project: str, branch: str, branches: tuple[Bran
         told = f'"{newest.branch.name}" tells that it is live again' if newest else "no branch tells of a restore"
         return Found(Primary(project, branch, method=method), f"the original timeline: {told}", how)
     told = "told by the branch's annotations" if lineage.live.branch.mark else "told by the names of held branches"
-    return Found(Primary(project, branch, Restore(live.to, live.id), method), told, how)
+    source = _source(lineage) if isinstance(live.to, Lsn) else None
+    return Found(Primary(project, branch, Restore(live.to, live.id, source=source), method), told, how)
+
+
+def _source(lineage: Lineage) -> Timeline | None:
+    """Find the timeline that the live one was made from: an LSN belongs to that."""
+    parent = lineage.live.branch.parent_id
+    return next((each.timeline for each in lineage.held if each.branch.id == parent), None)

@@ -55,7 +55,8 @@ def create_candidate(scene: Scene) -> tuple[Step, ...] | Refused:
     if restore is None:
         reason = f"{desired.timeline} is proved as it was left, before anything is replaced"
     else:
-        reason = f"no branch carries {desired.timeline}, and {source.timeline} was live at {restore.to}"
+        why = f"was live at {restore.to}" if restore.moment else f"has {restore.to} in its log, by the file"
+        reason = f"no branch carries {desired.timeline}, and {source.timeline} {why}"
     step = CreateBranch(
         name=candidate_name(desired.primary.branch, desired.timeline),
         source=source.branch.name,

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from reconciler.core import lsn_guards
 from reconciler.core.desired import Restore
 from reconciler.core.instant import Instant
+from reconciler.core.lsn import Lsn
 from reconciler.core.observed import Branch
 from reconciler.core.refusals import BeforeSourceExisted, Refusal, SourceAmbiguous, SourceNotHeld
-from reconciler.core.timeline import IN_PLACE, HeldName, Timeline
+from reconciler.core.timeline import IN_PLACE, HeldName, Point, Timeline
 
 # A branch that is preserved in place is created by the request that resets the primary, so both bear one time. What is
 # reset more than this apart was not reset by that request.
@@ -108,6 +110,8 @@ class Lineage:
         if restore.source is not None:
             chosen = self._of(restore.source, restore.to)
             return chosen or SourceNotHeld(restore.source, tuple(str(each.timeline) for each in self.all))
+        if isinstance(restore.to, Lsn):
+            return lsn_guards.LsnWithoutSource(restore.to)
         once_live = list(self._once_live())
         choices = [each for each in once_live if self._may_have_been_live(each, restore.to)]
         if not choices:
@@ -117,14 +121,19 @@ class Lineage:
             return self._ambiguous(restore.to, choices)
         return last
 
-    def _of(self, timeline: Timeline, moment: Instant) -> Carrier | None:
-        """Find the branch of a timeline that has a moment; where none is known to, the newest.
+    def _of(self, timeline: Timeline, point: Point) -> Carrier | None:
+        """Find the branch of a timeline that has a moment or an LSN; where none is known to, the newest.
 
         A timeline that came back in place has two: one ends where it was replaced, and one begins where it came back.
         """
         every = [each for each in (*self.all, *self.older) if each.timeline == timeline]
-        found = (each for each in every if self._may_have_been_live(each, moment))
+        found = (each for each in every if self._may_have(each, point))
         return next(found, next(iter(every), None))
+
+    def _may_have(self, carrier: Carrier, point: Point) -> bool:
+        if isinstance(point, Lsn):
+            return lsn_guards.has(carrier.branch, point)
+        return self._may_have_been_live(carrier, point)
 
     def _nobody(self, moment: Instant, once_live: list[Carrier]) -> Refusal:
         """Say that no branch was live by what is known, and which may have the history of that moment all the same."""

@@ -179,9 +179,9 @@ def _verify_branch(scene: Scene, carrier: Carrier) -> tuple[Step, ...] | Refused
     gates = tuple(gate.name for gate in scene.desired.verify.sql) if scene.is_new else ()
     reason = f"{carrier.timeline} must be proved before anything points to it"
     restore = scene.desired.primary.restore
-    moment = restore.to if restore and scene.is_new and scene.desired.verify.role else None
-    too_late = unprovable(carrier.branch, moment, scene.observed.at, scene.project) if moment else []
-    tables_at = None if too_late else moment
+    point = restore.to if restore and scene.is_new and scene.desired.verify.role else None
+    too_late = unprovable(carrier.branch, point, scene.observed.at, scene.project) if point else []
+    tables_at = None if too_late else point
     step = VerifyBranch(branch=carrier.branch.name, gates=gates, tables_at=tables_at, reason=reason)
     if step.key in scene.observed.passed:
         return ()

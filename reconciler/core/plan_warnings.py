@@ -6,7 +6,7 @@ from datetime import timedelta
 from reconciler.core import child_warnings, guards, hyperdrive_upkeep, project_settings, protection, rewound, rivals
 from reconciler.core.deletion import undeletable
 from reconciler.core.desired import VERSION_PLACEHOLDER, Desired
-from reconciler.core.instant import for_people
+from reconciler.core.instant import Instant, for_people
 from reconciler.core.lineage import Lineage, accounts_for
 from reconciler.core.observed import UNASKED, Branch, Observed, Project, Unknown, named
 from reconciler.core.pen import units
@@ -113,7 +113,7 @@ def _about_the_new_branch(observed: Observed, project: Project, steps: tuple[Ste
         source = named(branches, step.source) if isinstance(step, CreateBranch) else None
         if not isinstance(step, CreateBranch) or source is None:
             continue
-        if step.at is not None and (left := step.at - observed.at.before(project.history)) < _SOON:
+        if isinstance(step.at, Instant) and (left := step.at - observed.at.before(project.history)) < _SOON:
             yield f"{step.at} leaves the history window in {for_people(left)}: apply before then"
         yield from _about_the_source(source, step, stays=not any(isinstance(each, RestoreBranch) for each in steps))
 

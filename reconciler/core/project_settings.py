@@ -115,8 +115,9 @@ def _unproved(lineage: Lineage) -> Iterator[tuple[Carrier, Instant]]:
     """
     held = {each.timeline for each in lineage.held}
     for each in (*lineage.candidates, *lineage.failed):
-        if each.timeline.to is not None and each.timeline not in held and each.timeline != lineage.live.timeline:
-            yield each, each.timeline.to
+        moment = each.timeline.moment or each.branch.resolved_at
+        if moment is not None and each.timeline not in held and each.timeline != lineage.live.timeline:
+            yield each, moment
 
 
 def _protection(scene: Scene) -> tuple[Step, ...]:

@@ -9,8 +9,10 @@ from datetime import timedelta
 from typing import ClassVar
 
 from reconciler.core.instant import Instant, for_people
+from reconciler.core.lsn import Lsn
 from reconciler.core.observed import Branch, Project
 from reconciler.core.refusals import Refusal
+from reconciler.core.timeline import Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,9 @@ class TablesUnprovable(Refusal):
         )
 
 
-def unprovable(branch: Branch, moment: Instant, now: Instant, project: Project) -> list[Refusal]:
-    """Say that the tables of a moment can't be asked for any more."""
-    edge = now.before(project.history)
-    return [TablesUnprovable(branch.name, moment, edge, project.history)] if moment < edge else []
+def unprovable(branch: Branch, point: Point, now: Instant, project: Project) -> list[Refusal]:
+    """Say that the tables of a moment can't be asked for any more. Of an LSN the branch tells which moment that is."""
+    edge, moment = now.before(project.history), branch.resolved_at if isinstance(point, Lsn) else point
+    if moment is None or moment >= edge:
+        return []
+    return [TablesUnprovable(branch.name, moment, edge, project.history)]

@@ -11,6 +11,7 @@ from reconciler.core import jsonc
 from reconciler.core.desired import Restore
 from reconciler.core.instant import Instant
 from reconciler.core.jsonc import Document, Path, Scalar
+from reconciler.core.lsn import Lsn
 from reconciler.core.timeline import ORIGIN, Timeline
 from reconciler.errors import InputError
 
@@ -22,8 +23,11 @@ _NO_VALUE_HINT = 'the file must say which timeline is live: write "restore": nul
 def with_restore(text: str, restore: Restore | None) -> str:
     """Return the text asking for this restore, on one line; None asks for `origin`.
 
-    Raises InputError for a text that does not parse or has no `primary.restore`.
+    Raises InputError for a text that does not parse or has no `primary.restore`, and for an LSN of no known timeline.
     """
+    if restore is not None and isinstance(restore.to, Lsn) and restore.source is None:
+        hint = 'write it into the file by hand, with "from"; git log has the file as it asked for it'
+        raise InputError(f"the name of a timeline does not tell to which other one {restore.to} belongs", hint=hint)
     return with_restore_text(text, "null" if restore is None else _one_line(restore))
 
 
@@ -52,7 +56,10 @@ def asked_timeline(text: str) -> Timeline | None:
     """Return the timeline that a file asks for, whatever else is wrong with it; None where that can't be told."""
     try:
         restore = jsonc.read(text).value["primary"]["restore"]
-        return ORIGIN if restore is None else Timeline(Instant.asked(restore["to"]), restore.get("id") or "")
+        if restore is None:
+            return ORIGIN
+        point = Lsn.asked(restore["to_lsn"]) if "to_lsn" in restore else Instant.asked(restore["to"])
+        return Timeline(point, restore.get("id") or "")
     except (InputError, KeyError, TypeError, ValueError, AttributeError):
         return None
 
@@ -67,7 +74,7 @@ def _edited(text: str, path: Path, edit: Callable[[Document], str]) -> str:
 
 def _one_line(restore: Restore) -> str:
     facts = {
-        "to": str(restore.to),
+        "to_lsn" if isinstance(restore.to, Lsn) else "to": str(restore.to),
         "id": restore.id,
         "reason": restore.reason,
         "from": str(restore.source) if restore.source else "",

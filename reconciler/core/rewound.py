@@ -63,10 +63,10 @@ def worth_reading(desired: Desired, branches: tuple[Branch, ...] | Unknown) -> t
     return () if other is None else tuple(dict.fromkeys((lineage.live.branch.id, other.branch.id)))
 
 
-def too_young(desired: Desired, observed: Observed, source: Carrier, moment: Instant) -> list[Refusal]:
-    """Refuse a moment at which there was no such role or database to log in with."""
+def too_young(desired: Desired, observed: Observed, source: Carrier, moment: Instant | None) -> list[Refusal]:
+    """Refuse a moment at which there was no such role or database to log in with. An LSN bears no time."""
     found, verify = _of(observed, source), desired.verify
-    if found is None or not _tells_when(source):
+    if found is None or moment is None or not _tells_when(source):
         return []
     wanted = (("role", verify.role, found.roles), ("database", verify.database, found.databases))
     return standing(
@@ -94,8 +94,10 @@ def differences(desired: Desired, observed: Observed, lineage: Lineage) -> Itera
         return
     if restore is None or lineage.carrier(desired.timeline) is not None:
         yield from _exactly(now, then, other.branch.name)
+    elif restore.moment is None:
+        yield f"which roles and databases there were at {restore.to} is not known before: an LSN bears no time"
     else:
-        yield from _by_age(desired, restore.to, now, then, other)
+        yield from _by_age(desired, restore.moment, now, then, other)
 
 
 def _other(desired: Desired, lineage: Lineage) -> Carrier | None:

@@ -12,7 +12,8 @@ from reconciler.core.compute_settings import UNSAID, ComputeSettings
 from reconciler.core.desired import DeployDriver, OnFailure
 from reconciler.core.hyperdrive_settings import NOTHING, Caching, Mtls, Settings
 from reconciler.core.instant import Instant
-from reconciler.core.timeline import Timeline
+from reconciler.core.lsn import Lsn
+from reconciler.core.timeline import Point, Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +27,15 @@ class _Step:
 class CreateBranch(_Step):
     """Create a candidate from the source branch as it was at a moment, with a compute of its own.
 
-    Without a moment, `at` is what the source holds now. `protects` is written on it, where the primary is protected and
-    has to be again after it was restored in place. `compute` is what its compute gets: what the primary's has.
+    `at` is a moment or an LSN of the source; without one it is made as the source is now. `protects` is written on it,
+    where the primary is protected and has to be again after it was restored in place. `compute` is what its compute
+    gets: what the primary's has.
     """
 
     name: str
     source: str
     source_timeline: Timeline
-    at: Instant | None
+    at: Point | None
     timeline: Timeline
     environment: str
     protects: bool = False
@@ -83,12 +85,12 @@ class ClearExpiry(_Step):
 class VerifyBranch(_Step):
     """Check a branch before it is used: its identity, the login of the role, and these SQL gates.
 
-    Where `tables_at` is a moment, it must have every table that its parent had then.
+    Where `tables_at` is a moment or an LSN, it must have every table that its parent had then.
     """
 
     branch: str
     gates: tuple[str, ...]
-    tables_at: Instant | None = None
+    tables_at: Point | None = None
 
     @property
     def checks(self) -> tuple[str, ...]:
@@ -465,7 +467,7 @@ def arguments(step: Step) -> dict[str, object]:
 
 def _plain(value: object) -> object:
     match value:
-        case Timeline() | Instant():
+        case Timeline() | Instant() | Lsn():
             return str(value)
         case ComputeSettings():
             return {item.name: getattr(value, item.name) for item in fields(value)}

@@ -11,19 +11,24 @@ timeline lives must be readable from Neon alone after any crash, so it stands in
 
 import re
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, assert_never
 
 from reconciler.core.instant import Instant
+from reconciler.core.lsn import Lsn
+
+Point = Instant | Lsn
 
 ID_PATTERN = r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
-_NAME = rf"origin|r-[0-9]{{8}}T[0-9]{{9}}Z(?:-{ID_PATTERN})?"
+# What the name of a timeline begins with that a restore began.
+RESTORED_NAME = r"(?:r-[0-9]{8}T[0-9]{9}Z|lsn-[0-9A-F]{1,8}-[0-9A-F]{1,8})"
+_NAME = rf"origin|{RESTORED_NAME}(?:-{ID_PATTERN})?"
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """One continuous history of the data: `origin`, or a restore to the moment `to`, told apart by `id`."""
+    """One continuous history of the data: `origin`, or a restore to the moment or LSN `to`, told apart by `id`."""
 
-    to: Instant | None = None
+    to: Point | None = None
     id: str = ""
 
     @classmethod
@@ -33,22 +38,44 @@ class Timeline:
             return cls()
         if not re.fullmatch(_NAME, name):
             return None
-        day, clock, identity = name[2:10], name[11:20], name[22:]
-        text = f"{day[:4]}-{day[4:6]}-{day[6:]}T{clock[:2]}:{clock[2:4]}:{clock[4:6]}.{clock[6:]}Z"
-        try:
-            return cls(Instant.told(text), identity)
-        except ValueError:
-            return None
+        begun = re.match(RESTORED_NAME, name)
+        assert begun is not None  # the whole name matches
+        point = _point(begun[0])
+        found = None if point is None else cls(point, name[begun.end() + 1 :])
+        return found if found is not None and found.name == name else None
 
     @property
     def name(self) -> str:
-        """`origin`, or `r-20261121T095500000Z`, with `-<id>` where an id was given."""
-        if self.to is None:
-            return "origin"
-        return f"r-{self.to.compact}" + (f"-{self.id}" if self.id else "")
+        """`origin`, or `r-20261121T095500000Z` or `lsn-0-1A2B3C8`, with `-<id>` where an id was given."""
+        match self.to:
+            case None:
+                return "origin"
+            case Instant():
+                begun = f"r-{self.to.compact}"
+            case Lsn():
+                begun = f"lsn-{self.to.compact}"
+            case _:
+                assert_never(self.to)
+        return begun + (f"-{self.id}" if self.id else "")
+
+    @property
+    def moment(self) -> Instant | None:
+        """The moment that it was restored to; None for `origin`, and for an LSN, which bears no time."""
+        return self.to if isinstance(self.to, Instant) else None
 
     def __str__(self) -> str:
         return self.name
+
+
+def _point(text: str) -> Point | None:
+    """Read `r-20261121T095500000Z` or `lsn-0-1A2B3C8`; None for a moment that does not exist."""
+    if text.startswith("lsn-"):
+        return Lsn.told(text[4:].replace("-", "/"))
+    day, clock = text[2:10], text[11:20]
+    try:
+        return Instant.told(f"{day[:4]}-{day[4:6]}-{day[6:]}T{clock[:2]}:{clock[2:4]}:{clock[4:6]}.{clock[6:]}Z")
+    except ValueError:
+        return None
 
 
 ORIGIN = Timeline()

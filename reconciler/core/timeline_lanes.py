@@ -114,7 +114,7 @@ def _switch(periods: list[tuple[Timeline, Span]], timeline: Timeline | None, at:
 
 def _source(timeline: Timeline, periods: Sequence[tuple[Timeline, Span]]) -> Timeline | None:
     """Find the timeline that was live at the moment that a restore goes back to."""
-    to = timeline.to
+    to = timeline.moment
     if to is None:
         return None
     for other, span in periods:

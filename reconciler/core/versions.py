@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.core import jsonc
 from reconciler.core.desired import Primary
 from reconciler.core.instant import Instant
+from reconciler.core.lsn import Lsn
 from reconciler.core.timeline import ORIGIN, Timeline
 from reconciler.errors import JsoncError
 
@@ -71,13 +72,15 @@ def differences(old: Version, new: Version) -> tuple[str, ...]:
 
 
 def _timeline(restore: dict[str, Any]) -> Timeline:
-    to, identity = restore.get("to"), restore.get("id")
+    key = "to_lsn" if "to_lsn" in restore else "to"
+    to, identity = restore.get(key), restore.get("id")
     if not isinstance(to, str):
-        raise ValueError("it has no moment (to)")  # noqa: TRY004  what a file says wrong is one kind of error
+        raise ValueError(f"it has no moment ({key})")  # noqa: TRY004  what a file says wrong is one kind of error
     try:
-        named = Timeline(Instant.asked(to), identity if isinstance(identity, str) else "")
+        point = Lsn.asked(to) if key == "to_lsn" else Instant.asked(to)
+        named = Timeline(point, identity if isinstance(identity, str) else "")
     except ValueError as error:
-        raise ValueError(f"to {error}") from error
+        raise ValueError(f"{key} {error}") from error
     if Timeline.parse(named.name) != named:
         raise ValueError("its id cannot be part of a timeline's name")
     return named

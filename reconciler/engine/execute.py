@@ -9,7 +9,6 @@ from reconciler.core.child import lifetime
 from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.fence import marked, noted, unmarked
 from reconciler.core.identity import check_identity, check_tables
-from reconciler.core.instant import Instant
 from reconciler.core.observed import (
     Branch,
     ChildMark,
@@ -58,7 +57,7 @@ from reconciler.core.steps import (
     VerifyWorker,
     WriteBinding,
 )
-from reconciler.core.timeline import candidate_name
+from reconciler.core.timeline import Point, candidate_name
 from reconciler.engine.recheck import recheck
 from reconciler.errors import GateFailed, NotConverged, ProviderError
 from reconciler.ports import Origin, Ports, Rebinding
@@ -169,7 +168,7 @@ class Executor:
         tables = [self._check_tables(branch, origin, step.tables_at)] if step.tables_at else []
         await _every([*tables, *(self._ports.gates.sql(origin, gate) for gate in asked)])
 
-    async def _check_tables(self, branch: Branch, origin: Origin, at: Instant) -> None:
+    async def _check_tables(self, branch: Branch, origin: Origin, at: Point) -> None:
         """The candidate must have every table that its source had at the moment, as Neon tells from its history.
 
         The candidate itself is not asked what it ought to have. That the rows are there is what SQL gates are for.

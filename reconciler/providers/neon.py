@@ -14,10 +14,11 @@ from reconciler.core.compute_settings import UNSAID, ComputeSettings
 from reconciler.core.fence import is_marked, is_noted
 from reconciler.core.identity import Table
 from reconciler.core.instant import Instant
+from reconciler.core.lsn import Lsn
 from reconciler.core.observed import Branch, ChildMark, Endpoint, Mark, Operation, Project
 from reconciler.core.redaction import EVERYWHERE
 from reconciler.core.secret import Secret
-from reconciler.core.timeline import Timeline
+from reconciler.core.timeline import Point, Timeline
 from reconciler.errors import AnswerLost, ProviderError
 from reconciler.ports import Clock, Compute, Origin
 from reconciler.providers.http import Api, Look
@@ -151,7 +152,7 @@ class NeonApi:
         project: str,
         name: str,
         source: str,
-        at: Instant | None,
+        at: Point | None,
         mark: Mark,
         compute: ComputeSettings = UNSAID,
     ) -> None:
@@ -169,7 +170,7 @@ class NeonApi:
 
         annotations = {ENVIRONMENT_KEY: mark.environment, TIMELINE_KEY: mark.timeline.name}
         body = {
-            "branch": {"name": name, "parent_id": source} | ({"parent_timestamp": at.text} if at else {}),
+            "branch": {"name": name, "parent_id": source} | (_point("parent_", at) if at else {}),
             "endpoints": [{"type": "read_write"} | _asked(compute)],
             "annotation_value": annotations | ({PROTECTS_KEY: "primary"} if mark.protects else {}),
         }
@@ -264,13 +265,13 @@ class NeonApi:
         """Make a branch the default one. It moves no traffic, no protection and no schedule."""
         await self._write(project, "POST", f"/projects/{project}/branches/{branch}/set_as_default", None)
 
-    async def tables(self, project: str, branch: str, database: str, at: Instant) -> frozenset[Table]:
+    async def tables(self, project: str, branch: str, database: str, at: Point) -> frozenset[Table]:
         """List the tables of a database on a branch as it was `at`.
 
-        Source: API reference, "Retrieve database schema", which takes a moment as a new branch does.
+        Source: API reference, "Retrieve database schema", which takes a moment or an LSN as a new branch does.
         """
         path = f"/projects/{project}/branches/{branch}/schema"
-        body = await self._get(path, db_name=database, timestamp=at.text, format="json")
+        body = await self._get(path, db_name=database, format="json", **_point("", at))
         return frozenset(Table(each.text("schema"), each.text("name")) for each in body.part("json").each("tables"))
 
     async def roles(self, project: str, branch: str) -> tuple[Account, ...]:
@@ -458,6 +459,11 @@ def _endpoint(item: Told) -> Endpoint:
     least, most = (item.maybe_measure(key) for key in _SIZES)
     settings = ComputeSettings(least, most, item.maybe_whole(_SUSPENSION))
     return Endpoint(item.id("id"), host, number, name, is_marked(name), is_noted(name), settings)
+
+
+def _point(prefix: str, at: Point) -> dict[str, str]:
+    """Give the parameter of a moment or an LSN: Neon takes one of them (API reference, "Create branch")."""
+    return {f"{prefix}lsn" if isinstance(at, Lsn) else f"{prefix}timestamp": at.text}
 
 
 def _asked(compute: ComputeSettings) -> dict[str, float]:

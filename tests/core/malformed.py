@@ -59,6 +59,14 @@ MALFORMED: dict[str, tuple[str, dict[str, str]]] = {
     "a day that does not exist": (restore('{"to": "2026-02-30T09:55:00Z"}'), {'"2026-02-30T09': "does not exist"}),
     "a time in words": (restore('{"to": "yesterday"}'), {'"yesterday"}}': "RFC 3339"}),
     "a time in the future": (restore('{"to": "2027-01-01T00:00:00Z"}'), {'"2027-01-01T00': "in the future"}),
+    "a restore to nothing": (restore('{"reason": "x"}'), {'{"reason"': "primary.restore.to is missing"}),
+    "a restore to a moment and to an LSN": (
+        restore('{"to": "2026-11-21T09:55:00Z", "from": "origin", "to_lsn": "0/1A2B3C8"}'),
+        {'"0/1A2B3C8"}': "both to and to_lsn"},
+    ),
+    "an LSN of no timeline": (restore('{"to_lsn": "0/1A2B3C8"}'), {'"0/1A2B3C8"}': "needs from"}),
+    "an LSN without its slash": (restore('{"to_lsn": "1A2B3C8", "from": "origin"}'), {'"1A2B3C8"': "is not an LSN"}),
+    "the LSN that is none": (restore('{"to_lsn": "0/0", "from": "origin"}'), {'"0/0"': "uses for none"}),
     "a restore that is only a time": (restore('"2026-11-21T09:55:00Z"'), {'"2026-11-21T09': "must be an object"}),
     "an id with blanks": (restore('{"to": "2026-11-21T09:55:00Z", "id": "inc 42"}'), {'"inc 42"}}': "inc-42"}),
     "an unknown method": (

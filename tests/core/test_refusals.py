@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.desired import Restore
 from reconciler.core.instant import Instant, for_people
+from reconciler.core.lsn import Lsn
 from reconciler.core.observed import Unknown
 from reconciler.core.plan import plan
 from reconciler.core.refusals import NotAppliedYet, Refusal, TimelineUsed
@@ -31,6 +32,7 @@ VALUES = {
     bool: st.booleans(),
     Instant: INSTANTS,
     timedelta: st.timedeltas(timedelta(0), timedelta(days=30)),
+    Lsn: st.builds(Lsn, st.integers(1, 2**64 - 1)),
     Timeline: st.just(ORIGIN) | st.builds(Timeline, INSTANTS, NAMES),
     tuple[str, ...]: st.lists(NAMES, min_size=1, max_size=3).map(tuple),
 }

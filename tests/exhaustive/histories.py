@@ -8,7 +8,7 @@ from the annotation of the branch that was made with it, or, where it was put in
 import re
 from dataclasses import dataclass
 
-_TIMELINE = r"origin|r-\d{8}T\d{9}Z(?:-[a-z0-9-]+)?"
+_TIMELINE = r"origin|(?:r-\d{8}T\d{9}Z|lsn-[0-9A-F]+-[0-9A-F]+)(?:-[a-z0-9-]+)?"
 _HELD = re.compile(rf"main\.held\.(?:{_TIMELINE})\.before\.({_TIMELINE})(?:\.(\d+))?(?:\.in-place)?(?:\.by-hand)*")
 
 

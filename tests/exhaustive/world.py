@@ -330,7 +330,9 @@ class World:
         restore = self.desired_restore()
         if restore is None:
             return "origin"
-        return "r-" + re.sub(r"[-:.]", "", restore["to"]) + (f"-{restore['id']}" if "id" in restore else "")
+        lsn = restore.get("to_lsn")
+        begun = "r-" + re.sub(r"[-:.]", "", restore["to"]) if lsn is None else "lsn-" + lsn.replace("/", "-")
+        return begun + (f"-{restore['id']}" if "id" in restore else "")
 
     def desired_restore(self):
         return json.loads(self.file.read_text())["primary"]["restore"]

@@ -144,6 +144,11 @@ class Production:
         self.desired["primary"]["restore"] = restore
         self.write(message or f"restore {restore}")
 
+    def ask_lsn(self, lsn, source):
+        """Commit a restore to an LSN of a timeline."""
+        self.desired["primary"]["restore"] = {"to_lsn": lsn, "from": source}
+        self.write(f"restore {lsn}")
+
     def write(self, message="change"):
         """Write the desired-state file and commit everything."""
         self.file.write_text(json.dumps(self.desired, indent=2))
@@ -307,8 +312,9 @@ class Production:
         restore = self.desired["primary"]["restore"]
         if restore is None:
             return "origin"
-        compact = re.sub(r"[-:.]", "", restore["to"])
-        return f"r-{compact}" + (f"-{restore['id']}" if "id" in restore else "")
+        lsn = restore.get("to_lsn")
+        begun = "r-" + re.sub(r"[-:.]", "", restore["to"]) if lsn is None else "lsn-" + lsn.replace("/", "-")
+        return begun + (f"-{restore['id']}" if "id" in restore else "")
 
     def config_name(self):
         timeline = self.timeline()
