@@ -97,6 +97,21 @@ def test_what_is_said_shows_the_line_the_instant_in_utc_its_age_and_how_to_go_on
     assert f"gh pr create --head {branch(desk)} --base main" in said.stderr
 
 
+def test_an_lsn_is_proposed_with_its_timeline_and_every_plan_says_that_it_bears_no_time(desk, run):
+    said = run(desk, "restore", "--to-lsn", "0/01a2b3c8", "--from", "origin")
+    assert said.status == 0
+    assert '+    "restore": { "to_lsn": "0/1A2B3C8", "from": "origin" }' in said.stderr
+    assert "restore to LSN 0/1A2B3C8 of origin\n" in said.stderr
+    proposed = "restore/production/lsn-0-1A2B3C8"
+    assert desk.message(proposed).startswith("Restore production to LSN 0/1A2B3C8\n\n")
+    desk.merge(proposed)
+    text = run(desk, "plan").stdout
+    assert "asked    lsn-0-1A2B3C8: the data as of LSN 0/1A2B3C8 of origin\n" in text
+    assert "window   an LSN bears no time: " in text
+    assert 'from "main" at LSN 0/1A2B3C8' in text
+    assert "lost to users: every write after LSN 0/1A2B3C8 of origin\n" in text
+
+
 def test_the_message_of_the_commit_tells_a_reviewer_what_would_happen(desk, run):
     restore(run, desk)
     plan = json.loads(_merged(desk, run))
@@ -197,6 +212,9 @@ def test_what_cannot_be_read_is_an_error_and_nothing_is_committed(desk, run):
         (["--to", "1 hour ago", "--reason", "x" * 501], "primary.restore.reason must have at most 500 characters"),
         (["--to", "1 hour ago", "--reason", "\udcff"], "--reason is not UTF-8"),
         (["--to", "1 hour ago", "--from", "main"], '"main" is not the name of a timeline'),
+        (["--to-lsn", "0/1A2B3C8"], "0/1A2B3C8 belongs to one timeline, and none is named"),
+        (["--to-lsn", "1A2B3C8", "--from", "origin"], '"1A2B3C8" is not an LSN'),
+        (["--to", "1 hour ago", "--to-lsn", "0/1", "--from", "origin"], "goes back to a moment or to an LSN"),
         ([], "--to"),
     ],
 )
