@@ -146,6 +146,8 @@ def _facts(plan: Plan, observed: Observed) -> Iterator[tuple[str, str]]:
         what = "that moment" if restore.moment else "that point"
         yield what, point_text.with_age(restore, observed.at, ", {age} before this plan was made")
     yield from _window(plan, observed)
+    if plan.source:
+        yield "made from", prose("; ".join(plan.source))
     yield from _data(plan, observed)
     yield "looked at", str(observed.at)
     yield "digest", code(plan.digest)

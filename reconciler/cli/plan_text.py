@@ -40,6 +40,7 @@ def facts(plan: Plan) -> dict[str, Any]:
         ],
         "suspension": suspending.facts(plan.suspension) if plan.suspension else None,
         "drift": [{"what": each.what, "answer": each.answer.name.lower()} for each in plan.drift],
+        "source": list(plan.source),
     }
 
 
@@ -118,6 +119,7 @@ def _situation(plan: Plan, observed: Observed) -> Iterator[str]:
         asked = point_text.with_age(restore, observed.at, " ({age} ago)")
         yield f"  asked    {plan.desired.timeline}: the data as of {asked}"
         yield from _window(plan, observed)
+        yield from (f"  source   {each}" for each in plan.source)
         if restore.reason:
             yield f"  because  {restore.reason}"
     if plan.suspension is not None:

@@ -112,11 +112,11 @@ class Lineage:
             return chosen or SourceNotHeld(restore.source, tuple(str(each.timeline) for each in self.all))
         if isinstance(restore.to, Lsn):
             return lsn_guards.LsnWithoutSource(restore.to)
-        once_live = list(self._once_live())
-        choices = [each for each in once_live if self._may_have_been_live(each, restore.to)]
+        once_live = list(self.once_live())
+        choices = [each for each in once_live if self.may_have_been_live(each, restore.to)]
         if not choices:
             return self._nobody(restore.to, once_live)
-        last = next((each for each in choices if self._is_exact(each)), max(choices, key=self._began))
+        last = next((each for each in choices if self.is_exact(each)), max(choices, key=self.began))
         if (len(choices) > 1 or last.ended is not None) and not self._is_certain(last):
             return self._ambiguous(restore.to, choices)
         return last
@@ -133,36 +133,39 @@ class Lineage:
     def _may_have(self, carrier: Carrier, point: Point) -> bool:
         if isinstance(point, Lsn):
             return lsn_guards.has(carrier.branch, point)
-        return self._may_have_been_live(carrier, point)
+        return self.may_have_been_live(carrier, point)
 
     def _nobody(self, moment: Instant, once_live: list[Carrier]) -> Refusal:
         """Say that no branch was live by what is known, and which may have the history of that moment all the same."""
         if older := [each for each in once_live if each.preserved]:
             return self._ambiguous(moment, older)
-        oldest = min(once_live, key=self._began).branch
+        oldest = min(once_live, key=self.began).branch
         return BeforeSourceExisted(moment, oldest.name, oldest.created_at)
 
     def _ambiguous(self, moment: Instant, choices: list[Carrier]) -> SourceAmbiguous:
         """List the choices for `from`, each with when it can have been live."""
-        ordered = sorted(choices, key=lambda each: (str(each.timeline), self._began(each)))
-        spans = tuple(dict.fromkeys(f"{each.timeline} {self._span(each)}" for each in ordered))
+        ordered = sorted(choices, key=lambda each: (str(each.timeline), self.began(each)))
+        spans = tuple(dict.fromkeys(f"{each.timeline} {self.span(each)}" for each in ordered))
         return SourceAmbiguous(moment, tuple(dict.fromkeys(str(each.timeline) for each in ordered)), spans)
 
-    def _span(self, carrier: Carrier) -> str:
-        began = self._began(carrier)
+    def span(self, carrier: Carrier) -> str:
+        """Say when a branch can have been live, and which it is."""
+        began = self.began(carrier)
         since = "since an unknown time" if began == _BEGINNING else f"since {began} at the earliest"
         until = f", until {carrier.ended}" if carrier.ended is not None else ""
         return f'({since}{until}, on "{carrier.branch.name}")'
 
-    def _once_live(self) -> Iterator[Carrier]:
+    def once_live(self) -> Iterator[Carrier]:
+        """Give every branch that was live at some time: no candidate was."""
         never = {each.branch.id for each in (*self.candidates, *self.failed)}
         carriers = (*self.all, *self.older)
         return (each for each in carriers if each.branch.id not in never)
 
-    def _may_have_been_live(self, carrier: Carrier, moment: Instant) -> bool:
-        return self._began(carrier) < moment and (carrier.ended is None or moment <= carrier.ended)
+    def may_have_been_live(self, carrier: Carrier, moment: Instant) -> bool:
+        """Tell whether a branch can have been live at a moment, by what is known of when it began and ended."""
+        return self.began(carrier) < moment and (carrier.ended is None or moment <= carrier.ended)
 
-    def _began(self, carrier: Carrier) -> Instant:
+    def began(self, carrier: Carrier) -> Instant:
         """Return the earliest time at which a branch can have become live with what it holds.
 
         A preserved branch is as old as its end. It began when the replacement before it was made, if that was in place;
@@ -195,14 +198,14 @@ class Lineage:
 
     def _is_certain(self, carrier: Carrier) -> bool:
         if carrier.ended is not None:
-            return self._is_exact(carrier) or self._is_told_when_it_began(carrier)
+            return self.is_exact(carrier) or self._is_told_when_it_began(carrier)
         newest, reset = self.newest, carrier.branch.last_reset_at
         if carrier == self.live and newest is not None and newest.ended is not None and reset is not None:
             return accounts_for(reset, [newest.branch])
-        is_known = self._began(carrier) > _BEGINNING
+        is_known = self.began(carrier) > _BEGINNING
         return is_known and carrier in self._chain() and not self._came_back(carrier)
 
-    def _is_exact(self, carrier: Carrier) -> bool:
+    def is_exact(self, carrier: Carrier) -> bool:
         """Tell whether it is known from when to when it was live: from one replacement in place to the next."""
         number, before = _sequence(carrier), self._before(carrier)
         return carrier.ended is not None and (number == 1 or (before is not None and before.ended is not None))
@@ -227,8 +230,8 @@ class Lineage:
         return chain
 
     def _replaced_by(self, carrier: Carrier) -> Carrier | None:
-        older = [each for each in self._made_way_for(carrier) if self._began(each) < self._began(carrier)]
-        return max(older, key=self._began, default=None)
+        older = [each for each in self._made_way_for(carrier) if self.began(each) < self.began(carrier)]
+        return max(older, key=self.began, default=None)
 
     def _came_back(self, carrier: Carrier) -> bool:
         """Tell whether a branch may have been replaced and made live again.
@@ -237,7 +240,7 @@ class Lineage:
         """
         numbers = {_sequence(each) for each in (*self.held, *self.older)}
         return any(
-            self._began(each) > self._began(carrier) or not numbers.issuperset(range(1, _sequence(each)))
+            self.began(each) > self.began(carrier) or not numbers.issuperset(range(1, _sequence(each)))
             for each in self._made_way_for(carrier)
         )
 

@@ -18,7 +18,8 @@ from reconciler.core.predict import predict
 from reconciler.core.provenance import trace
 from reconciler.core.refusals import Refusal, Unreadable
 from reconciler.core.scene import Refused
-from reconciler.core.steps import Step, arguments
+from reconciler.core.source_choice import explain
+from reconciler.core.steps import CreateBranch, Step, arguments
 from reconciler.core.suspension import Suspension
 from reconciler.core.timeline import Timeline
 
@@ -47,6 +48,7 @@ class Plan:
     lifted: tuple[str, ...] = ()
     suspension: Suspension | None = None
     drift: tuple[Difference, ...] = ()
+    source: tuple[str, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -97,7 +99,15 @@ def plan(desired: Desired, observed: Observed) -> Plan:
         outside=stays(desired, observed) if steps and live != desired.timeline and not refusals else (),
         lifted=lifted,
         drift=differences(desired, observed, lineage, refusals),
+        source=_source(desired, lineage, steps),
     )
+
+
+def _source(desired: Desired, lineage: Lineage | None, steps: tuple[Step, ...]) -> tuple[str, ...]:
+    """Explain what a candidate is made from, where one is to be made from a timeline's history."""
+    restore = desired.primary.restore
+    is_made = any(isinstance(step, CreateBranch) and step.at is not None for step in steps)
+    return explain(lineage, restore) if is_made and lineage is not None and restore is not None else ()
 
 
 def _lifted(desired: Desired, observed: Observed) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ def test_plan_in_json_has_the_documented_shape(untouched, command):
     found = json.loads(said.stdout)
     assert list(found) == [
         "environment", "digest", "in_sync", "live_timeline", "desired_timeline", "steps", "warnings", "refusals",
-        "outside", "suspension", "drift",
+        "outside", "suspension", "drift", "source",
     ]  # fmt: skip
     assert re.fullmatch("[0-9a-f]{16}", found["digest"])
     expected = {

@@ -36,6 +36,7 @@ production: origin is live, r-20261121T100000000Z-inc-42 is asked for, 9 steps
   live     origin, on branch "main" (br-main)
   asked    r-20261121T100000000Z-inc-42: the data as of 2026-11-21T10:00:00.000Z (1 d ago)
   window   the moment leaves it in 6 d, at 2026-11-28T10:00:00.000Z
+  source   origin (since 2026-11-17T10:00:00.000Z at the earliest, on "main"): no other can have been live then
   because  migration 0042 dropped Listing
 
 Steps
@@ -88,7 +89,7 @@ def test_a_refusal_is_told_with_its_rule_and_its_hint_in_every_form():
 def test_the_json_has_the_promised_keys():
     facts = json.loads(plan_text.as_json(plan(ASKED, WORLD)))
     keys = ["environment", "digest", "in_sync", "live_timeline", "desired_timeline", "steps", "warnings", "refusals"]
-    assert [*keys, "outside", "suspension", "drift"] == list(facts)
+    assert [*keys, "outside", "suspension", "drift", "source"] == list(facts)
     assert all({"step", "reason", "target"} <= set(step) for step in facts["steps"])
     assert ("origin", "r-20261121T100000000Z-inc-42") == (facts["live_timeline"], facts["desired_timeline"])
 

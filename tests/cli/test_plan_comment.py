@@ -15,10 +15,12 @@ from reconciler.cli.plan_comment import LIMIT_BYTES, MARKER, Mistaken, Planned, 
 from reconciler.cli.wording import describe
 from reconciler.core.desired import Method, Outside, Restore
 from reconciler.core.desired_file import Problem
+from reconciler.core.lsn import Lsn
 from reconciler.core.observed import Unknown
 from reconciler.core.plan import plan
 from reconciler.core.steps import VerifyLive
 from reconciler.core.suspension import Suspension
+from reconciler.core.timeline import ORIGIN
 from tests.core.test_last_check import GATED, run
 from tests.core.worlds import DESIRED, NOW, WORLD, after, asking, hours_ago
 
@@ -108,6 +110,18 @@ def test_the_comment_of_a_restore_has_all_that_a_reviewer_asks_for():
     ):  # fmt: skip
         assert expected in text, expected
     assert balanced(text)
+
+
+def test_a_restore_to_an_lsn_is_told_with_its_timeline_and_without_an_age():
+    asked = asking(Restore(Lsn.asked("0/1A2B3C8"), source=ORIGIN))
+    text = said(Planned(plan(asked, WORLD), WORLD))
+    for words in (
+        "| that point | LSN 0/1A2B3C8 of origin |",
+        "| history window | an LSN bears no time",
+        "| lost to users | every write after LSN 0/1A2B3C8 of origin |",
+        '"main" carries origin, to which LSN 0/1A2B3C8 belongs, and does not expire',
+    ):
+        assert words in text
 
 
 def test_of_a_timeline_that_exists_the_window_does_not_matter_any_more():

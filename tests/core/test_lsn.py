@@ -97,6 +97,7 @@ def test_a_place_before_its_source_began_is_refused_with_where_it_began():
     began = replace(WORLD, branches=(replace(MAIN, lsn="0/2000000"),))
     (refusal,) = plan(ASKED, began).refusals
     assert refusal.message == '0/1A2B3C8 lies before branch "main" began (at 0/2000000 of its parent)'
+    assert refusal.hint == "name the timeline whose log it was read from: primary.restore.from"
 
 
 def test_of_two_branches_of_a_timeline_the_one_whose_log_can_have_the_place_is_taken():
@@ -114,7 +115,9 @@ def test_where_neon_keeps_no_history_it_is_refused_as_any_restore():
 
 
 def test_an_lsn_of_no_timeline_is_refused_where_nothing_says_which():
-    assert rules(asking(Restore(PLACE)), WORLD) == ["lsn-without-source"]
+    (refusal,) = plan(asking(Restore(PLACE)), WORLD).refusals
+    assert refusal.message == "0/1A2B3C8 is an LSN, and nothing says to which timeline it belongs"
+    assert refusal.hint == "add it to primary.restore: from"
 
 
 def test_what_neon_made_at_that_place_passes_whether_or_not_it_tells_a_time():

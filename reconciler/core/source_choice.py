@@ -1,0 +1,43 @@
+"""Why a restore is made from one timeline and not from another, in words: for the plan, where it decides nothing."""
+
+from reconciler.core.desired import Restore
+from reconciler.core.instant import Instant
+from reconciler.core.lineage import Carrier, Lineage
+
+_MOST_NAMED = 5
+
+
+def explain(lineage: Lineage, restore: Restore) -> tuple[str, ...]:
+    """Say which timeline a restore is made from and why, and of each other one why not. Empty where that is refused."""
+    source = lineage.source(restore)
+    if not isinstance(source, Carrier):
+        return ()
+    chosen = f"{source.timeline} {lineage.span(source)}"
+    if restore.moment is None:
+        return (f"{chosen}: the file names it, and {restore.to} is a place in its log",)
+    others = [each for each in lineage.once_live() if each.branch.id != source.branch.id]
+    others.sort(key=lineage.began, reverse=True)
+    rivals = [each for each in others if lineage.may_have_been_live(each, restore.moment)]
+    said = [f"{chosen}: {_why(lineage, restore, source, rivals)}"]
+    said += [f"not {each.timeline} {lineage.span(each)}: {_why_not(lineage, restore.moment, each)}" for each in others]
+    more = len(said) - 1 - _MOST_NAMED
+    return (*said[: 1 + _MOST_NAMED], *([f"and {more} more that were not"] if more > 0 else []))
+
+
+def _why(lineage: Lineage, restore: Restore, source: Carrier, rivals: list[Carrier]) -> str:
+    if restore.source is not None:
+        return "the file names it"
+    if not rivals:
+        return "no other can have been live then"
+    if lineage.is_exact(source):
+        return "it is known exactly when it was live, from one restore in place to the next"
+    return "it began last of those that can have been live then, and has not been replaced and come back"
+
+
+def _why_not(lineage: Lineage, moment: Instant, other: Carrier) -> str:
+    """A moment from before a timeline began is its parent's."""
+    if lineage.began(other) >= moment:
+        return "it began after that moment"
+    if other.ended is not None and other.ended < moment:
+        return "it was replaced before that moment"
+    return "it can have been live then, and is not known to have been"
