@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.desired import Method, Restore
-from reconciler.core.hyperdrive_choice import expected_config
+from reconciler.core.hyperdrive_choice import config_of, expected_config
 from reconciler.core.identity import check_identity
 from reconciler.core.import_primary import base_name, primary_of
 from reconciler.core.lsn import Lsn
@@ -144,7 +144,9 @@ def test_a_candidate_whose_place_left_the_history_before_it_was_proved_is_kept_a
 
 def test_a_config_that_is_named_after_it_is_one_of_this_environment():
     restored = after(ASKED, WORLD)
-    assert expected_config(ASKED, restored) == "tech961-lsn-0-1A2B3C8-inc-42"
+    found = config_of(ASKED, trace(ASKED, restored.branches).live, restored.configs)
+    assert found is not None
+    assert found.name == expected_config(ASKED, restored) == "tech961-lsn-0-1A2B3C8-inc-42"
 
 
 def test_the_file_is_edited_and_read_again_with_its_timeline():
