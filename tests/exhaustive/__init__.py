@@ -1,6 +1,7 @@
 """Every failure at every point, on a sandbox without PostgreSQL: thousands of runs, in which nothing may be lost.
 
     python -m tests.exhaustive                   all of it, as CI does
+    python -m tests.exhaustive --hidden          all faults in the scenarios, too, that vary another one
     python -m tests.exhaustive --whole           without the shortcuts of `sameness` and `moment`
     python -m tests.exhaustive --scenario "revert" --fault "524 after"
     python -m tests.exhaustive --postgres        fewer of them with rows: see `with_postgres`
@@ -8,7 +9,8 @@
 
 A trial is a scenario (`scenarios`), a fault (`faults`) and the request that it befalls, counted from 1 in the order
 of the clean run. It is run again until it is done, and the invariants (`invariants`) are judged after every single
-request. It goes on from the last moment of the clean run before its fault (`moment`), and ends where it meets a moment
+request. A scenario that varies another one (`Scenario.varies`) is spared what sending one request again hides from the
+rules: 423, 429 and 503. It goes on from the last moment of the clean run before its fault (`moment`), and ends where it meets a moment
 from which a run was watched to a good end (`sameness`). What is found is printed with the three, which is all that is
 needed to see it again.
 

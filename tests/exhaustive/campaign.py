@@ -90,13 +90,18 @@ def _trials(chunk):
     return [_bench.attempt(*each, whole=whole) for each in trials]
 
 
-def plan(pool, scenarios, faults):
-    """List every trial that there is: each fault, at each request of each scenario that it can befall."""
+def plan(pool, scenarios, faults, *, hidden):
+    """List the trials: each fault, at each request of each scenario that it can befall.
+
+    Faults that sending a request again hides are tried in the scenarios that vary another one only if `hidden`.
+    """
     found = []
     for name, requests in pool.imap_unordered(_requests, scenarios):
         found += [(name, fault, 0) for fault in faults if fault == NOTHING.name]
         for number, (method, path, _) in enumerate(requests, 1):
             able = [fault for fault in faults if _FAULTS[fault].befalls(method, path)]
+            if SCENARIOS[name].varies and not hidden:
+                able = [fault for fault in able if not _FAULTS[fault].hidden]
             found += [(name, fault, number) for fault in able]
     return sorted(found)
 
@@ -107,7 +112,7 @@ def run(arguments):
     faults = [name for name in _FAULTS if arguments.fault in (None, name)]
     made = []
     with multiprocessing.get_context("spawn").Pool(arguments.processes, _begin, (not arguments.whole_httpx,)) as pool:
-        trials = plan(pool, scenarios, faults)
+        trials = plan(pool, scenarios, faults, hidden=arguments.hidden or arguments.fault is not None)
         if arguments.sample:
             trials = sorted(random.Random(arguments.seed).sample(trials, min(arguments.sample, len(trials))))
         random.Random(0).shuffle(trials)  # the dear ones are spread evenly
@@ -160,6 +165,7 @@ def main():
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--scenario", choices=SCENARIOS)
     parser.add_argument("--fault", choices=_FAULTS)
+    parser.add_argument("--hidden", action="store_true", help="also what sending a request again hides, everywhere")
     parser.add_argument("--sample", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--whole", action="store_true", help="watch every run to its end, seen before or not")

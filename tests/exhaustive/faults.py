@@ -12,7 +12,8 @@ class Fault:
     """Something that befalls one request, which it `applies` to.
 
     `action` (None: nothing) is what the sandbox does with it. `switches` are of its Neon half. `kills`: the process
-    that sent the request does nothing any more after it.
+    that sent the request does nothing any more after it. `hidden`: sending that one request again hides it from
+    whoever sent it, so what is asked of production makes no difference to it.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Fault:
     switches: tuple[tuple[str, object], ...] = ()
     times: int = 1
     kills: bool = False
+    hidden: bool = False
 
     def befalls(self, method, path):
         """Tell whether it can happen to a request."""
@@ -56,11 +58,11 @@ FAULTS = (
     NOTHING,
     Fault("dropped before", Action(Kind.DROP_BEFORE)),
     Fault("dropped after", Action(Kind.DROP_AFTER), applies="write"),
-    Fault("423", Action(Kind.STATUS, 423)),
-    Fault("429", Action(Kind.STATUS, 429)),
-    Fault("429 Retry-After", Action(Kind.STATUS, 429, 7)),
+    Fault("423", Action(Kind.STATUS, 423), hidden=True),
+    Fault("429", Action(Kind.STATUS, 429), hidden=True),
+    Fault("429 Retry-After", Action(Kind.STATUS, 429, 7), hidden=True),
     Fault("500", Action(Kind.STATUS, 500)),
-    Fault("503", Action(Kind.STATUS, 503)),
+    Fault("503", Action(Kind.STATUS, 503), hidden=True),
     Fault("524 after", Action(Kind.STATUS_AFTER, 524), applies="write"),
     Fault("malformed JSON", Action(Kind.GARBLE)),
     Fault("read 404", Action(Kind.STATUS, 404), applies="read"),
