@@ -13,7 +13,7 @@ from reconciler.core import protection
 from reconciler.core.desired import Desired
 from reconciler.core.hyperdrive_choice import config_name
 from reconciler.core.lineage import Carrier, Lineage, accounts_for
-from reconciler.core.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Unknown, named
+from reconciler.core.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Project, Unknown, named
 from reconciler.core.refusals import ProvenanceUnknown, Refusal
 from reconciler.core.timeline import ORIGIN, HeldName
 
@@ -49,7 +49,7 @@ def differences(
         return tuple(Difference(what, Answer.REFUSED) for what in _unknown(desired, observed, branches, refusals))
     said = [*((what, left) for what in _in_the_past(lineage, branches))]
     if lineage.live.timeline == desired.timeline and not lineage.swapping and lineage.proof is None:
-        said += ((what, repaired) for what in _of_the_primary(desired, lineage, branches))
+        said += ((what, repaired) for what in _of_the_primary(desired, observed, lineage, branches))
         said += ((what, repaired) for what in _of_hyperdrive(desired, observed, lineage, branches, configs))
         said += ((what, Answer.LEFT) for what in _of_what_is_held(desired, lineage))
     return tuple(Difference(what, answer) for what, answer in said)
@@ -111,13 +111,17 @@ def _expected_name(lineage: Lineage, child: Carrier) -> str:
     return HeldName(live.branch.name, held, live.timeline, number).name
 
 
-def _of_the_primary(desired: Desired, lineage: Lineage, branches: tuple[Branch, ...]) -> Iterator[str]:
-    primary = lineage.live.branch
+def _of_the_primary(
+    desired: Desired, observed: Observed, lineage: Lineage, branches: tuple[Branch, ...]
+) -> Iterator[str]:
+    """Say what is put right of the primary. A protection that has no room is not: a warning says that."""
+    primary, project = lineage.live.branch, observed.project
+    full = isinstance(project, Project) and not protection.has_room(project, branches)
     if primary.endpoint is None:
         yield f'"{primary.name}" has no compute, so nothing can query it'
     if primary.expires_at is not None:
         yield f'"{primary.name}" is to be deleted by Neon at {primary.expires_at}, and must not expire'
-    if not primary.protected and protection.is_wanted(desired, lineage):
+    if not primary.protected and not full and protection.is_wanted(desired, lineage):
         yield f'"{primary.name}" is not protected, and is to be'
     if not primary.default and primary.name == desired.primary.branch:
         default = next((f'"{branch.name}"' for branch in branches if branch.default), "none")

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from reconciler.core.drift import Answer
-from reconciler.core.observed import Unknown
+from reconciler.core.observed import Branch, Unknown
 from reconciler.core.plan import plan
 from reconciler.core.steps import RestoreBranch
 from tests.core.in_place_worlds import (
@@ -21,7 +21,7 @@ from tests.core.in_place_worlds import (
     rules,
     without,
 )
-from tests.core.worlds import DESIRED, SEEN, WORLD, after, asking, hours_ago
+from tests.core.worlds import CREATED, DESIRED, PROJECT, SEEN, WORLD, after, asking, hours_ago
 
 BY_BRANCH = asking(RESTORE)
 
@@ -149,3 +149,14 @@ def test_an_expiry_of_what_is_held_is_drift_only_where_it_comes_too_early_for_ce
 
 def test_what_a_restore_has_not_checked_yet_has_not_drifted():
     assert told(ASKED, changed(killed_after(ASKED, WORLD, RestoreBranch), "main", default=False)) == []
+
+
+def test_a_protection_that_neons_plan_has_no_room_for_is_a_warning_and_not_said_to_be_put_right():
+    desired = replace(DESIRED, primary=replace(DESIRED.primary, protected=True))
+    others = tuple(Branch(f"br-{n}", f"staging-{n}", CREATED, protected=True) for n in range(2))
+    observed = replace(WORLD, branches=(*WORLD.branches, *others))
+    full = replace(observed, project=replace(PROJECT, plan="launch"))
+    assert told(desired, observed) == ['"main" is not protected, and is to be']
+    found = plan(desired, full)
+    assert (found.in_sync, found.drift) == (True, ())
+    assert ["2 protected branches" in each for each in found.warnings] == [True]
