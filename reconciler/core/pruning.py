@@ -6,6 +6,7 @@ looked at by people first, and a run that died and is continued is no other than
 
 from datetime import timedelta
 
+from reconciler.core.child_refusals import ChildLimitReached
 from reconciler.core.observed import Unknown
 from reconciler.core.pen import Unit, units
 from reconciler.core.scene import Refused, Scene
@@ -26,7 +27,12 @@ def prune(scene: Scene) -> tuple[Step, ...]:
 
 
 def make_room(scene: Scene, refused: Refused) -> tuple[Step, ...] | Refused:
-    """Delete what is held too long where it is only room that a restore lacks; otherwise the refusal stands."""
+    """Delete what is held too long where it is only room that is lacking; otherwise the refusal stands.
+
+    A restore does not wait for that. A declared branch does, as anything that is deleted in peace.
+    """
+    if all(each.rule == ChildLimitReached.rule for each in refused.refusals):
+        return prune(scene) or refused
     if any(each.rule not in _ROOM for each in refused.refusals):
         return refused
     return _next(scene, units(scene.desired, scene.observed, scene.lineage)) or refused

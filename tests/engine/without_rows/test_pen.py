@@ -9,6 +9,7 @@ import pytest
 from reconciler.core.plan import plan
 from reconciler.engine.apply import StepDropped
 from reconciler.sandbox import timestamps
+from reconciler.sandbox.neon.state import PLANS
 from tests.engine.without_rows.stage import Stage
 
 _DAY = timedelta(days=1).total_seconds()
@@ -112,3 +113,13 @@ def test_a_list_of_workers_that_cannot_be_read_deletes_nothing(stage):
     assert plan(*stage.observe()).in_sync
     assert stage.apply().taken == ()
     assert held(stage)
+
+
+def test_a_declared_branch_gets_the_room_of_what_is_held_too_long(stage, monkeypatch):
+    monkeypatch.setitem(PLANS, "launch_v3", replace(PLANS["launch_v3"], branches=2))
+    stage.asked["branches"] = [{"name": "staging"}]
+    stage.write()
+    outcome = stage.apply()
+    assert [type(done.step).__name__ for done in outcome.taken] == ["DeleteHyperdrive", "DeleteBranch", "CreateChild"]
+    assert (outcome.converged, stage.names()) == (True, ["main", "staging"])
+    assert stage.apply().taken == ()
