@@ -8,7 +8,7 @@ from reconciler.core import lsn_guards, rewound
 from reconciler.core.desired import Desired, Hyperdrive, Liftable, Method, OnFailure, Restore
 from reconciler.core.instant import Instant
 from reconciler.core.lifting import is_lifted, standing
-from reconciler.core.limit_refusals import ConfigLimitReached, RootBranchLimitReached
+from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
 from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.lsn import Lsn
 from reconciler.core.observed import (
@@ -25,7 +25,6 @@ from reconciler.core.refusals import (
     BeforeSourceExisted,
     BeforeSourceReset,
     BindingMissing,
-    BranchLimitReached,
     CandidateDiffers,
     HistoryDisabled,
     HyperdriveDiffers,

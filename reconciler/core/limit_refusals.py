@@ -7,6 +7,25 @@ from reconciler.core.refusals import Refusal
 
 
 @dataclass(frozen=True, slots=True)
+class BranchLimitReached(Refusal):
+    """The project is full."""
+
+    rule: ClassVar[str] = "branch-limit"
+    count: int
+    limit: int
+    needed: int
+
+    @property
+    def message(self) -> str:  # noqa: D102  the base class says it
+        needed = f"{self.needed} more {'is' if self.needed == 1 else 'are'} needed"
+        return f"the project has {self.count} branches, and its limit is {self.limit}: {needed}"
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return "delete a branch that nobody needs (never a held one that you may go back to), then run it again"
+
+
+@dataclass(frozen=True, slots=True)
 class RootBranchLimitReached(Refusal):
     """The project has as many root branches as its plan allows, and a branch preserved in place is one more.
 

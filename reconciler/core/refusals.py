@@ -313,25 +313,6 @@ class SourceExpires(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class BranchLimitReached(Refusal):
-    """The project is full."""
-
-    rule: ClassVar[str] = "branch-limit"
-    count: int
-    limit: int
-    needed: int
-
-    @property
-    def message(self) -> str:  # noqa: D102
-        needed = f"{self.needed} more {'is' if self.needed == 1 else 'are'} needed"
-        return f"the project has {self.count} branches, and its limit is {self.limit}: {needed}"
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "delete a branch that nobody needs (never a held one that you may go back to), then run it again"
-
-
-@dataclass(frozen=True, slots=True)
 class NameTaken(Refusal):
     """A branch that is not ours has the name that the candidate would get."""
 

@@ -8,10 +8,11 @@ from reconciler.core.desired import Desired, Liftable, Method
 from reconciler.core.health.checks import EITHER, IN_PLACE, NEITHER, Check, SetUp, State, Unneeded, Wrong, refused, told
 from reconciler.core.instant import for_people
 from reconciler.core.lifting import is_lifted
+from reconciler.core.limit_refusals import BranchLimitReached
 from reconciler.core.lineage import Lineage
 from reconciler.core.observed import Branch, Observed, Operation, Project, Unknown
 from reconciler.core.provenance import trace
-from reconciler.core.refusals import BranchLimitReached, HistoryDisabled, Refusal, RestoreRestricted, SourceExpires
+from reconciler.core.refusals import HistoryDisabled, Refusal, RestoreRestricted, SourceExpires
 from reconciler.core.rival_refusals import OperationRunning
 from reconciler.core.rivals import PATIENCE
 
