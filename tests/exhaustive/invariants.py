@@ -13,8 +13,7 @@ from tests.exhaustive.world import BINDING, NAME, PRIMARY, SQL_GATE
 _REQUEST_SECONDS = 0.05
 # For so long Hyperdrive may answer from its cache, by the defaults of Cloudflare.
 _CACHED = timedelta(seconds=75)
-# As no file here says another one.
-_HOLD = timedelta(days=7)
+_HOLDS = {"1h": timedelta(hours=1), "7d": timedelta(days=7), "forever": timedelta.max}
 
 
 def bound_to(version):
@@ -119,16 +118,25 @@ class Watch:
         return not self._world.histories.of(branch).put and not self._world.histories.goes_on(branch.cluster)
 
     def lost(self):
-        """The only copy of a timeline is never gone, unless it was held long enough and is not asked for."""
+        """The only copy of a timeline is never gone, unless it was held long enough and is not asked for by then."""
         held = {branch.cluster for branch in self._world.project.branches.values()}
-        for cluster, timeline in self.promoted.items():
-            is_gone = cluster not in held or cluster not in self._world.sandbox.storage.clusters
-            if is_gone and (timeline == self._world.timeline_asked() or not self._is_held_enough(cluster)):
+        for cluster, timeline in list(self.promoted.items()):
+            if cluster in held and cluster in self._world.sandbox.storage.clusters:
+                continue
+            if timeline == self._world.timeline_asked() or not self._is_held_enough(cluster):
                 yield f"the only copy of {timeline} is gone"
+            else:
+                self._let_go(cluster)
+
+    def _let_go(self, cluster):
+        """A hold has ended: what is gone by right may be asked for later, and then be made again."""
+        self.promoted.pop(cluster, None)
+        for made in self.made.values():
+            made.discard(cluster)
 
     def _is_held_enough(self, cluster):
-        since = self._held_since.get(cluster)
-        return since is not None and timestamps.now() - since >= _HOLD
+        since, hold = self._held_since.get(cluster), self._world.desired["primary"].get("hold", "7d")
+        return since is not None and timestamps.now() - since >= _HOLDS[hold]
 
     def _reached(self, script):
         """Users of a Worker reach one database, which is there, and which was proved before."""

@@ -88,12 +88,15 @@ class WatchWithHands(Watch):
             if self.uploads_are_counted or " was uploaded " not in violation:
                 yield violation
 
+    def _let_go(self, cluster):
+        """What is gone by right is as if somebody had deleted it."""
+        self._traces.deleted |= {cluster, self.promoted[cluster]}
+        super()._let_go(cluster)
+
     def see_by_hand(self):
         """Take what hands have done as it is: what somebody has deleted is no loss, and may be made again."""
         for cluster in self._traces.deleted:
-            self.promoted.pop(cluster, None)
-            for made in self.made.values():
-                made.discard(cluster)
+            super()._let_go(cluster)
         reached = {script: self.serving(script) for script in self._world.scripts}
         self._reaches = {script: (branch.id, branch.cluster) for script, branch in reached.items()}
 
