@@ -1,7 +1,8 @@
 """Deletes what is held, when its hold has ended: the last of all rules, one thing at a time, leaf first.
 
 Nothing is deleted by a run that replaced something, nor by the next ones of that hour: what has just been restored is
-looked at by people first, and a run that died and is continued is no other than one that went through.
+looked at by people first, and a run that died and is continued is no other than one that went through. So the primary
+must not have been changed in that hour either: a swap of names may end long after it began.
 """
 
 from datetime import timedelta
@@ -20,8 +21,8 @@ _ROOM = frozenset({"config-limit", "branch-limit", "root-branch-limit"})
 def prune(scene: Scene) -> tuple[Step, ...]:
     """Delete the next thing of what is held too long, where nothing was replaced within the last hour."""
     held = units(scene.desired, scene.observed, scene.lineage)
-    replaced = [each.replaced_at for each in held if each.replaced_at is not None]
-    if any(scene.observed.at - each < QUIET for each in replaced):
+    changed = [scene.lineage.live.branch.updated_at, *(each.replaced_at for each in held)]
+    if any(scene.observed.at - each < QUIET for each in changed if each is not None):
         return ()
     return _next(scene, held)
 

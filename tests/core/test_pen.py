@@ -25,7 +25,7 @@ from reconciler.core.pen import Unit, units
 from reconciler.core.plan import plan
 from reconciler.core.predict import predict
 from reconciler.core.provenance import trace
-from reconciler.core.steps import DeleteBranch, DeleteHyperdrive
+from reconciler.core.steps import DeleteBranch, DeleteHyperdrive, RenameBranch
 from reconciler.core.timeline import ORIGIN
 from tests.core.in_place_worlds import (
     ASKED,
@@ -257,6 +257,13 @@ def test_a_run_that_restores_deletes_nothing_that_was_held_before_and_the_hours_
     restored = plan(asking(LATER), ENDED)
     assert not any(isinstance(step, DeleteBranch | DeleteHyperdrive) for step in restored.steps)
     assert plan(asking(LATER), after(asking(LATER), ENDED)).in_sync
+
+
+def test_a_swap_that_ends_long_after_it_began_deletes_nothing_of_what_it_replaced():
+    world = later(changed(UNDONE, "main", name=f"main.held.origin.before.{RESTORED}"), timedelta(days=30))
+    steps = plan(DESIRED, world).steps
+    assert [each.to for each in steps if isinstance(each, RenameBranch)] == ["main"]
+    assert not any(isinstance(step, DeleteBranch | DeleteHyperdrive) for step in steps)
 
 
 def test_in_the_middle_of_a_swap_nothing_goes_even_where_room_is_missing():
