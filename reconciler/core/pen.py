@@ -76,7 +76,7 @@ def ended_units(desired: Desired, observed: Observed, lineage: Lineage) -> tuple
 
 def _unit(signs: Signs, carrier: Carrier) -> Unit:
     desired, observed = signs.desired, signs.observed
-    replaced_at = carrier.ended or carrier.branch.updated_at
+    replaced_at = carrier.ended or _renamed_at(signs.lineage, carrier)
     hold = desired.primary.hold
     until = None if hold is None or replaced_at is None else replaced_at.after(hold)
     leading = _leading(observed, carrier)
@@ -89,6 +89,16 @@ def _unit(signs: Signs, carrier: Carrier) -> Unit:
         *_used(observed, leading),
     )
     return Unit(carrier, own, replaced_at, until, stays)
+
+
+def _renamed_at(lineage: Lineage, carrier: Carrier) -> Instant | None:
+    """Return when a branch was given its name at the earliest: not before what replaced it was there.
+
+    That a rename moves the time of the last change is not documented, and no hold may end early for that.
+    """
+    changed = carrier.branch.updated_at
+    successor = lineage.carrier(carrier.held.before) if carrier.held else None
+    return changed if changed is None or successor is None else max(changed, successor.branch.created_at)
 
 
 def _leading(observed: Observed, carrier: Carrier) -> list[HyperdriveConfig]:

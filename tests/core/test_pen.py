@@ -259,6 +259,13 @@ def test_a_run_that_restores_deletes_nothing_that_was_held_before_and_the_hours_
     assert plan(asking(LATER), after(asking(LATER), ENDED)).in_sync
 
 
+def test_a_hold_never_begins_before_what_replaced_the_branch_was_there():
+    restored = after(BY_BRANCH, WORLD)
+    held = f"main.held.origin.before.{RESTORED}"
+    untold = changed(restored, held, updated_at=Instant(0))
+    assert unit(untold, held, BY_BRANCH).replaced_at == named(restored.branches, "main").created_at
+
+
 def test_a_swap_that_ends_long_after_it_began_deletes_nothing_of_what_it_replaced():
     world = later(changed(UNDONE, "main", name=f"main.held.origin.before.{RESTORED}"), timedelta(days=30))
     steps = plan(DESIRED, world).steps
