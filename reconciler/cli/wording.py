@@ -20,6 +20,7 @@ from reconciler.core.steps import (
     DeleteChild,
     DeleteHyperdrive,
     ExpireChild,
+    ExpireHeld,
     FenceBranch,
     LiftFence,
     ProtectBranch,
@@ -66,6 +67,9 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912, PLR0915  one s
             return f"set the history of project {step.project} from {former} to {asked}"
         case ClearExpiry():
             return f'remove the expiry of branch "{step.branch}"'
+        case ExpireHeld():
+            span = for_people(timedelta(seconds=step.seconds))
+            return f'have Neon delete branch "{step.branch}" {span} from then, where no apply has deleted it'
         case VerifyBranch():
             return f'verify branch "{step.branch}": {", ".join(step.checks)}'
         case CreateHyperdrive():
@@ -152,7 +156,7 @@ def target(step: Step) -> str:  # noqa: C901, PLR0911  one case per kind of thin
             return step.branch
         case AwaitBranch() | AddCompute() | ClearExpiry() | VerifyBranch() | RenameBranch() | SetDefaultBranch():
             return step.branch
-        case SetCompute():
+        case SetCompute() | ExpireHeld():
             return step.branch
         case SetHistory():
             return step.project
@@ -192,7 +196,7 @@ def phase(step: Step) -> str:  # noqa: PLR0911  one case per part, and no more
             return "deploy"
         case UnprotectBranch() | RestoreBranch():
             return "restore"
-        case RenameBranch() | SetDefaultBranch() | ProtectBranch() | DeleteBranch() | SetHistory():
+        case RenameBranch() | SetDefaultBranch() | ProtectBranch() | DeleteBranch() | SetHistory() | ExpireHeld():
             return "promote"
         case CreateChild() | ResetChild() | ExpireChild() | ProtectChild() | CreateDatabase() | DeleteChild():
             return "children"

@@ -47,7 +47,8 @@ class Primary:
     """The Neon project, the name that its primary branch carries, and which history that branch has.
 
     `hold` is how long a replaced timeline is kept; None is for ever. `fence`: what is replaced takes no more writes.
-    What the file leaves out of the project's settings is None: it is nobody's wish, and carried over by a restore.
+    What the file leaves out of the project's settings is None: it is nobody's wish, and carried over by a restore. So
+    is `expire_on_neon`, and an expiry of what is held is left as it is then.
     """
 
     project: str
@@ -56,6 +57,7 @@ class Primary:
     method: Method = Method.BRANCH
     hold: timedelta | None = timedelta(days=7)
     fence: bool = False
+    expire_on_neon: bool | None = None
     history_retention: timedelta | None = None
     protected: bool | None = None
     compute: ComputeSettings = UNSAID

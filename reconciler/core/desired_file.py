@@ -380,6 +380,7 @@ def _primary(model: PrimaryModel) -> Primary:
         method=Method(model.method),
         hold=span(model.hold),
         fence=model.fence,
+        expire_on_neon=model.expire_on_neon,
         history_retention=None if history is None else span(history),
         protected=model.protected,
         compute=ComputeSettings(compute.min, compute.max, suspend),

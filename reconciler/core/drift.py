@@ -51,7 +51,8 @@ def differences(
     if lineage.live.timeline == desired.timeline and not lineage.swapping and lineage.proof is None:
         said += ((what, repaired) for what in _of_the_primary(desired, observed, lineage, branches))
         said += ((what, repaired) for what in _of_hyperdrive(desired, observed, lineage, branches, configs))
-        said += ((what, Answer.LEFT) for what in _of_what_is_held(desired, lineage))
+        held = left if desired.primary.expire_on_neon is None else repaired
+        said += ((what, held) for what in _of_what_is_held(desired, lineage))
     return tuple(Difference(what, answer) for what, answer in said)
 
 

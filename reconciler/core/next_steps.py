@@ -11,7 +11,7 @@ and password stay, so what is left is to drop old connections, and to check. The
 deleted at the very end. Declared branches besides the primary (`children`) come after all that.
 
 What is held is deleted when its hold has ended and nothing uses or needs it (`pruning`): last of all, or first where
-a restore has no room without.
+a restore has no room without. Where the file asks for that, Neon is told to do it later by itself (`expiry`).
 
 Where that last check fails, the old branch still has the primary's name and every row. The new one is first renamed,
 to a name that says that it failed, and only then left: a run that dies in between is continued by leaving it, and no
@@ -26,6 +26,7 @@ from dataclasses import replace
 
 from reconciler.core import (
     children,
+    expiry,
     fencing,
     guards,
     hyperdrive_upkeep,
@@ -78,7 +79,9 @@ def _wanted(desired: Desired, observed: Observed) -> tuple[Step, ...] | Refused:
     possible = attainable(desired, scene.lineage)
     if possible is desired:
         steps = _towards(scene)
-        return pruning.make_room(scene, steps) if isinstance(steps, Refused) else steps or pruning.prune(scene)
+        if isinstance(steps, Refused):
+            return pruning.make_room(scene, steps)
+        return steps or pruning.prune(scene) or expiry.give(scene)
     paired = tuple((worker, seen) for worker, (_, seen) in zip(possible.workers, scene.workers, strict=True))
     return _towards(replace(scene, desired=possible, workers=paired)) or _refuse_what_failed(desired, scene.lineage)
 
@@ -110,6 +113,7 @@ def _towards(scene: Scene) -> tuple[Step, ...] | Refused:
         or hyperdrive_upkeep.keep_up(scene, carrier)
         or project_settings.steps(scene)
         or children.converge(scene)
+        or expiry.take_away(scene)
     )
 
 
@@ -117,7 +121,8 @@ def _make_and_put_into_place(scene: Scene) -> tuple[Step, ...] | Refused:
     """A candidate is made; and in place it is proved, and put into the primary."""
     candidate = scene.lineage.candidate(scene.desired.timeline)
     if candidate is None:
-        return in_place.protect_again(scene) or in_place.create_candidate(scene)
+        made = in_place.create_candidate(scene)
+        return in_place.protect_again(scene) or (expiry.freed(scene, made) if isinstance(made, Refused) else made)
     if candidate == scene.lineage.spent:
         return in_place.protect_again(scene) or in_place.dispose_of_proof(scene)
     if refusals := guards.in_place(scene.desired, scene.observed, scene.lineage, candidate, scene.project):

@@ -10,7 +10,7 @@ change makes a hold longer, and none makes it shorter.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.core.deletion import kept_by_neon
 from reconciler.core.desired import Desired, Hyperdrive
@@ -50,6 +50,10 @@ class Unit:
 
     def fate(self, at: Instant) -> str:
         """Say in a sentence what will become of it."""
+        expires = self.branch.expires_at
+        return self._fate(at) + (f"; Neon deletes it at {expires} by itself" if expires is not None else "")
+
+    def _fate(self, at: Instant) -> str:
         because = "; ".join(self.stays)
         if self.until is None:
             return "kept for ever" if self.replaced_at else "kept: Neon does not tell when it was replaced"
@@ -72,6 +76,12 @@ def units(desired: Desired, observed: Observed, lineage: Lineage) -> tuple[Unit,
 def ended_units(desired: Desired, observed: Observed, lineage: Lineage) -> tuple[Unit, ...]:
     """List those whose hold has ended and which nothing keeps: who uses them is what remains to be asked."""
     return tuple(each for each in units(desired, observed, lineage) if each.may_go(observed.at))
+
+
+def kept_at(desired: Desired, observed: Observed, lineage: Lineage, unit: Unit, at: Instant) -> tuple[str, ...]:
+    """Say what will keep a unit at a later moment, as far as that can be told from what there is now."""
+    branches = () if isinstance(observed.branches, Unknown) else observed.branches
+    return _unit(Signs(desired, replace(observed, at=at), lineage, branches), unit.carrier).stays
 
 
 def _unit(signs: Signs, carrier: Carrier) -> Unit:

@@ -39,6 +39,7 @@ from reconciler.core.steps import (
     DeleteChild,
     DeleteHyperdrive,
     ExpireChild,
+    ExpireHeld,
     FenceBranch,
     LiftFence,
     ProtectBranch,
@@ -80,6 +81,9 @@ def predict(observed: Observed, step: Step) -> Observed:  # noqa: C901, PLR0911,
             return _with_history(observed, timedelta(seconds=step.seconds))
         case ClearExpiry():
             return _with_branch(observed, step.branch, lambda branch: replace(branch, expires_at=None))
+        case ExpireHeld():
+            until = observed.at.after(timedelta(seconds=step.seconds))
+            return _with_branch(observed, step.branch, lambda branch: replace(branch, expires_at=until))
         case VerifyBranch() | VerifyWorker() | VerifyLive() | AwaitCache():
             return replace(observed, passed=observed.passed | {step.key})
         case RestartPool():

@@ -82,6 +82,14 @@ class ClearExpiry(_Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExpireHeld(_Step):
+    """Have Neon delete what is held so many seconds from now, where no apply has deleted it by then."""
+
+    branch: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyBranch(_Step):
     """Check a branch before it is used: its identity, the login of the role, and these SQL gates.
 
@@ -429,6 +437,7 @@ Step = (
     | SetCompute
     | SetHistory
     | ClearExpiry
+    | ExpireHeld
     | VerifyBranch
     | CreateHyperdrive
     | WriteBinding

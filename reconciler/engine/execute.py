@@ -33,6 +33,7 @@ from reconciler.core.steps import (
     DeleteChild,
     DeleteHyperdrive,
     ExpireChild,
+    ExpireHeld,
     FenceBranch,
     LiftFence,
     ProtectBranch,
@@ -61,6 +62,9 @@ from reconciler.core.timeline import Point, candidate_name
 from reconciler.engine.recheck import recheck
 from reconciler.errors import GateFailed, NotConverged, ProviderError
 from reconciler.ports import Origin, Ports, Rebinding
+
+# What Neon answers where it lets an account, or a branch, have no expiry.
+_NOT_ALLOWED = frozenset({400, 403, 404, 405, 422})
 
 
 class Executor:
@@ -91,6 +95,8 @@ class Executor:
                 await neon.set_history(project, step.seconds)
             case ClearExpiry():
                 await neon.clear_expiry(project, self._branch(step.branch).id)
+            case ExpireHeld():
+                await self._expire_held(step)
             case VerifyBranch():
                 await self._verify_branch(step)
             case CreateHyperdrive():
@@ -180,6 +186,15 @@ class Executor:
             hint = f"nothing points to this branch yet; {error.hint or 'run it again'}"
             raise GateFailed(message, gate="tables", hint=hint) from error
         check_tables(branch, at, wanted, await self._ports.gates.tables(origin))
+
+    async def _expire_held(self, step: ExpireHeld) -> None:
+        at = self._observed.at.after(timedelta(seconds=step.seconds))
+        try:
+            await self._ports.neon.expire(self._project, self._branch(step.branch).id, at)
+        except ProviderError as error:
+            if error.status in _NOT_ALLOWED and not error.hint:
+                error.hint = "all else is done; where Neon lets nothing expire, leave primary.expire_on_neon out"
+            raise
 
     async def _expire(self, step: ExpireChild) -> None:
         branch = self._branch(step.branch)

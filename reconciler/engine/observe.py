@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
-from reconciler.core import rewound
+from reconciler.core import expiry, rewound
 from reconciler.core.accounts import Account, Accounts
 from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.hyperdrive_choice import config_name
@@ -190,7 +190,9 @@ async def _with_uploads(desired: Desired, observed: Observed, ports: Ports) -> O
 async def _with_uses(desired: Desired, observed: Observed, ports: Ports) -> Observed:
     """Ask who uses the Hyperdrive configs of the account, where the answer decides whether something is deleted."""
     lineage = None if isinstance(observed.branches, Unknown) else trace(desired, observed.branches)
-    if not isinstance(lineage, Lineage) or not ended_units(desired, observed, lineage):
+    if not isinstance(lineage, Lineage):
+        return observed
+    if not ended_units(desired, observed, lineage) and not expiry.must_know_uses(desired, observed, lineage):
         return observed
     return replace(observed, uses=await _known(ports.cloudflare.uses) if desired.hyperdrive else ())
 

@@ -3,8 +3,8 @@
 Names are unique at both providers, so a create or a rename that comes too late is refused by them. But a deployment
 has no precondition, and a rename, a new default, a protection, a restore in place and a deletion go by id, whatever the
 branch is called by then; and what is changed of a Hyperdrive config is changed whatever it is by then.
-So what these steps were decided on is read once more (all there is to read, before what was held is deleted), right
-before the call, and the rules, guards included, must still ask for the very same step.
+So what these steps were decided on is read once more (all there is to read, before what was held is deleted or gets an
+expiry), right before the call, and the rules, guards included, must still ask for the very same step.
 """
 
 from dataclasses import replace
@@ -17,6 +17,7 @@ from reconciler.core.steps import (
     DeleteChild,
     DeleteHyperdrive,
     ExpireChild,
+    ExpireHeld,
     FenceBranch,
     LiftFence,
     ProtectBranch,
@@ -46,7 +47,7 @@ async def recheck(step: Step, desired: Desired, observed: Observed, ports: Ports
     A step that its provider guards, or that harms nothing whenever it is taken, is let through unread.
     """
     match step:
-        case DeleteHyperdrive() | DeleteBranch() if observed.uses != UNASKED:
+        case DeleteHyperdrive() | DeleteBranch() | ExpireHeld() if observed.uses != UNASKED:
             fresh = await observe(desired, ports, observed.passed, observed.failed)
         case (
             RenameBranch()

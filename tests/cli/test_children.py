@@ -15,6 +15,7 @@ from reconciler.core.steps import (
     CreateDatabase,
     DeleteChild,
     ExpireChild,
+    ExpireHeld,
     ProtectChild,
     ResetChild,
     arguments,
@@ -56,6 +57,12 @@ def test_each_step_is_said_in_one_line_and_belongs_to_the_children():
         assert describe(step) == words
         assert (target(step), phase(step)) == ("a", "children")
         assert json.loads(json.dumps(arguments(step))) == arguments(step)
+
+
+def test_an_expiry_of_what_is_held_is_said_to_be_a_deletion():
+    step = ExpireHeld(branch="a", seconds=14 * 86_400, reason="")
+    assert describe(step) == 'have Neon delete branch "a" 14 d from then, where no apply has deleted it'
+    assert (target(step), phase(step)) == ("a", "promote")
 
 
 def test_a_plan_in_which_only_a_branch_is_refused_says_that_the_rest_is_done():

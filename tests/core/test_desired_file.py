@@ -73,6 +73,13 @@ def test_one_worker_may_stand_without_a_list_and_a_week_is_the_usual_hold():
     assert (["wrangler.jsonc"], timedelta(days=7)) == ([w.config for w in desired.workers], desired.primary.hold)
     assert ORIGIN == desired.timeline
     assert not desired.primary.fence
+    assert desired.primary.expire_on_neon is None
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_whether_what_is_held_expires_at_neon_is_read(wanted):
+    text = PRIMARY.replace("null}", f'null, "expire_on_neon": {json.dumps(wanted)}}}')
+    assert read("{" + text + "}").primary.expire_on_neon is wanted
 
 
 def test_what_the_file_says_of_the_project_is_read_and_what_it_leaves_out_is_nobodys_wish():

@@ -81,6 +81,12 @@ def test_a_thing_is_deleted_or_overwritten_by_its_step_alone_and_only_these_rule
     assert list(_callers(step)) == rules
 
 
+def test_what_neon_is_to_delete_later_is_what_is_held_or_declared_and_only_these_rules_make_those_steps():
+    assert list(_callers("expire")) == [("engine/execute.py", "_expire_held"), ("engine/execute.py", "_expire")]
+    assert list(_callers("ExpireHeld")) == [("core/expiry.py", "_expire")]
+    assert list(_callers("ExpireChild")) == [("core/children.py", "_expire")]
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize(("point", "keep_as"), [("", "main.held"), ("0/1", "")])
 async def test_nothing_is_restored_in_place_without_a_point_and_a_name_for_what_is_replaced(point, keep_as):

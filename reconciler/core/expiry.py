@@ -1,0 +1,106 @@
+"""An expiry at Neon for what is held: the backstop for when nobody runs an apply any more.
+
+Neon deletes what has expired without asking who uses it. So only what nothing needs or uses gets an expiry, long after
+the end of its hold, and it is taken away as soon as that changes. It is given last of all, and never by the run that
+replaced something: what is decided on right then would have to be known before anything is replaced.
+
+Whether Neon lets an account set it is not told before it is tried (API description, "expires_at": early access), so
+the file has to ask for it.
+"""
+
+from datetime import timedelta
+
+from reconciler.core.desired import Desired
+from reconciler.core.instant import Instant
+from reconciler.core.lineage import Lineage
+from reconciler.core.observed import Observed, Unknown
+from reconciler.core.pen import Unit, kept_at, units
+from reconciler.core.pruning import QUIET
+from reconciler.core.refusals import SourceExpires
+from reconciler.core.scene import Refused, Scene
+from reconciler.core.steps import ClearExpiry, ExpireHeld, Step
+
+# So much later than an apply would delete it.
+SLACK = timedelta(days=7)
+# Neon takes at most 30 days from now (documentation, Branch expiration); the rest is for clocks that differ.
+LONGEST = timedelta(days=29)
+
+
+def must_know_uses(desired: Desired, observed: Observed, lineage: Lineage) -> bool:
+    """Tell whether an expiry depends on who uses the Hyperdrive configs of the account."""
+    return desired.primary.expire_on_neon is True and any(
+        each.branch.expires_at is not None or not _against(desired, observed, lineage, each)
+        for each in units(desired, observed, lineage)
+    )
+
+
+def take_away(scene: Scene) -> tuple[Step, ...]:
+    """Remove the expiry of what is needed, or held for longer; one at a time, as Neon locks the project."""
+    if scene.desired.primary.expire_on_neon is None:
+        return ()
+    for each in units(scene.desired, scene.observed, scene.lineage):
+        against = _against(scene.desired, scene.observed, scene.lineage, each)
+        if each.branch.ready and each.branch.expires_at is not None and against:
+            return (ClearExpiry(branch=each.branch.name, reason=f"it must not expire: {'; '.join(against)}"),)
+    return ()
+
+
+def give(scene: Scene) -> tuple[Step, ...]:
+    """Let the next unit expire that may, and does not or too early. What is not known to be unused never does."""
+    held = units(scene.desired, scene.observed, scene.lineage)
+    if not scene.desired.primary.expire_on_neon or isinstance(scene.observed.uses, Unknown) or _is_fresh(scene, held):
+        return ()
+    for each in held:
+        expires, until = each.branch.expires_at, each.until
+        if until is None or each.has_ended(scene.observed.at):
+            continue
+        late = expires is not None and expires >= until
+        if not late and not _against(scene.desired, scene.observed, scene.lineage, each):
+            return (_expire(scene.desired, each),)
+    return ()
+
+
+def freed(scene: Scene, refused: Refused) -> tuple[Step, ...] | Refused:
+    """Remove the expiry of what is held where that alone keeps a branch from being made from it."""
+    expiring = {each.source for each in refused.refusals if isinstance(each, SourceExpires)}
+    others = [each for each in refused.refusals if not isinstance(each, SourceExpires)]
+    if scene.desired.primary.expire_on_neon is None or others:
+        return refused
+    held = units(scene.desired, scene.observed, scene.lineage)
+    reason = "a branch that expires can have no children"
+    return (
+        tuple(ClearExpiry(branch=each.branch.name, reason=reason) for each in held if each.branch.name in expiring)
+        or refused
+    )
+
+
+def _is_fresh(scene: Scene, held: tuple[Unit, ...]) -> bool:
+    """Tell whether something was replaced within the last hour; that it expires already is the later change."""
+    replaced = [each.replaced_at for each in held if each.replaced_at is not None and each.branch.expires_at is None]
+    return any(scene.observed.at - each < QUIET for each in replaced)
+
+
+def _against(desired: Desired, observed: Observed, lineage: Lineage, unit: Unit) -> tuple[str, ...]:
+    """Say what speaks against an expiry: what does so now, and still will when it has come."""
+    hold = desired.primary.hold
+    if not desired.primary.expire_on_neon:
+        return ("the file says that what is held does not expire",)
+    if hold is None or unit.until is None or hold + SLACK > LONGEST:
+        return ("it is held for longer than Neon lets a branch live",)
+    return kept_at(desired, observed, lineage, unit, _comes(unit.branch.expires_at, unit.until))
+
+
+def _comes(expires: Instant | None, until: Instant) -> Instant:
+    """Tell when an expiry comes, or will when it has been moved because it is too early.
+
+    That it was given is a change of the branch too, which may have moved the end of the hold by a moment.
+    """
+    due = until.after(SLACK)
+    return due if expires is None or expires < until or due - expires < QUIET else expires
+
+
+def _expire(desired: Desired, unit: Unit) -> Step:
+    assert desired.primary.hold is not None  # what is held for ever is not given an expiry
+    seconds = int((desired.primary.hold + SLACK).total_seconds())
+    reason = f"nothing needs it when its hold has ended at {unit.until}, also where no apply runs any more"
+    return ExpireHeld(branch=unit.branch.name, seconds=seconds, reason=reason)
