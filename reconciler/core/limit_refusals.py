@@ -1,4 +1,7 @@
-"""The refusals for what is full: a plan of Neon or Cloudflare allows no more of something."""
+"""The refusals for what is full: a plan of Neon or Cloudflare allows no more of something.
+
+`held` is what the end of a hold would make room of: sentences that say of which, and when.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,6 +17,7 @@ class BranchLimitReached(Refusal):
     count: int
     limit: int
     needed: int
+    held: tuple[str, ...] = ()
 
     @property
     def message(self) -> str:  # noqa: D102  the base class says it
@@ -22,7 +26,8 @@ class BranchLimitReached(Refusal):
 
     @property
     def hint(self) -> str:  # noqa: D102
-        return "delete a branch that nobody needs (never a held one that you may go back to), then run it again"
+        way = "delete a branch that nobody needs (never a held one that you may go back to), then run it again"
+        return way + _held(self.held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class RootBranchLimitReached(Refusal):
     limit: int
     plan: str
     needed: int
+    held: tuple[str, ...] = ()
 
     @property
     def message(self) -> str:  # noqa: D102  the base class says it
@@ -47,7 +53,8 @@ class RootBranchLimitReached(Refusal):
 
     @property
     def hint(self) -> str:  # noqa: D102
-        return 'delete a root branch that nobody needs, or set "method": "branch": a child takes no root branch'
+        way = 'delete a root branch that nobody needs, or set "method": "branch": a child takes no root branch'
+        return way + _held(self.held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,7 @@ class ConfigLimitReached(Refusal):
     count: int
     limit: int
     name: str
+    held: tuple[str, ...] = ()
 
     @property
     def message(self) -> str:  # noqa: D102
@@ -70,5 +78,11 @@ class ConfigLimitReached(Refusal):
     def hint(self) -> str:  # noqa: D102
         return (
             "delete a config that no Worker is bound to and no held timeline needs (wrangler hyperdrive delete). Where "
-            "Cloudflare has raised the limit, lift config-limit in the file, with that as the reason"
+            f"Cloudflare has raised the limit, lift config-limit in the file, with that as the reason{_held(self.held)}"
         )
+
+
+def _held(held: tuple[str, ...]) -> str:
+    if not held:
+        return ""
+    return f"; {', '.join(held)}: with a shorter primary.hold it goes earlier, where nothing else keeps it"

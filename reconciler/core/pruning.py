@@ -5,11 +5,14 @@ looked at by people first, and a run that died and is continued is no other than
 must not have been changed in that hour either: a swap of names may end long after it began.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 from reconciler.core.child_refusals import ChildLimitReached
+from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
 from reconciler.core.observed import Unknown
-from reconciler.core.pen import Unit, units
+from reconciler.core.pen import Unit, kept_at, units
+from reconciler.core.refusals import Refusal
 from reconciler.core.scene import Refused, Scene
 from reconciler.core.steps import DeleteBranch, DeleteHyperdrive, Step
 
@@ -36,7 +39,31 @@ def make_room(scene: Scene, refused: Refused) -> tuple[Step, ...] | Refused:
         return prune(scene) or refused
     if any(each.rule not in _ROOM for each in refused.refusals):
         return refused
-    return _next(scene, units(scene.desired, scene.observed, scene.lineage)) or refused
+    held = units(scene.desired, scene.observed, scene.lineage)
+    return _next(scene, held) or Refused(tuple(_with_ends(scene, each, held) for each in refused.refusals))
+
+
+def _with_ends(scene: Scene, refusal: Refusal, held: tuple[Unit, ...]) -> Refusal:
+    """Say with a refusal when there will be room, by the ends of the holds."""
+    assert isinstance(refusal, BranchLimitReached | RootBranchLimitReached | ConfigLimitReached)  # by their rules
+    if isinstance(refusal, RootBranchLimitReached):
+        held = tuple(each for each in held if each.branch.parent_id is None)
+    if isinstance(refusal, ConfigLimitReached):
+        held = tuple(each for each in held if each.configs)
+    return replace(refusal, held=_ends(scene, held))
+
+
+def _ends(scene: Scene, held: tuple[Unit, ...]) -> tuple[str, ...]:
+    """Say of what goes with the end of its hold when that is, the first end first."""
+    seen, at = scene.observed, scene.observed.at
+    ends = [
+        (each.until, each.carrier.timeline)
+        for each in held
+        if each.until is not None
+        and each.until > at
+        and not kept_at(scene.desired, seen, scene.lineage, each, each.until)
+    ]
+    return tuple(f"the hold of {timeline} ends at {until}" for until, timeline in sorted(ends, key=lambda end: end[0]))
 
 
 def _next(scene: Scene, held: tuple[Unit, ...]) -> tuple[Step, ...]:

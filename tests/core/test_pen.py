@@ -8,6 +8,7 @@ from hypothesis import given
 
 from reconciler.core.desired import Restore
 from reconciler.core.instant import Instant
+from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
 from reconciler.core.lineage import Lineage
 from reconciler.core.observed import (
     Claim,
@@ -25,6 +26,9 @@ from reconciler.core.pen import Unit, units
 from reconciler.core.plan import plan
 from reconciler.core.predict import predict
 from reconciler.core.provenance import trace
+from reconciler.core.pruning import make_room
+from reconciler.core.refusals import NameTaken, Refusal
+from reconciler.core.scene import Refused, Scene, read
 from reconciler.core.steps import DeleteBranch, DeleteHyperdrive, RenameBranch
 from reconciler.core.timeline import ORIGIN
 from tests.core.in_place_worlds import (
@@ -57,6 +61,7 @@ def later(observed: Observed, span: timedelta) -> Observed:
 
 UNDONE = after(DESIRED, after(BY_BRANCH, WORLD))
 ENDED = later(UNDONE, timedelta(days=8))
+RECENT = later(UNDONE, timedelta(hours=2))
 
 
 def unit(observed: Observed, name: str, desired=DESIRED) -> Unit:
@@ -246,6 +251,46 @@ def test_where_only_room_is_missing_what_is_held_too_long_goes_first_and_the_res
 def test_where_nothing_has_ended_the_missing_room_is_refused():
     world = replace(later(UNDONE, timedelta(days=6)), project=replace(WORLD.project, branches_limit=2))
     assert rules(asking(replace(LATER, to=WORLD.at)), world) == ["branch-limit"]
+
+
+def refused_for_room(observed: Observed, *full: Refusal) -> list[str]:
+    scene = read(DESIRED, observed)
+    assert isinstance(scene, Scene)
+    refused = make_room(scene, Refused(full))
+    assert isinstance(refused, Refused)
+    return [each.hint for each in refused.refusals]
+
+
+def test_a_refusal_for_room_says_of_what_is_held_when_that_goes():
+    until = of_leaf(RECENT).until
+    said = f"; the hold of {RESTORED} ends at {until}: with a shorter primary.hold it goes earlier"
+    branches, roots, configs = refused_for_room(
+        RECENT,
+        BranchLimitReached(2, 2, 1),
+        RootBranchLimitReached(2, 2, "launch", 1),
+        ConfigLimitReached(25, 25, "tech961-x"),
+    )
+    assert [said in each for each in (branches, roots, configs)] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    "observed",
+    [
+        changed(RECENT, LEAF, updated_at=None),
+        replace(ENDED, uses=Unknown("no answer")),
+        replace(RECENT, uses=(Use("other", leading_config()),)),
+        changed(RECENT, LEAF, ready=False),
+    ],
+    ids=["when is not told", "it has ended", "used", "at work"],
+)
+def test_a_refusal_for_room_promises_nothing_of_what_does_not_go_with_its_hold(observed):
+    (hint,) = refused_for_room(observed, BranchLimitReached(2, 2, 1))
+    assert hint == BranchLimitReached(2, 2, 1).hint
+
+
+def test_what_is_refused_for_more_than_room_is_refused_in_the_same_words():
+    full = BranchLimitReached(2, 2, 1), NameTaken("main.candidate.x")
+    assert refused_for_room(RECENT, *full) == [each.hint for each in full]
 
 
 def test_what_the_restore_would_be_made_from_does_not_make_room():
