@@ -163,8 +163,8 @@ def fate(lane: Lane, now: Instant) -> str:
     if lane.hold_ends is None:
         return f"held since {minute(lane.held_since)}, for ever"
     if lane.state is State.HELD:
-        return f"held until {minute(lane.hold_ends)} ({for_people(lane.hold_ends - now)} left)"
-    return f"hold ended {minute(lane.hold_ends)}"
+        return f"held until {minute(lane.hold_ends)} at least ({for_people(lane.hold_ends - now)} left)"
+    return f"hold ended {minute(lane.hold_ends)} or later"
 
 
 def _changed(environment: str, entry: Changed) -> Row:
