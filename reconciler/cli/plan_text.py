@@ -11,6 +11,7 @@ from reconciler.cli.wording import describe, describe_outside, kept_as, target
 from reconciler.core.instant import for_people
 from reconciler.core.observed import Observed, Project
 from reconciler.core.outside import spelled
+from reconciler.core.pen import Unit, units
 from reconciler.core.plan import Plan
 from reconciler.core.steps import arguments
 
@@ -124,10 +125,15 @@ def _situation(plan: Plan, observed: Observed) -> Iterator[str]:
             yield f"  because  {restore.reason}"
     if plan.suspension is not None:
         yield f"  stopped  {plan.suspension.message}"
-    for each in plan.lineage.held if plan.lineage else ():
-        yield f'  held     {each.timeline}, on branch "{each.branch.name}"'
+    for each in units(plan.desired, observed, plan.lineage) if plan.lineage else ():
+        if plan.lineage and each.carrier in plan.lineage.held:
+            yield f'  held     {each.carrier.timeline}, on branch "{each.branch.name}"{_until(each)}'
     for name in unmanaged(plan.desired, observed, plan.lineage) if plan.desired.branches is not None else ():
         yield f'  other    branch "{name}" (not managed here)'
+
+
+def _until(unit: Unit) -> str:
+    return f", until {unit.until} at least" if unit.until is not None else ""
 
 
 def _window(plan: Plan, observed: Observed) -> Iterator[str]:

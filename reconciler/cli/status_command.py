@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from reconciler.cli import children_status, environments, suspending
+from reconciler.cli import children_status, environments, status_markdown, suspending
 from reconciler.cli.plan_command import Status
 from reconciler.cli.wiring import look
 from reconciler.core.instant import for_people
@@ -20,7 +20,7 @@ from reconciler.providers.git_lease import Lease
 
 @click.command(name="status")
 @click.argument("environment", required=False)
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 def command(environment: str | None, form: str) -> int:
     """Show what is live, held and deployed, as far as it can be read, and until when what is held is kept.
 
@@ -31,8 +31,18 @@ def command(environment: str | None, form: str) -> int:
     facts = _facts(plan(desired, observed), observed) | {"lease": _lease(file)}
     seen = suspending.look(file)
     facts["suspension"] = seen.facts
-    click.echo(json.dumps(facts, indent=2, ensure_ascii=False) if form == "json" else _as_text(facts, seen.sentence))
+    click.echo(_rendered(facts, seen.sentence, form))
     return Status.ERROR if facts["unreadable"] else Status.DONE
+
+
+def _rendered(facts: dict[str, Any], stopped: str, form: str) -> str:
+    match form:
+        case "json":
+            return json.dumps(facts, indent=2, ensure_ascii=False)
+        case "markdown":
+            return as_markdown(facts, stopped)
+        case _:
+            return _as_text(facts, stopped)
 
 
 def _lease(file: environments.EnvironmentFile) -> dict[str, str] | None:
@@ -126,13 +136,23 @@ def seen_workers(observed: Observed) -> list[ObservedWorker]:
 
 def served(worker: ObservedWorker, observed: Observed) -> str:
     """Say which config a Worker's traffic goes to: "100 % on tech961"."""
-    shares = [f"{each['percentage']:g} % on {each['hyperdrive']}" for each in _worker(worker, observed)["deployed"]]
-    return ", ".join(shares) or "not deployed"
+    return status_markdown.shares(_worker(worker, observed))
+
+
+def as_markdown(facts: dict[str, Any], stopped: str) -> str:
+    """Say the same for GitHub."""
+    children = (("branch", children_status.line(each)) for each in facts["children"])
+    return status_markdown.as_markdown(facts, _state(facts), [*children, *_notes(facts, stopped)])
+
+
+def _state(facts: dict[str, Any]) -> str:
+    if facts["refusals"]:
+        return "refused"
+    return "in sync" if facts["in_sync"] else f"{facts['pending']} steps from what is asked"
 
 
 def _as_text(facts: dict[str, Any], stopped: str) -> str:
-    state = "in sync" if facts["in_sync"] else f"{facts['pending']} steps from what is asked"
-    lines = [f"{facts['environment']}: {'refused' if facts['refusals'] else state}"]
+    lines = [f"{facts['environment']}: {_state(facts)}"]
     lines += [f"  live       {_line(facts['live'])}" if facts["live"] else "  live       unknown"]
     lines += [f"  asked      {facts['desired_timeline']}"]
     for each in facts["held"]:
@@ -142,16 +162,22 @@ def _as_text(facts: dict[str, Any], stopped: str) -> str:
         lines += [f"  failed     {_line(each)}", *_pen_lines(each)]
     lines += [f"  branch     {children_status.line(each)}" for each in facts["children"]]
     for worker in facts["workers"]:
-        shares = ", ".join(f"{each['percentage']:g} % on {each['hyperdrive']}" for each in worker["deployed"])
-        lines += [f"  worker     {worker['script']}: {shares or 'not deployed'}"]
+        lines += [f"  worker     {worker['script']}: {status_markdown.shares(worker)}"]
         lines += [f"             {worker['config']} names {worker['wrangler_jsonc']}"]
-    lines += _lease_lines(facts["lease"])
-    lines += [f"  suspended  {stopped}"] if stopped else []
-    lines += [f"  other      branch {name} (not managed here)" for name in facts["unmanaged"]]
-    lines += [f"  drift      {each}" for each in facts["drift"]]
-    lines += [f"  refused    {each}" for each in facts["refusals"]]
-    lines += [f"  unreadable {each}" for each in facts["unreadable"]]
+    lines += [f"  {what:<11}{said}" for what, said in _notes(facts, stopped)]
     return "\n".join(lines)
+
+
+def _notes(facts: dict[str, Any], stopped: str) -> list[tuple[str, str]]:
+    """List what else there is to say, each with the word for it."""
+    return [
+        *(("lease", each) for each in _lease_lines(facts["lease"])),
+        *([("suspended", stopped)] if stopped else []),
+        *(("other", f"branch {name} (not managed here)") for name in facts["unmanaged"]),
+        *(("drift", each) for each in facts["drift"]),
+        *(("refused", each) for each in facts["refusals"]),
+        *(("unreadable", each) for each in facts["unreadable"]),
+    ]
 
 
 def _pen_lines(held: dict[str, Any]) -> list[str]:
@@ -168,9 +194,9 @@ def _lease_lines(lease: dict[str, str] | None) -> list[str]:
     if lease is None:
         return []
     if "unknown" in lease:
-        return [f"  lease      cannot be read: {lease['unknown']}"]
+        return [f"cannot be read: {lease['unknown']}"]
     where = f", {lease['run']}" if lease["run"] else ""
-    return [f"  lease      {lease['owner']} is at work since {lease['taken_at']} (until {lease['expires_at']}{where})"]
+    return [f"{lease['owner']} is at work since {lease['taken_at']} (until {lease['expires_at']}{where})"]
 
 
 def _line(carrier: dict[str, Any]) -> str:

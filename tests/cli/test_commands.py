@@ -269,6 +269,7 @@ def test_status_says_what_is_live_and_held(production, command):
     production.ask(production.shop.good)
     production.apply()
     found = json.loads(command(production, "status", "--format", "json").stdout)
+    assert command(production, "status", "--format", "markdown").stdout.startswith("**`production`**: ")
     assert found["live"]["timeline"] == production.timeline()
     assert [each["timeline"] for each in found["held"]] == ["origin"]
     assert (found["in_sync"], found["unreadable"]) == (True, [])

@@ -1,8 +1,10 @@
 """What `status` says of what is held: since when, until when, how large, and what keeps it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
-from reconciler.cli.status_command import _as_text, _facts
+from reconciler.cli import plan_text
+from reconciler.cli.status_command import _as_text, _facts, as_markdown
 from reconciler.core.plan import plan
 from tests.core.in_place_worlds import BY_BRANCH, changed
 from tests.core.test_pen import ENDED, LEAF, LEAF_CONFIG, UNDONE, later
@@ -40,3 +42,33 @@ def test_a_branch_whose_size_and_age_are_not_told_has_no_line_about_them():
     text = _as_text(facts(DESIRED, world), "")
     assert "kept: Neon does not tell when it was replaced" in text
     assert "replaced" not in text.replace("when it was replaced", "")
+
+
+def test_as_markdown_it_is_a_row_for_each_timeline_and_worker_and_a_list_of_the_rest():
+    told = facts(DESIRED, ENDED) | {"unmanaged": ["some|body"], "lease": {"unknown": "no *remote*"}}
+    text = as_markdown(told, "until tomorrow")
+    assert text.startswith(
+        "**`production`**: 2 steps from what is asked; asked: `origin`\n\n| | ".replace("| | ", "|  | ")
+    )
+    (held,) = [line for line in text.splitlines() if line.startswith("| held |")]
+    assert (f"`{LEAF}`" in held, held.endswith("an apply deletes it |")) == (True, True)
+    assert "| `tech961-api` | 100 % on tech961 | `wrangler.jsonc` | `tech961` |" in text
+    assert text.endswith(
+        "- lease: cannot be read: no \\*remote\\*\n- suspended: until tomorrow\n"
+        "- other: branch some\\|body (not managed here)"
+    )
+
+
+def test_as_markdown_what_is_not_known_has_no_row():
+    refused = facts(DESIRED, changed(WORLD, "main", name="other")) | {"workers": []}
+    text = as_markdown(refused, "")
+    assert "refused; asked: `origin`; what is live is not known" in text
+    assert "|" not in text.split("\n- ")[0]
+
+
+def test_the_plan_says_of_what_is_held_until_when():
+    (told,) = [each for each in plan_text.as_text(plan(DESIRED, UNDONE), UNDONE).splitlines() if "  held  " in each]
+    (held,) = facts(DESIRED, UNDONE)["held"]
+    assert told == f'  held     {held["timeline"]}, on branch "{LEAF}", until {held["held_until"]} at least'
+    forever = replace(DESIRED, primary=replace(DESIRED.primary, hold=None))
+    assert f'on branch "{LEAF}"\n' in plan_text.as_text(plan(forever, UNDONE), UNDONE)
