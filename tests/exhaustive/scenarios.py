@@ -50,6 +50,15 @@ async def _hold_ended(world):
     world.loop.leapt += 8 * 86_400
 
 
+async def _expires(world):
+    """What an undo replaced is nothing's parent, and is to get an expiry at Neon."""
+    await _revert(world)
+    assert (await world.apply()).converged
+    world.desired["primary"]["expire_on_neon"] = True
+    world.write()
+    world.loop.leapt += 2 * 3_600
+
+
 async def _second(world):
     await _restored(world)
     world.ask(world.moments[1], id="again", **{"from": "origin"})
@@ -141,6 +150,7 @@ SCENARIOS = {
         Scenario("nothing to do", _restored, (None, 0)),
         Scenario("drift repaired", _drift, (None, 0)),
         Scenario("hold ended", _hold_ended, (None,), may_keep=(0,), varies=True),
+        Scenario("held expires", _expires, (None, 0), varies=True),
         Scenario("children", _children, (None,), varies=True),
     )
 }
