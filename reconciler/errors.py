@@ -16,6 +16,7 @@
     ├── Suspended             somebody has stopped all applying to the environment for a while
     ├── LeaseHeld             somebody else is working on the environment
     ├── LeaseLost             the right to go on was lost: somebody else may be at work
+    ├── SnapshotFailed        a local database could not be dumped or restored, or is not what it should be
     └── GitError              Git, or the remote, said no
         ├── PushRejected      the remote's ref is not what it was expected to be: somebody was faster
         ├── RemoteRefused     the remote was reached and does not want it: no access, a protected branch, a hook
@@ -111,6 +112,10 @@ class LeaseHeld(ReconcilerError):
 
 class LeaseLost(ReconcilerError):
     """The lease could not be kept: nothing more may be done, as somebody else may be at work by now."""
+
+
+class SnapshotFailed(ReconcilerError):
+    """A local database could not be dumped or restored, or what was restored is not what it should be."""
 
 
 class GitError(ReconcilerError):

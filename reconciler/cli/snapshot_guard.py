@@ -1,0 +1,79 @@
+"""`reconciler snapshot guard`: dumps are kept out of Git."""
+
+import os
+from pathlib import Path
+
+import click
+
+from reconciler.cli.snapshot_place import Where, directory_option
+from reconciler.errors import InputError
+from reconciler.providers.git_command import Git
+from reconciler.providers.snapshot_shelf import DIRECTORY, is_ignored, root_of
+
+_MARK = "# reconciler snapshot guard"
+# The first bytes of pg_dump's custom format are PGDMP, whatever the file is called.
+_HOOK = f"""#!/bin/sh
+{_MARK}: refuses to commit dumps of databases
+git diff --cached --name-only --diff-filter=ACMR -z | tr '\\n\\0' '?\\n' | {{
+  status=0
+  while IFS= read -r name; do
+    case $name in
+      {DIRECTORY}/* | */{DIRECTORY}/* | *.dump) found=yes ;;
+      *) found=$(git cat-file blob ":$name" 2> /dev/null | head -c 5 | grep -a -c '^PGDMP' || :) ;;
+    esac
+    case $found in
+      yes | 1) echo "refused: $name is a dump of a database; git rm --cached takes it out" >&2; status=1 ;;
+    esac
+  done
+  exit $status
+}}
+"""
+
+
+@click.command(name="guard")
+@directory_option
+@click.option("--install", is_flag=True, help="Add a pre-commit hook that refuses dumps.")
+def command(directory: Path | None, *, install: bool) -> int:
+    """Say whether dumps can get into Git: whether their directory is ignored, and a pre-commit hook refuses them.
+
+    Exit status: 0 they can't, 1 they can, or error.
+    """
+    root = root_of(Path.cwd(), os.environ)
+    if root is None:
+        raise InputError(f"{Path.cwd()} is in no Git repository")
+    hook = root / _hooks(root) / "pre-commit"
+    if install:
+        _install(hook)
+    shelf = Where(None, None, None, None, None, directory).shelf.directory
+    ignored, guarded = is_ignored(shelf / "example.dump", os.environ), _is_ours(hook)
+    click.echo(f"{shelf} {'is ignored by Git' if ignored else 'is not ignored: add it to .gitignore'}")
+    click.echo(f"{hook} {'refuses dumps' if guarded else 'does not refuse dumps: --install adds that'}")
+    return 0 if ignored and guarded else 1
+
+
+def _hooks(root: Path) -> str:
+    # As a person's git has it: our own git runs no hooks, and would name another directory.
+    settings = {key: value for key, value in os.environ.items() if not key.startswith("GIT_CONFIG_")}
+    answer = Git.at(root, settings).attempt("config", "--local", "--get", "core.hooksPath")
+    if answer.status == 0 and answer.text:
+        return answer.text
+    return Git.at(root, settings).run("rev-parse", "--git-common-dir").text + "/hooks"
+
+
+def _is_ours(hook: Path) -> bool:
+    try:
+        return _MARK in hook.read_text(encoding="utf-8", errors="replace") and os.access(hook, os.X_OK)
+    except OSError:
+        return False
+
+
+def _install(hook: Path) -> None:
+    if hook.exists() and not _is_ours(hook):
+        hint = f"keep its file and append to it: {_MARK} is the line that is looked for"
+        raise InputError(f"{hook} is there already, and is somebody else's", hint=hint)
+    try:
+        hook.parent.mkdir(parents=True, exist_ok=True)
+        hook.write_text(_HOOK, encoding="utf-8")
+        hook.chmod(0o755)
+    except OSError as error:
+        raise InputError(f"{hook} can't be written: {error.strerror}") from error

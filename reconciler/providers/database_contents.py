@@ -1,0 +1,129 @@
+"""What is in a database: its tables with their rows counted and summed up, and all else that a dump must bring back.
+
+A table's checksum is the sum of a 64-bit hash of each row as text: no order, no sorting, one pass. It tells accidents
+from sameness; it is no protection against somebody who wants to cheat. A row's columns are joined, which takes half the
+time of the row as a whole being made text. It is one process by intention: pg_dump and the server copy at the same time.
+"""
+
+from typing import Any
+
+from reconciler.core.snapshot import Contents, Origin, Sequence, Table
+from reconciler.providers.postgres_session import Session, identifier, literal
+
+_ORIGIN = """
+select json_build_object(
+  'database', current_database(), 'server', current_setting('server_version_num')::int,
+  'encoding', pg_encoding_to_char(encoding), 'locale', datcollate, 'ctype', datctype,
+  'roles', (select coalesce(json_agg(distinct r.rolname), '[]') from pg_catalog.pg_shdepend d
+            join pg_catalog.pg_roles r on r.oid = d.refobjid
+            where d.refclassid = 'pg_catalog.pg_authid'::regclass and d.dbid = pg_database.oid))
+from pg_catalog.pg_database where datname = current_database()
+"""
+# Not what belongs to an extension, which makes it anew, nor what is in a schema of the system.
+_OURS = """
+n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)'
+and not exists (select from pg_catalog.pg_depend d where d.deptype = 'e'
+                and d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid)
+"""
+_RELATIONS = f"""
+select json_build_array(c.relkind, c.oid::regclass::text,
+  (select coalesce(json_agg(json_build_array(a.attname, a.attnotnull) order by a.attnum), '[]')
+   from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and c.relkind = 'r'))
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'S') and c.relpersistence <> 't' and {_OURS} order by c.oid::regclass::text
+"""
+_OBJECTS = f"""
+select to_json(kind || ' ' || name) from (
+  select case c.relkind when 'v' then 'view' when 'm' then 'materialised view' when 'i' then 'index'
+         when 'p' then 'partitioned table' when 'I' then 'partitioned index' when 'f' then 'foreign table'
+         else 'type' end as kind, c.oid::regclass::text as name
+  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where c.relkind in ('v', 'm', 'i', 'p', 'I', 'f', 'c') and {_OURS}
+  union all select 'extension', extname::text from pg_catalog.pg_extension
+  union all select 'schema', nspname::text from pg_catalog.pg_namespace where nspname !~ '^pg_'
+  union all select 'constraint', conname || ' of ' || conrelid::regclass::text
+  from pg_catalog.pg_constraint k join pg_catalog.pg_class c on c.oid = k.conrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace where k.contype <> 'n' and {_OURS}
+  union all select 'trigger', tgname || ' of ' || tgrelid::regclass::text
+  from pg_catalog.pg_trigger where not tgisinternal
+  union all select 'enum value', e.enumtypid::regtype::text || ' ' || e.enumlabel from pg_catalog.pg_enum e
+  union all select 'function', p.oid::regprocedure::text
+  from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+  where n.nspname not in ('pg_catalog', 'information_schema') and not exists (
+    select from pg_catalog.pg_depend d where d.deptype = 'e'
+    and d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid)
+) found order by kind || name collate "C"
+"""
+_LARGE = """
+select json_build_array(count(*), coalesce(sum(pg_catalog.hashtextextended(
+  (oid::text || ' ' || encode(pg_catalog.sha256(pg_catalog.lo_get(oid)), 'hex')) collate "C", 0)), 0)::text)
+from pg_catalog.pg_largeobject_metadata
+"""
+# A function takes 100 arguments at most.
+_MOST_PARTS = 90
+_MIGRATIONS = """
+select to_json(migration_name) from {} where finished_at is not null and rolled_back_at is null order by finished_at
+"""
+
+
+def origin(session: Session) -> Origin:
+    """Ask for a database's own properties."""
+    (found,) = session.ask(_ORIGIN)
+    return Origin(**{**found, "roles": tuple(sorted(found["roles"]))})
+
+
+class Survey:
+    """What is in a database, asked in two parts: the long one runs while somebody else waits for another thing."""
+
+    def __init__(self, session: Session) -> None:
+        """Ask for what takes no time, and send the rest."""
+        self._session = session
+        relations = session.ask(_RELATIONS)
+        self._objects = session.ask(_OBJECTS)
+        tables = {name: columns for kind, name, columns in relations if kind == "r"}
+        sequences = [name for kind, name, _ in relations if kind == "S"]
+        self._migrations = self._applied(list(tables))
+        session.send(*(_sequence(name) for name in sequences), _LARGE, *(_table(*each) for each in tables.items()))
+
+    def finish(self) -> Contents:
+        """Wait for the rest."""
+        answers = self._session.receive()
+        tables = [Table(each["table"], each["rows"], each["checksum"]) for each in answers if "table" in each]
+        sequences = [
+            Sequence(each["sequence"], int(each["following"]), each["rises"]) for each in answers if "sequence" in each
+        ]
+        ((count, checksum),) = (each for each in answers if isinstance(each, list))
+        return Contents(
+            tuple(tables), tuple(sequences), tuple(self._objects), int(count), str(checksum), self._migrations
+        )
+
+    def _applied(self, tables: list[str]) -> tuple[str, ...] | None:
+        """Return the migrations that Prisma has applied, or None where it has no table."""
+        table = next((name for name in tables if name.endswith("._prisma_migrations")), None)
+        return None if table is None else tuple(self._session.ask(_MIGRATIONS.format(table)))
+
+
+def _table(name: str, columns: list[Any]) -> str:
+    # `only`: the rows of a child are its own. The alias is one that no column has: it would be taken for the row.
+    return (
+        f"select json_build_object('table', {literal(name)}, 'rows', count(*), 'checksum', coalesce(sum("
+        f'pg_catalog.hashtextextended({_row(columns)} collate "C", 0)), 0)::text) from only {name} as "the row of it"'
+    )
+
+
+def _row(columns: list[Any]) -> str:
+    """Return the expression that makes a row one text. Nulls leave no trace in it, so which there are is said after."""
+    nulls = [f"{identifier(column)} is null" for column, required in columns if not required]
+    parts = [*(identifier(column) for column, _ in columns), *nulls]
+    if not 0 < len(parts) <= _MOST_PARTS:
+        return '"the row of it"::text'
+    return f"concat_ws(e'\\x1f', {', '.join(parts)})"
+
+
+def _sequence(name: str) -> str:
+    following = "(case when s.is_called then s.last_value + q.seqincrement else s.last_value end)::text"
+    return (
+        f"select json_build_object('sequence', {literal(name)}, 'following', {following}, 'rises', q.seqincrement > 0) "
+        f"from {name} s, pg_catalog.pg_sequence q where q.seqrelid = {literal(name)}::regclass"
+    )
