@@ -2,7 +2,7 @@
 
 A table's checksum is the sum of a 64-bit hash of each row as text: no order, no sorting, one pass. It tells accidents
 from sameness; it is no protection against somebody who wants to cheat. A row's columns are joined, which takes half the
-time of the row as a whole being made text. It is one process by intention: pg_dump and the server copy at the same time.
+time of the row as a whole being made text. One process of the server does it: pg_dump keeps others busy meanwhile.
 """
 
 from typing import Any
