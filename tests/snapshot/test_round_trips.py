@@ -1,0 +1,90 @@
+"""Snapshots of real databases, on a plain server and in a container, compared table by table with what was there."""
+
+import json
+from pathlib import Path
+
+from tests.support.rich_database import LONG
+
+
+def test_what_was_damaged_is_as_it_was_and_the_damaged_database_is_kept(desk):
+    before = desk.everything()
+    desk.do("create")
+    desk.execute('drop table "Listing" cascade')
+    said = desk.do("restore")
+    assert "What it was is kept as" in said
+    assert desk.everything() == before
+    assert len(desk.names()) == 2
+    assert {name[:8] for name in desk.names()} == {"", "_before_"}
+
+
+def test_in_place_everything_is_as_it_was_and_a_snapshot_of_the_damage_was_taken_first(desk):
+    before = desk.everything()
+    path = Path(desk.do("create").strip())
+    desk.execute('delete from "Other Schema"."Click"')
+    desk.execute("drop view cheap")
+    said = desk.do("restore", "--in-place", path.name)
+    assert desk.everything() == before
+    assert desk.names() == {""}
+    assert len([name for name in desk.files() if name.endswith(".dump")]) == 2
+    assert "puts back what was there" in said
+
+
+def test_verify_tells_a_good_snapshot_and_leaves_no_database(desk):
+    desk.do("create")
+    assert "brings back what it was taken of" in desk.do("verify")
+    assert desk.names() == {""}
+
+
+def test_the_manifest_says_what_is_in_it(desk):
+    path = Path(desk.do("create").strip())
+    assert path.name.startswith(f"{desk.name}-20")
+    assert path.stat().st_mode & 0o077 == 0
+    manifest = json.loads(Path(f"{path}.json").read_text())
+    rows = {each["name"]: each["rows"] for each in manifest["contents"]["tables"]}
+    quoted = LONG.replace('"', '""')
+    assert rows == {
+        'public."Listing"': 302,
+        '"Other Schema"."Click"': 1000,
+        "public.part_eu": 25,
+        "public.part_us": 25,
+        f'public."{quoted}"': 2,
+        "public._prisma_migrations": 2,
+    }
+    assert manifest["contents"]["migrations"] == ["0001_init"]
+    assert manifest["contents"]["large_objects"] == 1
+    assert manifest["size"] == path.stat().st_size
+
+
+def test_people_who_are_in_the_database_are_ended_by_the_swap_and_find_the_restored_one(plain_desk):
+    plain_desk.do("create")
+    plain_desk.execute("alter database " + f'"{plain_desk.name}"' + " set work_mem = '7MB'")
+    plain_desk.execute(
+        "alter database " + f'"{plain_desk.name}"' + ' set search_path = "$user", public, "Other Schema"'
+    )
+    plain_desk.execute('truncate "Other Schema"."Click"')
+    with plain_desk.server.connect(plain_desk.name) as connected:
+        plain_desk.do("restore")
+        assert connected.pgconn.socket >= 0
+    assert plain_desk.execute('select count(*) from "Click"').fetchone() == (1000,)
+    assert plain_desk.execute("show work_mem").fetchone() == ("7MB",)
+
+
+def test_a_database_that_is_gone_is_made_again(plain_desk):
+    before = plain_desk.everything()
+    plain_desk.do("create")
+    with plain_desk.server.connect() as connection:
+        connection.execute(f'drop database "{plain_desk.name}"')
+    assert "There was none of that name" in plain_desk.do("restore")
+    assert plain_desk.everything() == before
+
+
+def test_roles_that_are_missing_are_named_and_do_without(plain_desk):
+    role = f"{plain_desk.name}_owner"
+    plain_desk.execute(f"create role {role}")
+    plain_desk.execute(f'alter table "Listing" owner to {role}')
+    plain_desk.do("create")
+    plain_desk.execute('alter table "Listing" owner to postgres')
+    plain_desk.execute(f"drop role {role}")
+    status, _, stderr = plain_desk("restore")
+    assert status == 0
+    assert f"has no role {role}: owners and privileges are not restored" in stderr
