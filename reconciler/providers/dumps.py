@@ -64,13 +64,13 @@ def take(place: Place, path: Path, progress: Progress) -> tuple[Origin, Contents
     with session(place) as connected:
         (exported,) = _begin(connected)
         source = origin(connected)
+        survey = Survey(connected)
         major = version(place, "pg_dump")
         if major < source.server // 10000:
             raise SnapshotFailed(
                 f"pg_dump is {major} at {place.name}, older than its server, which is {source.server // 10000}",
                 hint="pg_dump must be as new as the server: use the image of the server's own version",
             )
-        survey = Survey(connected)
         arguments = ("--format=custom", f"--compress={_LEVEL}", "--no-password", f"--snapshot={exported}")
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file, tempfile.TemporaryFile() as said:
@@ -104,9 +104,10 @@ def restored_beside(
 
     Raises SnapshotFailed with what pg_restore said.
     """
-    with _administration(place) as connected:
-        connected.ask(_created(scratch, manifest.origin))
     try:
+        # Inside, as an interrupt may come when it is made and its making not yet answered.
+        with _administration(place) as connected:
+            connected.ask(_created(scratch, manifest.origin))
         jobs = max(2, min(os.cpu_count() or 2, 8))
         _restore(place.at(scratch), path, manifest, (f"--jobs={jobs}",), progress)
         yield differences(manifest.contents, contents(place.at(scratch)))

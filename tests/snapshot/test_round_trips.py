@@ -88,3 +88,18 @@ def test_roles_that_are_missing_are_named_and_do_without(plain_desk):
     status, _, stderr = plain_desk("restore")
     assert status == 0
     assert f"has no role {role}: owners and privileges are not restored" in stderr
+
+
+def test_which_of_two_columns_is_null_makes_another_checksum(plain_desk):
+    plain_desk.execute("create table pair (a text, b text)")
+    plain_desk.execute("insert into pair values ('x', null)")
+    first = checksums(plain_desk)
+    plain_desk.execute("update pair set a = null, b = 'x'")
+    second = checksums(plain_desk)
+    assert {name for name in first if first[name] != second[name]} == {"public.pair"}
+
+
+def checksums(desk):
+    path = desk.do("create").strip()
+    manifest = json.loads(Path(f"{path}.json").read_text())
+    return {each["name"]: each["checksum"] for each in manifest["contents"]["tables"]}
