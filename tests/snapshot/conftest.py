@@ -10,6 +10,7 @@ import pytest
 from tests.support import plain_postgres, rich_database
 from tests.support.memory import memory
 from tests.support.plain_words import run_main
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="session")
@@ -51,8 +52,12 @@ class Desk:
         """Run it, and see that no password is said and nothing of it runs on."""
         status, stdout, stderr = self._run("snapshot", verb, *self.options, *words)
         assert plain_postgres.PASSWORD not in stdout + stderr
-        assert self.server.busy() == 0
+        self.see_nothing_running()
         return status, stdout, stderr
+
+    def see_nothing_running(self):
+        """The server takes a moment to see that somebody has left."""
+        eventually(lambda: self.server.busy() == 0, "the end of what was run")
 
     def do(self, verb, *words):
         """Run it, and it must succeed. Returns what it printed."""

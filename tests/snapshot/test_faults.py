@@ -35,7 +35,7 @@ def test_an_interrupted_dump_leaves_no_file_and_nothing_that_runs(desk, number):
             stdout, stderr = process.communicate(timeout=60)
         check_words(stdout, stderr)
         assert process.returncode == 130
-        assert desk.server.busy() == 0
+        desk.see_nothing_running()
     assert desk.files() == []
 
 
@@ -50,7 +50,7 @@ def test_a_restore_that_is_interrupted_leaves_the_database_as_it_is_and_no_other
     assert process.returncode == 130
     assert plain_desk.names() == {""}
     assert plain_desk.everything() == before
-    assert plain_desk.server.busy() == 0
+    plain_desk.see_nothing_running()
 
 
 def test_a_damaged_dump_is_not_restored(plain_desk):
