@@ -20,7 +20,7 @@ from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.observed import Branch, HyperdriveConfig, Observed, named
 from reconciler.core.provenance import attainable, trace
 from reconciler.core.refusals import Refusal
-from reconciler.core.scene import Refused, Scene
+from reconciler.core.scene import Scene
 from reconciler.core.steps import CreateHyperdrive, RenewPassword, RepointHyperdrive, Step, UpdateHyperdrive, VerifyLive
 
 # How far two providers' clocks may be apart. What is changed at both in so short a time is taken for one change.
@@ -57,13 +57,14 @@ class ConnectionLimitTooHigh(Refusal):
         return f"declare less than {self.most}, or give the compute more compute units first"
 
 
-def of_new(scene: Scene, hyperdrive: Hyperdrive) -> Settings:
-    """Return what a new config gets: what is declared, and otherwise what the one that serves has.
+def of_new(scene: Scene, hyperdrive: Hyperdrive, branch: Branch) -> Settings:
+    """Return what a new config of a branch gets: what is declared, and otherwise what the one that serves has.
 
     What Cloudflare sets by default is left out.
     """
     replaced = config_of(scene.desired, scene.lineage.live, scene.configs)
-    wanted = hyperdrive.settings.or_else(replaced.settings) if replaced else hyperdrive.settings
+    declared = _taken_by(branch, hyperdrive.settings)
+    wanted = declared.or_else(replaced.settings) if replaced else declared
     return replace(
         wanted,
         caching=None if wanted.caching == CACHING_ON else wanted.caching,
@@ -71,18 +72,31 @@ def of_new(scene: Scene, hyperdrive: Hyperdrive) -> Settings:
     )
 
 
-def keep_up(scene: Scene, carrier: Carrier) -> tuple[Step, ...] | Refused:
-    """Set what differs from the file on the config that serves."""
+def keep_up(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
+    """Set what differs from the file on the config that serves, as far as the compute takes it."""
     hyperdrive, config = scene.desired.hyperdrive, scene.config
     if hyperdrive is None or config is None:
         return ()
-    if different := hyperdrive.settings.unlike(config.settings):
-        most, limit = most_connections(carrier.branch), different.connection_limit
-        if limit is not None and most is not None and limit >= most:
-            return Refused((ConnectionLimitTooHigh(config.name, limit, carrier.branch.name, most),))
-        reason = f"the file declares otherwise; it has {_found(different, config)}"
-        return (UpdateHyperdrive(hyperdrive=config.name, settings=different, reason=reason),)
-    return ()
+    different = _taken_by(carrier.branch, hyperdrive.settings).unlike(config.settings)
+    reason = f"the file declares otherwise; it has {_found(different, config)}"
+    return (UpdateHyperdrive(hyperdrive=config.name, settings=different, reason=reason),) if different else ()
+
+
+def beyond_compute(scene: Scene) -> list[Refusal]:
+    """Refuse what is declared and can't be set on the config of the live branch. Nothing else waits for it."""
+    hyperdrive, config, live = scene.desired.hyperdrive, scene.config, scene.lineage.live
+    if hyperdrive is None or config is None or scene.carrier != live:
+        return []
+    limit, most = hyperdrive.settings.unlike(config.settings).connection_limit, most_connections(live.branch)
+    if limit is None or most is None or limit < most:
+        return []
+    return [ConnectionLimitTooHigh(config.name, limit, live.branch.name, most)]
+
+
+def _taken_by(branch: Branch, settings: Settings) -> Settings:
+    """Return settings without a limit that lets Hyperdrive use up all connections of a branch's compute."""
+    limit, most = settings.connection_limit, most_connections(branch)
+    return settings if limit is None or most is None or limit < most else replace(settings, connection_limit=None)
 
 
 def _found(different: Settings, config: HyperdriveConfig) -> str:
@@ -164,16 +178,24 @@ def _about_connections(
     desired: Desired, observed: Observed, step: RepointHyperdrive | CreateHyperdrive
 ) -> Iterator[str]:
     branch = named(observed.branches if isinstance(observed.branches, tuple) else (), step.branch)
-    configs = observed.configs if isinstance(observed.configs, tuple) else ()
-    if isinstance(step, CreateHyperdrive):
-        name, limit = step.name, step.settings.connection_limit
-    else:
-        config, name = named(configs, step.hyperdrive), step.hyperdrive
-        declared = desired.hyperdrive.settings.connection_limit if desired.hyperdrive else None
-        limit = declared or (config.connection_limit if config else None)
     most = most_connections(branch) if branch else None
-    if limit is not None and most is not None and limit >= most:
+    if most is None:
+        return
+    name, limit = _limit_after(observed, step)
+    declared = desired.hyperdrive.settings.connection_limit if desired.hyperdrive else None
+    if limit is not None and limit >= most:
         yield (
             f'"{name}" may open {limit} connections, and the compute of "{step.branch}" takes {most}: give it more '
             "compute units, or declare less as hyperdrive.connection_limit"
         )
+    elif declared is not None and declared >= most:
+        refusal = ConnectionLimitTooHigh(name, declared, step.branch, most)
+        yield f"{refusal.message}; {refusal.hint}"
+
+
+def _limit_after(observed: Observed, step: RepointHyperdrive | CreateHyperdrive) -> tuple[str, int | None]:
+    """Tell which config a step is about, and how many connections that may open right after it."""
+    if isinstance(step, CreateHyperdrive):
+        return step.name, step.settings.connection_limit
+    config = named(observed.configs if isinstance(observed.configs, tuple) else (), step.hyperdrive)
+    return step.hyperdrive, config.connection_limit if config else None

@@ -215,7 +215,7 @@ def _point_hyperdrive(scene: Scene, carrier: Carrier) -> tuple[Step, ...] | Refu
         branch=carrier.branch.name,
         database=hyperdrive.database,
         role=hyperdrive.role,
-        settings=hyperdrive_upkeep.of_new(scene, hyperdrive),
+        settings=hyperdrive_upkeep.of_new(scene, hyperdrive, carrier.branch),
         reason=f"no Hyperdrive config points to {carrier.timeline}",
     )
     return (step,)

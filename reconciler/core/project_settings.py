@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from reconciler.core import protection, sizing
+from reconciler.core import hyperdrive_upkeep, protection, sizing
 from reconciler.core.desired import Desired
 from reconciler.core.instant import Instant, for_people
 from reconciler.core.lineage import Carrier, Lineage
@@ -77,13 +77,14 @@ def steps(scene: Scene) -> tuple[Step, ...]:
 
 
 def refused(desired: Desired, observed: Observed) -> tuple[Refusal, ...]:
-    """Return what of the file's settings can't be had, with the numbers."""
+    """Return what of the file's settings can't be had, those of Hyperdrive included, with the numbers."""
     scene = read(desired, observed)
     return () if isinstance(scene, Refused) else tuple(_refusals(scene))
 
 
 def _refusals(scene: Scene) -> list[Refusal]:
-    return [*_history_refusals(scene), *sizing.beyond_plan(scene.desired, scene.project)]
+    beyond_plan = sizing.beyond_plan(scene.desired, scene.project)
+    return [*_history_refusals(scene), *beyond_plan, *hyperdrive_upkeep.beyond_compute(scene)]
 
 
 def _history(scene: Scene) -> tuple[SetHistory, ...]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.compute_settings import ComputeSettings
-from reconciler.core.desired import Restore
+from reconciler.core.desired import Method, Restore
 from reconciler.core.desired_file import DesiredStateError, read_desired_state
 from reconciler.core.hyperdrive_settings import CACHING_OFF, NOTHING, Caching, Mtls, Settings, Strategy
 from reconciler.core.hyperdrive_upkeep import logged_in_to, most_connections
@@ -145,6 +145,34 @@ def test_a_limit_that_is_there_already_is_in_nobodys_way_and_is_warned_of_where_
     (told,) = [each for each in undo.warnings if "connections" in each and "compute" in each]
     assert "300" in told
     assert "97" in told
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+@pytest.mark.parametrize("method", Method)
+def test_a_restore_does_not_wait_for_a_limit_that_can_not_be_set_and_keeps_the_one_there_is(method, strategy):
+    desired = asking(RESTORE, declaring(Settings(CACHING_OFF, 97), strategy), method)
+    small = world(sized(0.25, 0.25))
+    found, converged = plan(desired, small), after(desired, small)
+    assert (found.refusals, {each.connection_limit for each in converged.configs}) == ((), {60})
+    assert CACHING_OFF in {each.caching for each in converged.configs}
+    assert [each.rule for each in plan(desired, converged).refusals] == ["connection-limit-too-high"]
+
+
+def test_by_repoint_it_is_told_beforehand_that_the_limit_stays_as_it_is():
+    desired = asking(RESTORE, declaring(Settings(connection_limit=97), Strategy.REPOINT))
+    small = world(sized(0.25, 0.25))
+    create = plan(desired, small).steps[0]
+    told = plan(desired, predict(small, create)).warnings
+    assert create.compute == small.branches[0].endpoint.settings
+    assert any(each.startswith("hyperdrive.connection_limit is 97, and the compute of") for each in told)
+
+
+def test_a_limit_that_only_the_declared_compute_takes_is_set_once_the_compute_is_so():
+    desired = declaring(Settings(connection_limit=97))
+    desired = replace(desired, primary=replace(desired.primary, compute=ComputeSettings(1, 1)))
+    small = world(sized(0.25, 0.25))
+    assert ["SetCompute", "UpdateHyperdrive"] == [type(step).__name__ for step in plan(desired, small).steps]
+    assert plan(desired, after(desired, small)).in_sync
 
 
 def test_a_new_config_with_more_connections_than_the_candidate_takes_is_warned_of():
