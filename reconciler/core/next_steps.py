@@ -8,7 +8,8 @@ users reach it; and only then rename, so that the old history is held under a na
 In place (`in_place`) it is the same argument: make the timeline on a branch of its own; prove it; and only then let
 Neon put that very point into the primary, which never happens without a branch that keeps what the primary held. Host
 and password stay, so what is left is to drop old connections, and to check. The branch that it was proved on is
-deleted at the very end. Declared branches besides the primary (`children`) come after all that.
+deleted at the very end. Declared branches besides the primary (`children`) come after all that, and what is refused of
+them keeps nothing from being deleted in time, nor from being kept for longer.
 
 What is held is deleted when its hold has ended and nothing uses or needs it (`pruning`): last of all, or first where
 a restore has no room without. Where the file asks for that, Neon is told to do it later by itself (`expiry`).
@@ -79,9 +80,10 @@ def _wanted(desired: Desired, observed: Observed) -> tuple[Step, ...] | Refused:
     possible = attainable(desired, scene.lineage)
     if possible is desired:
         steps = _towards(scene)
-        if isinstance(steps, Refused):
+        if isinstance(steps, Refused) and not steps.is_about_children:
             return pruning.make_room(scene, steps)
-        return steps or pruning.prune(scene) or expiry.give(scene)
+        done = () if isinstance(steps, Refused) else steps
+        return done or pruning.prune(scene) or expiry.give(scene) or steps
     paired = tuple((worker, seen) for worker, (_, seen) in zip(possible.workers, scene.workers, strict=True))
     return _towards(replace(scene, desired=possible, workers=paired)) or _refuse_what_failed(desired, scene.lineage)
 
@@ -112,8 +114,8 @@ def _towards(scene: Scene) -> tuple[Step, ...] | Refused:
         or fencing.fence_held(scene)
         or hyperdrive_upkeep.keep_up(scene, carrier)
         or project_settings.steps(scene)
-        or children.converge(scene)
         or expiry.take_away(scene)
+        or children.converge(scene)
     )
 
 

@@ -8,7 +8,6 @@ must not have been changed in that hour either: a swap of names may end long aft
 from dataclasses import replace
 from datetime import timedelta
 
-from reconciler.core.child_refusals import ChildLimitReached
 from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
 from reconciler.core.observed import Unknown
 from reconciler.core.pen import Unit, kept_at, units
@@ -33,10 +32,8 @@ def prune(scene: Scene) -> tuple[Step, ...]:
 def make_room(scene: Scene, refused: Refused) -> tuple[Step, ...] | Refused:
     """Delete what is held too long where it is only room that is lacking; otherwise the refusal stands.
 
-    A restore does not wait for that. A declared branch does, as anything that is deleted in peace.
+    A restore does not wait for that hour.
     """
-    if all(each.rule == ChildLimitReached.rule for each in refused.refusals):
-        return prune(scene) or refused
     if any(each.rule not in _ROOM for each in refused.refusals):
         return refused
     held = units(scene.desired, scene.observed, scene.lineage)

@@ -18,10 +18,14 @@ class Refused:
     refusals: tuple[Refusal, ...]
 
     @property
+    def is_about_children(self) -> bool:
+        """Tell whether all that is refused is about declared branches."""
+        return all(each.about_child for each in self.refusals)
+
+    @property
     def is_verdict(self) -> bool:
         """Tell whether the steps before it are taken all the same: it ends a putting back, or is about children."""
-        about_children = all(each.about_child for each in self.refusals)
-        return about_children or any(isinstance(each, TimelineFailed) for each in self.refusals)
+        return self.is_about_children or any(isinstance(each, TimelineFailed) for each in self.refusals)
 
 
 @dataclass(frozen=True, slots=True)

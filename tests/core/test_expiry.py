@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 
 from reconciler.core import expiry
-from reconciler.core.desired import Desired
+from reconciler.core.desired import Child, Desired
 from reconciler.core.drift import Answer
 from reconciler.core.observed import Observed, Unknown, Use, named
 from reconciler.core.plan import plan
 from reconciler.core.scene import Scene, read
-from reconciler.core.steps import ClearExpiry, ExpireHeld
+from reconciler.core.steps import ClearExpiry, DeleteBranch, DeleteHyperdrive, ExpireHeld
 from tests.core.in_place_worlds import ASKED, HELD, IN_PLACE, changed, kinds, lineage_of, rules
 from tests.core.test_pen import LEAF, LEAF_CONFIG, UNDONE, later, of_leaf
 from tests.core.worlds import DESIRED, WORLD, after, hours_ago
@@ -31,6 +31,7 @@ ON, OFF = asking(True), asking(False)
 SEEN = later(UNDONE, timedelta(hours=2))
 GIVEN = (ExpireHeld(branch=LEAF, seconds=14 * 86_400, reason=""),)
 CLEARED = (ClearExpiry(branch=LEAF, reason=""),)
+DELETED = DeleteBranch(branch=LEAF, reason="")
 EXPIRING = after(ON, SEEN)
 
 
@@ -72,6 +73,25 @@ def test_that_neon_counts_it_as_a_change_asks_for_no_other_one():
 )
 def test_nothing_gets_an_expiry_where(desired, observed):
     assert "ExpireHeld" not in kinds(plan(desired, observed).steps)
+
+
+def refused_of_a_branch(desired: Desired) -> Desired:
+    return replace(desired, branches=(Child("staging", parent="nowhere"),))
+
+
+@pytest.mark.parametrize(
+    ("desired", "observed", "steps"),
+    [
+        (ON, SEEN, GIVEN),
+        (asking(True, None), EXPIRING, CLEARED),
+        (ON, later(UNDONE, 8 * DAY), (DeleteHyperdrive(name=LEAF_CONFIG, branch=LEAF, reason=""), DELETED)),
+    ],
+    ids=["given", "taken away", "deleted"],
+)
+def test_what_is_refused_of_a_declared_branch_changes_nothing_of_what_becomes_of_what_is_held(desired, observed, steps):
+    both = refused_of_a_branch(desired)
+    assert plan(both, observed).steps == steps == plan(desired, observed).steps
+    assert rules(both, observed) == ["child-parent"]
 
 
 def test_the_longest_hold_with_an_expiry_stays_within_what_neon_takes():
