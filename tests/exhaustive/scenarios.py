@@ -122,6 +122,15 @@ async def _children(world):
     world.write()
 
 
+async def _everything_at_once(world):
+    """A hold has ended, settings begin to be declared, one branch is to be reset and another one to be made."""
+    world.desired["branches"] = [{"name": "staging"}]
+    await _hold_ended(world)
+    world.desired["primary"] |= {"history_retention": "2d", "protected": True, "compute": {"suspend": "never"}}
+    world.desired["branches"] = [{"name": "staging", "reset": {"id": "first"}}, {"name": "new", "database": "reports"}]
+    world.write()
+
+
 _IN_PLACE = {"method": "in-place"}
 _REPOINT = {"strategy": "repoint", "fence": True}
 _FAILS_IN_PLACE = {**_IN_PLACE, "http": True}
@@ -152,6 +161,7 @@ SCENARIOS = {
         Scenario("hold ended", _hold_ended, (None,), may_keep=(0,), varies=True),
         Scenario("held expires", _expires, (None, 0), varies=True),
         Scenario("children", _children, (None,), varies=True),
+        Scenario("everything at once", _everything_at_once, (None,), {**_REPOINT, "http": True}, varies=True),
     )
 }
 
