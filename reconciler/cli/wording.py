@@ -141,6 +141,8 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912, PLR0915  one s
             return f'{"protect" if step.protected else "take protection from"} branch "{step.branch}"'
         case CreateDatabase():
             return f'create database {step.database} on branch "{step.branch}", owned by {step.owner}'
+        case DeleteBranch() if step.unprotects:
+            return f'take protection from branch "{step.branch}", and delete it'
         case DeleteBranch() | DeleteChild():
             return f'delete branch "{step.branch}"'
         case _:

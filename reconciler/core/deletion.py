@@ -36,6 +36,7 @@ def undeletable(carrier: Carrier, lineage: Lineage, branches: tuple[Branch, ...]
     """
     branch = carrier.branch
     reasons = (
+        *(["it is protected"] if branch.protected else []),
         *_kept(branch, branches),
         *(["it is not one of ours"] if carrier not in lineage.proved else []),
         *([] if _is_carried_elsewhere(carrier, lineage) else [f"no other branch carries {carrier.timeline}"]),
@@ -44,7 +45,7 @@ def undeletable(carrier: Carrier, lineage: Lineage, branches: tuple[Branch, ...]
 
 
 def kept_by_neon(carrier: Carrier, branches: tuple[Branch, ...]) -> tuple[str, ...]:
-    """Say why Neon would not delete a branch that holds a timeline.
+    """Say why Neon would not delete a branch that holds a timeline, protected or not.
 
     A project's first branch is never deleted (same source). It is the one root of ours that no restore in place made.
     """
@@ -56,7 +57,6 @@ def _kept(branch: Branch, branches: tuple[Branch, ...]) -> tuple[str, ...]:
     children = sorted(each.name for each in branches if each.parent_id == branch.id)
     return (
         *(["it is the default branch"] if branch.default else []),
-        *(["it is protected"] if branch.protected else []),
         *([f"{', '.join(children)} was made from it"] if children else []),
     )
 

@@ -48,7 +48,8 @@ class Primary:
 
     `hold` is how long a replaced timeline is kept; None is for ever. `fence`: what is replaced takes no more writes.
     What the file leaves out of the project's settings is None: it is nobody's wish, and carried over by a restore. So
-    is `expire_on_neon`, and an expiry of what is held is left as it is then.
+    is `expire_on_neon`, and an expiry of what is held is left as it is then. `unprotect_held`: what is held and was
+    protected as the primary goes all the same when its hold has ended.
     """
 
     project: str
@@ -58,6 +59,7 @@ class Primary:
     hold: timedelta | None = timedelta(days=7)
     fence: bool = False
     expire_on_neon: bool | None = None
+    unprotect_held: bool = False
     history_retention: timedelta | None = None
     protected: bool | None = None
     compute: ComputeSettings = UNSAID

@@ -381,6 +381,7 @@ def _primary(model: PrimaryModel) -> Primary:
         hold=span(model.hold),
         fence=model.fence,
         expire_on_neon=model.expire_on_neon,
+        unprotect_held=model.unprotect_held,
         history_retention=None if history is None else span(history),
         protected=model.protected,
         compute=ComputeSettings(compute.min, compute.max, suspend),

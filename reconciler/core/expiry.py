@@ -87,6 +87,8 @@ def _against(desired: Desired, observed: Observed, lineage: Lineage, unit: Unit)
         return ("the file says that what is held does not expire",)
     if hold is None or unit.until is None or hold + SLACK > LONGEST:
         return ("it is held for longer than Neon lets a branch live",)
+    if unit.branch.protected:
+        return ("it is protected, and Neon lets no protected branch expire",)
     return kept_at(desired, observed, lineage, unit, _comes(unit.branch.expires_at, unit.until))
 
 

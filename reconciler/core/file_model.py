@@ -245,6 +245,8 @@ class PrimaryModel(_Model):
     """true: the replaced database is made read-only right before the switch, and stays so while it is held."""
     expire_on_neon: bool | None = None
     """true: what is held also gets an expiry at Neon, 7 days after its hold. false: none. Left out: not ours."""
+    unprotect_held: bool = False
+    """true: what was protected as the primary is unprotected and deleted after its hold. false: it stays."""
     history_retention: History | None = None
     """How far back the project can be restored: hours, days, weeks (6h, 7d, 4w), at most 30d. Left out: not ours."""
     protected: bool | None = None

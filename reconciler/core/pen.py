@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from reconciler.core import protection
 from reconciler.core.deletion import kept_by_neon
 from reconciler.core.desired import Desired, Hyperdrive
 from reconciler.core.evidence import Signs
@@ -93,6 +94,7 @@ def _unit(signs: Signs, carrier: Carrier) -> Unit:
     own = tuple(each for each in leading if _is_own(desired.hyperdrive, each))
     stays = (
         *kept_by_neon(carrier, signs.branches),
+        *protection.keeps(desired, carrier.branch),
         *_needed(desired, observed, carrier),
         *signs.needed_of(carrier, replaced_at),
         *_foreign(desired, carrier, [each for each in leading if each not in own]),

@@ -61,6 +61,8 @@ def _about_the_pen(desired: Desired, observed: Observed, lineage: Lineage, steps
         if isinstance(observed.uses, Unknown) and observed.uses != UNASKED and each.may_go(observed.at):
             why = f"as who uses it is not known: {observed.uses.reason}"
             yield f'the hold of "{each.branch.name}" has ended; it stays, {why}'
+        if each.has_ended(observed.at) and each.stays and each.stays == protection.keeps(desired, each.branch):
+            yield f'the hold of "{each.branch.name}" has ended, and its protection keeps it: {each.stays[0]}'
         if each.branch.name in deleted:
             yield (
                 f'"{each.branch.name}" is deleted for good, as its hold ended at {each.until}: {each.carrier.timeline} '

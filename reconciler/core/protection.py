@@ -2,7 +2,11 @@
 
 A plan of Neon has room for few protected branches, and what is held stays protected. A restore does not wait for room:
 in an incident the data comes first, and protection only keeps people from deleting a branch. So the primary stays
-unprotected then, and every plan says so. What is held keeps its protection, which only a person may take from it.
+unprotected then, and every plan says so.
+
+What is held keeps its protection, and Neon deletes no protected branch. By its annotation it can be told that a branch
+was protected as the primary, but not that nobody protected it once more since, to keep it. So only a person takes its
+protection, or the file does it by a word of its own (`unprotect_held`), and then of nothing else that is protected.
 """
 
 from collections.abc import Iterator
@@ -38,6 +42,20 @@ def _gave_way_to(live: Carrier, each: Carrier) -> bool:
 def is_to_return(desired: Desired, lineage: Lineage) -> bool:
     """Tell whether what is there is to be there again after a restore: all else is the file's, and needs no mark."""
     return was_there(lineage) and is_wanted(desired, lineage)
+
+
+def is_taken_at_the_end(desired: Desired, branch: Branch) -> bool:
+    """Tell whether a held branch is unprotected to be deleted: by the file, and as it was protected as the primary."""
+    return desired.primary.unprotect_held and branch.protected and branch.protects
+
+
+def keeps(desired: Desired, branch: Branch) -> tuple[str, ...]:
+    """Say that a held branch stays as it is protected, and what to do about it."""
+    if not branch.protected or is_taken_at_the_end(desired, branch):
+        return ()
+    if branch.protects:
+        return ("it is protected, as it was the primary: unprotect it, or set primary.unprotect_held, and it goes",)
+    return ("it is protected: unprotect it, and it goes",)
 
 
 def restore(

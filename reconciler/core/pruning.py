@@ -8,6 +8,8 @@ must not have been changed in that hour either: a swap of names may end long aft
 from dataclasses import replace
 from datetime import timedelta
 
+from reconciler.core import protection
+from reconciler.core.desired import Desired
 from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
 from reconciler.core.observed import Unknown
 from reconciler.core.pen import Unit, kept_at, units
@@ -69,12 +71,13 @@ def _next(scene: Scene, held: tuple[Unit, ...]) -> tuple[Step, ...]:
         return ()
     for each in held:
         if each.may_go(scene.observed.at):
-            return (_delete(each),)
+            return (_delete(scene.desired, each),)
     return ()
 
 
-def _delete(unit: Unit) -> Step:
+def _delete(desired: Desired, unit: Unit) -> Step:
     reason = f"the hold of {unit.carrier.timeline} ended at {unit.until}, and nothing uses it"
     for config in unit.configs:
         return DeleteHyperdrive(name=config.name, branch=unit.branch.name, reason=reason)
-    return DeleteBranch(branch=unit.branch.name, reason=reason)
+    unprotects = protection.is_taken_at_the_end(desired, unit.branch)
+    return DeleteBranch(branch=unit.branch.name, unprotects=unprotects, reason=reason)

@@ -368,9 +368,13 @@ class DeleteHyperdrive(_Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteBranch(_Step):
-    """Delete the branch on which a timeline was proved that the primary carries now, or one whose hold has ended."""
+    """Delete the branch on which a timeline was proved that the primary carries now, or one whose hold has ended.
+
+    What was protected as the primary is unprotected right before, in the same step: never without being deleted then.
+    """
 
     branch: str
+    unprotects: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

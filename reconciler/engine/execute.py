@@ -159,7 +159,10 @@ class Executor:
             case CreateDatabase():
                 await neon.create_database(project, self._branch(step.branch).id, step.database, step.owner)
             case DeleteBranch() | DeleteChild():
-                await neon.delete_branch(project, self._branch(step.branch).id)
+                branch = self._branch(step.branch).id
+                if isinstance(step, DeleteBranch) and step.unprotects:
+                    await neon.unprotect(project, branch)
+                await neon.delete_branch(project, branch)
             case _:
                 assert_never(step)
 

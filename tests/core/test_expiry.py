@@ -49,6 +49,12 @@ def test_the_plan_is_the_same_a_minute_later():
     assert plan(ON, SEEN).digest == plan(ON, later(SEEN, timedelta(minutes=1))).digest
 
 
+def test_what_is_protected_gets_none_as_neon_lets_no_such_branch_expire_also_where_the_file_would_delete_it():
+    shielded = changed(SEEN, LEAF, protected=True, mark=replace(named(SEEN.branches, LEAF).mark, protects=True))
+    desired = replace(ON, primary=replace(ON.primary, unprotect_held=True, protected=False))
+    assert plan(desired, shielded).in_sync
+
+
 def test_that_neon_counts_it_as_a_change_asks_for_no_other_one():
     told = changed(EXPIRING, LEAF, updated_at=SEEN.at.after(timedelta(seconds=30)))
     assert plan(ON, told).in_sync

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 
+from reconciler.cli.wording import describe
 from reconciler.core.desired import Restore
 from reconciler.core.instant import Instant
 from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
@@ -45,7 +46,7 @@ from tests.core.in_place_worlds import (
     rules,
 )
 from tests.core.test_plan_properties import histories
-from tests.core.worlds import DESIRED, WORLD, after, asking
+from tests.core.worlds import DESIRED, WORLD, after, asking, with_main
 
 # Within the history that there still is when a hold has ended.
 LATER = Restore(WORLD.at.after(timedelta(days=7)), "later", source=ORIGIN)
@@ -145,7 +146,7 @@ KEPT = {
         with_worker(uploaded=(UploadedVersion("v9", "label", leading_config()),)),
         f'Worker tech961-api is bound to Hyperdrive config "{LEAF_CONFIG}"',
     ),
-    "protected": (changed(ENDED, LEAF, protected=True), "it is protected"),
+    "protected": (changed(ENDED, LEAF, protected=True), "it is protected: unprotect it, and it goes"),
     "another environment's mark": (
         changed(ENDED, LEAF, mark=Mark("staging", RESTORED)),
         'it is annotated for environment "staging"',
@@ -181,6 +182,50 @@ def test_what_is_used_or_needed_or_not_ours_stays_with_its_config_and_says_why(w
     assert not any(isinstance(step, DeleteBranch | DeleteHyperdrive) for step in plan(DESIRED, world).steps)
     assert reason in of_leaf(world).stays
     assert reason in of_leaf(world).fate(world.at)
+
+
+# A protected primary was restored, and put back eight days ago.
+SHIELDED = later(after(DESIRED, after(BY_BRANCH, with_main(protected=True))), timedelta(days=8))
+BY_THE_FILE = replace(DESIRED, primary=replace(DESIRED.primary, unprotect_held=True))
+
+
+def test_what_was_protected_as_the_primary_stays_as_that_may_be_a_wish_and_every_plan_and_status_says_what_to_do():
+    found, said = plan(DESIRED, SHIELDED), "it is protected, as it was the primary: unprotect it, or set"
+    assert found.in_sync
+    assert of_leaf(SHIELDED).stays[0].startswith(said)
+    assert f"and it is kept: {said}" in of_leaf(SHIELDED).fate(SHIELDED.at)
+    (told,) = [each for each in found.warnings if "its protection keeps it" in each]
+    assert told.startswith(f'the hold of "{LEAF}" has ended, and its protection keeps it: {said}')
+    assert not any("its protection" in each for each in plan(DESIRED, later(SHIELDED, -timedelta(days=5))).warnings)
+
+
+def test_once_somebody_has_unprotected_it_it_goes():
+    assert kinds(plan(DESIRED, changed(SHIELDED, LEAF, protected=False)).steps) == ["DeleteHyperdrive", "DeleteBranch"]
+
+
+def test_by_the_files_word_what_was_protected_as_the_primary_is_unprotected_in_the_step_that_deletes_it():
+    steps = plan(BY_THE_FILE, SHIELDED).steps
+    assert steps == (
+        DeleteHyperdrive(name=LEAF_CONFIG, branch=LEAF, reason=""),
+        DeleteBranch(branch=LEAF, unprotects=True, reason=""),
+    )
+    assert describe(steps[1]) == f'take protection from branch "{LEAF}", and delete it'
+    done = after(BY_THE_FILE, SHIELDED)
+    assert (names(done), plan(BY_THE_FILE, done).in_sync, done.branches[0].protected) == (["main"], True, True)
+    assert plan(BY_THE_FILE, later(SHIELDED, -timedelta(days=5))).in_sync
+
+
+def test_what_somebody_protected_that_was_not_so_as_the_primary_stays_whatever_the_file_says():
+    world = changed(ENDED, LEAF, protected=True)
+    desired = replace(BY_THE_FILE, primary=replace(BY_THE_FILE.primary, protected=False))
+    assert plan(desired, world).in_sync
+    assert "it is protected: unprotect it, and it goes" in of_leaf(world, desired).stays
+
+
+def test_what_was_unprotected_by_a_run_that_died_then_is_held_once_more_and_goes():
+    dead = changed(SHIELDED, LEAF, protected=False, updated_at=SHIELDED.at)
+    assert plan(BY_THE_FILE, dead).in_sync
+    assert kinds(plan(BY_THE_FILE, later(dead, timedelta(days=8))).steps) == ["DeleteHyperdrive", "DeleteBranch"]
 
 
 def test_a_pooled_host_leads_to_the_same_branch():

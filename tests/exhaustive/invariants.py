@@ -43,6 +43,7 @@ class Watch:
         self._carried = None
         self._held_since = {}
         self._children = {}
+        self._protected = set()
         for branch in world.project.branches.values():
             self._note_made(branch)
             if branch.name == PRIMARY or ".held." in branch.name:
@@ -52,10 +53,10 @@ class Watch:
     def kept(self):
         """Everything that it has noted so far, as a copy."""
         noticed = self.requests, self.promoted, self.made, self._reaches, self._before, self._carried
-        return copy.deepcopy((*noticed, self._held_since, self._children))
+        return copy.deepcopy((*noticed, self._held_since, self._children, self._protected))
 
     def put_back(self, kept):
-        *noticed, self._held_since, self._children = copy.deepcopy(kept)
+        *noticed, self._held_since, self._children, self._protected = copy.deepcopy(kept)
         self.requests, self.promoted, self.made, self._reaches, self._before, self._carried = noticed
 
     def served(self, entry):
@@ -80,6 +81,17 @@ class Watch:
             yield from self._promoted_early()
         yield from self._put_twice()
         yield from self._reset_twice()
+        yield from self._unprotected_early()
+
+    def _unprotected_early(self):
+        """What is held keeps its protection until its hold has ended, and for ever where the file does not say so."""
+        held = [each for each in self._world.project.branches.values() if ".held." in each.name]
+        allowed = self._world.desired["primary"].get("unprotect_held", False)
+        for branch in held:
+            is_due = allowed and self._is_held_enough(branch.cluster)
+            if branch.id in self._protected and not branch.protected and not is_due:
+                yield f"{branch.name} was protected, and is not any more"
+        self._protected = {each.id for each in held if each.protected}
 
     def _reset_twice(self):
         """A declared branch has one history, and one more after the one reset that is asked for, which keeps the first.

@@ -50,6 +50,13 @@ async def _hold_ended(world):
     world.loop.leapt += 8 * 86_400
 
 
+async def _protected_hold_ended(world):
+    """The same of a primary that was protected, and so is what is held; the file says that this is no wish to keep."""
+    await _hold_ended(world)
+    world.desired["primary"]["unprotect_held"] = True
+    world.write()
+
+
 async def _expires(world):
     """What an undo replaced is nothing's parent, and is to get an expiry at Neon."""
     await _revert(world)
@@ -133,6 +140,7 @@ async def _everything_at_once(world):
 
 _IN_PLACE = {"method": "in-place"}
 _REPOINT = {"strategy": "repoint", "fence": True}
+_PROTECTED = {"protected": True}
 _FAILS_IN_PLACE = {**_IN_PLACE, "http": True}
 
 SCENARIOS = {
@@ -159,6 +167,7 @@ SCENARIOS = {
         Scenario("nothing to do", _restored, (None, 0)),
         Scenario("drift repaired", _drift, (None, 0)),
         Scenario("hold ended", _hold_ended, (None,), may_keep=(0,), varies=True),
+        Scenario("hold ended, protected", _protected_hold_ended, (None,), _PROTECTED, may_keep=(0,), varies=True),
         Scenario("held expires", _expires, (None, 0), varies=True),
         Scenario("children", _children, (None,), varies=True),
         Scenario("everything at once", _everything_at_once, (None,), {**_REPOINT, "http": True}, varies=True),

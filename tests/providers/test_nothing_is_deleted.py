@@ -81,6 +81,13 @@ def test_a_thing_is_deleted_or_overwritten_by_its_step_alone_and_only_these_rule
     assert list(_callers(step)) == rules
 
 
+def test_protection_is_taken_by_its_steps_alone_and_only_these_rules_make_those_steps():
+    """For as long as a restore in place takes, as the file says, or in the step that deletes what it was taken from."""
+    assert list(_callers("unprotect")) == [("engine/execute.py", "take")]
+    rules = ("core/in_place.py", "restore"), ("core/project_settings.py", "_protection")
+    assert list(_callers("UnprotectBranch")) == list(rules)
+
+
 def test_what_neon_is_to_delete_later_is_what_is_held_or_declared_and_only_these_rules_make_those_steps():
     assert list(_callers("expire")) == [("engine/execute.py", "_expire_held"), ("engine/execute.py", "_expire")]
     assert list(_callers("ExpireHeld")) == [("core/expiry.py", "_expire")]

@@ -82,6 +82,44 @@ def test_a_branch_that_is_protected_right_before_it_would_be_deleted_stays_and_t
     assert [type(each.step).__name__ for each in stage.said(StepDropped)] == ["DeleteBranch"]
 
 
+@pytest.fixture
+def shielded(worlds):
+    """The same of a primary that was protected, and so is what is held; the file lets it go all the same."""
+    stage = Stage(worlds, "hold ended, protected")
+    stage.watch.promoted.clear()
+    return stage
+
+
+def test_what_was_protected_as_the_primary_is_unprotected_right_before_its_own_deletion(shielded):
+    name = held(shielded)
+    identity = shielded.branch(name).id
+    assert shielded.apply().converged
+    sent = [(method, path.split("/")[-1]) for method, path, _ in shielded.watch.requests if method != "GET"]
+    assert sent[1:] == [("PATCH", identity), ("DELETE", identity)]
+    assert (shielded.names(), shielded.branch("main").protected) == (["main"], True)
+    assert shielded.apply().taken == ()
+
+
+def test_what_is_made_from_it_right_before_keeps_it_with_its_protection(shielded):
+    name = held(shielded)
+
+    def make_from_it():
+        shielded.branch("main").parent_id = shielded.branch(name).id
+
+    outcome = shielded.apply(DeleteBranch=make_from_it)
+    assert (outcome.converged, shielded.branch(name).protected) == (True, True)
+
+
+def test_a_run_that_dies_between_unprotecting_and_deleting_leaves_it_held_once_more_and_then_it_goes(shielded):
+    name = held(shielded)
+    shielded.kill_after("PATCH", "/branches/")
+    assert not shielded.branch(name).protected
+    assert shielded.apply().taken == ()
+    shielded.world.loop.leapt += 8 * _DAY
+    assert shielded.apply().converged
+    assert shielded.names() == ["main"]
+
+
 def test_a_worker_that_is_put_back_by_hand_right_before_is_switched_to_what_is_asked_before_anything_goes(stage):
     script = stage.world.script(stage.world.scripts[0])
 
