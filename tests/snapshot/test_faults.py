@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command import heed_interrupts
 from tests.support.plain_words import PROGRAM, check_words
 from tests.support.waiting import eventually
 
@@ -17,7 +18,13 @@ from tests.support.waiting import eventually
 def started(desk, verb):
     """Start it as a person does, in a group of its own, and wait for its end."""
     command = [*PROGRAM, "snapshot", verb, *desk.options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509  it takes no lock
+    )
     try:
         yield process
     finally:
