@@ -8,6 +8,7 @@ from tests.exhaustive.timeless import Endless, TimelessLoop, waits
 
 # So late that what is added to it below is lost in rounding.
 _LATE_SECONDS, _NOTHING_SECONDS = 2.0**17, 1e-12
+_HALF_A_YEAR_SECONDS = 16_934_155.767699834
 
 
 @pytest.fixture
@@ -36,6 +37,12 @@ async def _for_ever():
 def test_whoever_waits_for_less_than_a_clock_can_tell_waits_no_longer_than_for_a_little(loop):
     loop.leapt, loop.turns_left = _LATE_SECONDS, 100
     loop.run_until_complete(_wait_until(loop, _LATE_SECONDS + 1e-6))
+
+
+def test_a_pause_ends_in_half_a_year_too(loop):
+    """By then a nanosecond more is no more, which asyncio asks a clock for before it calls what is due."""
+    loop.leapt, loop.turns_left = _HALF_A_YEAR_SECONDS, 100
+    loop.run_until_complete(asyncio.sleep(0.1))
 
 
 def test_what_does_not_end_is_ended_and_it_is_said_where_it_waits(loop):

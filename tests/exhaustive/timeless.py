@@ -39,6 +39,8 @@ class TimelessLoop(asyncio.SelectorEventLoop):
         self._children = []
         self._epoch = 0.0
         super().__init__(_LeapingSelector(self))
+        # A nanosecond, which asyncio adds so that what is due is due, is lost in a time of half a year.
+        self._clock_resolution = _SHORTEST_LEAP_SECONDS
 
     def time(self):
         return self.leapt
