@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from reconciler.core.desired import Desired, Hyperdrive
 from reconciler.core.import_choice import Choice
 from reconciler.core.import_primary import Found, base_name, direct_host, primary_of, refuse_ours
+from reconciler.core.import_signs import children_of, hold_of, with_strategy
 from reconciler.core.import_text import Because
 from reconciler.core.observed import Branch, HyperdriveConfig, named
 from reconciler.errors import InputError, ProviderError
@@ -51,7 +52,7 @@ async def follow(wanted: Wanted, ports: Ports) -> Imported:
     if not wanted.choices:
         place = await _named_place(wanted, ports)
         found = primary_of(wanted.environment, place.project, place.branch.name, place.branches)
-        return Imported(Desired(wanted.environment, found.primary), _because(place, found))
+        return Imported(_desired(wanted, place, found), _because(place, found))
     files = tuple(ports.tree.read(choice.worker) for choice in wanted.choices)
     configs = await ports.cloudflare.configs()
     config = _config(wanted, files, configs)
@@ -60,19 +61,28 @@ async def follow(wanted: Wanted, ports: Ports) -> Imported:
     hyperdrive = f"Cloudflare's config {config.id}, to {config.host}"
     workers = tuple(_worker(choice, file) for choice, file in zip(wanted.choices, files, strict=True))
     return Imported(
-        desired=Desired(
-            wanted.environment,
-            found.primary,
-            Hyperdrive(base_name(config.name), config.database, config.user),
-            tuple(choice.worker for choice in wanted.choices),
+        desired=replace(
+            _desired(wanted, place, found),
+            hyperdrive=with_strategy(
+                Hyperdrive(base_name(config.name), config.database, config.user), config, found.lineage
+            ),
+            workers=tuple(choice.worker for choice in wanted.choices),
         ),
         because=replace(_because(place, found), hyperdrive=hyperdrive, workers=workers),
         notes=tuple(_left_behind(wanted, configs, place, ports)),
     )
 
 
+def _desired(wanted: Wanted, place: _Place, found: Found) -> Desired:
+    """Say what Neon alone tells."""
+    hold, _ = hold_of(found.lineage)
+    children = children_of(wanted.environment, found.lineage, place.branches)
+    return Desired(wanted.environment, replace(found.primary, hold=hold), branches=children)
+
+
 def _because(place: _Place, found: Found) -> Because:
-    return Because(place.project_because, place.branch_because, found.restore, found.method)
+    _, hold = hold_of(found.lineage)
+    return Because(place.project_because, place.branch_because, found.restore, found.method, hold)
 
 
 def _worker(choice: Choice, file: WranglerFile) -> str:

@@ -137,8 +137,14 @@ def _told(proposed: _Proposed) -> Iterator[str]:
     if desired.hyperdrive is not None:
         hyperdrive = desired.hyperdrive
         yield f"database  {hyperdrive.database} as {hyperdrive.role}: {because.hyperdrive}"
+        if hyperdrive.is_repointed:
+            yield f'strategy  repoint: "{hyperdrive.name}" leads to what was restored, which has no config of its own'
     for worker, reason in zip(desired.workers, because.workers, strict=True):
         yield f"worker    {worker.config}, {worker.binding}: {reason}"
+    if desired.primary.hold is None:
+        yield f"hold      forever: {because.hold}"
+    if desired.branches:
+        yield f"branches  {', '.join(each.name for each in desired.branches)}: by their annotations"
     yield from (f"note      {note}" for note in proposed.imported.notes)
     for refusal in found.refusals:
         yield f"refused   {refusal.rule}: {refusal.message}"

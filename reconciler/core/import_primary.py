@@ -18,11 +18,15 @@ _OF_A_TIMELINE = re.compile(rf"(?P<name>.+)-{_TIMELINE}")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The primary as the file is to name it, and what its timeline and its method were read from."""
+    """The primary as the file is to name it, and what its timeline and its method were read from.
+
+    `lineage` is None where it can't be told which timeline is live.
+    """
 
     primary: Primary
     restore: str
     method: str
+    lineage: Lineage | None = None
 
 
 def direct_host(host: str) -> str:
@@ -66,10 +70,10 @@ def primary_of(environment: str, project: str, branch: str, branches: tuple[Bran
     how = f'as "{newest.branch.name}" was replaced' if newest else "the default: restore to a fresh branch"
     if live.to is None:
         told = f'"{newest.branch.name}" tells that it is live again' if newest else "no branch tells of a restore"
-        return Found(Primary(project, branch, method=method), f"the original timeline: {told}", how)
+        return Found(Primary(project, branch, method=method), f"the original timeline: {told}", how, lineage)
     told = "told by the branch's annotations" if lineage.live.branch.mark else "told by the names of held branches"
     source = _source(lineage) if isinstance(live.to, Lsn) else None
-    return Found(Primary(project, branch, Restore(live.to, live.id, source=source), method), told, how)
+    return Found(Primary(project, branch, Restore(live.to, live.id, source=source), method), told, how, lineage)
 
 
 def _source(lineage: Lineage) -> Timeline | None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from reconciler.core.desired import Desired, Worker
 from reconciler.core.restore_edit import with_restore
@@ -16,6 +17,7 @@ class Because:
     branch: str
     restore: str
     method: str
+    hold: str
     hyperdrive: str = ""
     workers: tuple[str, ...] = ()
 
@@ -34,10 +36,11 @@ def written(desired: Desired, because: Because) -> str:
         _line(f'    "branch": {_json(primary.branch)},', because.branch),
         _line('    "restore": null,', because.restore),
         _line(f'    "method": {_json(primary.method.value)},', because.method),
-        _line('    "hold": "7d",', "the default: how long a replaced timeline is kept at least"),
+        _line(f'    "hold": {_json(_span(primary.hold))},', because.hold),
         "  },",
         *_hyperdrive(desired, because),
         *_workers(desired, because),
+        *_branches(desired),
         "}",
         "",
     ]
@@ -49,6 +52,7 @@ def _hyperdrive(desired: Desired, because: Because) -> Iterator[str]:
     if hyperdrive is None:
         return
     value = {"name": hyperdrive.name, "database": hyperdrive.database, "role": hyperdrive.role}
+    value |= {"strategy": hyperdrive.strategy.value} if hyperdrive.is_repointed else {}
     yield ""
     yield _line(f'  "hyperdrive": {_json(value)},', because.hyperdrive)
 
@@ -65,6 +69,24 @@ def _workers(desired: Desired, because: Because) -> Iterator[str]:
     yield '  "worker": ['
     yield from (_line(f"    {_entry(worker)},", reason) for worker, reason in entries)
     yield "  ],"
+
+
+def _branches(desired: Desired) -> Iterator[str]:
+    if desired.branches is None:
+        return
+    yield ""
+    yield _line('  "branches": [', "what its annotations say that it was made for, and whether it has a compute")
+    for child in desired.branches:
+        value = {"name": child.name} | ({"parent": child.parent} if child.parent else {})
+        more = [f'"reset": {_json({"id": child.reset})}'] if child.reset else []
+        more += ['"compute": false'] if not child.compute else []
+        more += ['"schema_only": true'] if child.schema_only else []
+        yield f"    {{ {', '.join([_json(value)[2:-2], *more])} }},"
+    yield "  ],"
+
+
+def _span(hold: timedelta | None) -> str:
+    return "forever" if hold is None else f"{hold.days}d"
 
 
 def _entry(worker: Worker) -> str:

@@ -1,17 +1,21 @@
 """What an import decides, and the text that it writes."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.desired import Desired, Hyperdrive, Method, Primary, Restore, Worker
+from reconciler.core.desired import Child, Desired, Hyperdrive, Method, Primary, Restore, Worker
 from reconciler.core.desired_file import read_desired_state
+from reconciler.core.hyperdrive_settings import Strategy
 from reconciler.core.import_choice import Asked, WorkerFile, choose, nothing_found
 from reconciler.core.import_primary import base_name, direct_host, primary_of, refuse_ours
+from reconciler.core.import_signs import children_of, hold_of, with_strategy
 from reconciler.core.import_text import Because, written
-from reconciler.core.observed import Mark
+from reconciler.core.observed import Branch, ChildMark, Mark
+from reconciler.core.plan import plan
 from reconciler.core.timeline import Timeline
 from reconciler.errors import InputError
 from tests.core.worlds import DESIRED, MAIN, NOW, PROJECT, WORLD, after, asking, ended, hours_ago
@@ -20,7 +24,7 @@ ASKED = Asked("production")
 TOP = WorkerFile("wrangler.jsonc", {None: ("DB",), "dev": ()})
 BOTH = WorkerFile("wrangler.jsonc", {None: ("DB",), "dev": ("DB", "STATS")})
 OWN = WorkerFile("wrangler.jsonc", {None: ("DB",), "production": ("OWN",)})
-BECAUSE = Because("a project", "a branch", "a restore", "a method", "a config", ("a Worker",))
+BECAUSE = Because("a project", "a branch", "a restore", "a method", "a hold", "a config", ("a Worker",))
 
 
 @pytest.mark.parametrize(
@@ -137,6 +141,72 @@ def test_a_branch_that_a_restore_made_is_taken_for_no_primary():
     assert len(world.branches) > 1
 
 
+STAGING = Child("staging", reset="sprint-2")
+EVERY_BRANCH = (STAGING, Child("preview", "staging", compute=False), Child("shape", schema_only=True))
+
+
+def lost(desired, observed):
+    """Import what a file has made that is lost since, with the config that is bound; give what is read again."""
+    found = primary_of("production", PROJECT.id, "main", observed.branches)
+    hold, why = hold_of(found.lineage)
+    bound = next(each for each in observed.configs if each.id == observed.workers[0].file_hyperdrive_id)
+    hyperdrive = Hyperdrive(base_name(bound.name), bound.database, bound.user)
+    imported = replace(
+        Desired("production", replace(found.primary, hold=hold), workers=desired.workers),
+        hyperdrive=with_strategy(hyperdrive, bound, found.lineage),
+        branches=children_of("production", found.lineage, observed.branches),
+    )
+    text = written(imported, replace(BECAUSE, hold=why))
+    return imported, read_desired_state(text, file="f", environment="production", now=NOW)
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+@pytest.mark.parametrize("method", Method)
+@pytest.mark.parametrize("branches", [None, EVERY_BRANCH])
+def test_what_a_lost_file_has_made_is_in_sync_at_once_also_long_after_its_hold(strategy, method, branches):
+    first = replace(DESIRED, branches=(replace(STAGING, reset=""),)) if branches else DESIRED
+    hyperdrive = replace(DESIRED.hyperdrive, strategy=strategy)
+    desired = asking(Restore(hours_ago(24)), replace(first, branches=branches, hyperdrive=hyperdrive), method)
+    world = after(desired, replace(after(first, WORLD), uses=()))
+    world = replace(world, at=world.at.before(timedelta(days=-40)))
+    imported, read = lost(desired, world)
+    assert read == replace(imported, verify=read.verify)
+    assert read.branches == (None if branches is None else tuple(sorted(branches, key=lambda each: each.name)))
+    assert plan(read, world).in_sync
+    undo = asking(None, read)
+    assert plan(undo, world).refusals == ()
+
+
+def test_by_which_strategy_a_timeline_has_become_live_is_told_by_the_config_that_leads_to_it():
+    told = {}
+    for strategy in Strategy:
+        desired = replace(DESIRED, hyperdrive=replace(DESIRED.hyperdrive, strategy=strategy))
+        told[strategy] = lost(desired, after(asking(Restore(hours_ago(24)), desired), WORLD))[1].hyperdrive.strategy
+    assert told == {each: each for each in Strategy}
+    assert lost(DESIRED, WORLD)[1].hyperdrive.strategy is Strategy.REBIND
+
+
+def test_what_is_held_does_not_go_by_a_default_and_where_nothing_is_the_default_is_written():
+    assert hold_of(None)[0] == timedelta(days=7)
+    held = after(asking(Restore(hours_ago(24))), WORLD)
+    hold, why = hold_of(primary_of("production", PROJECT.id, "main", held.branches).lineage)
+    assert (hold, "main.held.origin.before." in why) == (None, True)
+
+
+def test_a_branch_that_was_made_from_what_is_held_or_kept_by_now_is_made_from_the_primary_or_the_branch():
+    kept = Branch("br-kept", "staging.before-reset.b", NOW, MAIN.id)
+    staging, preview = (
+        Branch(f"br-{name}", name, NOW, parent, child=ChildMark("production", name, "a"))
+        for name, parent in (("staging", "gone"), ("preview", kept.id))
+    )
+    found = children_of("production", None, (MAIN, kept, staging, preview))
+    assert found == (
+        Child("preview", "staging", "a", compute=False),
+        Child("staging", None, "b", compute=False),
+    )
+    assert children_of("other", None, (staging,)) is None
+
+
 workers = st.builds(
     Worker,
     st.sampled_from(["wrangler.jsonc", "a b/ü.jsonc"]),
@@ -158,7 +228,7 @@ def test_the_text_that_is_written_says_what_was_decided_whatever_things_are_call
     primary, hyperdrive, workers, reason
 ):
     desired = Desired("production", primary, hyperdrive, tuple(workers) if hyperdrive else ())
-    because = Because(reason, reason, reason, reason, reason, (reason,) * len(desired.workers))
+    because = Because(reason, reason, reason, reason, reason, reason, (reason,) * len(desired.workers))
     text = written(desired, because)
     read = read_desired_state(text, file="f", environment="production", now=NOW)
     assert (read.primary, read.hyperdrive, read.workers) == (primary, hyperdrive, desired.workers)
@@ -177,7 +247,7 @@ def test_each_line_says_what_it_was_read_from():
         '    "branch": "main", // a branch\n'
         '    "restore": null, // a restore\n'
         '    "method": "branch", // a method\n'
-        '    "hold": "7d", // the default: how long a replaced timeline is kept at least\n'
+        '    "hold": "7d", // a hold\n'
         "  },\n"
         "\n"
         '  "hyperdrive": { "name": "tech961", "database": "tech961", "role": "app" }, // a config\n'
@@ -202,4 +272,4 @@ def test_two_workers_and_a_restore_are_written_on_a_line_each():
 
 
 def test_a_reason_with_a_line_end_ends_no_line():
-    assert "// a?b??c\n" in written(Desired("e", DESIRED.primary), Because("a\nb\r\u2028c", "", "", ""))
+    assert "// a?b??c\n" in written(Desired("e", DESIRED.primary), Because("a\nb\r\u2028c", "", "", "", ""))
