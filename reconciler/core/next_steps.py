@@ -147,8 +147,8 @@ def _prepare(scene: Scene, carrier: Carrier) -> tuple[Step, ...] | Refused:
         or in_place.restart_pool(scene)
         or _write_bindings(scene)
         or _upload_versions(scene)
-        or _stage_versions(scene)
-        or _verify_workers(scene)
+        or _stage_versions(scene, carrier)
+        or _verify_workers(scene, carrier)
     )
 
 
@@ -254,9 +254,9 @@ def _upload_versions(scene: Scene) -> tuple[Step, ...]:
     )
 
 
-def _stage_versions(scene: Scene) -> tuple[Step, ...]:
+def _stage_versions(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
     """Put the new versions beside the live ones at 0 %, where only the gates reach them."""
-    if not _request_gates(scene):
+    if not _request_gates(scene) or not repointing.is_tried_before(scene, carrier):
         return ()
     steps: list[Step] = []
     for worker, seen, config in _not_switched(scene):
@@ -268,10 +268,10 @@ def _stage_versions(scene: Scene) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _verify_workers(scene: Scene) -> tuple[Step, ...]:
+def _verify_workers(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
     gates = _request_gates(scene)
     scripts = tuple(seen.script for _, seen, _ in _not_switched(scene))
-    if not gates or not scripts:
+    if not gates or not scripts or not repointing.is_tried_before(scene, carrier):
         return ()
     reason = "the Worker must answer from the new database before users do"
     step = VerifyWorker(scripts=scripts, gates=gates, hyperdrive=scene.config_name, reason=reason)

@@ -53,6 +53,23 @@ def repoint(scene: Scene, carrier: Carrier) -> tuple[Step, ...] | Refused:
     return (step,)
 
 
+def is_tried_before(scene: Scene, carrier: Carrier) -> bool:
+    """Tell whether a version can be tried on the branch before users are on it.
+
+    Not while the config that it is bound to leads to another branch, nor once it was led away from that: then it may
+    answer with what it holds of that one, and users are on it anyway.
+    """
+    config = scene.config
+    if config is None or not scene.is_repointed or carrier == scene.lineage.live:
+        return True
+    was_moved = f"repoint:{config.name}" in scene.observed.passed
+    return leads_to(config, carrier.branch) and not was_moved and not _is_served(scene, config)
+
+
+def _is_served(scene: Scene, config: HyperdriveConfig) -> bool:
+    return any(seen.serves(config.id) for _, seen in scene.workers)
+
+
 def let_go(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
     """Have Hyperdrive let go of what it holds of the other branch: its connections, and then its cached answers."""
     config = scene.config

@@ -28,7 +28,20 @@ from reconciler.core.steps import (
     VerifyLive,
 )
 from reconciler.core.timeline import ORIGIN, candidate_name, failed_name
-from tests.core.worlds import CONFIG, DESIRED, MAIN, SEEN, WORLD, after, asked, asking, ended, hours_ago, world_for
+from tests.core.worlds import (
+    CONFIG,
+    DESIRED,
+    MAIN,
+    SEEN,
+    WORKER,
+    WORLD,
+    after,
+    asked,
+    asking,
+    ended,
+    hours_ago,
+    world_for,
+)
 
 REPOINT = replace(DESIRED, hyperdrive=replace(DESIRED.hyperdrive, strategy=Strategy.REPOINT))
 ALONE, ALONE_WORLD = replace(REPOINT, workers=()), replace(WORLD, workers=())
@@ -233,6 +246,26 @@ def test_a_worker_that_is_bound_to_another_config_is_bound_to_the_one_that_serve
     moving = plan(ASKED, replace(WORLD, workers=(stray,))).steps
     assert kinds(moving).index("RepointHyperdrive") < kinds(moving).index("SwitchTraffic")
     assert "UploadVersion" in kinds(moving)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_that_is_bound_to_another_config_is_not_tried_on_the_branch_that_is_left(workers):
+    """Until it is repointed, the config answers with what is to be restored, which is nothing to be judged by."""
+    stray = replace(SEEN, deployed=(DeployedVersion("v9", 100, "elsewhere"),))
+    other = replace(SEEN, config="other.jsonc", script="tech961-jobs")
+    gated = replace(ASKED, verify=replace(ASKED.verify, http=(HEALTH,)))
+    desired = replace(gated, workers=(*gated.workers, replace(WORKER, config="other.jsonc"))[:workers])
+    observed = replace(WORLD, workers=(stray, other)[:workers])
+    told = kinds(plan(desired, observed).steps)
+    switched = ["RepointHyperdrive", "SwitchTraffic", "RestartPool", "AwaitCache", "VerifyLive"]
+    assert [each for each in told if each in (*switched, "StageVersion", "VerifyWorker")] == switched
+
+
+def test_the_first_config_of_all_is_tried_before_users_are_on_it():
+    desired = replace(ASKED, verify=replace(ASKED.verify, http=(HEALTH,)))
+    told = kinds(plan(desired, replace(WORLD, configs=())).steps)
+    assert told.index("CreateHyperdrive") < told.index("StageVersion") < told.index("VerifyWorker")
+    assert told.index("VerifyWorker") < told.index("SwitchTraffic")
 
 
 def test_a_config_that_was_led_to_a_held_branch_by_hand_is_led_back():
