@@ -11,6 +11,7 @@ from reconciler.cli.wiring import look
 from reconciler.core.instant import for_people
 from reconciler.core.lineage import Carrier
 from reconciler.core.observed import Observed, ObservedWorker, Unknown
+from reconciler.core.orphans import Orphan, orphans
 from reconciler.core.pen import Unit, units
 from reconciler.core.plan import Plan, plan
 from reconciler.errors import GitError
@@ -75,6 +76,7 @@ def _facts(found: Plan, observed: Observed) -> dict[str, Any]:
         "held": [_held(each, observed) for each in held if each.carrier not in failed],
         "candidates": [_carrier(each) for each in lineage.candidates] if lineage else [],
         "failed": [_held(each, observed) for each in held if each.carrier in failed],
+        "orphans": [_orphan(each, observed) for each in orphans(found.desired, observed, lineage)] if lineage else [],
         "children": children_status.facts(found.desired, observed),
         "unmanaged": children_status.unmanaged(found.desired, observed, lineage),
         "workers": [_worker(each, observed) for each in seen_workers(observed)],
@@ -108,6 +110,18 @@ def _held(unit: Unit, observed: Observed) -> dict[str, Any]:
         "kept_by": list(unit.stays),
         "fate": unit.fate(observed.at),
         "age": for_people(observed.at - unit.replaced_at) if unit.replaced_at else None,
+    }
+
+
+def _orphan(orphan: Orphan, observed: Observed) -> dict[str, Any]:
+    """Say of a config whose branch is gone until when it is kept, and what will become of it."""
+    return {
+        "hyperdrive": orphan.config.name,
+        "id": orphan.config.id,
+        "host": f"{orphan.config.host}:{orphan.config.port}",
+        "held_until": str(orphan.until) if orphan.until else None,
+        "kept_by": list(orphan.stays),
+        "fate": orphan.fate(observed.at),
     }
 
 
@@ -173,6 +187,7 @@ def _notes(facts: dict[str, Any], stopped: str) -> list[tuple[str, str]]:
     return [
         *(("lease", each) for each in _lease_lines(facts["lease"])),
         *([("suspended", stopped)] if stopped else []),
+        *(("orphan", _orphan_line(each)) for each in facts["orphans"]),
         *(("other", f"branch {name} (not managed here)") for name in facts["unmanaged"]),
         *(("drift", each) for each in facts["drift"]),
         *(("refused", each) for each in facts["refusals"]),
@@ -188,6 +203,11 @@ def _pen_lines(held: dict[str, Any]) -> list[str]:
     ]
     about = ", ".join(each for each in known if each)
     return [*([f"             {about}"] if about else []), f"             {held['fate']}"]
+
+
+def _orphan_line(orphan: dict[str, Any]) -> str:
+    config = f'Hyperdrive config "{orphan["hyperdrive"]}"'
+    return f"{config} leads to no branch any more ({orphan['host']}): {orphan['fate']}"
 
 
 def _lease_lines(lease: dict[str, str] | None) -> list[str]:

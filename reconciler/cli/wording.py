@@ -125,7 +125,8 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912, PLR0915  one s
         case RenewPassword():
             return f'give Hyperdrive config "{step.hyperdrive}" the password that role {step.role} has now'
         case DeleteHyperdrive():
-            return f'delete Hyperdrive config "{step.name}", which leads to "{step.branch}"'
+            leads = f'leads to "{step.branch}"' if step.branch else "leads to no branch any more"
+            return f'delete Hyperdrive config "{step.name}", which {leads}'
         case CreateChild():
             part = "the schema of " if step.schema_only else ""
             compute = "" if step.compute else ", without a compute"

@@ -74,11 +74,6 @@ def units(desired: Desired, observed: Observed, lineage: Lineage) -> tuple[Unit,
     return tuple(_unit(signs, each) for each in carriers if each.branch != lineage.live.branch)
 
 
-def ended_units(desired: Desired, observed: Observed, lineage: Lineage) -> tuple[Unit, ...]:
-    """List those whose hold has ended and which nothing keeps: who uses them is what remains to be asked."""
-    return tuple(each for each in units(desired, observed, lineage) if each.may_go(observed.at))
-
-
 def kept_at(desired: Desired, observed: Observed, lineage: Lineage, unit: Unit, at: Instant) -> tuple[str, ...]:
     """Say what will keep a unit at a later moment, as far as that can be told from what there is now."""
     branches = () if isinstance(observed.branches, Unknown) else observed.branches
@@ -91,14 +86,14 @@ def _unit(signs: Signs, carrier: Carrier) -> Unit:
     hold = desired.primary.hold
     until = None if hold is None or replaced_at is None else replaced_at.after(hold)
     leading = _leading(observed, carrier)
-    own = tuple(each for each in leading if _is_own(desired.hyperdrive, each))
+    own = tuple(each for each in leading if made_for(desired.hyperdrive, each) is not None)
     stays = (
         *kept_by_neon(carrier, signs.branches),
         *protection.keeps(desired, carrier.branch),
         *_needed(desired, observed, carrier),
         *signs.needed_of(carrier, replaced_at),
         *_foreign(desired, carrier, [each for each in leading if each not in own]),
-        *_used(observed, leading),
+        *used(observed, leading),
     )
     return Unit(carrier, own, replaced_at, until, stays)
 
@@ -117,23 +112,23 @@ def _leading(observed: Observed, carrier: Carrier) -> list[HyperdriveConfig]:
     endpoint, configs = carrier.branch.endpoint, observed.configs
     if endpoint is None or isinstance(configs, Unknown):
         return []
-    found = [each for each in configs if _direct(each.host) == endpoint.host and each.port == endpoint.port]
+    found = [each for each in configs if direct_host(each.host) == endpoint.host and each.port == endpoint.port]
     return sorted(found, key=lambda each: each.name)
 
 
-def _direct(host: str) -> str:
-    """Return the host without the mark of Neon's pooler: both lead to the same branch."""
+def direct_host(host: str) -> str:
+    """Return a host without the mark of Neon's pooler: both lead to the same branch."""
     label, dot, domain = host.partition(".")
     return f"{label.removesuffix('-pooler')}{dot}{domain}"
 
 
-def _is_own(hyperdrive: Hyperdrive | None, config: HyperdriveConfig) -> bool:
-    """Tell whether a config was made for a timeline: its name says which. The one that the file names never was."""
+def made_for(hyperdrive: Hyperdrive | None, config: HyperdriveConfig) -> Timeline | None:
+    """Return the timeline that a config was made for, by its name. The one that the file names was made for none."""
     if hyperdrive is None or not config.name.startswith(f"{hyperdrive.name}-"):
-        return False
+        return None
     name = config.name.removeprefix(f"{hyperdrive.name}-")
     timeline = Timeline.parse(name) or Timeline.parse(re.sub(r"-[0-9]+$", "", name))
-    return timeline is not None and timeline != ORIGIN
+    return None if timeline == ORIGIN else timeline
 
 
 def _needed(desired: Desired, observed: Observed, carrier: Carrier) -> Iterator[str]:
@@ -156,7 +151,8 @@ def _foreign(desired: Desired, carrier: Carrier, configs: list[HyperdriveConfig]
         yield f'Hyperdrive config "{each.name}" leads to it, and was not made for a timeline'
 
 
-def _used(observed: Observed, configs: list[HyperdriveConfig]) -> Iterator[str]:
+def used(observed: Observed, configs: list[HyperdriveConfig]) -> Iterator[str]:
+    """Say who uses one of the configs, as far as that was asked."""
     names = {each.id: each.name for each in configs}
     workers = [each for each in observed.workers if isinstance(each, ObservedWorker)]
     for seen in workers:

@@ -11,7 +11,9 @@ from datetime import timedelta
 from reconciler.core import protection
 from reconciler.core.desired import Desired
 from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
-from reconciler.core.observed import Unknown
+from reconciler.core.lineage import Lineage
+from reconciler.core.observed import Observed, Unknown
+from reconciler.core.orphans import orphans
 from reconciler.core.pen import Unit, kept_at, units
 from reconciler.core.refusals import Refusal
 from reconciler.core.scene import Refused, Scene
@@ -22,13 +24,20 @@ QUIET = timedelta(hours=1)
 _ROOM = frozenset({"config-limit", "branch-limit", "root-branch-limit"})
 
 
+def must_know_uses(desired: Desired, observed: Observed, lineage: Lineage) -> bool:
+    """Tell whether something could be deleted: who uses the Hyperdrive configs of the account remains to be asked."""
+    if any(each.may_go(observed.at) for each in units(desired, observed, lineage)):
+        return True
+    return any(each.may_go(observed.at) for each in orphans(desired, observed, lineage))
+
+
 def prune(scene: Scene) -> tuple[Step, ...]:
     """Delete the next thing of what is held too long, where nothing was replaced within the last hour."""
     held = units(scene.desired, scene.observed, scene.lineage)
     changed = [scene.lineage.live.branch.updated_at, *(each.replaced_at for each in held)]
     if any(scene.observed.at - each < QUIET for each in changed if each is not None):
         return ()
-    return _next(scene, held)
+    return _next(scene, held) or _next_orphan(scene)
 
 
 def make_room(scene: Scene, refused: Refused) -> tuple[Step, ...] | Refused:
@@ -39,7 +48,9 @@ def make_room(scene: Scene, refused: Refused) -> tuple[Step, ...] | Refused:
     if any(each.rule not in _ROOM for each in refused.refusals):
         return refused
     held = units(scene.desired, scene.observed, scene.lineage)
-    return _next(scene, held) or Refused(tuple(_with_ends(scene, each, held) for each in refused.refusals))
+    configs_lack = any(each.rule == ConfigLimitReached.rule for each in refused.refusals)
+    freed = (_next_orphan(scene) if configs_lack else ()) or _next(scene, held)
+    return freed or Refused(tuple(_with_ends(scene, each, held) for each in refused.refusals))
 
 
 def _with_ends(scene: Scene, refusal: Refusal, held: tuple[Unit, ...]) -> Refusal:
@@ -49,20 +60,23 @@ def _with_ends(scene: Scene, refusal: Refusal, held: tuple[Unit, ...]) -> Refusa
         held = tuple(each for each in held if each.branch.parent_id is None)
     if isinstance(refusal, ConfigLimitReached):
         held = tuple(each for each in held if each.configs)
-    return replace(refusal, held=_ends(scene, held))
+    return replace(refusal, held=_ends(scene, held, with_orphans=isinstance(refusal, ConfigLimitReached)))
 
 
-def _ends(scene: Scene, held: tuple[Unit, ...]) -> tuple[str, ...]:
+def _ends(scene: Scene, held: tuple[Unit, ...], *, with_orphans: bool) -> tuple[str, ...]:
     """Say of what goes with the end of its hold when that is, the first end first."""
     seen, at = scene.observed, scene.observed.at
     ends = [
-        (each.until, each.carrier.timeline)
+        (each.until, f"the hold of {each.carrier.timeline}")
         for each in held
         if each.until is not None
         and each.until > at
         and not kept_at(scene.desired, seen, scene.lineage, each, each.until)
     ]
-    return tuple(f"the hold of {timeline} ends at {until}" for until, timeline in sorted(ends, key=lambda end: end[0]))
+    if with_orphans:
+        left = orphans(scene.desired, seen, scene.lineage)
+        ends += [(each.until, f'the time of "{each.config.name}"') for each in left if each.until and not each.stays]
+    return tuple(f"{what} ends at {until}" for until, what in sorted(ends))
 
 
 def _next(scene: Scene, held: tuple[Unit, ...]) -> tuple[Step, ...]:
@@ -72,6 +86,17 @@ def _next(scene: Scene, held: tuple[Unit, ...]) -> tuple[Step, ...]:
     for each in held:
         if each.may_go(scene.observed.at):
             return (_delete(scene.desired, each),)
+    return ()
+
+
+def _next_orphan(scene: Scene) -> tuple[Step, ...]:
+    """Delete a config that leads nowhere. What is not known to be unused stays."""
+    if isinstance(scene.observed.uses, Unknown):
+        return ()
+    for each in orphans(scene.desired, scene.observed, scene.lineage):
+        if each.may_go(scene.observed.at):
+            reason = "its branch is gone, and nothing uses it"
+            return (DeleteHyperdrive(name=each.config.name, branch="", reason=reason),)
     return ()
 
 

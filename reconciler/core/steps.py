@@ -360,7 +360,7 @@ class RenewPassword(_Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteHyperdrive(_Step):
-    """Delete the Hyperdrive config of a branch whose hold has ended: the branch is next."""
+    """Delete the Hyperdrive config of a branch whose hold has ended, and which is next; or of one that is gone: ""."""
 
     name: str
     branch: str

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
-from reconciler.core import expiry, rewound
+from reconciler.core import expiry, pruning, rewound
 from reconciler.core.accounts import Account, Accounts
 from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.hyperdrive_choice import config_name
@@ -22,7 +22,6 @@ from reconciler.core.observed import (
     Unknown,
     named,
 )
-from reconciler.core.pen import ended_units
 from reconciler.core.provenance import attainable, trace
 from reconciler.core.repointing import about_to_move
 from reconciler.errors import BindingAbsent, InputError, ProviderError
@@ -192,7 +191,7 @@ async def _with_uses(desired: Desired, observed: Observed, ports: Ports) -> Obse
     lineage = None if isinstance(observed.branches, Unknown) else trace(desired, observed.branches)
     if not isinstance(lineage, Lineage):
         return observed
-    if not ended_units(desired, observed, lineage) and not expiry.must_know_uses(desired, observed, lineage):
+    if not pruning.must_know_uses(desired, observed, lineage) and not expiry.must_know_uses(desired, observed, lineage):
         return observed
     return replace(observed, uses=await _known(ports.cloudflare.uses) if desired.hyperdrive else ())
 

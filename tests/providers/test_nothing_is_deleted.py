@@ -22,7 +22,10 @@ ALLOWED = {
         "providers/neon.py",
         "delete_branch",
     ): "what proved a restore in place, is held too long, or was declared: `core.deletion` and `core.child_guards`",
-    ("providers/cloudflare.py", "delete_config"): "a config that leads to what is held too long: `core.pruning`",
+    (
+        "providers/cloudflare.py",
+        "delete_config",
+    ): "a config that leads to what is held too long, or nowhere: `core.pruning`",
 }
 # Ways to delete over HTTP, in SQL, and with the official command lines.
 _WORDS = ("DELETE", "DROP ", "TRUNCATE")
@@ -71,7 +74,7 @@ def _callers(called):
     ("method", "step", "rules"),
     [
         ("delete_branch", "DeleteBranch", [("core/in_place.py", "dispose_of_proof"), ("core/pruning.py", "_delete")]),
-        ("delete_config", "DeleteHyperdrive", [("core/pruning.py", "_delete")]),
+        ("delete_config", "DeleteHyperdrive", [("core/pruning.py", "_next_orphan"), ("core/pruning.py", "_delete")]),
         ("restore_branch", "RestoreBranch", [("core/in_place.py", "restore")]),
     ],
 )

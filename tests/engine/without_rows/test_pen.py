@@ -82,6 +82,35 @@ def test_a_branch_that_is_protected_right_before_it_would_be_deleted_stays_and_t
     assert [type(each.step).__name__ for each in stage.said(StepDropped)] == ["DeleteBranch"]
 
 
+def delete_by_hand(stage):
+    """Somebody deletes the held branch at Neon, and leaves its config."""
+    path = f"/projects/{stage.world.project_id}/branches/{stage.branch(held(stage)).id}"
+    stage.do(stage.world.neon("DELETE", path))
+    stage.do(stage.world.settle())
+    stage.watch.requests.clear()
+
+
+def test_the_config_of_a_branch_that_was_deleted_by_hand_goes_where_nothing_uses_it(stage):
+    delete_by_hand(stage)
+    assert [type(done.step).__name__ for done in stage.apply().taken] == ["DeleteHyperdrive"]
+    assert (len(stage.writes()), len(configs(stage))) == (1, 1)
+    assert stage.apply().taken == ()
+
+
+def test_a_worker_that_is_bound_to_it_right_before_keeps_it(stage):
+    delete_by_hand(stage)
+    scripts, (ours,) = stage.world.account.scripts, stage.world.scripts
+
+    def bind():
+        other = copy.deepcopy(scripts[ours])
+        other.name, other.deployments = "reports", other.deployments[1:]
+        scripts["reports"] = other
+
+    outcome = stage.apply(DeleteHyperdrive=bind)
+    del scripts["reports"]
+    assert (outcome.converged, outcome.taken, len(configs(stage))) == (True, (), 2)
+
+
 @pytest.fixture
 def shielded(worlds):
     """The same of a primary that was protected, and so is what is held; the file lets it go all the same."""
