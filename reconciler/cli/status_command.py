@@ -8,12 +8,14 @@ import click
 from reconciler.cli import children_status, environments, status_markdown, suspending
 from reconciler.cli.plan_command import Status
 from reconciler.cli.wiring import look
+from reconciler.core.desired import Desired
 from reconciler.core.instant import for_people
 from reconciler.core.lineage import Carrier
-from reconciler.core.observed import Observed, ObservedWorker, Unknown
+from reconciler.core.observed import Observed, ObservedWorker, Project, Unknown
 from reconciler.core.orphans import Orphan, orphans
 from reconciler.core.pen import Unit, units
 from reconciler.core.plan import Plan, plan
+from reconciler.core.room import Room, branches_room, configs_room, without_ended
 from reconciler.errors import GitError
 from reconciler.providers.git import Repository
 from reconciler.providers.git_lease import Lease
@@ -77,6 +79,7 @@ def _facts(found: Plan, observed: Observed) -> dict[str, Any]:
         "candidates": [_carrier(each) for each in lineage.candidates] if lineage else [],
         "failed": [_held(each, observed) for each in held if each.carrier in failed],
         "orphans": [_orphan(each, observed) for each in orphans(found.desired, observed, lineage)] if lineage else [],
+        "room": _room(found.desired, observed),
         "children": children_status.facts(found.desired, observed),
         "unmanaged": children_status.unmanaged(found.desired, observed, lineage),
         "workers": [_worker(each, observed) for each in seen_workers(observed)],
@@ -123,6 +126,15 @@ def _orphan(orphan: Orphan, observed: Observed) -> dict[str, Any]:
         "kept_by": list(orphan.stays),
         "fate": orphan.fate(observed.at),
     }
+
+
+def _room(desired: Desired, observed: Observed) -> list[dict[str, Any]]:
+    """Say how full the project and the account are, and how many of what is there go by themselves."""
+    rest, project = without_ended(desired, observed), observed.project
+    limit = project.branches_limit if isinstance(project, Project) else None
+    rooms = [branches_room(observed, rest, limit)] if isinstance(observed.branches, tuple) else []
+    rooms += [configs_room(observed, rest)] if desired.hyperdrive and isinstance(observed.configs, tuple) else []
+    return [{"what": each.what, "count": each.count, "limit": each.limit, "going": each.going} for each in rooms]
 
 
 def _worker(seen: ObservedWorker, observed: Observed) -> dict[str, Any]:
@@ -187,6 +199,7 @@ def _notes(facts: dict[str, Any], stopped: str) -> list[tuple[str, str]]:
     return [
         *(("lease", each) for each in _lease_lines(facts["lease"])),
         *([("suspended", stopped)] if stopped else []),
+        *([("room", "; ".join(str(Room(**each)) for each in facts["room"]))] if facts["room"] else []),
         *(("orphan", _orphan_line(each)) for each in facts["orphans"]),
         *(("other", f"branch {name} (not managed here)") for name in facts["unmanaged"]),
         *(("drift", each) for each in facts["drift"]),

@@ -37,7 +37,12 @@ def prune(scene: Scene) -> tuple[Step, ...]:
     changed = [scene.lineage.live.branch.updated_at, *(each.replaced_at for each in held)]
     if any(scene.observed.at - each < QUIET for each in changed if each is not None):
         return ()
-    return _next(scene, held) or _next_orphan(scene)
+    return next_to_go(scene)
+
+
+def next_to_go(scene: Scene) -> tuple[Step, ...]:
+    """Name what goes next of all that is held too long, or leads nowhere; whether now is the time is not asked."""
+    return _next(scene, units(scene.desired, scene.observed, scene.lineage)) or _next_orphan(scene)
 
 
 def make_room(scene: Scene, refused: Refused) -> tuple[Step, ...] | Refused:

@@ -55,6 +55,7 @@ def test_as_markdown_it_is_a_row_for_each_timeline_and_worker_and_a_list_of_the_
     assert "| `tech961-api` | 100 % on tech961 | `wrangler.jsonc` | `tech961` |" in text
     assert text.endswith(
         "- lease: cannot be read: no \\*remote\\*\n- suspended: until tomorrow\n"
+        "- room: 2 of 25 branches, 1 of these goes by itself; 2 Hyperdrive configs, 1 of these goes by itself\n"
         "- other: branch some\\|body (not managed here)"
     )
 

@@ -12,6 +12,7 @@ from reconciler.core.health.diagnosis import diagnose, state_for
 from reconciler.core.hyperdrive_settings import Strategy
 from reconciler.core.observed import Claim, Mark, Operation, Unbound, Unknown
 from reconciler.core.timeline import Timeline, candidate_name
+from tests.core.test_pen import ENDED
 from tests.core.worlds import CONFIG, DESIRED, MAIN, NOW, PROJECT, SEEN, WORKER, WORLD, asking, hours_ago, with_main
 
 HELD = Unneeded("not asked")
@@ -187,3 +188,28 @@ def test_where_nobody_knows_the_cause_the_first_of_the_unknown_says_it():
     silence = Unknown("no answer came")
     diagnosis = diagnose(observed(project=silence, branches=silence))
     assert [each.seen for each in diagnosis.checks[:2]] == ["no answer came", "not known: see Neon project"]
+
+
+HELD_TOO_LONG = [
+    ("branches left", {"branches_limit": 3}, State.WARNING, "1: 2 of 3 are there, 1 of these goes by itself"),
+    ("branches left", {"branches_limit": 20}, State.OK, "18: 2 of 20 are there, 1 of these goes by itself"),
+    ("branches left", {"branches_limit": None}, State.OK, "2 branches, 1 of these goes by itself; Neon does not"),
+    ("branches left", {"branches_limit": 1}, State.FAILED, "the project has 2 branches, and its limit is 1"),
+    ("root branches left", {}, State.OK, "24: 1 of 25 of plan scale are there"),
+    ("Hyperdrive configs", {}, State.OK, "2 of 25 on Workers Paid are there, of 10 on Free, 1 of these goes by itself"),
+]
+
+
+@pytest.mark.parametrize(("name", "project", "state", "said"), HELD_TOO_LONG)
+def test_what_is_held_too_long_is_counted_as_room_that_a_restore_makes_for_itself(name, project, state, said):
+    setup = replace(GOOD, observed=replace(ENDED, project=replace(PROJECT, **project)))
+    seen = found(setup, name)
+    assert (seen[0], seen[1].startswith(said)) == (state, True), seen
+
+
+def test_an_account_is_full_only_of_what_stays():
+    setup = replace(GOOD, observed=replace(ENDED, configs=(*ENDED.configs, *configs(24)[1:])))
+    assert found(setup, "Hyperdrive configs")[0] is State.WARNING
+    more = replace(setup, observed=replace(ENDED, configs=(*ENDED.configs, *configs(25)[1:])))
+    state, said = found(more, "Hyperdrive configs")
+    assert (state, "has 26 Hyperdrive configs" in said) == (State.FAILED, True)

@@ -7,9 +7,11 @@ from reconciler.core.desired import Desired, Hyperdrive, Worker
 from reconciler.core.health.checks import BY_BRANCH, EITHER, NEITHER, Check, SetUp, State, refused, told
 from reconciler.core.health.neon import lineage_of
 from reconciler.core.hyperdrive_choice import config_name
+from reconciler.core.limit_refusals import ConfigLimitReached
 from reconciler.core.lineage import Lineage
 from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker, Unbound, Unknown, named
 from reconciler.core.refusals import WorkerNotDeployed
+from reconciler.core.room import configs_room, without_ended
 
 
 def checks(setup: SetUp) -> Iterator[Check]:
@@ -20,7 +22,7 @@ def checks(setup: SetUp) -> Iterator[Check]:
     if isinstance(configs, Unknown):
         yield told("Hyperdrive configs", configs)
     else:
-        yield _room(setup.desired, hyperdrive, configs)
+        yield _room(setup, hyperdrive, configs)
         yield _origin(setup.desired, hyperdrive, setup.observed, configs)
     for (worker, file), seen in zip(setup.bindings, setup.observed.workers, strict=True):
         yield _binding(worker, file, seen, () if isinstance(configs, Unknown) else configs)
@@ -28,14 +30,17 @@ def checks(setup: SetUp) -> Iterator[Check]:
             yield _worker(worker, seen)
 
 
-def _room(desired: Desired, hyperdrive: Hyperdrive, configs: tuple[HyperdriveConfig, ...]) -> Check:
-    name, count = "Hyperdrive configs", len(configs)
+def _room(setup: SetUp, hyperdrive: Hyperdrive, configs: tuple[HyperdriveConfig, ...]) -> Check:
+    """Say how many there are: what a restore deletes first, where it needs the room, is in nobody's way."""
+    name, room = "Hyperdrive configs", configs_room(setup.observed, without_ended(setup.desired, setup.observed))
+    count, stay = room.count, room.count - room.going
     if hyperdrive.is_repointed and count:
         return Check(name, State.OK, f"{count} are there, and by the strategy repoint a restore makes none")
-    if full := guards.config_room(desired, configs, hyperdrive.name):
-        return refused(name, full[0], BY_BRANCH)
-    seen = f"{count} of {guards.PAID_CONFIGS} on Workers Paid are there, of {guards.FREE_CONFIGS} on Free"
-    if count >= guards.FREE_CONFIGS:
+    paid, free = guards.PAID_CONFIGS, guards.FREE_CONFIGS
+    if guards.config_room(setup.desired, configs[:stay], hyperdrive.name):
+        return refused(name, ConfigLimitReached(count, paid, hyperdrive.name), BY_BRANCH)
+    seen = f"{count} of {paid} on Workers Paid are there, of {free} on Free{room.leaving}"
+    if stay >= free:
         remedy = "on Workers Free delete one that nobody needs; which plan the account has, a token can't read"
         return Check(name, State.WARNING, seen, remedy)
     return Check(name, State.OK, seen)

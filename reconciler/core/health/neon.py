@@ -8,13 +8,14 @@ from reconciler.core.desired import Desired, Liftable, Method
 from reconciler.core.health.checks import EITHER, IN_PLACE, NEITHER, Check, SetUp, State, Unneeded, Wrong, refused, told
 from reconciler.core.instant import for_people
 from reconciler.core.lifting import is_lifted
-from reconciler.core.limit_refusals import BranchLimitReached
+from reconciler.core.limit_refusals import BranchLimitReached, RootBranchLimitReached
 from reconciler.core.lineage import Lineage
 from reconciler.core.observed import Branch, Observed, Operation, Project, Unknown
 from reconciler.core.provenance import trace
 from reconciler.core.refusals import HistoryDisabled, Refusal, RestoreRestricted, SourceExpires
 from reconciler.core.rival_refusals import OperationRunning
 from reconciler.core.rivals import PATIENCE
+from reconciler.core.room import branches_room, roots_room, without_ended
 
 # A history window that is shorter lets the moment pass before anybody has decided.
 _SHORT_HISTORY = timedelta(hours=6)
@@ -37,8 +38,9 @@ def checks(setup: SetUp) -> Iterator[Check]:
     if isinstance(lineage, Lineage):
         yield _in_place(lineage.live.branch)
     if isinstance(project, Project) and not isinstance(branches, Unknown):
-        yield _branches(setup.desired, project, branches)
-        yield _roots(setup.desired, project, branches, lineage)
+        rest = without_ended(setup.desired, setup.observed)
+        yield _branches(setup, project, rest)
+        yield _roots(setup, project, rest, lineage)
     yield _operations(setup.desired, setup.observed, setup.observed.operations)
     yield _login(setup.login)
 
@@ -86,33 +88,34 @@ def _in_place(branch: Branch) -> Check:
     )
 
 
-def _branches(desired: Desired, project: Project, branches: tuple[Branch, ...]) -> Check:
-    """Say how many more branches the project may have."""
-    name, count, limit = "branches left", len(branches), project.branches_limit
+def _branches(setup: SetUp, project: Project, rest: Observed) -> Check:
+    """Say how many more branches the project may have: what a restore deletes first, where it needs the room, is none.
+
+    `rest` is what there is without that.
+    """
+    room, name, limit = branches_room(setup.observed, rest), "branches left", project.branches_limit
     if limit is None:
-        return Check(name, State.OK, f"{count} branches; Neon does not tell the limit")
-    refusals = {method: guards.branch_room(desired, count, project, more) for method, more in _MORE.items()}
+        return Check(name, State.OK, f"{room}; Neon does not tell the limit")
+    stay = room.count - room.going
+    refusals = {method: guards.branch_room(setup.desired, stay, project, more) for method, more in _MORE.items()}
     if stopped := frozenset(method for method, some in refusals.items() if some):
-        return refused(name, BranchLimitReached(count, limit, min(_MORE[method] for method in stopped)), stopped)
-    left = max(limit - count, 0)
-    if left < _FEW:
-        hint = BranchLimitReached(count, limit, _FEW).hint
-        return Check(name, State.WARNING, f"{left}: {count} of {limit} are there", hint)
-    return Check(name, State.OK, f"{left}: {count} of {limit} are there")
+        return refused(name, BranchLimitReached(room.count, limit, min(_MORE[method] for method in stopped)), stopped)
+    seen = f"{max(limit - room.count, 0)}: {room.count} of {limit} are there{room.leaving}"
+    if limit - stay < _FEW:
+        return Check(name, State.WARNING, seen, BranchLimitReached(room.count, limit, _FEW).hint)
+    return Check(name, State.OK, seen)
 
 
-def _roots(
-    desired: Desired, project: Project, branches: tuple[Branch, ...], lineage: Lineage | Refusal | Unknown
-) -> Check:
+def _roots(setup: SetUp, project: Project, rest: Observed, lineage: Lineage | Refusal | Unknown) -> Check:
     """Only what is preserved in place becomes a root: a candidate is a child."""
-    name = "root branches left"
-    count, limit = sum(branch.parent_id is None for branch in branches), guards.root_limit(project)
+    name, room, limit = "root branches left", roots_room(setup.observed, rest), guards.root_limit(project)
     if limit is None:
-        return Check(name, State.OK, f"{count} root branches; no limit is known for plan {project.plan or 'not told'}")
+        return Check(name, State.OK, f"{room}; no limit is known for plan {project.plan or 'not told'}")
     becomes_root = isinstance(lineage, Lineage) and lineage.live.branch.parent_id is None
-    if becomes_root and (full := guards.root_room(desired, count, project)):
-        return refused(name, full[0], IN_PLACE)
-    return Check(name, State.OK, f"{max(limit - count, 0)}: {count} of {limit} of plan {project.plan} are there")
+    if becomes_root and guards.root_room(setup.desired, room.count - room.going, project):
+        return refused(name, RootBranchLimitReached(room.count, limit, project.plan, 1), IN_PLACE)
+    left = max(limit - room.count, 0)
+    return Check(name, State.OK, f"{left}: {room.count} of {limit} of plan {project.plan} are there{room.leaving}")
 
 
 def _operations(desired: Desired, observed: Observed, running: tuple[Operation, ...] | Unknown) -> Check:
