@@ -1,12 +1,14 @@
 """The real storage: every cluster is a PostgreSQL server of its own, and its history is its write-ahead log.
 
-- One **base**, a cold copy of the cluster as `initdb` left it, is the beginning of every history. Most of its files
-  belong to the two template databases; nobody may connect to these, so they never change, and all clusters share them
-  by hard links.
+- The first **base**, a cold copy of the cluster as `initdb` left it, is the beginning of every history. Most of its
+  files belong to the two template databases; nobody may connect to these, so they never change, and all clusters share
+  them by hard links. Where much log gathers, newer bases are taken of the running cluster (`bases.py`): between its
+  connections, and before a fork of its present state, which waits for that.
 - No segment of the log is ever removed (`wal_keep_size`) or overwritten (`wal_recycle`): `pg_wal` is the archive.
-- A **fork** is a copy of the base, with the log of its source up to the mark, which PostgreSQL replays up to the
-  recovery target and then leaves on a new timeline. Finished segments are hard links, as they never change. So a fork
-  holds all that it needs, and its source may be removed.
+- A **fork** is a copy of the newest base that ends before the mark, with the log of its source up to the mark, which
+  PostgreSQL replays up to the recovery target and then leaves on a new timeline. Finished segments are hard links, as
+  they never change, and the bases before the mark are the fork's too. So a fork holds all that it needs, and its source
+  may be removed.
 - A **mark** is a restore point, which is no commit and so does not become "the last commit" of a fork. Recovery to a
   time ends in an error unless a later transaction is in the log; where none is, the restore point is the target.
 
@@ -15,26 +17,26 @@ Source of the rules: PostgreSQL's documentation, "Continuous Archiving and Point
 
 import asyncio
 import itertools
-import os
 import re
 import secrets
 import shutil
 import signal
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 import psycopg
 
-from reconciler.sandbox import timestamps
+from reconciler.sandbox import bases, timestamps
+from reconciler.sandbox.bases import Base
 from reconciler.sandbox.cluster_contents import ClusterContents
+from reconciler.sandbox.cluster_files import SEGMENT_BYTES, UNCHANGING, ClusterFiles, log_end
 from reconciler.sandbox.postgres_binaries import Installation, ProgramFailed
 from reconciler.sandbox.postgres_process import PostgresProcess
 from reconciler.sandbox.storage import BeyondTheEnd, Fork, Mark, Point, StorageError, position
 
 SUPERUSER = "cloud_admin"
-SEGMENT_BYTES = 1024 * 1024
-_UNCHANGING = ("1", "4")  # the directories of template1 and template0, whose numbers are fixed since PostgreSQL 15
 
 _CONFIGURATION = """
 listen_addresses = ''
@@ -68,27 +70,36 @@ class Cluster:
     """A cluster on disk.
 
     `stopped` is its last restore point, where it does not run and was stopped in good order; `last_commit` is the time
-    of the last commit before the newest restore point, as far as it is known.
+    of the last commit before the newest restore point, as far as it is known. `bases` are ordered by their ends.
     """
 
     id: str
     directory: Path
     number: int
     timeline: int
+    bases: tuple[Base, ...]
     process: PostgresProcess | None = None
     stopped: Mark | None = None
     last_commit: datetime | None = None
+    taking: asyncio.Task[None] | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class PostgresStorage(ClusterContents):
-    """Clusters in one directory. `prepare` first; `close` at the end leaves no process."""
+    """Clusters in one directory. `prepare` first; `close` at the end leaves no process.
 
-    def __init__(self, installation: Installation, directory: Path, sockets: Path) -> None:
+    `log_bytes` is how much log lies between two bases at least.
+    """
+
+    def __init__(
+        self, installation: Installation, directory: Path, sockets: Path, log_bytes: int = bases.LOG_BYTES
+    ) -> None:
         self._installation = installation
         self._directory = directory
         self._sockets = sockets
-        self._base = directory / "base"
+        self._files = ClusterFiles(installation)
+        self._log_bytes = log_bytes
+        self._base = Base(directory / "base")
         self._shared = directory / "shared"
         self._password = secrets.token_hex(16)
         self._clusters: dict[str, Cluster] = {}
@@ -107,11 +118,11 @@ class PostgresStorage(ClusterContents):
             raise StorageError(f"the sandbox could not make a database in {self._directory}: {error}") from error
 
     async def _make_base(self) -> None:
-        password = self._base.with_name("password")
+        base = self._base.directory
+        password = base.with_name("password")
         password.write_text(self._password)
         password.chmod(0o600)
         self._installation.hand_over(password)
-        base = self._base
         await self._installation.run(
             self._installation.program("initdb"),
             f"--pgdata={base}",
@@ -139,13 +150,14 @@ class PostgresStorage(ClusterContents):
             "postgres",
             given=b"update pg_database set datallowconn = false where datname = 'template1';\n",
         )
-        for name in _UNCHANGING:
+        for name in UNCHANGING:
             (base / "base" / name).rename(self._shared / name)
+        self._base = replace(self._base, end=log_end(base))  # it serves everything: no point is before it
         (base / "pg_wal").rename(self._shared / "pg_wal")
 
     async def create(self) -> str:
         """Make an empty cluster, running, and give its id."""
-        cluster = await self._copy_base(timeline=1)
+        cluster = await self._copy_base((self._base,), timeline=1)
         await self._installation.run("cp", "-R", str(self._shared / "pg_wal"), str(cluster.directory))
         await self.start(cluster.id)
         return cluster.id
@@ -153,6 +165,8 @@ class PostgresStorage(ClusterContents):
     async def mark(self, cluster: str, point: Point) -> Mark:
         """Fix a moment that has passed, a position in the log, or (None) the end of the history as of now."""
         source = self._cluster(cluster)
+        if point is None:  # what is copied now is not replayed by every fork of what will be so in a moment
+            await self._newer_base(source)
         async with source.lock:
             if source.stopped is None or _runs(source):
                 await self._start(source)
@@ -179,9 +193,11 @@ class PostgresStorage(ClusterContents):
 
     async def _fork(self, mark: Mark, target: dict[str, str]) -> Fork:
         source = self._cluster(mark.cluster)
-        cluster = await self._copy_base(timeline=source.timeline + 1)
+        serving = (self._base, *(base for base in source.bases[1:] if base.serves(mark)))
+        cluster = await self._copy_base(serving, timeline=source.timeline + 1)
         try:
-            await asyncio.to_thread(self._give_log, source, cluster, mark.lsn)
+            await asyncio.to_thread(self._files.give_log, source.directory, cluster.directory, position(mark.lsn))
+            self._files.write(cluster.directory / "recovery.signal")
             recovery = target | {
                 "restore_command": "false",  # everything is in pg_wal already
                 "recovery_target_timeline": str(source.timeline),
@@ -190,6 +206,7 @@ class PostgresStorage(ClusterContents):
             async with cluster.lock:
                 await self._start(cluster, recovery)
             resolved, lsn = await self._replayed(cluster)
+            resolved = resolved or serving[-1].last_commit
         except BaseException:
             await self.drop(cluster.id)
             raise
@@ -206,6 +223,7 @@ class PostgresStorage(ClusterContents):
     async def stop(self, cluster: str) -> None:
         """Stop the cluster if it runs, behind a last restore point; its connections are cut."""
         found = self._cluster(cluster)
+        await _taken(found)
         async with found.lock:
             if not _runs(found) or found.process is None:
                 return
@@ -213,6 +231,15 @@ class PostgresStorage(ClusterContents):
             end = await self._restore_point(found)
             await found.process.stop(signal.SIGINT)
             found.process, found.stopped = None, end
+
+    def rested(self, cluster: str) -> None:
+        """Hear that a connection to the cluster has ended: if much was written, a base of it is taken now."""
+        if found := self._clusters.get(cluster):
+            self._begin_base(found)
+
+    def bases(self, cluster: str) -> tuple[Base, ...]:
+        """Give the bases of a cluster, oldest first."""
+        return self._cluster(cluster).bases
 
     async def drop(self, cluster: str) -> None:
         """Remove the cluster. Forks of it do not depend on it."""
@@ -223,12 +250,15 @@ class PostgresStorage(ClusterContents):
             if found.process:
                 await found.process.stop(signal.SIGQUIT)
         await asyncio.to_thread(shutil.rmtree, found.directory, ignore_errors=True)
+        await _taken(found)
+        await self._remove_bases(found.bases)
 
     async def close(self) -> None:
         """Stop every cluster, without saving anything, and wait for the end of its processes."""
-        processes = [cluster.process for cluster in self._clusters.values() if cluster.process]
+        clusters = list(self._clusters.values())
         self._clusters.clear()
-        await asyncio.gather(*(process.stop(signal.SIGQUIT) for process in processes))
+        await asyncio.gather(*(cluster.process.stop(signal.SIGQUIT) for cluster in clusters if cluster.process))
+        await asyncio.gather(*map(_taken, clusters))
 
     async def schema(self, cluster: str, database: str) -> str:
         """Give the statements that make the schema of a database; starts the cluster."""
@@ -259,15 +289,46 @@ class PostgresStorage(ClusterContents):
         except KeyError:
             raise StorageError(f"the cluster {cluster} is gone") from None
 
-    async def _copy_base(self, timeline: int) -> Cluster:
+    async def _copy_base(self, serving: tuple[Base, ...], timeline: int) -> Cluster:
+        """Make the directory of a cluster, from the newest of the bases, which it keeps all."""
         number = next(self._numbers)
-        directory = self._base.parent / str(number)
-        await self._installation.run("cp", "-R", str(self._base), str(directory))
-        for name in _UNCHANGING:
-            await asyncio.to_thread(self._link_all, self._shared / name, directory / "base" / name)
-        cluster = Cluster(str(number), directory, number, timeline)
+        cluster = Cluster(str(number), self._directory / str(number), number, timeline, serving)
         self._clusters[cluster.id] = cluster
+        await asyncio.to_thread(self._files.copy_resting, serving[-1].directory, cluster.directory)
+        for name in UNCHANGING:
+            await asyncio.to_thread(self._files.link_all, self._shared / name, cluster.directory / "base" / name)
         return cluster
+
+    async def _newer_base(self, cluster: Cluster) -> None:
+        """Take a base where one is due, and wait for it, or for the one that is being taken."""
+        self._begin_base(cluster)
+        await _taken(cluster)
+
+    def _begin_base(self, cluster: Cluster) -> None:
+        if cluster.taking or not _runs(cluster):
+            return
+        if cluster.bases[-1].is_outdated(log_end(cluster.directory), self._log_bytes):
+            cluster.taking = asyncio.create_task(self._take_base(cluster))
+
+    async def _take_base(self, cluster: Cluster) -> None:
+        """Take a base. It only saves time: where it cannot be taken, nothing is lost and nothing is left."""
+        directory = self._directory / f"base-{next(self._numbers)}"
+        try:
+            async with await self._connect(cluster) as connection:
+                base = await bases.take(connection, self._files, cluster.directory, directory, cluster.last_commit)
+            first, *newer = cluster.bases
+            cluster.bases = (first, *newer[1 - bases.KEPT :], base)
+            await self._remove_bases(newer[: 1 - bases.KEPT])
+        except (psycopg.Error, StorageError, OSError):
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        finally:
+            cluster.taking = None
+
+    async def _remove_bases(self, released: Iterable[Base]) -> None:
+        """Remove the bases that no cluster needs any more."""
+        needed = {self._base, *(base for cluster in self._clusters.values() for base in cluster.bases)}
+        for base in set(released) - needed:
+            await asyncio.to_thread(shutil.rmtree, base.directory, ignore_errors=True)
 
     async def _start(self, cluster: Cluster, settings: dict[str, str] | None = None) -> None:
         if not _runs(cluster):
@@ -322,40 +383,6 @@ class PostgresStorage(ClusterContents):
             raise StorageError("PostgreSQL does not say what it recovered")
         return (None if row[0] is None else timestamps.as_moment(row[0])), str(row[1])
 
-    def _give_log(self, source: Cluster, target: Cluster, lsn: str) -> None:
-        """Give the target the log of the source up to the segment that holds `lsn`, and ask for recovery."""
-        last = (position(lsn) - 1) // SEGMENT_BYTES
-        log = target.directory / "pg_wal"
-        for directory in (log, log / "archive_status"):
-            directory.mkdir(mode=0o700)
-            self._installation.hand_over(directory)
-        for path in (source.directory / "pg_wal").iterdir():
-            number = _segment_number(path.name)
-            if path.suffix == ".history" or number == last:
-                self._copy(path, log / path.name)
-            elif number is not None and number < last:
-                self._link(path, log / path.name)
-        signal_file = target.directory / "recovery.signal"
-        signal_file.touch()
-        self._installation.hand_over(signal_file)
-
-    def _link_all(self, source: Path, target: Path) -> None:
-        target.mkdir(mode=0o700)
-        self._installation.hand_over(target)
-        for path in source.iterdir():
-            self._link(path, target / path.name)
-
-    def _link(self, source: Path, target: Path) -> None:
-        try:
-            os.link(source, target)
-        except OSError:  # a file system without links, or too many of one file
-            self._copy(source, target)
-
-    def _copy(self, source: Path, target: Path) -> None:
-        shutil.copyfile(source, target)
-        target.chmod(0o600)
-        self._installation.hand_over(target)
-
 
 def _recovery_target(mark: Mark) -> dict[str, str] | None:
     """Give the settings that stop recovery exactly at what was asked for; None where that is the mark itself."""
@@ -367,12 +394,11 @@ def _recovery_target(mark: Mark) -> dict[str, str] | None:
     return None
 
 
+async def _taken(cluster: Cluster) -> None:
+    """Wait for the end of the base that is being taken."""
+    if cluster.taking:
+        await asyncio.wait({cluster.taking})
+
+
 def _runs(cluster: Cluster) -> bool:
     return cluster.process is not None and cluster.process.running
-
-
-def _segment_number(name: str) -> int | None:
-    """Give the number of the segment of the log that a file holds, whatever its timeline; None for other files."""
-    if not re.fullmatch("[0-9A-F]{24}", name):
-        return None
-    return int(name[8:16], 16) * (0x1_0000_0000 // SEGMENT_BYTES) + int(name[16:], 16)

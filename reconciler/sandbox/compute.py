@@ -195,6 +195,7 @@ class Computes:
             await _join(compute, client, server)
         finally:
             server.writer.close()
+            self._storage.rested(cluster)
 
     def _set_alarm(self, compute: _Compute) -> None:
         if compute.alarm:

@@ -85,6 +85,9 @@ class Storage(Protocol):
     async def stop(self, cluster: str) -> None:
         """Stop the cluster if it runs; its connections are cut."""
 
+    def rested(self, cluster: str) -> None:
+        """Hear that a connection to the cluster has ended, which is a time to prepare for forks of it."""
+
     async def drop(self, cluster: str) -> None:
         """Remove the cluster. Forks of it do not depend on it."""
 

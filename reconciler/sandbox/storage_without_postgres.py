@@ -116,6 +116,9 @@ class StorageWithoutPostgres:
         if server := self._servers.pop(cluster, None):
             await server.close()
 
+    def rested(self, cluster: str) -> None:
+        """Do nothing: forks cost nothing."""
+
     async def drop(self, cluster: str) -> None:
         """Forget the cluster."""
         await self.stop(cluster)
