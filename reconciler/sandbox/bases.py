@@ -8,7 +8,6 @@ Source of the rules: PostgreSQL's documentation, "Making a Base Backup Using the
 to the log while a backup is taken, even where `full_page_writes` is off.
 """
 
-import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import psycopg
 
 from reconciler.sandbox import timestamps
-from reconciler.sandbox.cluster_files import ClusterFiles
+from reconciler.sandbox.cluster_files import ClusterFiles, in_thread
 from reconciler.sandbox.storage import Mark, position
 
 LOG_BYTES = 64 * 1024 * 1024
@@ -48,9 +47,14 @@ class Base:
             mark.moment is None or self.ended <= mark.moment
         )
 
-    def is_outdated(self, log_end: int, least: int) -> bool:
-        """Tell whether there should be a newer one: `least` bytes of log lie after this one, and half its size."""
-        return log_end - self.end >= max(least, self.size // 2)
+    def is_outdated(self, log_end: int, least: int, room: int) -> bool:
+        """Tell whether a newer one should be taken, by where the log ends and how many bytes there is room for.
+
+        It should where `least` bytes of log lie after this one, and half its size; but not where it, and a fork from
+        it, would fill the place.
+        """
+        log = log_end - self.end
+        return log >= max(least, self.size // 2) and room >= 2 * (self.size + log)
 
 
 async def take(
@@ -67,7 +71,7 @@ async def take(
     await connection.execute("select pg_backup_start('base', fast => true)")
     # a commit after this one is in the log that is replayed; a server knows of none from before its start
     last = await _first(connection, "select timestamp from pg_last_committed_xact()")
-    size = await asyncio.to_thread(files.copy_running, source, target)
+    size = await in_thread(files.copy_running, source, target)
     stop = "select lsn::text, labelfile from pg_backup_stop(wait_for_archive => false)"
     end, label = await _first(connection, stop)
     (ended,) = await _first(connection, "select clock_timestamp()")

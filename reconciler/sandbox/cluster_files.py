@@ -5,15 +5,19 @@ PostgreSQL wrote block by block takes ten times as long as the copy itself, and 
 its hands, as happens in the directory of a running server.
 """
 
+import asyncio
 import contextlib
 import os
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from reconciler.sandbox.postgres_binaries import Installation
 
+T = TypeVar("T")
 SEGMENT_BYTES = 1024 * 1024
 UNCHANGING = ("1", "4")  # the directories of template1 and template0, whose numbers are fixed since PostgreSQL 15
 
@@ -104,6 +108,19 @@ class ClusterFiles:
                 writing.write(buffer[:count])
         self.installation.hand_over(target)
         return copied
+
+
+async def in_thread(function: Callable[..., T], *arguments: object) -> T:
+    """Run a function in a thread, and wait for its end even when cancelled.
+
+    Whoever then removes the directory is not to do that while files are still made in it.
+    """
+    running = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        raise
 
 
 def log_end(cluster: Path) -> int:

@@ -31,7 +31,7 @@ import psycopg
 from reconciler.sandbox import bases, timestamps
 from reconciler.sandbox.bases import Base
 from reconciler.sandbox.cluster_contents import ClusterContents
-from reconciler.sandbox.cluster_files import SEGMENT_BYTES, UNCHANGING, ClusterFiles, log_end
+from reconciler.sandbox.cluster_files import SEGMENT_BYTES, UNCHANGING, ClusterFiles, in_thread, log_end
 from reconciler.sandbox.postgres_binaries import Installation, ProgramFailed
 from reconciler.sandbox.postgres_process import PostgresProcess
 from reconciler.sandbox.storage import BeyondTheEnd, Fork, Mark, Point, StorageError, position
@@ -196,7 +196,7 @@ class PostgresStorage(ClusterContents):
         serving = (self._base, *(base for base in source.bases[1:] if base.serves(mark)))
         cluster = await self._copy_base(serving, timeline=source.timeline + 1)
         try:
-            await asyncio.to_thread(self._files.give_log, source.directory, cluster.directory, position(mark.lsn))
+            await in_thread(self._files.give_log, source.directory, cluster.directory, position(mark.lsn))
             self._files.write(cluster.directory / "recovery.signal")
             recovery = target | {
                 "restore_command": "false",  # everything is in pg_wal already
@@ -294,10 +294,20 @@ class PostgresStorage(ClusterContents):
         number = next(self._numbers)
         cluster = Cluster(str(number), self._directory / str(number), number, timeline, serving)
         self._clusters[cluster.id] = cluster
-        await asyncio.to_thread(self._files.copy_resting, serving[-1].directory, cluster.directory)
-        for name in UNCHANGING:
-            await asyncio.to_thread(self._files.link_all, self._shared / name, cluster.directory / "base" / name)
+        try:
+            await in_thread(self._copy_files, serving[-1], cluster)
+        except BaseException:
+            await self.drop(cluster.id)
+            raise
         return cluster
+
+    def _copy_files(self, base: Base, cluster: Cluster) -> None:
+        try:
+            self._files.copy_resting(base.directory, cluster.directory)
+            for name in UNCHANGING:
+                self._files.link_all(self._shared / name, cluster.directory / "base" / name)
+        except OSError as error:
+            raise StorageError(f"the files of a branch cannot be copied: {error}") from error
 
     async def _newer_base(self, cluster: Cluster) -> None:
         """Take a base where one is due, and wait for it, or for the one that is being taken."""
@@ -307,7 +317,8 @@ class PostgresStorage(ClusterContents):
     def _begin_base(self, cluster: Cluster) -> None:
         if cluster.taking or not _runs(cluster):
             return
-        if cluster.bases[-1].is_outdated(log_end(cluster.directory), self._log_bytes):
+        end, room = log_end(cluster.directory), shutil.disk_usage(self._directory).free
+        if cluster.bases[-1].is_outdated(end, self._log_bytes, room):
             cluster.taking = asyncio.create_task(self._take_base(cluster))
 
     async def _take_base(self, cluster: Cluster) -> None:

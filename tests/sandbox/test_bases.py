@@ -11,6 +11,7 @@ import pytest
 from reconciler.sandbox import bases, postgres_binaries
 from reconciler.sandbox.bases import Base
 from reconciler.sandbox.clusters import PostgresStorage
+from reconciler.sandbox.server import NEON_PREFIX
 from reconciler.sandbox.storage import Mark
 
 pytestmark = pytest.mark.anyio
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.anyio
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 TWO_MEGABYTES = 2 * 1024 * 1024
+FILLING = "select n, repeat(md5(n::text), 6) as text from generate_series(1, 50000) n"
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +68,7 @@ async def run(storage, cluster, statement):
 
 async def write(storage, cluster):
     """Write more log than is worth a base, all of it in one transaction."""
-    filling = "select n, repeat(md5(n::text), 6) as text from generate_series(1, 50000) n"
-    await run(storage, cluster, f"drop table if exists bulk; create table bulk as {filling}")
+    await run(storage, cluster, f"drop table if exists bulk; create table bulk as {FILLING}")
 
 
 @asynccontextmanager
@@ -128,10 +129,52 @@ def test_a_base_serves_points_that_are_not_before_its_end():
     assert list(served) == [name for name, mark in (served | not_served).items() if base.serves(mark)]
 
 
-def test_a_base_is_outdated_by_much_log_that_is_half_its_size_too():
+@pytest.mark.parametrize(
+    ("end", "least", "room", "outdated"),
+    [
+        (1300, 100, 10_000, True),
+        (1299, 100, 10_000, False),
+        (1499, 500, 10_000, False),
+        (1500, 500, 10_000, True),
+        (1300, 100, 1800, True),
+        (1300, 100, 1799, False),
+    ],
+    ids=[
+        "log of half its size",
+        "less",
+        "log of less than the least",
+        "of the least",
+        "room for two",
+        "less room than that",
+    ],
+)
+def test_a_base_is_outdated_by_much_log_where_there_is_room(end, least, room, outdated):
     base = Base(Path("/base"), end=1000, size=600)
-    assert [False, True] == [base.is_outdated(end, least=100) for end in (1299, 1300)]
-    assert [False, True] == [base.is_outdated(end, least=500) for end in (1499, 1500)]
+    assert outdated == base.is_outdated(end, least, room)
+
+
+async def test_what_a_running_server_has_for_itself_or_removes_meanwhile_is_not_copied(storage, place):
+    source, files = place / "source", storage._files
+    for name in ("base/1", "base/5", "global", "pg_wal", "pg_subtrans"):
+        (source / name).mkdir(parents=True)
+    for name in (
+        "base/1/1259",
+        "base/5/1259",
+        "global/pg_control",
+        "pg_wal/0001",
+        "pg_subtrans/0000",
+        "postmaster.pid",
+    ):
+        (source / name).write_text(name)
+    (source / "base/5/removed").symlink_to("nowhere")  # it is listed, and cannot be found when it is opened
+    size = files.copy_running(source, place / "copy")
+    copied = {str(path.relative_to(place / "copy")) for path in (place / "copy").rglob("*") if path.is_file()}
+    with pytest.raises(FileNotFoundError):
+        files.copy_resting(source, place / "whole")
+    for name in ("source", "copy", "whole"):
+        shutil.rmtree(place / name)
+    assert {"base/5/1259", "global/pg_control"} == copied
+    assert len("base/5/1259" + "global/pg_control") == size
 
 
 async def test_moments_before_during_and_after_a_base_are_exact(storage, cluster):
@@ -176,6 +219,15 @@ async def test_with_nothing_after_a_base_the_last_commit_is_the_one_before_it(st
     assert 2 == len(storage.bases(cluster))
 
 
+async def test_of_a_server_without_a_commit_since_its_start_the_last_commit_is_the_one_before(storage, cluster):
+    await run(storage, cluster, "insert into item default values")
+    await storage.stop(cluster)
+    await run(storage, cluster, f"begin; create table bulk as {FILLING}; rollback")
+    fork = await storage.fork(await storage.mark(cluster, None))
+    ((_, last),) = await commits(storage, fork.cluster)
+    assert (2, last) == (len(storage.bases(fork.cluster)), fork.resolved)
+
+
 async def test_a_forks_forks_use_the_bases_before_it_and_outlive_all_others(storage, cluster):
     await write(storage, cluster)
     child = (await storage.fork(await storage.mark(cluster, None))).cluster
@@ -202,6 +254,18 @@ async def test_a_base_is_taken_when_a_connection_ends_after_much_was_written(sto
     storage.rested(cluster)
     await storage.stop(cluster)  # it waits for what has been begun
     assert 2 == len(storage.bases(cluster))
+
+
+async def test_the_end_of_a_clients_connection_is_such_an_end(project, sandbox, monkeypatch):
+    storage = sandbox._apis[NEON_PREFIX]._control.storage
+    monkeypatch.setattr(storage, "_log_bytes", TWO_MEGABYTES)
+    await project.execute("main", f"create table bulk as {FILLING}")
+
+    async def is_taken():
+        return [] != names_of_bases(storage)
+
+    async with asyncio.timeout(20):
+        await project.until(is_taken)
 
 
 async def test_the_oldest_bases_give_way_and_points_before_them_are_reached_still(storage, cluster):

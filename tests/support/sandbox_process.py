@@ -43,13 +43,13 @@ class SandboxProcess:
 
     def __init__(self, *options):
         # In a directory that everybody may pass through: as root, PostgreSQL runs as somebody else.
-        self._directory = Path(tempfile.mkdtemp(prefix="rec-", dir=memory()))
-        self._directory.chmod(0o755)
-        self._said = self._directory / "stderr"
+        self.directory = Path(tempfile.mkdtemp(prefix="rec-", dir=memory()))
+        self.directory.chmod(0o755)
+        self._said = self.directory / "stderr"
         with self._said.open("wb") as stderr:
             self._process = subprocess.Popen(
                 [*PROGRAM, "sandbox", "up", "--empty", "--verbose",
-                 "--dir", str(self._directory / "sandbox"), *options],
+                 "--dir", str(self.directory / "sandbox"), *options],
                 stdout=subprocess.PIPE, stderr=stderr, text=True,
                 preexec_fn=_end_with_the_tests if sys.platform == "linux" else None,  # noqa: PLW1509  it takes no lock
             )  # fmt: skip
@@ -89,7 +89,7 @@ class SandboxProcess:
         finally:
             self._process.kill()
             self._process.stdout.close()
-            shutil.rmtree(self._directory, ignore_errors=True)
+            shutil.rmtree(self.directory, ignore_errors=True)
 
     def said(self):
         """What it wrote on stderr: with --verbose, every unexpected exception."""
