@@ -256,10 +256,10 @@ def _upload_versions(scene: Scene) -> tuple[Step, ...]:
 
 def _stage_versions(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
     """Put the new versions beside the live ones at 0 %, where only the gates reach them."""
-    if not _request_gates(scene) or not repointing.is_tried_before(scene, carrier):
+    if not _request_gates(scene):
         return ()
     steps: list[Step] = []
-    for worker, seen, config in _not_switched(scene):
+    for worker, seen, config in _tried_first(scene, carrier):
         upload = _upload(scene, worker, seen, config)
         if upload is not None and upload.id not in {version.id for version in seen.deployed}:
             reason = "users must not see it before the HTTP gates have passed"
@@ -270,8 +270,8 @@ def _stage_versions(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
 
 def _verify_workers(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
     gates = _request_gates(scene)
-    scripts = tuple(seen.script for _, seen, _ in _not_switched(scene))
-    if not gates or not scripts or not repointing.is_tried_before(scene, carrier):
+    scripts = tuple(seen.script for _, seen, _ in _tried_first(scene, carrier))
+    if not gates or not scripts:
         return ()
     reason = "the Worker must answer from the new database before users do"
     step = VerifyWorker(scripts=scripts, gates=gates, hyperdrive=scene.config_name, reason=reason)
@@ -341,6 +341,22 @@ def _bound(scene: Scene) -> Iterable[tuple[Worker, ObservedWorker, HyperdriveCon
 
 def _not_switched(scene: Scene) -> list[tuple[Worker, ObservedWorker, HyperdriveConfig]]:
     return [each for each in _bound(scene) if not each[1].serves_only(each[2].id)]
+
+
+def _tried_first(scene: Scene, carrier: Carrier) -> list[tuple[Worker, ObservedWorker, HyperdriveConfig]]:
+    """List the Workers that can be tried at 0 %, beside what serves.
+
+    That is deployed again along with them, which Cloudflare refuses where its config is gone (error 10157): users of
+    such a Worker reach no database, and what they get is judged by the last check.
+    """
+    known = {None, *(config.id for config in scene.configs)}
+    if not repointing.is_tried_before(scene, carrier):
+        return []
+    return [
+        each
+        for each in _not_switched(scene)
+        if all(version.hyperdrive_id in known for version in each[1].deployed if version.percentage > 0)
+    ]
 
 
 def _upload(scene: Scene, worker: Worker, seen: ObservedWorker, config: HyperdriveConfig) -> UploadedVersion | None:

@@ -263,9 +263,19 @@ def test_a_worker_that_is_bound_to_another_config_is_not_tried_on_the_branch_tha
 
 def test_the_first_config_of_all_is_tried_before_users_are_on_it():
     desired = replace(ASKED, verify=replace(ASKED.verify, http=(HEALTH,)))
-    told = kinds(plan(desired, replace(WORLD, configs=())).steps)
+    unbound = replace(SEEN, deployed=(DeployedVersion("v0", 100, None),))
+    told = kinds(plan(desired, replace(WORLD, configs=(), workers=(unbound,))).steps)
     assert told.index("CreateHyperdrive") < told.index("StageVersion") < told.index("VerifyWorker")
     assert told.index("VerifyWorker") < told.index("SwitchTraffic")
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_where_the_config_that_serves_is_gone_nothing_is_tried_beside_it_and_the_last_check_judges(strategy):
+    desired = replace(ASKED, hyperdrive=replace(ASKED.hyperdrive, strategy=strategy))
+    desired = replace(desired, verify=replace(desired.verify, http=(HEALTH,)))
+    told = kinds(plan(desired, replace(WORLD, configs=())).steps)
+    assert not {"StageVersion", "VerifyWorker"} & set(told)
+    assert told.index("CreateHyperdrive") < told.index("SwitchTraffic") < told.index("VerifyLive")
 
 
 def test_a_config_that_was_led_to_a_held_branch_by_hand_is_led_back():

@@ -226,3 +226,15 @@ def test_where_it_can_not_be_read_when_a_password_was_changed_nothing_follows(st
     desired, observed = stage.observe()
     assert observed.password_changed_at is None
     assert plan(desired, observed).in_sync
+
+
+def test_a_restore_goes_on_where_the_config_that_serves_was_deleted_and_versions_are_to_be_tried_at_0_percent(worlds):
+    stage = Stage(worlds, "HTTP gate at 0 %")
+    stage.world.account.configs.clear()
+    outcome = stage.apply()
+    assert outcome.converged
+    assert "VerifyLive" in [type(done.step).__name__ for done in outcome.taken]
+    before, after = stage.watch.violations
+    assert before == "users of shop-api reach no database"
+    assert after.startswith("users of shop-api reach version ")
+    assert after.endswith("whose HTTP gate was never asked"), "it was asked right after"
