@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from reconciler.core.desired import FOREVER, Child
 from reconciler.core.instant import Instant
-from reconciler.core.observed import Branch
+from reconciler.core.observed import Branch, named
 from reconciler.core.timeline import ID_PATTERN
 
 _RECORD = re.compile(rf"(?P<branch>.+)\.before-reset\.(?P<reset>{ID_PATTERN})")
@@ -49,6 +49,19 @@ def records(name: str, branches: Iterable[Branch]) -> list[Record]:
 def resets(branch: Branch, kept: Iterable[Record]) -> set[str]:
     """Name the resets that a branch has had; being made is as good as a reset."""
     return {each.reset for each in kept} | ({branch.child.reset} if branch.child else set())
+
+
+def has_lapsed(child: Child, at: Instant) -> bool:
+    """Tell whether a branch was to live until a moment that has passed: it is not made any more."""
+    return isinstance(child.expires, Instant) and child.expires <= at
+
+
+def needs_parent(child: Child, branches: tuple[Branch, ...], at: Instant) -> bool:
+    """Tell whether a branch is still to be made from its parent, or to be reset to it."""
+    branch = named(branches, child.name)
+    if branch is None:
+        return not has_lapsed(child, at)
+    return bool(child.reset) and child.reset not in resets(branch, records(child.name, branches))
 
 
 def is_ours(environment: str, branch: Branch) -> bool:

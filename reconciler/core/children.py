@@ -8,7 +8,7 @@ costs nobody any data, and everything else of it is refused.
 """
 
 from reconciler.core import child_guards
-from reconciler.core.child import in_order, is_ours, lifetime, record_name, records, resets
+from reconciler.core.child import has_lapsed, in_order, is_ours, lifetime, record_name, records, resets
 from reconciler.core.child_guards import NEAR, disposable, parent_name
 from reconciler.core.child_refusals import ChildDatabasesUnknown
 from reconciler.core.desired import Child
@@ -67,7 +67,7 @@ def _towards(scene: Scene, child: Child) -> _Found:
 
 
 def _create(scene: Scene, child: Child) -> _Found:
-    if isinstance(child.expires, Instant) and child.expires <= scene.observed.at:
+    if has_lapsed(child, scene.observed.at):
         return ()
     parent = parent_name(scene, child)
     if refusals := child_guards.creation(scene, child):

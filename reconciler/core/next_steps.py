@@ -80,12 +80,22 @@ def _wanted(desired: Desired, observed: Observed) -> tuple[Step, ...] | Refused:
     possible = attainable(desired, scene.lineage)
     if possible is desired:
         steps = _towards(scene)
-        if isinstance(steps, Refused) and not steps.is_about_children:
+        if isinstance(steps, Refused) and steps.is_about_children:
+            return _clear_up(scene) or steps
+        if isinstance(steps, Refused):
             return pruning.make_room(scene, steps)
-        done = () if isinstance(steps, Refused) else steps
-        return done or pruning.prune(scene) or expiry.give(scene) or steps
+        return steps or _clear_up(scene)
     paired = tuple((worker, seen) for worker, (_, seen) in zip(possible.workers, scene.workers, strict=True))
     return _towards(replace(scene, desired=possible, workers=paired)) or _refuse_what_failed(desired, scene.lineage)
+
+
+def _clear_up(scene: Scene) -> tuple[Step, ...]:
+    """What comes when the primary is as asked, also where a declared branch is not: the two are nothing to each other.
+
+    Any other refusal is about the primary and what users reach, so that nothing is done at all: what is held is what
+    there is to go back to.
+    """
+    return pruning.prune(scene) or expiry.give(scene)
 
 
 def _refuse_what_failed(desired: Desired, lineage: Lineage) -> Refused:

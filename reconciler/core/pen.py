@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from reconciler.core import protection
+from reconciler.core.child import needs_parent
 from reconciler.core.deletion import kept_by_neon
 from reconciler.core.desired import Desired, Hyperdrive
 from reconciler.core.evidence import Signs
@@ -91,6 +92,7 @@ def _unit(signs: Signs, carrier: Carrier) -> Unit:
         *kept_by_neon(carrier, signs.branches),
         *protection.keeps(desired, carrier.branch),
         *_needed(desired, observed, carrier),
+        *_awaited(signs, carrier.branch),
         *signs.needed_of(carrier, replaced_at),
         *_foreign(desired, carrier, [each for each in leading if each not in own]),
         *used(observed, leading),
@@ -142,6 +144,17 @@ def _needed(desired: Desired, observed: Observed, carrier: Carrier) -> Iterator[
         yield f'it is the primary of environment "{claims[0]}"'
     if not branch.ready:
         yield "Neon is at work on it"
+
+
+def _awaited(signs: Signs, branch: Branch) -> Iterator[str]:
+    """A declared branch needs what it is made from or reset to, until that is done: Neon keeps a parent after that."""
+    made = [
+        child.name
+        for child in signs.desired.branches or ()
+        if child.parent == branch.name and needs_parent(child, signs.branches, signs.observed.at)
+    ]
+    if made:
+        yield f"the file makes {', '.join(sorted(made))} from it"
 
 
 def _foreign(desired: Desired, carrier: Carrier, configs: list[HyperdriveConfig]) -> Iterator[str]:

@@ -48,7 +48,8 @@ def next_to_go(scene: Scene) -> tuple[Step, ...]:
 def make_room(scene: Scene, refused: Refused) -> tuple[Step, ...] | Refused:
     """Delete what is held too long where it is only room that is lacking; otherwise the refusal stands.
 
-    A restore does not wait for that hour.
+    A restore does not wait until nothing was replaced for an hour. A declared branch that lacks room does, as anything
+    that is deleted in peace.
     """
     if any(each.rule not in _ROOM for each in refused.refusals):
         return refused
