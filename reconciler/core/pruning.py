@@ -1,5 +1,7 @@
 """Deletes what is held, when its hold has ended: the last of all rules, one thing at a time, leaf first.
 
+A config whose branch is gone (`orphans`) comes after that.
+
 Nothing is deleted by a run that replaced something, nor by the next ones of that hour: what has just been restored is
 looked at by people first, and a run that died and is continued is no other than one that went through. So the primary
 must not have been changed in that hour either: a swap of names may end long after it began.
