@@ -49,7 +49,8 @@ class Primary:
     `hold` is how long a replaced timeline is kept; None is for ever. `fence`: what is replaced takes no more writes.
     What the file leaves out of the project's settings is None: it is nobody's wish, and carried over by a restore. So
     is `expire_on_neon`, and an expiry of what is held is left as it is then. `unprotect_held`: what is held and was
-    protected as the primary goes all the same when its hold has ended.
+    protected as the primary goes all the same when its hold has ended. `default`: it is the
+    project's default branch.
     """
 
     project: str
@@ -63,6 +64,7 @@ class Primary:
     history_retention: timedelta | None = None
     protected: bool | None = None
     compute: ComputeSettings = UNSAID
+    default: bool = True
 
     @property
     def timeline(self) -> Timeline:
@@ -222,6 +224,27 @@ class WriteBack(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class RtoSource:
+    """Where it is promised how long a restore may take: a Markdown file, from the root, and one of its sections."""
+
+    file: str
+    section: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrillSettings:
+    """How drills are done. The promise is `rto`, a length of time, or stands in `rto_source`; else there is none.
+
+    `destroy` are destructions as they are written; `reports` is a directory, from the root.
+    """
+
+    rto: str = ""
+    rto_source: RtoSource | None = None
+    destroy: tuple[str, ...] = ()
+    reports: str = "docs/postmortems"
+
+
+@dataclass(frozen=True, slots=True)
 class Desired:
     """One environment, as its file declares it. `branches` is None where the file says nothing of them."""
 
@@ -234,6 +257,7 @@ class Desired:
     write_back: WriteBack = WriteBack.PUSH
     lift: tuple[Lift, ...] = ()
     branches: tuple[Child, ...] | None = None
+    drill: DrillSettings = DrillSettings()
 
     @property
     def timeline(self) -> Timeline:

@@ -27,6 +27,7 @@ from reconciler.core.desired import (
     Worker,
     WriteBack,
 )
+from reconciler.core.drill_settings import drill_settings
 from reconciler.core.file_model import (
     WRONG_KEY,
     FileModel,
@@ -366,6 +367,7 @@ def _desired(environment: str, model: FileModel) -> Desired:
         write_back=WriteBack(model.write_back),
         lift=tuple(Lift(Liftable(each.guard), each.reason) for each in model.lift),
         branches=None if model.branches is None else tuple(child_file.child(each) for each in model.branches),
+        drill=drill_settings(model.drill),
     )
 
 
@@ -385,6 +387,7 @@ def _primary(model: PrimaryModel) -> Primary:
         history_retention=None if history is None else span(history),
         protected=model.protected,
         compute=ComputeSettings(compute.min, compute.max, suspend),
+        default=model.default,
     )
 
 

@@ -124,7 +124,7 @@ def _of_the_primary(
         yield f'"{primary.name}" is to be deleted by Neon at {primary.expires_at}, and must not expire'
     if not primary.protected and not full and protection.is_wanted(desired, lineage):
         yield f'"{primary.name}" is not protected, and is to be'
-    if not primary.default and primary.name == desired.primary.branch:
+    if desired.primary.default and not primary.default and primary.name == desired.primary.branch:
         default = next((f'"{branch.name}"' for branch in branches if branch.default), "none")
         yield f'the default branch is {default}, not "{primary.name}"'
 

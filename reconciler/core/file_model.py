@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.core.compute_settings import NEVER
 from reconciler.core.desired import Liftable
+from reconciler.core.drill_settings import DrillModel
 from reconciler.core.hyperdrive_file import HyperdriveOptions
 from reconciler.core.instant import Instant
 from reconciler.core.json_pointer import is_pointer
@@ -251,6 +252,8 @@ class PrimaryModel(_Model):
     """How far back the project can be restored: hours, days, weeks (6h, 7d, 4w), at most 30d. Left out: not ours."""
     protected: bool | None = None
     """Whether the primary is a protected branch. Left out: as it was before a restore."""
+    default: bool = True
+    """Whether the primary is the project's default branch. false: whichever is the default stays so."""
     compute: ComputeModel = Field(default_factory=ComputeModel)
     """The size and the suspension of the primary's compute. Left out: as they were before a restore."""
 
@@ -406,6 +409,8 @@ class FileModel(_Model):
     """Guards that are not to refuse, each with a reason. Shown as a warning wherever a plan is."""
     branches: list[BranchModel] | None = None
     """Branches besides the primary. [] deletes those that this tool has made; left out, none is touched."""
+    drill: DrillModel = Field(default_factory=DrillModel)
+    """How restores are rehearsed."""
 
 
 def json_schema() -> dict[str, Any]:

@@ -339,7 +339,7 @@ def _promote(scene: Scene, carrier: Carrier) -> tuple[Step, ...]:
         return (RenameBranch(branch=live.branch.name, to=held, reason=reason),)
     if branch.name != primary:
         return (RenameBranch(branch=branch.name, to=primary, reason=f"it carries {carrier.timeline}, now live"),)
-    if not branch.default:
+    if scene.desired.primary.default and not branch.default:
         return (SetDefaultBranch(branch=primary, reason="the primary is the project's default branch"),)
     return ()
 

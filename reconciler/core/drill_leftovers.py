@@ -1,0 +1,74 @@
+"""What a drill has made and may be taken away again: told by names and annotations, and used by nobody else.
+
+In doubt a thing stays, and the reasons are said. What is empty may go.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from reconciler.core.desired import Desired
+from reconciler.core.drill_names import DrillNames, drill_script, is_of_a_drill
+from reconciler.core.guards import direct
+from reconciler.core.observed import Branch, DeployedVersion, HyperdriveConfig, Use
+
+
+def worker_stays(
+    production: Desired, deployed: tuple[DeployedVersion, ...], configs: tuple[HyperdriveConfig, ...]
+) -> tuple[str, ...]:
+    """Say why a Worker that is named as a drill's stays: all that is live must be bound to configs of drills."""
+    names = {each.id: each.name for each in configs}
+    bound = [names.get(each.hyperdrive_id or "", "") for each in deployed]
+    if bound and all(is_of_a_drill(production, name) for name in bound):
+        return ()
+    return ("it is bound to something else than a drill's Hyperdrive config",)
+
+
+def config_stays(
+    names: DrillNames,
+    config: HyperdriveConfig,
+    branches: tuple[Branch, ...],
+    uses: tuple[Use, ...],
+    scripts: Iterable[str],
+) -> tuple[str, ...]:
+    """Say why a config stays that is named as a drill's. `scripts` are production's Workers, which have copies."""
+    own = {drill_script(each) for each in scripts}
+    return (
+        *(f"Worker {each.script} is bound to it" for each in uses if _is_foreign(each, config, own)),
+        *(
+            f'it leads to branch "{branch.name}"'
+            for branch in branches
+            if _leads_to(config, branch) and not names.has_branch(branch)
+        ),
+    )
+
+
+def branch_stays(
+    names: DrillNames, branch: Branch, branches: tuple[Branch, ...], configs: tuple[HyperdriveConfig, ...]
+) -> tuple[str, ...]:
+    """Say why a branch stays whose name and annotation are a drill's."""
+    return tuple(_kept(names, branch, branches, configs))
+
+
+def _kept(
+    names: DrillNames, branch: Branch, branches: tuple[Branch, ...], configs: tuple[HyperdriveConfig, ...]
+) -> Iterator[str]:
+    if not names.has_branch(branch):
+        yield "no drill has made it"
+    if branch.default:
+        yield "it is the project's default branch"
+    if branch.protected:
+        yield "it is protected"
+    for child in branches:
+        if child.parent_id == branch.id:
+            yield f'"{child.name}" was made from it'
+    for config in configs:
+        if _leads_to(config, branch):
+            yield f'Hyperdrive config "{config.name}" leads to it'
+
+
+def _is_foreign(use: Use, config: HyperdriveConfig, own: set[str]) -> bool:
+    return use.hyperdrive_id == config.id and use.script not in own
+
+
+def _leads_to(config: HyperdriveConfig, branch: Branch) -> bool:
+    led, endpoint = direct(config), branch.endpoint
+    return endpoint is not None and (led.host, led.port) == (endpoint.host, endpoint.port)

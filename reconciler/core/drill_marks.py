@@ -1,0 +1,78 @@
+"""Which phase of a restore each moment belongs to: marks on a clock, from one to the next, and nothing between them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reconciler.core.drill import Measured, Phase
+from reconciler.core.steps import (
+    AddCompute,
+    AwaitBranch,
+    AwaitCache,
+    ClearExpiry,
+    CreateBranch,
+    CreateHyperdrive,
+    FenceBranch,
+    LiftFence,
+    RenewPassword,
+    RepointHyperdrive,
+    RestartPool,
+    SetCompute,
+    StageVersion,
+    Step,
+    SwitchTraffic,
+    UpdateHyperdrive,
+    UploadVersion,
+    VerifyBranch,
+    VerifyWorker,
+    WriteBinding,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """From here on it is this phase: seconds of a monotonic clock."""
+
+    phase: Phase
+    at: float
+
+
+def measured(marks: Sequence[Mark], ended: float) -> tuple[Measured, ...]:
+    """Return how long each phase took, in the order in which they began; together they are the time from first to end.
+
+    A phase that comes back counts as one: it began where it began first.
+    """
+    if not marks:
+        return ()
+    begun = marks[0].at
+    began: dict[Phase, float] = {}
+    seconds: dict[Phase, float] = {}
+    ends = [*(each.at for each in marks[1:]), ended]
+    for mark, end in zip(marks, ends, strict=True):
+        began.setdefault(mark.phase, mark.at - begun)
+        seconds[mark.phase] = seconds.get(mark.phase, 0.0) + end - mark.at
+    return tuple(Measured(phase, began[phase], seconds[phase]) for phase in began)
+
+
+def phase_of(step: Step) -> Phase:
+    """Name the phase in which a step is taken. What only gives names comes when users are served."""
+    match step:
+        case CreateBranch() | AwaitBranch():
+            return Phase.BRANCH
+        case AddCompute() | SetCompute() | ClearExpiry():
+            return Phase.COMPUTE
+        case VerifyBranch() | VerifyWorker():
+            return Phase.VERIFY
+        case (
+            CreateHyperdrive()
+            | WriteBinding()
+            | RepointHyperdrive()
+            | UpdateHyperdrive()
+            | RestartPool()
+            | AwaitCache()
+            | RenewPassword()
+        ):
+            return Phase.HYPERDRIVE
+        case UploadVersion() | StageVersion() | SwitchTraffic() | FenceBranch() | LiftFence():
+            return Phase.DEPLOY
+        case _:
+            return Phase.TRAFFIC
