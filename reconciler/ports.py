@@ -155,6 +155,13 @@ class Neon(Protocol):
         """
         ...
 
+    async def create_drill_branch(self, project: str, name: str, source: str, mark: Mark, expires: Instant) -> None:
+        """Create a branch of the branch with the id `source` as it is, for a drill, with a compute, and wait for it.
+
+        It expires then, where Neon lets the account's branches expire. A name that is taken is an AnswerLost.
+        """
+        ...
+
     async def reset_branch(self, project: str, branch: str, source: str, keep_as: str) -> None:
         """Reset a branch to what the branch with the id `source` holds now, and wait for it.
 
@@ -247,6 +254,25 @@ class Cloudflare(Protocol):
 
     async def copy_version(self, script: str, version: str, change: "Rebinding") -> None:
         """Upload a version again with only one Hyperdrive binding changed."""
+        ...
+
+    async def scripts(self) -> tuple[str, ...]:
+        """Name every Worker of the account."""
+        ...
+
+    async def copy_worker(self, script: str, version: str, name: str, change: "Rebinding") -> tuple[str, ...]:
+        """Make a Worker `name` of a version of another one, live, and on workers.dev; return the bindings left out.
+
+        Only what can't reach what the other one has is taken along: text, JSON, the version's own data.
+        """
+        ...
+
+    async def worker_address(self, script: str) -> str:
+        """Return where a Worker answers on workers.dev. Raises ProviderError where the account has no subdomain."""
+        ...
+
+    async def delete_worker(self, script: str) -> None:
+        """Delete a Worker. One that is not there any more is deleted."""
         ...
 
     async def deploy(self, script: str, shares: Sequence[tuple[str, int]], message: str) -> None:

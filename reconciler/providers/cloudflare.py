@@ -7,9 +7,6 @@ asks for it, it is the config that is led elsewhere instead, with everything tha
 
 import json
 from collections.abc import Iterable, Sequence
-from email import message_from_bytes
-from email.message import Message
-from email.policy import HTTP
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +14,8 @@ from reconciler.core.hyperdrive_settings import NOTHING, Settings
 from reconciler.core.observed import DeployedVersion, HyperdriveConfig, UploadedVersion, Use
 from reconciler.errors import AnswerLost, ProviderError
 from reconciler.ports import Clock, Origin, Rebinding
-from reconciler.providers.http import Answer, Api
+from reconciler.providers.cloudflare_copy import copied_worker, modules
+from reconciler.providers.http import Api
 from reconciler.providers.hyperdrive_wire import config as read_config
 from reconciler.providers.hyperdrive_wire import origin_body, settings_body
 from reconciler.providers.told import Told, told
@@ -229,7 +227,7 @@ class CloudflareApi:
         """
         described = await self._version(script, version)
         content = await self._api.send("GET", f"{self._script(script)}/content/v2", params={"version": version})
-        files = _modules(content)
+        files = modules(content)
         if not files:
             raise ProviderError(f"Cloudflare answered no module of version {version} of {script}")
         main = content.headers.get("cf-entrypoint") or next(iter(files))
@@ -257,6 +255,37 @@ class CloudflareApi:
                 await self._clock.sleep(_FRESH_PAUSE_SECONDS)
             else:
                 return
+
+    async def scripts(self) -> tuple[str, ...]:
+        """Name every Worker of the account (Workers API, "List Workers": all on one page)."""
+        return tuple(item.text("id") for item in (await self._get(f"{self._account}/workers/scripts")).any("result"))
+
+    async def copy_worker(self, script: str, version: str, name: str, change: Rebinding) -> tuple[str, ...]:
+        """Make a Worker of a version of another one: its modules as they are, and of its bindings the harmless ones.
+
+        An upload by PUT is live at once (Workers API, "Upload Worker Module"). Its address is then switched on, as
+        wrangler does.
+        """
+        described = await self._version(script, version)
+        content = await self._api.send("GET", f"{self._script(script)}/content/v2", params={"version": version})
+        metadata, parts, left_out = copied_worker(described, content, change)
+        files = [("metadata", (None, json.dumps(metadata).encode(), "application/json")), *parts]
+        await self._api.send("PUT", self._script(name), files=files)
+        await self._api.send("POST", f"{self._script(name)}/subdomain", json={"enabled": True})
+        return left_out
+
+    async def worker_address(self, script: str) -> str:
+        """Return the address on workers.dev (Workers documentation, workers.dev)."""
+        body = (await self._get(f"{self._account}/workers/subdomain")).part("result")
+        return f"https://{script}.{body.text('subdomain')}.workers.dev"
+
+    async def delete_worker(self, script: str) -> None:
+        """Delete a Worker with all its versions."""
+        try:
+            await self._api.send("DELETE", self._script(script), params={"force": True})
+        except ProviderError as error:
+            if error.status != 404:
+                raise
 
     async def deploy(self, script: str, shares: Sequence[tuple[str, int]], message: str) -> None:
         """Deploy versions with their percentages. There is no precondition: the caller reads back who won."""
@@ -294,28 +323,6 @@ def _hyperdrive_id(version: Told, binding: str) -> str | None:
         each for each in _bindings(version) if each.text("type") == "hyperdrive" and each.maybe_text("name") == binding
     )
     return next((each.id("id") for each in ours), None)
-
-
-def _modules(content: Answer) -> dict[str, tuple[bytes, str]]:
-    """Take a script's content apart: a service worker's one script, or a multipart body of modules."""
-    kind = content.headers.get("content-type", "")
-    if not kind.startswith("multipart/form-data"):
-        return {"index.js": (_bytes(content.body), kind)}
-    message = message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + _bytes(content.body), policy=HTTP)
-    return {_part_name(part): (_payload(part), part.get_content_type()) for part in message.iter_parts()}
-
-
-def _part_name(part: Message) -> str:
-    return str(part.get_param("name", header="content-disposition"))
-
-
-def _payload(part: Message) -> bytes:
-    payload = part.get_payload(decode=True)
-    return payload if isinstance(payload, bytes) else b""
-
-
-def _bytes(body: Any) -> bytes:
-    return body if isinstance(body, bytes) else b""
 
 
 def _metadata(described: Told, settings: dict[str, Any], version: str, change: Rebinding) -> dict[str, Any]:

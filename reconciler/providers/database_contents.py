@@ -5,10 +5,10 @@ from sameness; it is no protection against somebody who wants to cheat. A row's 
 time of the row as a whole being made text. One process of the server does it: pg_dump keeps others busy meanwhile.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 from reconciler.core.snapshot import Contents, Origin, Sequence, Table
-from reconciler.providers.postgres_session import Session, identifier, literal
+from reconciler.providers.postgres_session import identifier, literal
 
 _ORIGIN = """
 select json_build_object(
@@ -65,6 +65,22 @@ _MOST_PARTS = 90
 _MIGRATIONS = """
 select to_json(migration_name) from {} where finished_at is not null and rolled_back_at is null order by finished_at
 """
+
+
+class Session(Protocol):
+    """A connection whose answers are JSON, in the order in which they were asked for."""
+
+    def send(self, *statements: str) -> None:
+        """Send statements, without waiting for their answers."""
+        ...
+
+    def receive(self) -> list[Any]:
+        """Return the answers to what was sent, one for each row."""
+        ...
+
+    def ask(self, *statements: str) -> list[Any]:
+        """Send statements and return their answers."""
+        ...
 
 
 def origin(session: Session) -> Origin:

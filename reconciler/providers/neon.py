@@ -29,9 +29,12 @@ from reconciler.providers.told import Told, told
 ENVIRONMENT_KEY = "reconciler.environment"
 TIMELINE_KEY = "reconciler.timeline"
 PROTECTS_KEY = "reconciler.protects"
+PURPOSE_KEY = "reconciler.purpose"
 
 _SIZES = ("autoscaling_limit_min_cu", "autoscaling_limit_max_cu")
 _SUSPENSION = "suspend_timeout_seconds"
+# What Neon answers where it lets an account have no expiry.
+NO_EXPIRY = frozenset({400, 403, 422})
 _PAGE = 100
 _OPERATION_SECONDS = 300.0
 # A branch of an archived or a very large one takes longer than a compute.
@@ -241,6 +244,19 @@ class NeonApi:
         endpoints = {"endpoints": [{"type": "read_write"}]} if compute else {}
         body = {"branch": branch, "annotation_value": child_annotations(mark)} | endpoints
         await self._write(project, "POST", f"/projects/{project}/branches", body)
+
+    async def create_drill_branch(self, project: str, name: str, source: str, mark: Mark, expires: Instant) -> None:
+        """Create a branch for a drill. Whether an account's branches may expire is not documented: it does without."""
+        annotations = {ENVIRONMENT_KEY: mark.environment, TIMELINE_KEY: mark.timeline.name, PURPOSE_KEY: "drill"}
+        branch = {"name": name, "parent_id": source}
+        body = {"branch": branch, "endpoints": [{"type": "read_write"}], "annotation_value": annotations}
+        mortal = body | {"branch": branch | {"expires_at": f"{expires.text[:19]}Z"}}
+        try:
+            await self._write(project, "POST", f"/projects/{project}/branches", mortal)
+        except ProviderError as error:
+            if isinstance(error, AnswerLost) or error.status not in NO_EXPIRY:
+                raise
+            await self._write(project, "POST", f"/projects/{project}/branches", body)
 
     async def reset_branch(self, project: str, branch: str, source: str, keep_as: str) -> None:
         """Reset a branch to the head of another, and keep what it held as `keep_as`: without a name nothing is sent.

@@ -15,7 +15,7 @@ from typing import IO, Any
 from reconciler.providers.postgres_place import Place, failure, running
 
 # How values become text must not depend on who looks: the checksums are of text. Names are always shown with a schema.
-_SETTINGS = """
+SETTINGS = """
 set client_min_messages = error; set client_encoding = 'UTF8'; set search_path = ''; set row_security = off;
 set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set timezone = 'UTC'; set extra_float_digits = 3;
 set bytea_output = 'hex'; set lc_monetary = 'C'; set statement_timeout = 0; set lock_timeout = 0;
@@ -70,7 +70,7 @@ def session(place: Place) -> Iterator[Session]:
         command = place.command("psql", "-XqAt", "--no-password", "-v", "ON_ERROR_STOP=1")
         with running(place, command, subprocess.PIPE, subprocess.PIPE, said) as process:
             connected = Session(place, process, said, f"end-{secrets.token_hex(8)}")
-            connected.ask(_SETTINGS)
+            connected.ask(SETTINGS)
             yield connected
             assert process.stdin is not None
             process.stdin.close()

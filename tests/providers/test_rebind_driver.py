@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.providers.cloudflare import _modules
+from reconciler.providers.cloudflare_copy import modules as modules_of
 from reconciler.providers.http import Answer
 from tests.support.database import GOOD
 from tests.support.production import BINDING, Production, Upload
@@ -126,7 +126,7 @@ def test_any_modules_come_out_of_a_multipart_body_as_they_went_in(modules):
         for name, (content, kind) in modules.items()
     )
     headers = {"content-type": "multipart/form-data; boundary=B0undary"}
-    assert _modules(Answer(200, headers, body + b"--B0undary--\r\n")) == modules
+    assert modules_of(Answer(200, headers, body + b"--B0undary--\r\n")) == modules
 
 
 def _bindings(version):
