@@ -28,6 +28,10 @@ COMMANDS = {
     "status": ("reconciler.cli.status_command", "Show what is live, held and deployed."),
     "ci": ("reconciler.cli.ci", "What the workflows of GitHub Actions run: plan, apply, drift."),
     "history": ("reconciler.cli.history_command", "Show who asked for what, what came of it, and how to undo it."),
+    "drill": (
+        "reconciler.cli.drill_command",
+        "Destroy something on purpose on a branch of its own, and prove its restore.",
+    ),
     "snapshot": ("reconciler.cli.snapshot", "Dump and restore local development databases."),
     "schema": ("reconciler.cli.schema_command", "Print the JSON Schema of desired-state files."),
     "sandbox": ("reconciler.cli.sandbox_commands", "Run a local Neon and Cloudflare on real PostgreSQL."),

@@ -26,6 +26,7 @@ ALLOWED = {
         "providers/cloudflare.py",
         "delete_config",
     ): "a config that leads to what is held too long, or nowhere: `core.pruning`",
+    ("providers/cloudflare.py", "delete_worker"): "the Worker of a drill: `core.drill_leftovers`",
 }
 # Ways to delete over HTTP, in SQL, and with the official command lines.
 _WORDS = ("DELETE", "DROP ", "TRUNCATE")
@@ -52,7 +53,8 @@ def test_no_path_in_the_code_deletes_anything_but_what_is_named_here():
 
 
 @pytest.mark.parametrize(
-    ("module", "known"), [("neon", ["restore_branch", "delete_branch"]), ("cloudflare", ["delete_config"])]
+    ("module", "known"),
+    [("neon", ["restore_branch", "delete_branch"]), ("cloudflare", ["delete_config", "delete_worker"])],
 )
 def test_the_providers_of_data_have_no_method_that_deletes_or_overwrites_but_these(module, known):
     tree = ast.parse((_PACKAGE / "providers" / f"{module}.py").read_text())
@@ -71,16 +73,31 @@ def _callers(called):
 
 
 @pytest.mark.parametrize(
-    ("method", "step", "rules"),
+    ("method", "step", "rules", "drills"),
     [
-        ("delete_branch", "DeleteBranch", [("core/in_place.py", "dispose_of_proof"), ("core/pruning.py", "_delete")]),
-        ("delete_config", "DeleteHyperdrive", [("core/pruning.py", "_next_orphan"), ("core/pruning.py", "_delete")]),
-        ("restore_branch", "RestoreBranch", [("core/in_place.py", "restore")]),
+        (
+            "delete_branch",
+            "DeleteBranch",
+            [("core/in_place.py", "dispose_of_proof"), ("core/pruning.py", "_delete")],
+            [("cli/drill_sweep.py", "_branches")],
+        ),
+        (
+            "delete_config",
+            "DeleteHyperdrive",
+            [("core/pruning.py", "_next_orphan"), ("core/pruning.py", "_delete")],
+            [("cli/drill_sweep.py", "_sweep_configs")],
+        ),
+        ("restore_branch", "RestoreBranch", [("core/in_place.py", "restore")], []),
     ],
 )
-def test_a_thing_is_deleted_or_overwritten_by_its_step_alone_and_only_these_rules_make_that_step(method, step, rules):
-    """They ask `core.deletion`, `core.pen` and `core.guards.in_place`, at the plan and again right before."""
-    assert list(_callers(method)) == [("engine/execute.py", "take")]
+def test_a_thing_is_deleted_or_overwritten_by_its_step_alone_and_only_these_rules_make_that_step(
+    method, step, rules, drills
+):
+    """They ask `core.deletion`, `core.pen` and `core.guards.in_place`, at the plan and again right before.
+
+    A drill takes away what it has made itself, as `core.drill_leftovers` lets it.
+    """
+    assert list(_callers(method)) == [*drills, ("engine/execute.py", "take")]
     assert list(_callers(step)) == rules
 
 

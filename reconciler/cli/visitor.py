@@ -1,6 +1,7 @@
 """A visitor of the Worker: asks again and again while it is switched, and remembers what came back."""
 
 import asyncio
+import itertools
 import time
 from dataclasses import dataclass
 from types import TracebackType
@@ -13,9 +14,10 @@ PER_SECOND = 20
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request: when it was sent (seconds), its status (0: no answer), and which database answered."""
+    """One request: when it was sent and answered (seconds), its status (0: no answer), and which database answered."""
 
     sent: float
+    ended: float
     status: int
     database: str
 
@@ -44,12 +46,23 @@ class Visits:
             return 0
         return answered[answered.index(answered[-1]) :].count(answered[0])
 
+    @property
+    def longest_gap(self) -> float:
+        """The longest time without a good answer, in seconds: from one to the next, in the order of their arrival."""
+        good = sorted(visit.ended for visit in self.visits if visit.status == 200)
+        return max((later - sooner for sooner, later in itertools.pairwise(good)), default=0.0)
+
+    def since(self, moment: float) -> "Visits":
+        """Return those that were sent from a moment on."""
+        return Visits(tuple(visit for visit in self.visits if visit.sent >= moment))
+
 
 class Visitor:
-    """Asks the address while the context lasts; `seen` tells the rest."""
+    """Asks the address while the context lasts, so often a second; `seen` tells the rest."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, per_second: int = PER_SECOND) -> None:
         self._url = url
+        self._pause = 1 / per_second
         self._visits: list[Visit] = []
         self._client = httpx.AsyncClient(timeout=10.0)
         self._asking: set[asyncio.Task[None]] = set()
@@ -75,13 +88,22 @@ class Visitor:
             task = asyncio.create_task(self._ask())
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
-            await asyncio.sleep(1 / PER_SECOND)
+            await asyncio.sleep(self._pause)
 
     async def _ask(self) -> None:
         sent = time.monotonic()
         try:
             response = await self._client.get(self._url)
-            database = str(response.json().get("server_started", ""))
-            self._visits.append(Visit(sent, response.status_code, database))
-        except (httpx.HTTPError, ValueError):
-            self._visits.append(Visit(sent, 0, ""))
+            self._visits.append(Visit(sent, time.monotonic(), response.status_code, _database(response)))
+        except httpx.HTTPError:
+            self._visits.append(Visit(sent, time.monotonic(), 0, ""))
+
+
+def _database(response: httpx.Response) -> str:
+    """Return by what an answer tells its database: when that was started, or the version of the Worker; or nothing."""
+    try:
+        body = response.json()
+    except ValueError:
+        return ""
+    told = (body.get("server_started") or body.get("version")) if isinstance(body, dict) else None
+    return str(told or "")

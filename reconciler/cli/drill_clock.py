@@ -1,0 +1,75 @@
+"""Measures a drill's restore: what the engine tells of its steps, and the first login, on one monotonic clock."""
+
+from dataclasses import replace
+
+from reconciler.cli.progress import Progress
+from reconciler.core.desired import HttpGate, SqlGate
+from reconciler.core.drill import Measured, Phase
+from reconciler.core.drill_marks import Mark, measured, phase_of
+from reconciler.core.identity import Table
+from reconciler.core.steps import CreateBranch, RepointHyperdrive, SwitchTraffic, VerifyBranch
+from reconciler.engine.apply import Event, StepFinished, StepStarted
+from reconciler.ports import Clock, Gates, Origin, Ports
+
+
+class DrillClock:
+    """One restore's clock. It runs from its making until `stop`. `switching` is when traffic began to be switched."""
+
+    def __init__(self, clock: Clock, progress: Progress) -> None:
+        self._clock = clock
+        self._progress = progress
+        self._marks = [Mark(Phase.DECIDE, clock.elapsed())]
+        self._ended: float | None = None
+        self.switching = float("inf")
+
+    def enter(self, phase: Phase) -> None:
+        """Begin a phase; the one before ends."""
+        self._marks.append(Mark(phase, self._clock.elapsed()))
+
+    def stop(self) -> None:
+        """End the last phase: users are served."""
+        self._ended = self._clock.elapsed()
+
+    def report(self, event: Event) -> None:
+        """Hear the engine. From the creation of the branch to the first login it is the compute that is waited for."""
+        if isinstance(event, StepStarted):
+            if isinstance(event.step, SwitchTraffic | RepointHyperdrive):
+                self.switching = min(self.switching, self._clock.elapsed())
+            self.enter(Phase.COMPUTE if isinstance(event.step, VerifyBranch) else phase_of(event.step))
+        elif isinstance(event, StepFinished) and isinstance(event.step, CreateBranch):
+            self.enter(Phase.COMPUTE)
+        self._progress.report(event)
+
+    def listening(self, ports: Ports) -> Ports:
+        """Return the ports, with the first login on the new branch heard."""
+        return replace(ports, gates=_Heard(ports.gates, self))
+
+    @property
+    def measured(self) -> tuple[Measured, ...]:
+        """How long each phase took."""
+        return measured(self._marks, self._clock.elapsed() if self._ended is None else self._ended)
+
+
+class _Heard:
+    """Gates that say when the first login has succeeded: the compute is ready then, and verifying begins."""
+
+    def __init__(self, gates: Gates, clock: DrillClock) -> None:
+        self._gates = gates
+        self._clock = clock
+
+    async def login(self, origin: Origin) -> None:
+        """Log in, and say so."""
+        await self._gates.login(origin)
+        self._clock.enter(Phase.VERIFY)
+
+    async def sql(self, origin: Origin, gate: SqlGate) -> None:
+        """Run a query gate."""
+        await self._gates.sql(origin, gate)
+
+    async def tables(self, origin: Origin) -> frozenset[Table]:
+        """List the tables."""
+        return await self._gates.tables(origin)
+
+    async def http(self, gate: HttpGate, versions: dict[str, str], *, staged: bool = True) -> None:
+        """Run a request gate."""
+        await self._gates.http(gate, versions, staged=staged)

@@ -1,0 +1,130 @@
+"""`reconciler drill`: destroy something on purpose, on a branch of its own, and measure and prove its restore."""
+
+import asyncio
+import tempfile
+from collections.abc import Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler.cli import drill_output, environments
+from reconciler.cli.drill_round import Manner
+from reconciler.cli.drill_run import Order, drill
+from reconciler.cli.drill_site import DrillRefused
+from reconciler.cli.drill_sweep import Sweeper
+from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.interrupts import ending_in_order
+from reconciler.cli.wiring import connected
+from reconciler.core.destruction import ALL, Wish
+from reconciler.core.drill import Drill
+
+_PROVED, _NOT_PROVED, _TOO_LONG, _REFUSED, _INTERRUPTED = 0, 1, 2, 3, 130
+
+
+@click.command(name="drill")
+@click.argument("environment", required=False)
+@click.option("--destroy", "destroy", multiple=True, metavar="NAME", help="What to destroy; can be repeated.")
+@click.option("--all", "every", is_flag=True, help="Destroy everything that there is a way to destroy, in turn.")
+@click.option("--keep", is_flag=True, help="Leave what was made, to look at it; --clean takes it away.")
+@click.option("--clean", is_flag=True, help="Only take away what drills that were killed have left.")
+@click.option("--sandbox", is_flag=True, help="Drill on a sandbox on this machine, with its example project.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--rate", type=click.IntRange(1, 200), default=20, show_default=True, help="Requests a second.")
+@click.option("--without-traffic", is_flag=True, help="Ask nothing of the Worker, where workers.dev is not reached.")
+@click.option("--leave-damage", is_flag=True, hidden=True)
+def command(  # noqa: PLR0913  one parameter for each option
+    environment: str | None,
+    destroy: tuple[str, ...],
+    *,
+    every: bool,
+    keep: bool,
+    clean: bool,
+    sandbox: bool,
+    form: str,
+    rate: int,
+    without_traffic: bool,
+    leave_damage: bool,
+) -> int:
+    """Rehearse a restore: destroy something on purpose, restore it, and prove that everything is back.
+
+    Everything happens on a branch made from the primary for that, with a Hyperdrive config and Workers of its own,
+    and through the steps of a real restore, commit and plan included. The primary is only read. NAME is drop-table,
+    truncate, delete-half, corrupt-column, drop-role or migration:FILE; a table can be named, as in truncate:Click.
+
+    Exit status: 0 proved and within the promised time, 1 not proved or an error, 2 proved and too slow, 3 refused.
+    """
+    manner = Manner(rate, keep=keep, visited=not without_traffic, leave_damage=leave_damage)
+    wishes = tuple(Wish.parse(each) for each in destroy)
+    if sandbox:
+        return _run(_on_sandbox(wishes, manner, form, every=every))
+    file = environments.find(environment)
+    if clean:
+        return _run(_clean(file))
+    return _run(_drill(_order(file, wishes, manner, every=every), form))
+
+
+def _run(work: Coroutine[Any, Any, int]) -> int:
+    """Run it to its end, whoever ends it."""
+    try:
+        return asyncio.run(work)
+    except asyncio.CancelledError:
+        _say("interrupted: what the drill had made was taken away; reconciler drill --clean makes sure of it")
+        return _INTERRUPTED
+
+
+def _order(file: EnvironmentFile, wishes: tuple[Wish, ...], manner: Manner, *, every: bool) -> Order:
+    """Join the command line with the file: what it does not say, the file says, and at last the first of all."""
+    settings = file.read().drill
+    asked = wishes or (ALL if every else tuple(Wish.parse(each) for each in settings.destroy)) or ALL[:1]
+    return Order(file, asked, manner, None, _say)
+
+
+async def _drill(order: Order, form: str) -> int:
+    with ending_in_order(_say):
+        try:
+            return _ended(await drill(order), form)
+        except DrillRefused as refused:
+            return _refused(refused)
+
+
+async def _on_sandbox(wishes: tuple[Wish, ...], manner: Manner, form: str, *, every: bool) -> int:
+    from reconciler.cli.drill_sandbox import staged
+
+    with ending_in_order(_say), tempfile.TemporaryDirectory(prefix="reconciler-drill-") as directory:
+        async with staged(Path(directory), _say) as stage:
+            # The example tells there which database answers, whatever that holds.
+            order = _order(
+                stage.file, wishes, replace(manner, path="/ping", visited=manner.visited and stage.visited), every=every
+            )
+            try:
+                return _ended(await drill(order, stage.environment, stage.address), form)
+            except DrillRefused as refused:
+                return _refused(refused)
+
+
+async def _clean(file: EnvironmentFile) -> int:
+    production = file.read()
+    with ending_in_order(_say):
+        async with connected(production, file.root) as ports:
+            swept = await Sweeper(production, ports, _say).everything()
+    if not swept.gone and not swept.left:
+        _say("no drill has left anything")
+    return _NOT_PROVED if swept.left else _PROVED
+
+
+def _ended(found: Drill, form: str) -> int:
+    click.echo(drill_output.as_json(found) if form == "json" else drill_output.as_text(found))
+    if not found.proved:
+        return _NOT_PROVED
+    return _PROVED if found.kept else _TOO_LONG
+
+
+def _refused(error: DrillRefused) -> int:
+    click.echo(error.report, err=True)
+    return _REFUSED
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)

@@ -1,0 +1,222 @@
+"""One round of a drill: destroy something on a branch of its own, restore it as production is, and prove it."""
+
+import asyncio
+import tempfile
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from reconciler.cli import drill_site
+from reconciler.cli.drill_clock import DrillClock
+from reconciler.cli.drill_repository import DrillRepository
+from reconciler.cli.drill_site import DrillRefused, Plot
+from reconciler.cli.drill_sweep import Sweeper
+from reconciler.cli.progress import Progress
+from reconciler.cli.proposal_base import Base, examine
+from reconciler.cli.visitor import Visitor
+from reconciler.cli.wiring import connected
+from reconciler.core.desired import Restore
+from reconciler.core.destruction import Kind, Wish, possible
+from reconciler.core.drill import Phase, Round, Traffic
+from reconciler.core.drill_checks import Seen, checks, table_proofs
+from reconciler.core.drill_names import drill_script
+from reconciler.core.guards import SETTLING
+from reconciler.core.instant import Instant
+from reconciler.core.observed import Branch
+from reconciler.core.restore_edit import with_restore
+from reconciler.engine.apply import Apply
+from reconciler.errors import GateFailed, InputError, NotConverged
+from reconciler.providers.drill_database import DrillDatabase
+
+_STALE_SECONDS = 1.0
+_ANSWER_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How rounds are done. `visited`: something is asked of the Worker. `leave_damage` sabotages the restore."""
+
+    per_second: int
+    keep: bool = False
+    visited: bool = True
+    leave_damage: bool = False
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Accident:
+    """What was done to the database, and what it was like before and after."""
+
+    what: str
+    target: Instant
+    good: Seen
+    damaged: Seen
+    branch: Branch
+
+
+@dataclass(frozen=True, slots=True)
+class _Restored:
+    """What came of the restore: its commit, the timeline, and what visitors saw."""
+
+    commit: str
+    timeline: str
+    traffic: Traffic | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A round, and what only the run of it knows: the commit of the restore, and PostgreSQL's version."""
+
+    round: Round
+    commit: str
+    server: str
+
+
+class DrillRound:
+    """One round. Whatever ends it, what it has made is taken away again, unless it is to be kept."""
+
+    def __init__(self, plot: Plot, manner: Manner, environment: Mapping[str, str]) -> None:
+        self._plot = plot
+        self._manner = manner
+        # The drill's repository has no remote, whatever the environment says of the real one.
+        self._environment = {**environment, "RECONCILER_REMOTE": ""}
+
+    async def run(self, wish: Wish) -> Finished:
+        """Do it. Raises ReconcilerError, DrillRefused among them."""
+        script = self._script(wish)
+        with tempfile.TemporaryDirectory(prefix="reconciler-drill-") as directory:
+            repository = DrillRepository(Path(directory), self._plot.names.environment)
+            try:
+                return await self._run(wish, script, repository)
+            finally:
+                repository.close()
+                if not self._manner.keep:
+                    await Sweeper(self._plot.production, self._plot.ports, self._plot.say).sweep(self._plot.names)
+
+    async def _run(self, wish: Wish, script: str, repository: DrillRepository) -> Finished:
+        branch = await drill_site.make(self._plot, repository)
+        accident = await self._accident(wish, script, branch)
+        # Neon makes no branch from one that expires.
+        await self._plot.ports.neon.clear_expiry(self._plot.project, branch.id)
+        with Progress() as progress:
+            clock = DrillClock(self._plot.ports.clock, progress)
+            restored = await self._restore(repository, accident, clock)
+        live = await drill_site.serving(self._plot)
+        database = DrillDatabase(await drill_site.owner(self._plot, live))
+        now = await asyncio.to_thread(database.look)
+        finished = Round(
+            destruction=accident.what,
+            target=accident.target,
+            timeline=restored.timeline,
+            phases=clock.measured,
+            tables=table_proofs(accident.good, accident.damaged, now),
+            checks=checks(accident.good, accident.damaged, now),
+            traffic=restored.traffic,
+            ids=await self._ids(branch, live),
+        )
+        return Finished(finished, restored.commit, await asyncio.to_thread(database.server))
+
+    async def _accident(self, wish: Wish, script: str, branch: Branch) -> _Accident:
+        """Write the canaries, look at everything, and destroy something: what the guard lets be destroyed."""
+        origin = await drill_site.owner(self._plot, branch)
+        await drill_site.refuse_unless_own(self._plot, origin)
+        database = DrillDatabase(origin)
+        await asyncio.to_thread(database.prepare)
+        good = await asyncio.to_thread(database.look)
+        tables = await asyncio.to_thread(database.tables, good.contents)
+        choices = possible(wish, tables, script)
+        target = await asyncio.to_thread(database.present)
+        await drill_site.refuse_unless_own(self._plot, origin)
+        done = await asyncio.to_thread(database.damage, choices)
+        self._plot.say(f"destroyed, on {branch.name}: {done.what}; the last good moment is {target}")
+        if self._manner.leave_damage:
+            target = await asyncio.to_thread(database.present)
+        return _Accident(done.what, target, good, await asyncio.to_thread(database.look), branch)
+
+    def _script(self, wish: Wish) -> str:
+        """Read a migration. Raises InputError."""
+        if wish.kind is not Kind.MIGRATION:
+            return ""
+        try:
+            return (self._plot.file.root / wish.of).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{wish.of} cannot be read ({error})", hint="name a file of SQL, from the root") from error
+
+    async def _restore(self, repository: DrillRepository, accident: _Accident, clock: DrillClock) -> _Restored:
+        """Do what people do: decide, commit, read the plan, merge, apply, and see that users are served."""
+        left = SETTLING - (self._plot.ports.clock.now() - accident.target)
+        await self._plot.ports.clock.sleep(max(left.total_seconds(), 0.0))
+        base = Base.of(repository.file, self._environment)
+        reason = f"drill: {accident.what}"[:200]
+        text = with_restore(base.text, Restore(accident.target, "drill", reason))
+        clock.enter(Phase.PLAN)
+        examined = await examine(base, text, self._environment)
+        if examined.plan.refusals:
+            raise DrillRefused(examined.plan.refusals)
+        clock.enter(Phase.DECIDE)
+        commit = repository.merge(base, examined, text, reason)
+        desired = repository.file.read()
+        clock.enter(Phase.PLAN)
+        async with AsyncExitStack() as stack:
+            ports = await stack.enter_async_context(connected(desired, repository.root, self._environment))
+            visitor = await self._visitor(stack)
+            outcome = await Apply(desired, clock.listening(ports), clock.report).run(examined.plan.digest)
+            if outcome.final.refusals:
+                raise DrillRefused(outcome.final.refusals)
+            if not outcome.converged:
+                raise NotConverged("the restore came to its end, and not everything is as it was asked")
+            clock.enter(Phase.TRAFFIC)
+            await self._see_it_served(visitor)
+            clock.stop()
+            traffic = await self._traffic(visitor, clock)
+        return _Restored(commit, str(desired.timeline), traffic)
+
+    async def _visitor(self, stack: AsyncExitStack) -> Visitor | None:
+        """Send somebody to the drill's Worker, where there is one that answers."""
+        plot = self._plot
+        if plot.address is None or not plot.production.workers:
+            return None
+        address = await plot.address(drill_script(plot.ports.tree.read(plot.production.workers[0]).script))
+        gates = plot.production.verify.http
+        path = self._manner.path or (urlsplit(gates[0].url).path if gates else "") or "/"
+        return await stack.enter_async_context(Visitor(f"{address}{path}", self._manner.per_second))
+
+    async def _see_it_served(self, visitor: Visitor | None) -> None:
+        """See a request answered that was sent after the restore, or log in as the application does."""
+        if visitor is not None:
+            await self._see_it_answered(visitor)
+            return
+        live = await drill_site.serving(self._plot)
+        origin = await self._plot.ports.neon.origin(self._plot.project, live.id, *self._plot.login)
+        await self._plot.ports.gates.login(origin)
+
+    async def _see_it_answered(self, visitor: Visitor) -> None:
+        clock = self._plot.ports.clock
+        begun = clock.elapsed()
+        while not any(each.status == 200 for each in visitor.seen.since(begun).visits):
+            if clock.elapsed() - begun > _ANSWER_SECONDS:
+                raise GateFailed(
+                    f"the drill's Worker has not answered with 200 for {_ANSWER_SECONDS:.0f} s after the restore",
+                    gate="traffic",
+                    hint="look at its log (wrangler tail); what it lacks of production's bindings is said above",
+                )
+            await clock.sleep(1 / self._manner.per_second)
+
+    async def _traffic(self, visitor: Visitor | None, clock: DrillClock) -> Traffic | None:
+        """Tell what visitors saw since the switch began, and a moment longer, in which old answers would show."""
+        if visitor is None:
+            return None
+        await self._plot.ports.clock.sleep(_STALE_SECONDS)
+        seen = visitor.seen.since(clock.switching)
+        return Traffic(self._manner.per_second, seen.count, seen.failed, seen.stale, seen.longest_gap)
+
+    async def _ids(self, branch: Branch, live: Branch) -> tuple[tuple[str, str], ...]:
+        """Name what was made, as the providers do."""
+        found = [("Neon project", self._plot.project), ("damaged branch", branch.id), ("restored branch", live.id)]
+        if self._plot.production.hyperdrive is not None:
+            configs = await self._plot.ports.cloudflare.configs()
+            own = (each for each in configs if self._plot.names.has_config(each.name))
+            found += [(f"Hyperdrive config {each.name}", each.id) for each in own]
+        return tuple(found)

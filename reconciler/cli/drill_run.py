@@ -1,0 +1,72 @@
+"""A whole drill: one round after another, each on a branch of its own, and what came of them."""
+
+import os
+import platform
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from reconciler import __version__
+from reconciler.cli.drill_round import DrillRound, Finished, Manner
+from reconciler.cli.drill_site import Plot
+from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.wiring import connected
+from reconciler.core.desired import Desired, Method
+from reconciler.core.destruction import Wish
+from reconciler.core.drill import Drill, Promise, Stays
+from reconciler.core.drill_names import DrillNames
+from reconciler.core.outside import spelled, stays
+from reconciler.engine.observe import observe
+from reconciler.ports import Ports
+
+Address = Callable[[str], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be drilled, and how."""
+
+    file: EnvironmentFile
+    wishes: Sequence[Wish]
+    manner: Manner
+    promise: Promise | None
+    say: Callable[[str], None]
+
+
+async def drill(order: Order, environment: Mapping[str, str] = os.environ, address: Address | None = None) -> Drill:
+    """Do all rounds. `address` tells where a Worker answers, if that is not workers.dev.
+
+    Raises ReconcilerError; DrillRefused where a guard has refused.
+    """
+    production = order.file.read()
+    async with connected(production, order.file.root, environment) as ports:
+        begun, started = ports.clock.now(), ports.clock.elapsed()
+        where = (address or ports.cloudflare.worker_address) if order.manner.visited else None
+        rounds: list[Finished] = []
+        for number, wish in enumerate(order.wishes, 1):
+            order.say(f"round {number} of {len(order.wishes)}: {wish}")
+            names = DrillNames.of(production, ports.clock.now())
+            plot = Plot(production, order.file, names, ports, where, order.say)
+            rounds.append(await DrillRound(plot, order.manner, environment).run(wish))
+        outside = await _outside(production, ports)
+        return Drill(
+            environment=production.environment,
+            project=production.primary.project,
+            begun=begun,
+            method=Method.BRANCH.value,
+            commit=rounds[-1].commit,
+            rounds=tuple(each.round for each in rounds),
+            seconds=ports.clock.elapsed() - started,
+            promise=order.promise,
+            outside=outside,
+            versions=(
+                ("reconciler", __version__),
+                ("Python", platform.python_version()),
+                ("PostgreSQL", rounds[-1].server),
+            ),
+        )
+
+
+async def _outside(production: Desired, ports: Ports) -> tuple[Stays, ...]:
+    """List what a restore does not rewind; every target is minutes old, so no retention is shorter."""
+    found = stays(production, await observe(production, ports))
+    return tuple(Stays(each.name, spelled(each.retention) or "not stated", each.recovery) for each in found)

@@ -1,0 +1,182 @@
+"""What a drill damages and restores: a branch of the primary, a Hyperdrive config and Workers, all of its own."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from reconciler.cli.drill_repository import DrillRepository
+from reconciler.cli.environments import EnvironmentFile
+from reconciler.core import jsonc
+from reconciler.core.desired import Desired, Worker
+from reconciler.core.drill_file import drill_file
+from reconciler.core.drill_guard import Place, damage
+from reconciler.core.drill_names import DrillNames, drill_script
+from reconciler.core.observed import Branch, DeployedVersion, Mark, named
+from reconciler.core.refusals import Refusal
+from reconciler.core.timeline import ORIGIN
+from reconciler.errors import AnswerLost, InputError, NotConverged, ReconcilerError
+from reconciler.ports import Origin, Ports, Rebinding
+
+# What a killed drill leaves goes by itself after that, where Neon lets branches expire.
+_LIFE = timedelta(days=1)
+
+
+class DrillRefused(ReconcilerError):
+    """A guard refuses: what would have been damaged, or restored, is not a drill's own or can't be."""
+
+    def __init__(self, refusals: tuple[Refusal, ...]) -> None:
+        super().__init__("\n".join(f"{each.rule}: {each.message}" for each in refusals), hint=refusals[0].hint)
+        self.refusals = refusals
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A Worker of production, and the drill's copy of it."""
+
+    worker: Worker
+    script: str
+    serving: DeployedVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Where a drill takes place. `address` tells where a Worker answers; None where Workers are not visited."""
+
+    production: Desired
+    file: EnvironmentFile
+    names: DrillNames
+    ports: Ports
+    address: Callable[[str], Awaitable[str]] | None
+    say: Callable[[str], None]
+
+    @property
+    def project(self) -> str:
+        """The Neon project."""
+        return self.production.primary.project
+
+    @property
+    def login(self) -> tuple[str, str]:
+        """The database and the role that the application uses. Raises InputError where the file does not say."""
+        verify = self.production.verify
+        if not (verify.database and verify.role):
+            hint = "add hyperdrive, or verify.database and verify.role"
+            raise InputError("the file does not say which database and role a drill is about", hint=hint)
+        return verify.database, verify.role
+
+
+async def make(plot: Plot, repository: DrillRepository) -> Branch:
+    """Make everything, and commit what there is before the damage. Returns the branch. Raises ReconcilerError."""
+    branch = await _make_branch(plot)
+    database, role = plot.login
+    origin = await plot.ports.neon.origin(plot.project, branch.id, database, role)
+    await plot.ports.gates.login(origin)
+    config = await _make_config(plot, origin)
+    copies = [await _copy(plot, worker, config) for worker in plot.production.workers]
+    workers = [{"config": f"worker-{n}.jsonc", "binding": each.worker.binding} for n, each in enumerate(copies)]
+    text = plot.file.path.read_text(encoding="utf-8")
+    gates = await _gates(plot, text, copies)
+    repository.begin(
+        drill_file(text, plot.names, workers, gates),
+        {
+            entry["config"]: (each.script, each.worker.binding, config)
+            for entry, each in zip(workers, copies, strict=True)
+        },
+    )
+    return branch
+
+
+async def owner(plot: Plot, branch: Branch) -> Origin:
+    """Return the login of the database's owner, who may damage it."""
+    database, _ = plot.login
+    role = await plot.ports.neon.owner(plot.project, branch.id, database)
+    return await plot.ports.neon.origin(plot.project, branch.id, database, role)
+
+
+async def refuse_unless_own(plot: Plot, origin: Origin) -> None:
+    """Look at Neon and Cloudflare, and raise DrillRefused where a login may lead to anything but the drill's branch."""
+    branches = await plot.ports.neon.branches(plot.project)
+    configs = await plot.ports.cloudflare.configs() if plot.production.hyperdrive else ()
+    place = Place(origin.host, origin.port)
+    if refusals := damage(plot.production, plot.names, place, branches, configs):
+        raise DrillRefused(tuple(refusals))
+
+
+async def serving(plot: Plot) -> Branch:
+    """Find the branch that is live in the drill: follow its Hyperdrive config or, without one, its name."""
+    branches = await plot.ports.neon.branches(plot.project)
+    found = named(branches, plot.names.branch)
+    if found is None:
+        raise NotConverged(f'there is no branch "{plot.names.branch}" after the restore')
+    return found
+
+
+async def _make_branch(plot: Plot) -> Branch:
+    neon, names, primary = plot.ports.neon, plot.names, plot.production.primary.branch
+    source = named(await neon.branches(plot.project), primary)
+    if source is None:
+        raise InputError(f'there is no branch "{primary}"', hint=f"see reconciler status {plot.production.environment}")
+    mark, expires = Mark(names.environment, ORIGIN), plot.ports.clock.now().after(_LIFE)
+    lost: AnswerLost | None = None
+    try:
+        await neon.create_drill_branch(plot.project, names.branch, source.id, mark, expires)
+    except AnswerLost as error:
+        lost = error
+    made = named(await neon.branches(plot.project), names.branch)
+    if made is None:
+        raise lost or NotConverged(f'branch "{names.branch}" was made, and is not there')
+    await neon.await_branch(plot.project, made.id)
+    return made
+
+
+async def _make_config(plot: Plot, origin: Origin) -> str:
+    """Make the Hyperdrive config and return its id; nothing where production has none."""
+    hyperdrive = plot.production.hyperdrive
+    if hyperdrive is None:
+        return ""
+    name = plot.names.hyperdrive
+    lost: AnswerLost | None = None
+    try:
+        await plot.ports.cloudflare.create_config(name, origin, hyperdrive.settings)
+    except AnswerLost as error:
+        lost = error
+    made = named(await plot.ports.cloudflare.configs(), name)
+    if made is None:
+        raise lost or NotConverged(f'Hyperdrive config "{name}" was made, and is not there')
+    return made.id
+
+
+async def _copy(plot: Plot, worker: Worker, config: str) -> Copied:
+    """Make the drill's Worker of the version that serves."""
+    cloudflare = plot.ports.cloudflare
+    file = plot.ports.tree.read(worker)
+    script = drill_script(file.script)
+    if script in await cloudflare.scripts():
+        hint = "sweep what a killed drill has left: reconciler drill --clean; if it is yours, rename it"
+        raise InputError(f"there is a Worker {script} already", hint=hint)
+    versions = await cloudflare.deployed(file.script, worker.binding)
+    live = max(versions, key=lambda each: each.percentage, default=None)
+    if live is None:
+        raise InputError(f"Worker {file.script} is not deployed", hint="deploy it, and drill again")
+    label = f"reconciler drill {plot.names.stamp}: copy of {file.script}, version {live.id}"
+    change = Rebinding(worker.binding, config, label, "reconciler-drill")
+    left_out = await cloudflare.copy_worker(file.script, live.id, script, change)
+    if left_out:
+        plot.say(f"{script} is made without what leads to production's own: {', '.join(left_out)}")
+    (copied,) = await cloudflare.deployed(script, worker.binding)
+    return Copied(worker, script, copied)
+
+
+async def _gates(plot: Plot, text: str, copies: list[Copied]) -> list[dict[str, Any]]:
+    """Return production's HTTP gates, asked of the drill's first Worker instead."""
+    if plot.address is None or not copies:
+        return []
+    address = await plot.address(copies[0].script)
+    gates = jsonc.read(text).value.get("verify", {}).get("http", [])
+    return [each | {"url": f"{address}{_path(each['url'])}"} for each in gates]
+
+
+def _path(url: str) -> str:
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

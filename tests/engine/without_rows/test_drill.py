@@ -1,0 +1,163 @@
+"""What a drill makes, may damage and takes away again, where there are no rows: all but the damage itself."""
+
+import pytest
+
+from reconciler.cli import drill_site
+from reconciler.cli.drill_repository import DrillRepository
+from reconciler.cli.drill_site import DrillRefused, Plot
+from reconciler.cli.drill_sweep import Sweeper
+from reconciler.cli.environments import EnvironmentFile
+from reconciler.core.drill_names import DrillNames
+from reconciler.errors import InputError, ProviderError
+from reconciler.ports import Rebinding
+from tests.engine.without_rows.stage import Stage
+
+
+@pytest.fixture
+def stage(worlds, monkeypatch):
+    stage = Stage(worlds, "first restore, rebind")
+    stage.asked["primary"]["restore"] = None
+    stage.write()
+    monkeypatch.setattr(stage.world.histories, "note", lambda: None)
+    monkeypatch.setattr(stage.watch, "_look", lambda: ())
+    return stage
+
+
+def drilled(stage, directory, use, *, sweep=True):
+    """Make what a drill makes, run `use(plot, branch)`, and sweep; returns what the drill has said."""
+    said = []
+
+    async def run(desired, ports):
+        root = stage.world.root
+        file = EnvironmentFile(stage.world.file, root)
+        names = DrillNames.of(desired, ports.clock.now())
+        plot = Plot(desired, file, names, ports, None, said.append)
+        repository = DrillRepository(directory, names.environment)
+        try:
+            await use(plot, await drill_site.make(plot, repository))
+        finally:
+            repository.close()
+            if sweep:
+                await Sweeper(desired, ports, said.append).sweep(names)
+
+    stage.connected(run)
+    return said
+
+
+def there(stage):
+    state = stage.world.sandbox.states[1]
+    return stage.names(), sorted(each.name for each in state.configs.values()), sorted(state.scripts)
+
+
+def test_what_a_drill_makes_is_named_expires_by_itself_and_is_taken_away(stage, tmp_path):
+    before, found = there(stage), []
+
+    async def use(plot, branch):
+        await drill_site.refuse_unless_own(plot, await drill_site.owner(plot, branch))
+        found.append((branch, await plot.ports.cloudflare.uses()))
+
+    said = drilled(stage, tmp_path, use)
+    ((branch, uses),) = found
+    assert branch.name.startswith("main.drill.")
+    assert (branch.default, branch.protected, branch.expires_at > branch.created_at) == (False, False, True)
+    assert branch.mark.environment.startswith("production-drill-")
+    assert [each.script for each in uses if each.script.endswith("-drill")]
+    assert len([each for each in said if each.startswith("deleted")]) == 3
+    assert there(stage) == before
+
+
+def test_where_neon_lets_no_branch_expire_a_drill_does_without(stage, tmp_path):
+    stage.world.sandbox.states[0].switches.expires_at_available = False
+    found = []
+
+    async def use(_, branch):
+        found.append(branch.expires_at)
+
+    drilled(stage, tmp_path, use)
+    assert found == [None]
+
+
+@pytest.mark.parametrize("method", ["POST"])
+def test_lost_answers_make_nothing_twice(stage, tmp_path, method):
+    before, found = there(stage), []
+    for path in ("/branches$", "/hyperdrive/configs$"):
+        stage.fault("drop-after", method, path)
+
+    async def use(plot, branch):
+        found.extend(each.name for each in await plot.ports.neon.branches(plot.project) if plot.names.has_branch(each))
+        assert found == [branch.name]
+
+    drilled(stage, tmp_path, use)
+    assert (len(found), there(stage)) == (1, before)
+
+
+def test_a_config_that_leads_to_the_drills_branch_forbids_the_damage_and_keeps_the_branch(stage, tmp_path):
+    """Somebody takes the branch for something else: it is damaged by nobody, and deleted by nobody."""
+    before, seen = there(stage), []
+
+    async def use(plot, branch):
+        origin = await plot.ports.neon.origin(plot.project, branch.id, *plot.login)
+        await plot.ports.cloudflare.create_config("somebodys", origin)
+        with pytest.raises(DrillRefused) as refused:
+            await drill_site.refuse_unless_own(plot, await drill_site.owner(plot, branch))
+        seen.append(refused.value.refusals[0])
+
+    said = drilled(stage, tmp_path, use)
+    assert seen[0].rule == "damage-forbidden"
+    assert 'Hyperdrive config "somebodys" leads to it' in seen[0].message
+    assert [each for each in said if 'stays: Hyperdrive config "somebodys" leads to it' in each]
+    names, configs, _ = there(stage)
+    assert (len(names), "somebodys" in configs) == (len(before[0]) + 1, True)
+
+    async def forget(desired, ports):
+        (config,) = [each for each in await ports.cloudflare.configs() if each.name == "somebodys"]
+        await ports.cloudflare.delete_config(config.id)
+        return await Sweeper(desired, ports, said.append).everything()
+
+    swept = stage.connected(forget)
+    assert (len(swept.gone), swept.left, there(stage)) == (1, (), before)
+
+
+def test_the_login_of_production_is_never_damaged(stage, tmp_path):
+    async def use(plot, _):
+        primary = next(each for each in await plot.ports.neon.branches(plot.project) if each.name == "main")
+        with pytest.raises(DrillRefused, match="the login leads to"):
+            await drill_site.refuse_unless_own(plot, await drill_site.owner(plot, primary))
+
+    drilled(stage, tmp_path, use)
+
+
+def test_a_worker_that_is_not_a_drills_is_neither_replaced_nor_deleted(stage, tmp_path):
+    script = there(stage)[2][0]
+    mine = f"{script}-drill"
+
+    async def occupy(desired, ports):
+        (worker,) = desired.workers
+        (live,) = await ports.cloudflare.deployed(script, worker.binding)
+        change = Rebinding(worker.binding, live.hyperdrive_id, "mine", "mine")
+        await ports.cloudflare.copy_worker(script, live.id, mine, change)
+
+    stage.connected(occupy)
+    before = there(stage)
+    with pytest.raises(InputError, match=f"there is a Worker {mine} already"):
+        drilled(stage, tmp_path, None)
+    assert there(stage) == before
+    assert mine in before[2]
+
+
+def test_what_a_sweep_could_not_do_the_next_one_does(stage, tmp_path):
+    before = there(stage)
+
+    async def use(plot, branch):
+        pass
+
+    drilled(stage, tmp_path, use, sweep=False)
+    assert there(stage) != before
+    stage.fault("status", "DELETE", "/branches/", 403)
+
+    async def sweep(desired, ports):
+        return await Sweeper(desired, ports, lambda _: None).everything()
+
+    with pytest.raises(ProviderError):
+        stage.connected(sweep)
+    assert (len(stage.connected(sweep).gone), there(stage)) == (1, before)
