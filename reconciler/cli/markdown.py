@@ -4,40 +4,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reconciler.core.redaction import EVERYWHERE
+from reconciler.core.harmless import code, prose, shortened
 
-_BLANK = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
-_SPECIAL = re.compile(r"([\\`*_\[\]|~])")
-_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "<span>$</span>"})
-# Nobody is called, and no issue is linked, by what stands in a file: a zero-width space breaks both.
-_CALL = re.compile(r"([@#])(?=\w)")
-_BEGINS_A_BLOCK = re.compile(r"^(\d+(?=[.)])|(?=[-#+=]))")
+__all__ = ["code", "cut", "fenced", "prose", "shortened"]
+
 _FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)")
 _TABLE_RULE = re.compile(r"\|(?:\s*:?-+:?\s*\|)+\s*")
 _DETAILS = re.compile(r"<(/?)details\b")
-
-
-def prose(text: str, longest: int = 1_000) -> str:
-    """Return text as Markdown that shows exactly it, in one line, of at most `longest` characters."""
-    line = shortened(_BLANK.sub(" ", EVERYWHERE(text)).strip(), longest).translate(_HTML)
-    escaped = _CALL.sub("\\1\u200b", _SPECIAL.sub(r"\\\1", line))
-    return _BEGINS_A_BLOCK.sub(r"\1\\", escaped)
-
-
-def code(text: str, longest: int = 300) -> str:
-    """Return text as a code span, which may stand in a table too."""
-    line = shortened(_BLANK.sub(" ", EVERYWHERE(text)).strip(), longest).replace("|", "\\|") or " "
-    ticks = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
-    pad = " " if "`" in line else ""
-    return f"{ticks}{pad}{line}{pad}{ticks}"
-
-
-def shortened(text: str, longest: int) -> str:
-    """Return the text with its middle left out where it is longer than this many characters."""
-    if len(text) <= longest:
-        return text
-    kept = longest - 1
-    return f"{text[: kept - kept // 3]}…{text[len(text) - kept // 3 :]}"
 
 
 def fenced(text: str, language: str = "text") -> str:

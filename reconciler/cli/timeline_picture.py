@@ -7,8 +7,8 @@ stand in it as character codes, so none can end a label, and only the timelines 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reconciler.cli.markdown import shortened
 from reconciler.cli.point_text import point
+from reconciler.core.harmless import label
 from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.observed import Observed
 from reconciler.core.plan import Plan
@@ -18,8 +18,6 @@ from reconciler.core.steps import CreateBranch
 from reconciler.core.timeline import Timeline
 
 _MOST_HELD = 4
-_LONGEST_NAME = 60
-_PLAIN = frozenset(" .-_")
 _STYLES = (
     "classDef live fill:#1a7f37,stroke:#116329,color:#ffffff",
     "classDef held fill:#ddf4ff,stroke:#0969da,color:#0a3069",
@@ -54,12 +52,6 @@ def picture(plan: Plan, observed: Observed) -> str:
     if len(scenes) > 1:
         lines += ["  before ==> after"]
     return "\n".join([*lines, *(f"  {style}" for style in _STYLES)])
-
-
-def label(text: str) -> str:
-    """Write text so that it may stand between quotes in Mermaid: all but plain characters as their codes."""
-    line = shortened(" ".join(text.split()), _LONGEST_NAME)
-    return "".join(char if char.isalnum() or char in _PLAIN else f"#{ord(char)};" for char in line)
 
 
 def _after(plan: Plan, observed: Observed) -> Lineage | None:

@@ -6,8 +6,9 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cli.timeline_picture import label, picture
+from reconciler.cli.timeline_picture import picture
 from reconciler.core.desired import Restore
+from reconciler.core.harmless import label
 from reconciler.core.observed import Branch, Unknown
 from reconciler.core.plan import plan
 from reconciler.core.timeline import ORIGIN, HeldName, Timeline

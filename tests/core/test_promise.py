@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.drill import Promise
 from reconciler.core.promise import read_promise, spelled_promise
 from reconciler.errors import InputError
 
@@ -188,6 +189,10 @@ def test_nothing_is_read_from_outside_of_the_section(before, inside, after, form
 @given(lengths())
 def test_the_file_itself_may_spell_a_promise_in_the_same_ways(length):
     assert spelled_promise(length[0]).seconds == pytest.approx(length[1])
+
+
+def test_a_promise_of_the_file_says_where_it_stands():
+    assert spelled_promise("1 h 30 min") == Promise(5_400, "the desired-state file")
 
 
 @pytest.mark.parametrize("text", ["", "30", "soon", "0m", "RTO 30 m", "30 m or so", "-30 m"])

@@ -30,11 +30,23 @@ mermaid.initialize({startOnLoad: false, securityLevel: "strict"})
 def require():
     """Return a way to draw. Without Mermaid a test is skipped, and fails in CI."""
     script = os.environ.get(VARIABLE)
-    browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    if not script or not browser:
-        say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        say(f"{VARIABLE} must give the path of mermaid.min.js of npm's mermaid, and Chromium must be on the PATH")
-    return lambda pictures, directory: _draw(browser, script, pictures, directory)
+    if not script:
+        _absent(f"{VARIABLE} must give the path of mermaid.min.js of npm's mermaid")
+    found = browser()
+    return lambda pictures, directory: _draw(found, script, pictures, directory)
+
+
+def browser():
+    """Return the path of Chromium. Without one a test is skipped, and fails in CI."""
+    found = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    if not found:
+        _absent("Chromium must be on the PATH")
+    return found
+
+
+def _absent(what):
+    say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+    say(what)
 
 
 def _draw(browser, script, pictures, directory):
