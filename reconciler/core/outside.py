@@ -5,15 +5,17 @@ wrangler.jsonc, whose retention and recovery are Cloudflare's own rules (each en
 it comes from), and the `outside` list of the desired-state file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 from reconciler.core.binding import Binding, BindingKind
 from reconciler.core.desired import FOREVER, Desired, Outside
-from reconciler.core.observed import Observed, ObservedWorker
+from reconciler.core.drill import Stays
+from reconciler.core.instant import Instant, for_people
+from reconciler.core.observed import Observed, ObservedWorker, Unknown
 
-__all__ = ["Outside", "spelled", "stays"]
+__all__ = ["Outside", "measured", "spelled", "stays", "stays_of", "unreached"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +28,44 @@ class _Rule:
 
 
 def stays(desired: Desired, observed: Observed) -> tuple[Outside, ...]:
-    """List what a change of the live timeline leaves as it is: bindings first, by Worker, then the file's own list.
+    """List what a change of the live timeline leaves as it is, as `stays_of` does."""
+    return stays_of(desired, observed.workers)
+
+
+def stays_of(desired: Desired, workers: Iterable[ObservedWorker | Unknown]) -> tuple[Outside, ...]:
+    """List what a restore leaves as it is: bindings first, by Worker, then the file's own list.
 
     Nothing is listed twice. An entry of the file that has the name of what a binding leads to ("tech961-photos" or
     "R2 bucket tech961-photos") stands for it, since its author knows the retention better than the kind tells.
     """
     listed = {each.name.casefold() for each in desired.outside}
     bound: dict[tuple[str, str], Outside] = {}
-    for binding in _bindings(desired, observed):
+    for binding in _bindings(desired, workers):
         what = _RULES[binding.kind].what
         if not listed & {binding.name.casefold(), f"{what} {binding.name}".casefold()}:
             bound.setdefault((what, binding.name), _described(binding))
     return (*bound.values(), *desired.outside)
+
+
+def measured(outside: Iterable[Outside], target: Instant | None, now: Instant) -> tuple[Stays, ...]:
+    """Hold each against the moment that a restore goes back to; without one, nothing is warned of."""
+    return tuple(
+        Stays(each.name, spelled(each.retention) or "not stated", each.recovery, _short_of(each, target, now))
+        for each in outside
+    )
+
+
+def unreached(outside: Iterable[Outside], target: Instant | None, now: Instant) -> tuple[str, ...]:
+    """Say of each that does not reach back to the target that it doesn't, in a sentence for a plan."""
+    found = ((each, _short_of(each, target, now)) for each in outside)
+    return tuple(f"{each.name} does not reach back that far: {short}" for each, short in found if short)
+
+
+def _short_of(outside: Outside, target: Instant | None, now: Instant) -> str:
+    kept = outside.retention
+    if target is None or kept is None or kept == FOREVER or now - target <= kept:
+        return ""
+    return f"it keeps {for_people(kept)}, and the target is {for_people(now - target)} old"
 
 
 def spelled(retention: timedelta | None) -> str | None:
@@ -50,10 +78,10 @@ def spelled(retention: timedelta | None) -> str | None:
     return f"{hours}h" if hours % 24 else f"{hours // 24}d"
 
 
-def _bindings(desired: Desired, observed: Observed) -> Iterator[Binding]:
+def _bindings(desired: Desired, workers: Iterable[ObservedWorker | Unknown]) -> Iterator[Binding]:
     """List the bindings that a restore does not change: all but those that the desired state manages."""
     managed = {(each.config, each.environment or None, each.binding) for each in desired.workers}
-    for worker in observed.workers:
+    for worker in workers:
         if not isinstance(worker, ObservedWorker):
             continue
         for binding in worker.bindings:

@@ -12,7 +12,7 @@ from reconciler.core.lineage import Lineage
 from reconciler.core.mending import is_mending
 from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Project, Unknown
-from reconciler.core.outside import stays
+from reconciler.core.outside import stays, unreached
 from reconciler.core.plan_warnings import warnings
 from reconciler.core.predict import predict
 from reconciler.core.provenance import trace
@@ -88,15 +88,16 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     if lineage is not None and isinstance(observed.project, Project):
         told = warnings(desired, observed, observed.project, lineage, steps)
     lifted = _lifted(desired, observed)
+    outside = stays(desired, observed) if steps and live != desired.timeline and not refusals else ()
     return Plan(
         desired=desired,
         live=live,
         lineage=lineage,
         waves=waves,
-        warnings=(*lifted, *told),
+        warnings=(*lifted, *told, *unreached(outside, desired.timeline.moment, observed.at)),
         refusals=refusals,
         digest=_digest(desired, observed, steps, refusals),
-        outside=stays(desired, observed) if steps and live != desired.timeline and not refusals else (),
+        outside=outside,
         lifted=lifted,
         drift=differences(desired, observed, lineage, refusals),
         source=_source(desired, lineage, steps),

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.binding import Binding, BindingKind
-from reconciler.core.desired import FOREVER, Desired, Outside, Worker
+from reconciler.core.desired import FOREVER, Desired, Outside, Restore, Worker
+from reconciler.core.drill import Stays
 from reconciler.core.observed import Observed, Unknown
-from reconciler.core.outside import spelled, stays
+from reconciler.core.outside import measured, spelled, stays, unreached
 from reconciler.core.plan import plan
-from tests.core.worlds import DESIRED, SEEN, WORLD, asking, restores
+from tests.core.worlds import DESIRED, SEEN, WORLD, asking, hours_ago, restores
 
 PHOTOS = Binding(BindingKind.R2, "tech961-photos", "PHOTOS")
 SEARCHES = Binding(BindingKind.ANALYTICS_ENGINE, "tech961_searches", "SEARCHES")
@@ -127,3 +128,34 @@ def test_a_retention_is_spelled_in_the_form_of_the_file(count, unit):
 def test_a_retention_is_spelled_in_the_largest_unit_that_fits_or_as_for_ever_or_not_at_all():
     told = [spelled(each) for each in (timedelta(hours=36), timedelta(days=30), timedelta(weeks=2), FOREVER, None)]
     assert told == ["36h", "30d", "14d", "forever", None]
+
+
+def test_what_does_not_reach_back_to_the_target_is_told_with_both_numbers():
+    entries = (AXIOM, Outside("photos", FOREVER), Outside("mail"))
+    target, now = hours_ago(41 * 24), hours_ago(0)
+    assert measured(entries, target, now) == (
+        Stays(AXIOM.name, "30d", AXIOM.recovery, "it keeps 30 d, and the target is 41 d old"),
+        Stays("photos", "forever", "", ""),
+        Stays("mail", "not stated", "", ""),
+    )
+    assert unreached(entries, target, now) == (
+        "Axiom Logpush archive does not reach back that far: it keeps 30 d, and the target is 41 d old",
+    )
+
+
+@pytest.mark.parametrize(("age", "reaches"), [(30 * 24, True), (30 * 24 + 1, False)])
+def test_what_is_kept_exactly_as_long_as_the_target_is_old_still_reaches_it(age, reaches):
+    assert reaches == (unreached((AXIOM,), hours_ago(age), hours_ago(0)) == ())
+
+
+def test_without_a_moment_to_go_back_to_nothing_is_warned_of():
+    assert unreached((AXIOM,), None, WORLD.at) == ()
+
+
+def test_a_plan_warns_of_what_does_not_reach_back_to_its_moment_and_decides_nothing_by_it():
+    short = Outside("queue", timedelta(hours=12))
+    asked = asking(Restore(hours_ago(24)), listing(short))
+    found = plan(asked, WORLD)
+    assert "queue does not reach back that far: it keeps 12 h, and the target is 1 d old" in found.warnings
+    assert found.digest == plan(asking(Restore(hours_ago(24))), WORLD).digest
+    assert not [each for each in plan(listing(short), WORLD).warnings if "reach back" in each]
