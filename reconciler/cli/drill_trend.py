@@ -1,13 +1,12 @@
 """`reconciler drill --trend`: how long restores have taken from drill to drill."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, assert_never
 
-from reconciler.core.drill_history import FILE, Done, PastDrill, Unread, read_history
+from reconciler.cli.drill_files import recorded
+from reconciler.core.drill_history import Done, PastDrill, Unread
 from reconciler.core.drill_trend import ending, svg, table
-from reconciler.errors import InputError
 
 FORMS = ("text", "json", "markdown", "svg")
 
@@ -16,7 +15,7 @@ def trend(directory: Path, environment: str, form: str) -> str:
     """Show the drills of an environment from the history in a directory, in one of FORMS.
 
     Lines that cannot be read are shown too, as nobody can tell whose they are. Raises InputError where the history
-    cannot be read at all; one that is not there yet is empty.
+    is there and cannot be read at all.
     """
     history = [each for each in recorded(directory) if isinstance(each, Unread) or each.environment == environment]
     match form:
@@ -26,21 +25,6 @@ def trend(directory: Path, environment: str, form: str) -> str:
             return svg(history).rstrip("\n")
         case _:
             return table(history)
-
-
-def recorded(directory: Path) -> Sequence[PastDrill]:
-    """Read the history of drills in a directory. Raises InputError where it is there and cannot be read."""
-    path = directory / FILE
-    try:
-        return read_history(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not UTF-8 (byte {error.start})", hint="git log -p shows what became of it"
-        ) from error
 
 
 def _facts(past: PastDrill) -> dict[str, Any]:

@@ -51,10 +51,10 @@ PastDrill = Done | Unread
 def done(drill: Drill) -> Done:
     """Say of a drill what its history keeps."""
     return Done(
-        environment=drill.environment,
+        environment=printable(drill.environment),
         begun=drill.begun,
-        method=drill.method,
-        commit=drill.commit,
+        method=printable(drill.method),
+        commit=printable(drill.commit),
         rounds=len(drill.rounds),
         seconds=round(drill.slowest, 3),
         promised=None if drill.promise is None else drill.promise.seconds,

@@ -1,25 +1,30 @@
-"""`drill --trend` shows the history that is there, whatever state it is in."""
+"""What a drill leaves in Git: nothing that is there is lost, and `drill --trend` shows all of it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from reconciler.cli.drill_trend import recorded, trend
-from reconciler.core.drill_history import FILE, added
+from reconciler.cli.drill_files import keep, recorded, refuse_to_overwrite
+from reconciler.cli.drill_trend import trend
+from reconciler.core.drill_history import FILE, Unread, added, done
+from reconciler.core.drill_notes import END
+from reconciler.core.instant import Instant
 from reconciler.errors import InputError
 from tests.core.drills import DRILL, slower
+
+LATER = replace(slower(2_400), begun=Instant.asked("2028-03-30T08:00:00Z"))
 
 
 @pytest.fixture
 def history(tmp_path):
-    text = added(added("broken\n", DRILL), slower(2_400))
-    (tmp_path / FILE).write_text(text)
+    (tmp_path / FILE).write_text(added(added("broken\n", DRILL), LATER))
     return tmp_path
 
 
 def test_it_shows_the_drills_of_an_environment_and_what_cannot_be_read(history):
     table = trend(history, "production", "text")
-    assert [line.split("|")[1].strip() for line in table.splitlines()[2:]] == ["line 1", "2027-03-30", "2027-03-30"]
+    assert [line.split("|")[1].strip() for line in table.splitlines()[2:]] == ["line 1", "2027-03-30", "2028-03-30"]
     assert len(trend(history, "staging", "markdown").splitlines()) == 3
 
 
@@ -37,10 +42,57 @@ def test_the_picture_is_one_document(history):
 
 def test_no_history_yet_is_an_empty_one_and_one_that_cannot_be_read_is_an_error(tmp_path):
     assert trend(tmp_path, "production", "text") == "No drill has been recorded yet."
-    (tmp_path / FILE).write_bytes(b"\xff")
-    with pytest.raises(InputError, match="is not UTF-8"):
-        recorded(tmp_path)
+    (tmp_path / FILE).write_bytes(b"\xff\n")
+    assert recorded(tmp_path) == (Unread(1, "is no JSON"),)
     (tmp_path / FILE).unlink()
     (tmp_path / FILE).mkdir()
     with pytest.raises(InputError, match="cannot be read"):
         recorded(tmp_path)
+
+
+def test_a_drill_leaves_a_report_a_line_and_a_picture_and_repeated_nothing_more(tmp_path):
+    directory = tmp_path / "docs/postmortems"
+    refuse_to_overwrite(directory, DRILL.begun)
+    report = keep(DRILL, directory)
+    assert sorted(path.name for path in directory.iterdir()) == ["2027-Q1-dr-test.md", FILE, "dr-trend.svg"]
+    before = {path: path.read_bytes() for path in directory.iterdir()}
+    assert keep(DRILL, directory) == report
+    assert {path: path.read_bytes() for path in directory.iterdir()} == before
+
+
+def test_what_is_there_stays_to_the_byte_also_where_it_is_no_text(tmp_path):
+    (tmp_path / FILE).write_bytes(b"\xff half a line")
+    keep(DRILL, tmp_path)
+    keep(LATER, tmp_path)
+    first, *others = (tmp_path / FILE).read_bytes().split(b"\n")
+    assert first == b"\xff half a line"
+    assert len(others) == 3
+    assert recorded(tmp_path)[1:] == (done(DRILL), done(LATER))
+    assert b"promise 30 min" in (tmp_path / "dr-trend.svg").read_bytes()
+
+
+def test_a_report_with_words_outside_of_its_notes_is_refused_before_and_after_a_drill_and_its_line_is_kept(tmp_path):
+    report = keep(DRILL, tmp_path)
+    report.write_text(report.read_text().replace(END, f"ours\n{END}"))
+    refuse_to_overwrite(tmp_path, DRILL.begun)
+    report.write_text(report.read_text() + "\nand ours\n")
+    with pytest.raises(InputError, match="was changed outside of its room for notes"):
+        refuse_to_overwrite(tmp_path, DRILL.begun)
+    again = replace(DRILL, begun=Instant.asked("2027-03-31T08:00:00Z"))
+    with pytest.raises(InputError, match="was changed outside of its room for notes"):
+        keep(again, tmp_path)
+    assert report.read_text().endswith("\nand ours\n")
+    assert recorded(tmp_path) == (done(DRILL), done(again))
+
+
+def test_what_cannot_be_read_or_written_is_told_by_its_name(tmp_path):
+    (tmp_path / "2027-Q1-dr-test.md").write_bytes(b"\xff")
+    with pytest.raises(InputError, match="is not UTF-8"):
+        refuse_to_overwrite(tmp_path, DRILL.begun)
+    (tmp_path / "2027-Q1-dr-test.md").unlink()
+    (tmp_path / "2027-Q1-dr-test.md").mkdir()
+    with pytest.raises(InputError, match="cannot be read"):
+        refuse_to_overwrite(tmp_path, DRILL.begun)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        keep(DRILL, tmp_path / "file")
