@@ -26,6 +26,7 @@ LEAST = {
         {"contents": "write", "issues": "write", "pull-requests": "write", "statuses": "write"},
         True,
     ),
+    "drill.yml: drill": ({"contents": "write", "pull-requests": "write"}, True),
     "restore.yml: propose": ({"contents": "write", "pull-requests": "write"}, True),
     "restore.yml: plan": ({"contents": "read", "pull-requests": "write", "statuses": "write"}, True),
 }
@@ -57,8 +58,8 @@ def _texts(given):
             return [str(given)]
 
 
-def test_the_four_workflows_are_there():
-    assert [path.name for path in WORKFLOWS] == ["apply.yml", "drift.yml", "plan.yml", "restore.yml"]
+def test_the_five_workflows_are_there():
+    assert [path.name for path in WORKFLOWS] == ["apply.yml", "drift.yml", "drill.yml", "plan.yml", "restore.yml"]
 
 
 def test_every_action_of_others_is_pinned_by_its_commit_with_its_version_beside_it():
@@ -90,7 +91,7 @@ def test_no_script_has_an_expression_in_it():
 
 def test_no_checkout_leaves_a_credential_behind():
     checkouts = [step for _, step in _steps() if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == 8
+    assert len(checkouts) == 9
     assert [step for step in checkouts if step["with"]["persist-credentials"] is not False] == []
 
 
@@ -102,7 +103,8 @@ def test_credentials_go_to_the_action_alone_and_only_where_they_are_needed():
         for step in job["steps"]:
             found = set(re.findall(r"secrets\.(\w+)", " ".join(_texts(step))))
             ours = step.get("uses") == "./.github/actions/reconciler"
-            assert found == (CREDENTIALS if ours and knows else set()), (name, step["name"])
+            asks = ours and step["with"]["command"] != "ci drill-report"  # which speaks to GitHub alone
+            assert found == (CREDENTIALS if asks and knows else set()), (name, step["name"])
 
 
 def test_within_the_action_only_the_command_itself_has_credentials():
@@ -205,6 +207,30 @@ def test_the_action_names_the_environment_as_each_command_wants_it(fake):
 
 def test_the_action_fails_as_the_command_does_but_not_for_a_difference_that_was_told(fake):
     assert [fake(COMMAND="ci drift", STATUS=status)[0] for status in "0123"] == [0, 1, 0, 3]
+
+
+def test_the_action_gives_what_a_drill_is_to_destroy_one_by_one_or_all(fake):
+    assert fake(COMMAND="drill", ENVIRONMENT="production", DESTROY="truncate:My Clicks,drop-role")[1] == [
+        "drill", "--destroy=truncate:My Clicks", "--destroy=drop-role", "--", "production",
+    ]  # fmt: skip
+    assert fake(COMMAND="drill", DESTROY="all")[1] == ["drill", "--all"]
+    assert fake(COMMAND="drill --clean", DESTROY="")[1] == ["drill", "--clean"]
+
+
+def test_the_action_fails_where_a_drill_broke_the_promise(fake):
+    assert [fake(COMMAND="drill", STATUS=status)[0] for status in "0123"] == [0, 1, 2, 3]
+
+
+def test_a_drill_that_failed_is_swept_up_kept_and_reported_all_the_same():
+    job = _jobs()["drill.yml: drill"]
+    drill, clean, kept, report = job["steps"][1:]
+    assert [each["with"].get("command") for each in (drill, clean, report)] == [
+        "drill",
+        "drill --clean",
+        "ci drill-report",
+    ]
+    assert all(each["if"].startswith("always()") for each in (clean, kept, report))
+    assert job["environment"] == "drill"
 
 
 _TIDY = """\

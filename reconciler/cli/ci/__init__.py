@@ -13,12 +13,13 @@ COMMANDS = {
     "plan": ("reconciler.cli.ci.plan_command", "Plan a pull request and say so on it."),
     "apply": ("reconciler.cli.ci.apply_command", "Make reality what the merged file asks for."),
     "drift": ("reconciler.cli.ci.drift_command", "Compare every environment; keep one issue for each that differs."),
+    "drill-report": ("reconciler.cli.ci.drill_report_command", "Open a pull request with what a drill has written."),
 }
 
 
 @click.group(name="ci", cls=CommandTable, table=COMMANDS)
 def command() -> None:
-    """What the workflows run: plan a pull request, apply a merge, look for drift.
+    """What the workflows run: plan a pull request, apply a merge, look for drift, keep a drill's report.
 
     Each can be run by hand too: what would go to GitHub's job summary then goes to stdout.
     """

@@ -1,0 +1,135 @@
+"""`reconciler ci drill-report`: a pull request with what a drill has written."""
+
+import asyncio
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from reconciler.cli.ci.actions import Actions
+from reconciler.cli.ci.own_branch import refuse_work_of_others
+from reconciler.cli.drill_files import recorded
+from reconciler.cli.markdown import cut
+from reconciler.cli.plan_command import Status
+from reconciler.cli.wiring import connected_github
+from reconciler.core.drill_history import FILE, Done
+from reconciler.core.drill_trend import FILE as PICTURE
+from reconciler.core.instant import Instant
+from reconciler.errors import InputError, ReconcilerError
+from reconciler.providers.git import Repository
+from reconciler.providers.github import GitHub
+
+_BODY_BYTES = 60_000
+_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+# A picture beside the report is none in a pull request, and what people write is in the file.
+_LEFT_OUT = re.compile(r"(?m)^!\[.*\n|^## Notes\n(?s:.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a drill has written and nobody has committed: paths from the repository's root, and their bytes."""
+
+    environment: str
+    begun: Instant
+    files: dict[str, bytes]
+    report: str
+
+    @property
+    def branch(self) -> str:
+        """The branch's name. Each drill has its own: the line of one that is not merged yet is not lost."""
+        return f"drill/{self.environment}-{self.begun.compact}"
+
+    @property
+    def title(self) -> str:
+        """The commit's subject and the pull request's title."""
+        return f"{self.environment}: disaster-recovery test of {self.begun.text[:10]}"
+
+
+@click.command(name="drill-report")
+@click.option("--environment", required=True, help="The environment that was drilled.")
+@click.option("--reports", default="docs/postmortems", show_default=True, help="Where its reports are.")
+@click.option(
+    "--root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path(),
+    help="The checkout that it ran in; by default this directory.",
+)
+def command(environment: str, reports: str, root: Path) -> int:
+    """Open a pull request with the report, the history and the picture that a drill has just written.
+
+    The report is put into the job summary too. Needs GITHUB_TOKEN with contents and pull-requests: write. Repeated, it
+    brings the same pull request up to date. Exit status: 0 opened, 1 error.
+    """
+    actions = Actions.read(os.environ)
+    repository = Repository.containing(root)
+    if repository is None:
+        raise InputError("ci drill-report needs a Git checkout", hint="add actions/checkout")
+    written = _written(repository, environment, root / reports)
+    actions.summary(_shown(written))
+    return asyncio.run(_propose(actions, repository, written))
+
+
+def _written(repository: Repository, environment: str, directory: Path) -> Written:
+    """Find what the last drill has written. Raises InputError where there is nothing new."""
+    drills = [each for each in recorded(directory) if isinstance(each, Done) and each.environment == environment]
+    names = {path: _inside(repository, path) for path in _ours(directory)}
+    files = {name: path.read_bytes() for path, name in names.items() if repository.differs_from_head(name)}
+    if not drills or not files:
+        hint = "the log of the drill says why; a report that could not be written is told there"
+        raise InputError(f"no drill of {environment} has written anything new below {directory}", hint=hint)
+    texts = [content.decode("utf-8", "replace") for name, content in files.items() if name.endswith(".md")]
+    return Written(environment, drills[-1].begun, files, texts[-1] if texts else "")
+
+
+def _ours(directory: Path) -> list[Path]:
+    """List the files that a drill writes."""
+    return sorted([*directory.glob("????-Q?-dr-test.md"), *directory.glob(FILE), *directory.glob(PICTURE)])
+
+
+def _inside(repository: Repository, path: Path) -> str:
+    try:
+        return path.resolve().relative_to(repository.root.resolve()).as_posix()
+    except ValueError as error:
+        raise InputError(f"{path} is outside of the repository {repository.root}") from error
+
+
+def _shown(written: Written) -> str:
+    return _LEFT_OUT.sub("", _FRONT_MATTER.sub("", written.report)).strip() or f"# {written.title}"
+
+
+async def _propose(actions: Actions, repository: Repository, written: Written) -> Status:
+    base = repository.default_branch()
+    _push(repository, written, repository.head())
+    body = cut(_shown(written), _BODY_BYTES, "the rest is in the file")
+    run = f"\n\n[The log of the drill]({actions.run_url})" if actions.run_url else ""
+    try:
+        async with connected_github(os.environ, repository.remote_url()) as github:
+            await _open(actions, github, written, base, body + run)
+    except ReconcilerError as error:
+        by_hand = f"gh pr create --head {written.branch} --base {base} --fill"
+        actions.error("the pull request could not be opened", f"{error.message}\n{error.hint}\nby hand: {by_hand}")
+        return Status.ERROR
+    return Status.DONE
+
+
+def _push(repository: Repository, written: Written, parent: str) -> None:
+    """Push the commit; a branch that has these files already is left. Raises InputError and GitError."""
+    ref = f"refs/heads/{written.branch}"
+    standing = repository.remote_ref(ref)
+    if standing:
+        repository.fetch(written.branch)
+        refuse_work_of_others(repository, written.branch, standing, parent, written.files)
+        if all(repository.read(standing, path) == content for path, content in written.files.items()):
+            return
+    commit = repository.commit(parent, written.files, f"{written.title}\n")
+    repository.push(commit, ref, expected=standing)
+
+
+async def _open(actions: Actions, github: GitHub, written: Written, base: str, body: str) -> None:
+    opened = await github.open_pull_request(
+        head=written.branch, base=base, title=actions.redacted(written.title), body=actions.redacted(body)
+    )
+    actions.output("pull_request", str(opened.number))
+    actions.say(f"{written.environment}: {opened.url}")
