@@ -5,6 +5,7 @@ an error that shows what was seen: a drill is not measured against a guess. Pure
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.core.document import Document, Line, Row, Table, document
@@ -30,6 +31,7 @@ _NO_LIMIT = re.compile(
     r"(?:[>≥]=?|\b(?:at\s+least|more\s+than|over|exceeds?|not?)|(?<![\w.,])\d+(?:[.,]\d+)?\s*(?:[-~/\u2010-\u2015\u2212\u2026]|to))\s*$",
     re.IGNORECASE,
 )
+_ASIDE = re.compile(r"\([^()]*\)")
 _PROMISED = re.compile(r"target|promise|budget|goal|limit|objective|\bmax", re.IGNORECASE)
 _EXAMPLE = 'write it as "RTO: 30 min", or as a row of a table: | RTO | 30 min |'
 
@@ -82,7 +84,7 @@ def _in_document(part: Document) -> list[_Seen]:
 
 
 def _said(line: Line) -> list[_Seen]:
-    """Read what a paragraph says after each name: the first length of time of that sentence."""
+    """Read what a paragraph says after each name: the lengths of time in that sentence, but for later asides."""
     # A heading that is nothing but the name says what the text right below it is.
     text = f"{line.under}: {line.text}" if _NAME.fullmatch(line.under) else line.text
     found: list[_Seen] = []
@@ -90,12 +92,21 @@ def _said(line: Line) -> list[_Seen]:
     for number, name in enumerate(names):
         last = names[number + 1].start() if number + 1 < len(names) else len(text)
         end = _ENDS.search(text, name.end(), last)
-        length = _DURATION.search(text, name.end(), end.start() if end else last)
-        if length is not None:
-            words = " ".join(text[name.start() : length.end()].split())
-            at = line.number + text.count("\n", 0, name.start())
-            found.append(_seen(at, words, text[name.end() : length.start()], length[0]))
+        at = line.number + text.count("\n", 0, name.start())
+        found += [
+            _seen(at, " ".join(text[name.start() : length.end()].split()), text[name.end() : length.start()], length[0])
+            for length in _lengths(text, name.end(), end.start() if end else last)
+        ]
     return found
+
+
+def _lengths(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
+    """Find the first length of time, and those after it that are not between parentheses."""
+    first = _DURATION.search(text, start, end)
+    if first is not None:
+        yield first
+        asides = _ASIDE.sub(lambda aside: " " * len(aside[0]), text)
+        yield from _DURATION.finditer(asides, first.end(), end)
 
 
 def _tabled(table: Table) -> list[_Seen]:
