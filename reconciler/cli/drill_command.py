@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from reconciler.cli import drill_output, environments
+from reconciler.cli import drill_files, drill_output, drill_trend, environments
+from reconciler.cli.drill_promise import promise
 from reconciler.cli.drill_round import Manner
 from reconciler.cli.drill_run import Order, drill
 from reconciler.cli.drill_site import DrillRefused
@@ -19,7 +20,10 @@ from reconciler.cli.interrupts import ending_in_order
 from reconciler.cli.wiring import connected
 from reconciler.core.destruction import ALL, Wish
 from reconciler.core.drill import Drill
+from reconciler.errors import InputError
 
+_OF_SANDBOX = "docs/postmortems/sandbox"
+_SANDBOX_ENVIRONMENT = "production"
 _PROVED, _NOT_PROVED, _TOO_LONG, _REFUSED, _INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -30,7 +34,13 @@ _PROVED, _NOT_PROVED, _TOO_LONG, _REFUSED, _INTERRUPTED = 0, 1, 2, 3, 130
 @click.option("--keep", is_flag=True, help="Leave what was made, to look at it; --clean takes it away.")
 @click.option("--clean", is_flag=True, help="Only take away what drills that were killed have left.")
 @click.option("--sandbox", is_flag=True, help="Drill on a sandbox on this machine, with its example project.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--trend", is_flag=True, help="Only show how long restores have taken, from drill to drill.")
+@click.option("--format", "form", type=click.Choice(drill_trend.FORMS), default="text", show_default=True)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The directory of reports; drill.reports of the file if left out, and on a sandbox docs/postmortems/sandbox.",
+)
 @click.option("--rate", type=click.IntRange(1, 200), default=20, show_default=True, help="Requests a second.")
 @click.option("--without-traffic", is_flag=True, help="Ask nothing of the Worker, where workers.dev is not reached.")
 @click.option("--leave-damage", is_flag=True, hidden=True)
@@ -42,7 +52,9 @@ def command(  # noqa: PLR0913  one parameter for each option
     keep: bool,
     clean: bool,
     sandbox: bool,
+    trend: bool,
     form: str,
+    output: Path | None,
     rate: int,
     without_traffic: bool,
     leave_damage: bool,
@@ -52,17 +64,31 @@ def command(  # noqa: PLR0913  one parameter for each option
     Everything happens on a branch made from the primary for that, with a Hyperdrive config and Workers of its own,
     and through the steps of a real restore, commit and plan included. The primary is only read. NAME is drop-table,
     truncate, delete-half, corrupt-column, drop-role or migration:FILE; a table can be named, as in truncate:Click.
+    The report, the line of the history and the picture of the trend are written to the directory of reports.
 
     Exit status: 0 proved and within the promised time, 1 not proved or an error, 2 proved and too slow, 3 refused.
     """
+    if form == "svg" and not trend:
+        raise InputError("only the trend is drawn", hint="reconciler drill --trend --format svg")
     manner = Manner(rate, keep=keep, visited=not without_traffic, leave_damage=leave_damage)
     wishes = tuple(Wish.parse(each) for each in destroy)
     if sandbox:
-        return _run(_on_sandbox(wishes, manner, form, every=every))
+        directory = output or Path.cwd() / _OF_SANDBOX
+        if trend:
+            return _trend(directory, _SANDBOX_ENVIRONMENT, form)
+        return _run(_on_sandbox(wishes, manner, form, directory, every=every))
     file = environments.find(environment)
+    directory = output or file.root / file.read().drill.reports
+    if trend:
+        return _trend(directory, file.name, form)
     if clean:
         return _run(_clean(file))
-    return _run(_drill(_order(file, wishes, manner, every=every), form))
+    return _run(_drill(_order(file, wishes, manner, directory, every=every), form))
+
+
+def _trend(directory: Path, environment: str, form: str) -> int:
+    click.echo(drill_trend.trend(directory, environment, form))
+    return _PROVED
 
 
 def _run(work: Coroutine[Any, Any, int]) -> int:
@@ -74,32 +100,31 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
         return _INTERRUPTED
 
 
-def _order(file: EnvironmentFile, wishes: tuple[Wish, ...], manner: Manner, *, every: bool) -> Order:
+def _order(file: EnvironmentFile, wishes: tuple[Wish, ...], manner: Manner, directory: Path, *, every: bool) -> Order:
     """Join the command line with the file: what it does not say, the file says, and at last the first of all."""
     settings = file.read().drill
     asked = wishes or (ALL if every else tuple(Wish.parse(each) for each in settings.destroy)) or ALL[:1]
-    return Order(file, asked, manner, None, _say)
+    return Order(file, asked, manner, promise(settings, file.root), directory, _say)
 
 
 async def _drill(order: Order, form: str) -> int:
     with ending_in_order(_say):
         try:
-            return _ended(await drill(order), form)
+            return _ended(order, await drill(order), form)
         except DrillRefused as refused:
             return _refused(refused)
 
 
-async def _on_sandbox(wishes: tuple[Wish, ...], manner: Manner, form: str, *, every: bool) -> int:
+async def _on_sandbox(wishes: tuple[Wish, ...], manner: Manner, form: str, reports: Path, *, every: bool) -> int:
     from reconciler.cli.drill_sandbox import staged
 
     with ending_in_order(_say), tempfile.TemporaryDirectory(prefix="reconciler-drill-") as directory:
         async with staged(Path(directory), _say) as stage:
             # The example tells there which database answers, whatever that holds.
-            order = _order(
-                stage.file, wishes, replace(manner, path="/ping", visited=manner.visited and stage.visited), every=every
-            )
+            visited = replace(manner, path="/ping", visited=manner.visited and stage.visited)
+            order = _order(stage.file, wishes, visited, reports, every=every)
             try:
-                return _ended(await drill(order, stage.environment, stage.address), form)
+                return _ended(order, await drill(order, stage.environment, stage.address), form)
             except DrillRefused as refused:
                 return _refused(refused)
 
@@ -114,8 +139,19 @@ async def _clean(file: EnvironmentFile) -> int:
     return _NOT_PROVED if swept.left else _PROVED
 
 
-def _ended(found: Drill, form: str) -> int:
-    click.echo(drill_output.as_json(found) if form == "json" else drill_output.as_text(found))
+def _ended(order: Order, found: Drill, form: str) -> int:
+    """Say how it went, before anything is written: a file that can't be must not hide that."""
+    if form != "markdown":
+        click.echo(drill_output.as_json(found) if form == "json" else drill_output.as_text(found))
+    path = drill_files.keep(found, order.reports)
+    if form == "markdown":
+        click.echo(path.read_text(encoding="utf-8"), nl=False)
+    _say(f"the report is {path}")
+    return status_of(found)
+
+
+def status_of(found: Drill) -> int:
+    """Return the exit status: a drill that was not proved is worse than one that took too long."""
     if not found.proved:
         return _NOT_PROVED
     return _PROVED if found.kept else _TOO_LONG

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any
 
 from reconciler.core.drill import Drill, Round
+from reconciler.core.drill_trend import length
 from reconciler.core.instant import Instant
 
 
@@ -28,7 +29,7 @@ def verdict(drill: Drill) -> str:
     if drill.promise is None:
         return f"{drill.environment}: {proved}; {took}; no RTO is promised"
     kept = "within" if drill.kept else "NOT within"
-    return f"{drill.environment}: {proved}; {took}; {kept} the {drill.promise.seconds:.0f} s of {drill.promise.where}"
+    return f"{drill.environment}: {proved}; {took}; {kept} the {length(drill.promise.seconds)} of {drill.promise.where}"
 
 
 def _round(found: Round) -> list[str]:

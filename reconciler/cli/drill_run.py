@@ -4,8 +4,10 @@ import os
 import platform
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from reconciler import __version__
+from reconciler.cli.drill_files import refuse_to_overwrite
 from reconciler.cli.drill_round import DrillRound, Finished, Manner
 from reconciler.cli.drill_site import Plot
 from reconciler.cli.environments import EnvironmentFile
@@ -23,12 +25,13 @@ Address = Callable[[str], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be drilled, and how."""
+    """What is to be drilled, and how; `reports` is the directory that the report is written to."""
 
     file: EnvironmentFile
     wishes: Sequence[Wish]
     manner: Manner
     promise: Promise | None
+    reports: Path
     say: Callable[[str], None]
 
 
@@ -40,6 +43,7 @@ async def drill(order: Order, environment: Mapping[str, str] = os.environ, addre
     production = order.file.read()
     async with connected(production, order.file.root, environment) as ports:
         begun, started = ports.clock.now(), ports.clock.elapsed()
+        refuse_to_overwrite(order.reports, begun)
         where = (address or ports.cloudflare.worker_address) if order.manner.visited else None
         rounds: list[Finished] = []
         for number, wish in enumerate(order.wishes, 1):

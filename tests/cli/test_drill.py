@@ -5,13 +5,20 @@ import os
 import re
 import shutil
 import signal
+from dataclasses import replace
 
 import pytest
 
+from reconciler.cli.drill_command import status_of
+from reconciler.cli.drill_promise import promise
+from reconciler.core.desired import DrillSettings, RtoSource
+from reconciler.core.drill import Promise
+from tests.core.drills import DRILL, UNPROVED
 from tests.support.database import DAMAGED
 from tests.support.plain_words import run_program
 from tests.support.waiting import eventually
 
+BUDGET = "reference/performance-budget.md"
 LONG = 60_000
 # Where a drill is killed: it has made a branch and a Hyperdrive config; everything, and the restored branch.
 POINTS = ("PUT /workers/scripts/", "POST /workers/scripts/[^/]+/deployments")
@@ -31,9 +38,14 @@ def there(production):
 
 
 @pytest.fixture(scope="module")
-def on_sandbox():
+def reports(tmp_path_factory):
+    return tmp_path_factory.mktemp("reports")
+
+
+@pytest.fixture(scope="module")
+def on_sandbox(reports):
     """A drill of its own sandbox, with a Worker that runs where there is workerd."""
-    arguments = ("--destroy", "drop-table:Listing", "--format", "json")
+    arguments = ("--destroy", "drop-table:Listing", "--format", "json", "--output", str(reports))
     return run_program("drill", "--sandbox", *arguments, timeout=120)
 
 
@@ -51,6 +63,62 @@ def test_a_drill_on_a_sandbox_proves_everything_and_its_phases_add_up(on_sandbox
     listing = next(each for each in found["tables"] if "Listing" in each["name"])
     assert (listing["rows_before"], listing["rows_damaged"], listing["rows_restored"]) == (30, None, 30)
     assert listing["checksum_before"] == listing["checksum_restored"] != ""
+
+
+def test_a_drill_leaves_a_report_whose_phases_add_up_and_its_line_in_the_trend(on_sandbox, reports):
+    drill = json.loads(on_sandbox.stdout)
+    assert (drill["promise"]["seconds"], drill["promise"]["where"].split(" ")[0]) == (1800, BUDGET)
+    (report,) = reports.glob("*-dr-test.md")
+    assert on_sandbox.stderr.rstrip().endswith(f"the report is {report}")
+    took = re.findall(r"^\| (?!\*\*)[^|]+ \| [0-9.]+ s \| ([0-9.]+) s \|", report.read_text(), re.MULTILINE)
+    (total,) = re.findall(r"^\| \*\*all\*\* \|  \| \*\*([0-9.]+) s", report.read_text(), re.MULTILINE)
+    assert len(took) == len(drill["rounds"][0]["phases"])
+    assert round(sum(map(float, took)), 1) == float(total) == round(drill["slowest"], 1)
+    assert {each.name for each in reports.iterdir()} == {report.name, "dr-history.jsonl", "dr-trend.svg"}
+    trend = run_program("drill", "--sandbox", "--trend", "--output", str(reports), timeout=60)
+    assert f"{total} s | 30 min | proved, within the promise |" in trend.stdout
+
+
+@pytest.mark.parametrize(
+    ("drill", "status"),
+    [
+        (DRILL, 0),
+        (replace(DRILL, promise=None), 0),
+        (replace(DRILL, promise=Promise(1.0, "x.md")), 2),
+        (replace(DRILL, promise=Promise(1.0, "x.md"), rounds=(UNPROVED,)), 1),
+        (replace(DRILL, rounds=()), 1),
+    ],
+)
+def test_a_drill_that_was_not_proved_is_worse_than_one_that_took_too_long(drill, status):
+    assert status_of(drill) == status
+
+
+def test_a_promise_is_read_before_anything_is_made(untouched, command):
+    document = untouched.root / "budget.md"
+    for rto, said in (
+        ("soon", '"soon" is no length of time'),
+        ({"file": "gone.md", "section": "Backend"}, "gone.md cannot be read"),
+        ({"file": "budget.md", "section": "Backend"}, "budget.md"),
+    ):
+        document.write_text("# Backend\n\nFast.\n")
+        untouched.desired["drill"] = {"rto": rto}
+        untouched.write()
+        answer = command(untouched, "drill", "production")
+        assert answer.status == 1
+        assert said in answer.stderr
+    document.write_bytes(b"# Backend\n\nRTO: 30 min \xff\n")
+    assert "budget.md is not UTF-8 (byte 23)" in command(untouched, "drill").stderr
+    document.write_text("# Backend\n\nRTO: 30 min\n")
+    assert promise(DrillSettings(rto_source=RtoSource("budget.md", "Backend")), untouched.root).seconds == 1_800
+    assert promise(DrillSettings("30m"), untouched.root).seconds == 1_800
+    assert promise(DrillSettings(), untouched.root) is None
+
+
+def test_a_trend_is_shown_without_asking_anybody_and_only_a_trend_is_drawn(untouched, command):
+    nobody = {"NEON_API_KEY": None, "CLOUDFLARE_API_TOKEN": None}
+    answer = command(untouched, "drill", "production", "--trend", **nobody)
+    assert answer.status == 0
+    assert command(untouched, "drill", "production", "--format", "svg", **nobody).status == 1
 
 
 def test_a_visitor_of_the_drills_worker_sees_no_failed_request_while_it_is_switched(on_sandbox):
@@ -72,6 +140,8 @@ def test_a_drill_whose_restore_leaves_the_damage_in_place_fails_and_takes_away_w
     assert "FAILED: everything is as it was before the damage" in said.stdout
     assert "FAILED: the row written after the target is gone" in said.stdout
     assert "NOT everything was proved" in said.stdout
+    (report,) = (production.root / "docs/postmortems").glob("*.md")
+    assert "proved: false" in report.read_text()
 
 
 def test_what_killed_drills_leave_is_swept_and_nothing_else_is_touched(production, command):

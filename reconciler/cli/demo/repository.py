@@ -20,7 +20,18 @@ _DESIRED_STATE = """\
   "verify": {
     "sql": [{ "name": "there are listings", "query": "select count(*) > 0 from \\"Listing\\"" }],%s
   },
+  "drill": { "rto": { "file": "reference/performance-budget.md", "section": "Backend" } },
 }
+"""
+_BUDGET_FILE = "reference/performance-budget.md"
+_BUDGET = """\
+# Performance budget
+
+## Backend
+
+| what | budget |
+| --- | --- |
+| RTO | < 30 minutes |
 """
 _REQUEST_GATE = """
     "http": [{ "name": "the Worker reaches its database", "url": "%s", "contains": "{version}" }],"""
@@ -53,6 +64,9 @@ class DemoRepository:
                 for key, value in values.items():
                     configuration.set_value(section, key, value)
         self.file.parent.mkdir()
+        budget = root / _BUDGET_FILE
+        budget.parent.mkdir()
+        budget.write_text(_BUDGET, encoding="utf-8")
         gate = _REQUEST_GATE % health if health else ""
         self.file.write_text(_DESIRED_STATE % gate, encoding="utf-8")
 
