@@ -21,7 +21,6 @@ from reconciler.core.desired import Restore
 from reconciler.core.destruction import Kind, Wish, possible
 from reconciler.core.drill import Phase, Round, Traffic
 from reconciler.core.drill_checks import Seen, checks, table_proofs
-from reconciler.core.drill_names import drill_script
 from reconciler.core.guards import SETTLING
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Branch
@@ -178,7 +177,7 @@ class DrillRound:
         plot = self._plot
         if plot.address is None or not plot.production.workers:
             return None
-        address = await plot.address(drill_script(plot.ports.tree.read(plot.production.workers[0]).script))
+        address = await plot.address(plot.script(plot.production.workers[0]))
         gates = plot.production.verify.http
         path = self._manner.path or (urlsplit(gates[0].url).path if gates else "") or "/"
         return await stack.enter_async_context(Visitor(f"{address}{path}", self._manner.per_second))

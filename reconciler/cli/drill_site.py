@@ -1,7 +1,7 @@
 """What a drill damages and restores: a branch of the primary, a Hyperdrive config and Workers, all of its own."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +12,8 @@ from reconciler.core import jsonc
 from reconciler.core.desired import Desired, Worker
 from reconciler.core.drill_file import drill_file
 from reconciler.core.drill_guard import Place, damage
-from reconciler.core.drill_names import DrillNames, drill_script
+from reconciler.core.drill_leftovers import to_serve_again
+from reconciler.core.drill_names import LENDING, DrillNames, drill_script, is_of_a_drill, lending
 from reconciler.core.observed import Branch, DeployedVersion, Mark, named
 from reconciler.core.refusals import Refusal
 from reconciler.core.timeline import ORIGIN
@@ -56,6 +57,10 @@ class Plot:
         """The Neon project."""
         return self.production.primary.project
 
+    def script(self, worker: Worker) -> str:
+        """Name the Worker of the drill in the place of one of production. Raises InputError."""
+        return script_of(self.production, self.ports, worker)
+
     @property
     def login(self) -> tuple[str, str]:
         """The database and the role that the application uses. Raises InputError where the file does not say."""
@@ -64,6 +69,21 @@ class Plot:
             hint = "add hyperdrive, or verify.database and verify.role"
             raise InputError("the file does not say which database and role a drill is about", hint=hint)
         return verify.database, verify.role
+
+
+def script_of(production: Desired, ports: Ports, worker: Worker) -> str:
+    """Name the Worker of a drill in the place of one of production: a copy, or one that is borrowed.
+
+    Raises InputError where the environment that the file names has no such binding, or has the very same Worker.
+    """
+    script, environment = ports.tree.read(worker).script, production.drill.worker
+    if not environment:
+        return drill_script(script)
+    borrowed = ports.tree.read(replace(worker, environment=environment)).script
+    if borrowed == script:
+        hint = "name another wrangler environment in drill.worker: production's Worker is not borrowed"
+        raise InputError(f"drill.worker leads to {script}, which is production's", hint=hint)
+    return borrowed
 
 
 async def make(plot: Plot, repository: DrillRepository) -> Branch:
@@ -151,7 +171,9 @@ async def _copy(plot: Plot, worker: Worker, config: str) -> Copied:
     """Make the drill's Worker of the version that serves."""
     cloudflare = plot.ports.cloudflare
     file = plot.ports.tree.read(worker)
-    script = drill_script(file.script)
+    script = plot.script(worker)
+    if plot.production.drill.worker:
+        return await _borrow(plot, worker, script, config)
     if script in await cloudflare.scripts():
         hint = "sweep what a killed drill has left: reconciler drill --clean; if it is yours, rename it"
         raise InputError(f"there is a Worker {script} already", hint=hint)
@@ -166,6 +188,29 @@ async def _copy(plot: Plot, worker: Worker, config: str) -> Copied:
         plot.say(f"{script} is made without what leads to production's own: {', '.join(left_out)}")
     (copied,) = await cloudflare.deployed(script, worker.binding)
     return Copied(worker, script, copied)
+
+
+async def _borrow(plot: Plot, worker: Worker, script: str, config: str) -> Copied:
+    """Bind a Worker of the team's own to the drill's config; the label of that version says what served before."""
+    cloudflare = plot.ports.cloudflare
+    versions = await cloudflare.deployed(script, worker.binding)
+    if len(versions) != 1:
+        hint = f"deploy it (wrangler deploy --env {plot.production.drill.worker}), in one version, and drill again"
+        raise InputError(f"Worker {script} is deployed in {len(versions)} versions, and one is borrowed", hint=hint)
+    label = lending(plot.names.stamp, versions[0].id)
+    before = to_serve_again(await cloudflare.uploaded(script, worker.binding, LENDING))
+    if before and is_of_a_drill(plot.production, await _config_called(plot, versions[0].hyperdrive_id)):
+        hint = "give it back: reconciler drill --clean"
+        raise InputError(f"Worker {script} is still borrowed by a drill that was killed", hint=hint)
+    await cloudflare.copy_version(script, versions[0].id, Rebinding(worker.binding, config, label, "reconciler-drill"))
+    (made, *_) = await cloudflare.uploaded(script, worker.binding, label)
+    await cloudflare.deploy(script, [(made.id, 100)], label)
+    return Copied(worker, script, DeployedVersion(made.id, 100, config))
+
+
+async def _config_called(plot: Plot, identity: str | None) -> str:
+    configs = await plot.ports.cloudflare.configs()
+    return next((each.name for each in configs if each.id == identity), "")
 
 
 async def _gates(plot: Plot, text: str, copies: list[Copied]) -> list[dict[str, Any]]:

@@ -7,9 +7,10 @@ First the Workers, then the Hyperdrive configs, then the branches, leaf first. E
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from reconciler.cli.drill_site import script_of
 from reconciler.core.desired import Desired
-from reconciler.core.drill_leftovers import branch_stays, config_stays, worker_stays
-from reconciler.core.drill_names import DrillNames, drill_script
+from reconciler.core.drill_leftovers import branch_stays, config_stays, to_serve_again, worker_stays
+from reconciler.core.drill_names import LENDING, DrillNames
 from reconciler.core.observed import HyperdriveConfig
 from reconciler.ports import Ports
 
@@ -38,7 +39,7 @@ class Sweeper:
     async def sweep(self, names: DrillNames) -> Swept:
         """Take away what one drill has made. Can be repeated. Raises ProviderError."""
         if self._production.hyperdrive is not None:
-            scripts = [self._ports.tree.read(worker).script for worker in self._production.workers]
+            scripts = [script_of(self._production, self._ports, worker) for worker in self._production.workers]
             await self._workers(scripts)
             await self._sweep_configs(names, scripts)
         await self._branches(names)
@@ -57,14 +58,29 @@ class Sweeper:
     async def _workers(self, scripts: list[str]) -> None:
         cloudflare = self._ports.cloudflare
         there = await cloudflare.scripts()
-        for worker, script in zip(self._production.workers, map(drill_script, scripts), strict=True):
+        for worker, script in zip(self._production.workers, scripts, strict=True):
             if script not in there:
                 continue
             deployed = await cloudflare.deployed(script, worker.binding)
             stays = worker_stays(self._production, deployed, await cloudflare.configs())
+            if self._production.drill.worker:
+                await self._give_back(script, worker.binding, is_borrowed=not stays)
+                continue
             if not stays:
                 await cloudflare.delete_worker(script)
             self._note(f"Worker {script}", stays)
+
+    async def _give_back(self, script: str, binding: str, *, is_borrowed: bool) -> None:
+        """Let the version serve again that served before; nothing to do where the Worker is not borrowed."""
+        if not is_borrowed:
+            return
+        cloudflare = self._ports.cloudflare
+        version = to_serve_again(await cloudflare.uploaded(script, binding, LENDING))
+        if not version:
+            self._note(f"Worker {script}", ("no label tells which version served before the drill",))
+            return
+        await cloudflare.deploy(script, [(version, 100)], "reconciler drill gives it back")
+        self._say(f"Worker {script} serves version {version} again")
 
     async def _sweep_configs(self, names: DrillNames, scripts: list[str]) -> None:
         cloudflare = self._ports.cloudflare

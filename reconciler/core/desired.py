@@ -235,13 +235,15 @@ class RtoSource:
 class DrillSettings:
     """How drills are done. The promise is `rto`, a length of time, or stands in `rto_source`; else there is none.
 
-    `destroy` are destructions as they are written; `reports` is a directory, from the root.
+    `destroy` are destructions as they are written; `reports` is a directory, from the root. `worker` is the wrangler
+    environment whose Workers a drill borrows; empty: it makes copies.
     """
 
     rto: str = ""
     rto_source: RtoSource | None = None
     destroy: tuple[str, ...] = ()
     reports: str = "docs/postmortems"
+    worker: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ In doubt a thing stays, and the reasons are said. What is empty may go.
 from collections.abc import Iterable, Iterator
 
 from reconciler.core.desired import Desired
-from reconciler.core.drill_names import DrillNames, drill_script, is_of_a_drill
+from reconciler.core.drill_names import DrillNames, is_of_a_drill, lent
 from reconciler.core.guards import direct
-from reconciler.core.observed import Branch, DeployedVersion, HyperdriveConfig, Use
+from reconciler.core.observed import Branch, DeployedVersion, HyperdriveConfig, UploadedVersion, Use
 
 
 def worker_stays(
@@ -22,17 +22,22 @@ def worker_stays(
     return ("it is bound to something else than a drill's Hyperdrive config",)
 
 
+def to_serve_again(uploaded: tuple[UploadedVersion, ...]) -> str:
+    """Name the version that served before a Worker was borrowed; empty where nothing tells. Newest first."""
+    return next((version for each in uploaded if (version := lent(each.label))), "")
+
+
 def config_stays(
     names: DrillNames,
     config: HyperdriveConfig,
     branches: tuple[Branch, ...],
     uses: tuple[Use, ...],
-    scripts: Iterable[str],
+    own: Iterable[str],
 ) -> tuple[str, ...]:
-    """Say why a config stays that is named as a drill's. `scripts` are production's Workers, which have copies."""
-    own = {drill_script(each) for each in scripts}
+    """Say why a config stays that is named as a drill's. `own` are the names of the drill's Workers."""
+    scripts = frozenset(own)
     return (
-        *(f"Worker {each.script} is bound to it" for each in uses if _is_foreign(each, config, own)),
+        *(f"Worker {each.script} is bound to it" for each in uses if _is_foreign(each, config, scripts)),
         *(
             f'it leads to branch "{branch.name}"'
             for branch in branches
@@ -65,7 +70,7 @@ def _kept(
             yield f'Hyperdrive config "{config.name}" leads to it'
 
 
-def _is_foreign(use: Use, config: HyperdriveConfig, own: set[str]) -> bool:
+def _is_foreign(use: Use, config: HyperdriveConfig, own: frozenset[str]) -> bool:
     return use.hyperdrive_id == config.id and use.script not in own
 
 

@@ -8,6 +8,8 @@ from reconciler.core.desired import Desired
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Branch, HyperdriveConfig
 
+# What the labels of borrowed Workers begin with.
+LENDING = "reconciler drill borrows it, "
 _STAMP = r"[0-9]{8}T[0-9]{9}Z"
 # An environment's name is at most 40 characters long.
 _LONGEST = 40 - len("-drill-20261122t100000000z")
@@ -72,6 +74,17 @@ def drill_environment(environment: str, stamp: str) -> str:
 def drill_script(script: str) -> str:
     """Name the Worker of the drills of another one."""
     return f"{script}-drill"
+
+
+def lending(stamp: str, version: str) -> str:
+    """Label the version by which a drill borrows a Worker: it says which version is to serve again."""
+    return f"{LENDING}{stamp}: was {version}"
+
+
+def lent(label: str) -> str:
+    """Read the version that is to serve again; empty where a label is of something else."""
+    found = re.fullmatch(rf"{re.escape(LENDING)}{_STAMP}: was ([0-9A-Za-z-]{{1,64}})", label)
+    return found[1] if found else ""
 
 
 def is_of_a_drill(production: Desired, config: str) -> bool:

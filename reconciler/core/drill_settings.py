@@ -65,10 +65,14 @@ class DrillModel(BaseModel):
     """What is destroyed, in turn: drop-table, truncate, delete-half, corrupt-column, drop-role, migration:FILE."""
     reports: Annotated[str, Field(min_length=1), AfterValidator(_inside)] = _REPORTS
     """The directory that reports are written to."""
+    worker: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """The wrangler environment whose deployed Worker a drill borrows and gives back. Left out: it makes a copy."""
 
 
 def drill_settings(model: DrillModel) -> DrillSettings:
     """Read the model."""
     source = RtoSource(model.rto["file"], model.rto["section"]) if isinstance(model.rto, dict) else None
     rto = model.rto if isinstance(model.rto, str) else ""
-    return DrillSettings(rto=rto, rto_source=source, destroy=tuple(model.destroy), reports=model.reports)
+    return DrillSettings(
+        rto=rto, rto_source=source, destroy=tuple(model.destroy), reports=model.reports, worker=model.worker or ""
+    )

@@ -15,12 +15,12 @@ from reconciler.core.drill import Drill, Measured, Phase, Promise, Round
 from reconciler.core.drill_checks import Seen, checks, table_proofs, unlike
 from reconciler.core.drill_file import drill_file
 from reconciler.core.drill_guard import Place, damage
-from reconciler.core.drill_leftovers import branch_stays, config_stays, worker_stays
+from reconciler.core.drill_leftovers import branch_stays, config_stays, to_serve_again, worker_stays
 from reconciler.core.drill_marks import Mark as Moment
 from reconciler.core.drill_marks import measured, phase_of
-from reconciler.core.drill_names import DrillNames, drill_environment, drill_script, is_of_a_drill
+from reconciler.core.drill_names import DrillNames, drill_environment, drill_script, is_of_a_drill, lending
 from reconciler.core.next_steps import next_steps
-from reconciler.core.observed import Branch, DeployedVersion, Endpoint, HyperdriveConfig, Mark, Use
+from reconciler.core.observed import Branch, DeployedVersion, Endpoint, HyperdriveConfig, Mark, UploadedVersion, Use
 from reconciler.core.plan import plan
 from reconciler.core.snapshot import Contents
 from reconciler.core.snapshot import Table as Counted
@@ -259,10 +259,16 @@ def test_a_worker_is_taken_away_where_all_that_is_live_is_bound_to_configs_of_dr
         assert worker_stays(DESIRED, deployed, (CONFIG, DRILLED))
 
 
+def test_a_borrowed_worker_is_given_back_to_the_version_that_its_newest_label_names():
+    labels = ("reconciler drill borrows it, soon: was v7", lending(NAMES.stamp, "v2"), lending(NAMES.stamp, "v1"))
+    assert to_serve_again(tuple(UploadedVersion(each, each, "cd") for each in labels)) == "v2"
+    assert to_serve_again((UploadedVersion("v3", "reconciler: production on origin, code of v1", "cd"),)) == ""
+
+
 def test_a_config_is_taken_away_where_only_the_drills_worker_uses_it_and_it_leads_to_nothing_else():
     uses = (Use("tech961-api-drill", "cd"), Use("tech961-api", "c0"))
-    assert config_stays(NAMES, DRILLED, (MAIN, BRANCH), uses, ["tech961-api"]) == ()
-    told = config_stays(NAMES, DRILLED, (MAIN, BRANCH), (*uses, Use("cron", "cd")), ["tech961-api"])
+    assert config_stays(NAMES, DRILLED, (MAIN, BRANCH), uses, ["tech961-api-drill"]) == ()
+    told = config_stays(NAMES, DRILLED, (MAIN, BRANCH), (*uses, Use("cron", "cd")), ["tech961-api-drill"])
     assert told == ("Worker cron is bound to it",)
     led = replace(DRILLED, host="ep-main-pooler.neon.tech")
     assert config_stays(NAMES, led, (MAIN, BRANCH), (), []) == ('it leads to branch "main"',)
@@ -393,7 +399,7 @@ FILE = """{
 
 
 WITH_LIST = DrillSettings("30m", destroy=("truncate:Click", "migration:bad.sql"))
-WITH_SOURCE = DrillSettings(rto_source=RtoSource("a/b.md", "Backend"), reports="x")
+WITH_SOURCE = DrillSettings(rto_source=RtoSource("a/b.md", "Backend"), reports="x", worker="drill")
 
 
 def read(text, environment="production"):
@@ -434,7 +440,7 @@ def test_a_drills_file_has_no_http_gates_without_workers():
     [
         ("{}", DrillSettings()),
         ('{"rto": "30m", "destroy": ["truncate:Click", "migration:bad.sql"]}', WITH_LIST),
-        ('{"rto": {"file": "a/b.md", "section": "Backend"}, "reports": "x"}', WITH_SOURCE),
+        ('{"rto": {"file": "a/b.md", "section": "Backend"}, "reports": "x", "worker": "drill"}', WITH_SOURCE),
     ],
 )  # fmt: skip
 def test_the_file_says_how_drills_are_done(section, settings):

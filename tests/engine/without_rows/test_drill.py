@@ -1,5 +1,7 @@
 """What a drill makes, may damage and takes away again, where there are no rows: all but the damage itself."""
 
+import json
+
 import pytest
 
 from reconciler.cli import drill_site
@@ -7,6 +9,7 @@ from reconciler.cli.drill_repository import DrillRepository
 from reconciler.cli.drill_site import DrillRefused, Plot
 from reconciler.cli.drill_sweep import Sweeper
 from reconciler.cli.environments import EnvironmentFile
+from reconciler.core import jsonc
 from reconciler.core.drill_names import DrillNames
 from reconciler.errors import InputError, ProviderError
 from reconciler.ports import Rebinding
@@ -161,3 +164,52 @@ def test_what_a_sweep_could_not_do_the_next_one_does(stage, tmp_path):
     with pytest.raises(ProviderError):
         stage.connected(sweep)
     assert (len(stage.connected(sweep).gone), there(stage)) == (1, before)
+
+
+@pytest.fixture
+def own_worker(stage):
+    """The team has a Worker for drills: a wrangler environment that is deployed."""
+    (path,) = stage.world.root.glob("wrangler.jsonc")
+    before = path.read_text()
+    script = there(stage)[2][0]
+    mine = f"{script}-rehearsal"
+    environment = {"name": mine, "hyperdrive": [{"binding": "HYPERDRIVE", "id": "0" * 32}]}
+    content = jsonc.read(before).value | {"env": {"rehearsal": environment}}
+    path.write_text(json.dumps(content))
+    stage.asked["drill"] = {"worker": "rehearsal"}
+    stage.write()
+
+    async def deploy(desired, ports):
+        (worker,) = desired.workers
+        (live,) = await ports.cloudflare.deployed(script, worker.binding)
+        change = Rebinding(worker.binding, live.hyperdrive_id, "theirs", "theirs")
+        await ports.cloudflare.copy_worker(script, live.id, mine, change)
+
+    stage.connected(deploy)
+    yield mine
+    path.write_text(before)
+
+
+def serving(stage, script):
+    return stage.world.sandbox.states[1].scripts[script].deployments[0].split
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_worker_of_the_teams_own_is_borrowed_and_given_back(stage, own_worker, tmp_path, is_killed):
+    before, split, seen = there(stage), serving(stage, own_worker), []
+
+    async def use(plot, _):
+        seen.append(plot.script(plot.production.workers[0]))
+
+    drilled(stage, tmp_path, use, sweep=not is_killed)
+    assert (seen, serving(stage, own_worker) == split) == ([own_worker], not is_killed)
+    if is_killed:
+        (tmp_path / "again").mkdir()
+        with pytest.raises(InputError, match="is still borrowed by a drill that was killed"):
+            drilled(stage, tmp_path / "again", use, sweep=False)
+
+        async def sweep(desired, ports):
+            return await Sweeper(desired, ports, lambda _: None).everything()
+
+        assert stage.connected(sweep).left == ()
+    assert (there(stage), serving(stage, own_worker)) == (before, split)
