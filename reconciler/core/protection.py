@@ -87,7 +87,7 @@ def missing(
     """Say where the primary is, or will be, without the protection that it had, with the numbers and the way out."""
     primary = lineage.live.branch
     stays = primary.protected and not any(_takes_it(step, primary) for step in steps)
-    comes = has_room(project, branches) or any(isinstance(step, ProtectBranch) for step in steps)
+    comes = has_room(project, branches) or any(_gives_it(desired, step, branches) for step in steps)
     if stays or comes or not is_wanted(desired, lineage):
         return
     when = " after this" if primary.protected else ""
@@ -97,6 +97,13 @@ def missing(
         f'and Neon\'s plan "{project.plan}" allows {_limit(project)}. Nothing waits for that: in the Neon Console, '
         "take the protection from a branch that can do without, and give it to the primary"
     )
+
+
+def _gives_it(desired: Desired, step: Step, branches: tuple[Branch, ...]) -> bool:
+    """Tell whether it leaves the primary protected: by itself, or as a protected branch becomes the primary again."""
+    if isinstance(step, RenameBranch) and step.to == desired.primary.branch:
+        return any(each.protected for each in branches if each.name == step.branch)
+    return isinstance(step, ProtectBranch)
 
 
 def _takes_it(step: Step, primary: Branch) -> bool:

@@ -61,7 +61,9 @@ def for_new(desired: Desired, project: Project, lineage: Lineage) -> ComputeSett
 
 def carry_over(desired: Desired, project: Project, lineage: Lineage, carrier: Carrier) -> tuple[SetCompute, ...]:
     """Give the compute of what becomes the primary what the primary's has."""
-    return _set(carrier, _wanted(desired, project, lineage), "it becomes the primary, whose compute is so")
+    is_declared = _set(carrier, _asked(desired, project), "")
+    why = "of which the file says so" if is_declared else "whose compute is so"
+    return _set(carrier, _wanted(desired, project, lineage), f"it becomes the primary, {why}")
 
 
 def declared(desired: Desired, project: Project, lineage: Lineage) -> tuple[SetCompute, ...]:

@@ -13,7 +13,20 @@ from reconciler.core.hyperdrive_settings import Strategy
 from reconciler.core.observed import Claim, Mark, Operation, Unbound, Unknown
 from reconciler.core.timeline import Timeline, candidate_name
 from tests.core.test_pen import ENDED
-from tests.core.worlds import CONFIG, DESIRED, MAIN, NOW, PROJECT, SEEN, WORKER, WORLD, asking, hours_ago, with_main
+from tests.core.worlds import (
+    CONFIG,
+    DESIRED,
+    MAIN,
+    NOW,
+    PROJECT,
+    SEEN,
+    WORKER,
+    WORLD,
+    after,
+    asking,
+    hours_ago,
+    with_main,
+)
 
 HELD = Unneeded("not asked")
 GOOD = SetUp(
@@ -168,6 +181,18 @@ def test_what_only_the_other_method_needs_stops_only_that_one():
         'a restore would fail today by "in-place", as the file says; in its way: restore in place. '
         'By "branch" it would work'
     )
+
+
+def test_after_an_undo_a_restore_would_work_and_needs_from_and_whatever_else_is_in_its_way_is_found_too():
+    restored = after(asking(Restore(hours_ago(24)), GOOD.desired), GOOD.observed)
+    undone = replace(after(GOOD.desired, restored), at=NOW.before(timedelta(hours=-2)))
+    setup = replace(GOOD, observed=undone)
+    diagnosis = diagnose(setup)
+    assert diagnosis.is_good
+    state, said = found(setup, "a restore")
+    assert (state, 'it needs "from": cannot tell which timeline was live' in said) == (State.WARNING, True)
+    young = replace(undone, accounts=(), project=replace(PROJECT, history=timedelta()))
+    assert not diagnose(replace(setup, observed=young)).is_good
 
 
 def test_what_has_one_cause_is_said_once_and_the_cause_comes_first():

@@ -99,3 +99,12 @@ def test_no_step_takes_the_protection_of_what_is_held():
         observed = predict(observed, step)
     held = [each for each in observed.branches if ".held." in each.name]
     assert [each.protected for each in held] == [True]
+
+
+def test_a_protected_branch_that_comes_back_by_an_undo_needs_no_room_and_no_warning():
+    restored = after(FIRST, on_plan("launch_v3"))
+    assert sum(each.protected for each in restored.branches) == 2
+    undo = plan(DESIRED, restored)
+    assert undo.steps
+    assert not told(undo)
+    assert [each.protected for each in after(DESIRED, restored).branches if each.name == "main"] == [True]

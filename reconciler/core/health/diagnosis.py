@@ -13,7 +13,14 @@ from reconciler.core.health import cloudflare, neon, tools
 from reconciler.core.health.checks import NEITHER, Check, SetUp, State, refused
 from reconciler.core.observed import Observed
 from reconciler.core.plan import plan
-from reconciler.core.refusals import BeforeSourceExisted, BeforeSourceReset, BindingMissing, Refusal, Unreadable
+from reconciler.core.refusals import (
+    BeforeSourceExisted,
+    BeforeSourceReset,
+    BindingMissing,
+    Refusal,
+    SourceAmbiguous,
+    Unreadable,
+)
 
 _TRIAL = "doctor"
 _READ_ELSEWHERE = (Unreadable, BindingMissing)
@@ -86,9 +93,15 @@ def _rules(found: Iterable[Check]) -> frozenset[str]:
 
 
 def _trials(setup: SetUp, told: frozenset[str]) -> list[Check]:
-    """Plan a restore that nobody asks for, by each method."""
-    refusals = {method: _refusals(_trial(setup.desired, setup.observed, method), setup.observed) for method in Method}
-    found = []
+    """Plan a restore that nobody asks for, by each method: without `from`, or where that is needed, with it."""
+    trial = _trial(setup.desired, setup.observed)
+    asks = [each for each in _refusals(trial, setup.observed) if isinstance(each, SourceAmbiguous)]
+    found = [
+        Check("a restore", State.WARNING, f'it needs "from": {each.message}', each.hint, NEITHER, each.rule)
+        for each in asks
+    ]
+    trial = _from_live(trial, setup.observed) if asks else trial
+    refusals = {method: _refusals(_by(method, trial), setup.observed) for method in Method}
     for refusal in dict.fromkeys(each for some in refusals.values() for each in some):
         if isinstance(refusal, BeforeSourceExisted | BeforeSourceReset):
             found.append(_too_young(refusal))
@@ -105,9 +118,20 @@ def _too_young(refusal: BeforeSourceExisted | BeforeSourceReset) -> Check:
     return Check("a restore", State.WARNING, seen, "nothing is wrong: ask again in a minute", NEITHER)
 
 
-def _trial(desired: Desired, observed: Observed, method: Method) -> Desired:
+def _trial(desired: Desired, observed: Observed) -> Desired:
     restore = Restore(observed.at.before(guards.SETTLING), _TRIAL)
-    return replace(desired, primary=replace(desired.primary, restore=restore, method=method), branches=None)
+    return replace(desired, primary=replace(desired.primary, restore=restore), branches=None)
+
+
+def _by(method: Method, desired: Desired) -> Desired:
+    return replace(desired, primary=replace(desired.primary, method=method))
+
+
+def _from_live(trial: Desired, observed: Observed) -> Desired:
+    """Say in a trial that it is from what is live."""
+    live, restore = plan(trial, observed).live, trial.primary.restore
+    assert restore is not None  # a trial asks for one
+    return replace(trial, primary=replace(trial.primary, restore=replace(restore, source=live)))
 
 
 def _refusals(desired: Desired, observed: Observed) -> tuple[Refusal, ...]:
