@@ -13,7 +13,7 @@ from reconciler.cli.interrupts import ending_in_order
 from reconciler.cli.plan_command import Status, rendered, status_of
 from reconciler.cli.progress import Progress
 from reconciler.cli.sharing import Superseded
-from reconciler.cli.wording import target
+from reconciler.cli.wording import counted, target
 from reconciler.core.desired import Desired
 from reconciler.core.steps import WriteBinding
 from reconciler.core.suspension import Suspension
@@ -143,7 +143,7 @@ def _stopped_as_text(desired: Desired, applied: Applied) -> str:
     assert error is not None
     lines = [f"{desired.environment}: refused ({Suspension.rule})"]
     lines += [f"  {Suspension.rule}: {error.message}", f"      hint: {error.hint}"]
-    lines += [f"{len(taken)} steps were taken before it was seen" if taken else "nothing was done"]
+    lines += [f"{counted(len(taken))} taken before it was seen" if taken else "nothing was done"]
     return "\n".join([*lines, live_now(desired, applied)])
 
 
@@ -152,10 +152,10 @@ def _as_text(desired: Desired, outcome: Outcome) -> str:
     if not outcome.converged:
         lines = [plan_text.headline(final)]
         lines += [f"  {each.rule}: {each.message}\n      hint: {each.hint}" for each in final.refusals]
-        return "\n".join([*lines, f"{count} steps were taken; {final.live or 'an unknown timeline'} is live"])
+        return "\n".join([*lines, f"{counted(count)} taken; {final.live or 'an unknown timeline'} is live"])
     if not count:
         return f"{desired.environment}: in sync, {final.live} is live; nothing was done"
-    lines = [f"{desired.environment}: {final.live} is live ({count} steps, {outcome.seconds:.1f} s)"]
+    lines = [f"{desired.environment}: {final.live} is live ({counted(count)}, {outcome.seconds:.1f} s)"]
     for each in final.lineage.held if final.lineage else ():
         lines.append(f'  held: {each.timeline}, on branch "{each.branch.name}"')
     for path in dict.fromkeys(done.step.config for done in outcome.taken if isinstance(done.step, WriteBinding)):

@@ -19,6 +19,8 @@ def unmanaged(desired: Desired, observed: Observed, lineage: Lineage | None) -> 
     branches = observed.branches if isinstance(observed.branches, tuple) else ()
     ours = {each.branch.id for each in (*lineage.all, *lineage.older, *lineage.proved)} if lineage else set()
     names = {child.name for child in desired.branches or ()}
+    if desired.branches is not None:  # what we made and the file does not declare any more is deleted
+        names |= {branch.name for branch in branches if is_ours(desired.environment, branch)}
     return [
         branch.name
         for branch in branches

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
 
+from reconciler.cli.wording import counted
 from reconciler.core.history import (
     Applied,
     ApplyKind,
@@ -247,8 +248,7 @@ def _apply_words(entry: Applied, asked: Timeline | None) -> str:
         case ApplyKind.IN_SYNC:
             return "nothing to do"
         case ApplyKind.REPAIRED:
-            count = len(entry.receipt.steps)
-            return f"drift repaired ({count} step{'s' if count != 1 else ''})"
+            return f"drift repaired ({counted(len(entry.receipt.steps))})"
         case ApplyKind.REFUSED | ApplyKind.FAILED | ApplyKind.INTERRUPTED:
             same = entry.receipt.before == entry.receipt.asked
             return f"{'apply of' if same else 'restore to'} {timeline_words(asked)}"

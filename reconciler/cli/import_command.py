@@ -13,7 +13,7 @@ from reconciler.cli.import_chain import Imported, Wanted, follow
 from reconciler.cli.import_files import find_root, there_already, worker_files, write_new
 from reconciler.cli.plan_command import Status, status_of
 from reconciler.cli.wiring import connected
-from reconciler.cli.wording import describe
+from reconciler.cli.wording import counted, describe
 from reconciler.core.desired import Desired, Hyperdrive, Primary
 from reconciler.core.desired_file import check_environment, read_desired_state
 from reconciler.core.file_model import json_schema
@@ -158,8 +158,7 @@ def _told(proposed: _Proposed) -> Iterator[str]:
 def _verdict(found: Plan) -> str:
     if found.refusals:
         return f"refused ({', '.join(each.rule for each in found.refusals)})"
-    count = f"{len(found.steps)} step{'s' if len(found.steps) != 1 else ''}"
-    return "in sync" if found.in_sync else f"not in sync, {count}"
+    return "in sync" if found.in_sync else f"not in sync, {counted(len(found.steps))}"
 
 
 def _name_of_old(proposed: _Proposed, refusal: object) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from reconciler.cli import plan_checks, point_text, timeline_picture
 from reconciler.cli.markdown import code, cut, fenced, prose
-from reconciler.cli.wording import describe, describe_outside, kept_as
+from reconciler.cli.wording import counted, describe, describe_outside, kept_as
 from reconciler.core.desired_file import Problem
 from reconciler.core.instant import for_people
 from reconciler.core.observed import Observed, Project
@@ -125,12 +125,8 @@ def _state(plan: Plan) -> str:
     if plan.in_sync:
         return f"in sync, {live} is live"
     if plan.live == plan.desired.timeline:
-        return f"{live} stays live, {_count(plan)} to set the rest right"
-    return f"{live} → {asked}, {_count(plan)}"
-
-
-def _count(plan: Plan) -> str:
-    return f"{len(plan.steps)} step{'s' if len(plan.steps) != 1 else ''}"
+        return f"{live} stays live, {counted(len(plan.steps))} to set the rest right"
+    return f"{live} → {asked}, {counted(len(plan.steps))}"
 
 
 def _facts(plan: Plan, observed: Observed) -> Iterator[tuple[str, str]]:
@@ -199,6 +195,8 @@ def _ways_on(plan: Plan) -> Iterator[str]:
     elif plan.refusals and plan.steps:
         yield f"these steps put back what was live: the apply workflow takes them on a merge, or by hand `{command}`"
         yield "what is refused stays refused until the file asks for something else"
+    elif plan.keeps_no_restore:
+        yield "all the rest is as the file asks, and a restore would not wait for this: mend it, and push"
     elif plan.refusals:
         yield "nothing will be changed until this is resolved: mend it in this pull request, or in the world, and push"
     elif plan.in_sync:

@@ -188,6 +188,8 @@ def _closing(plan: Plan) -> str:  # noqa: PLR0911  one sentence per state, and n
     if plan.refusals and plan.steps:
         name = plan.desired.environment
         return f"digest {plan.digest}: `reconciler apply {name}` takes these steps, which put back what was live"
+    if plan.keeps_no_restore:
+        return "all the rest is as the file asks, and a restore would not wait for this"
     if plan.refusals:
         return "nothing will be changed until this is resolved"
     name = plan.desired.environment

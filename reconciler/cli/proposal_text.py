@@ -5,6 +5,7 @@ import textwrap
 from reconciler.cli import plan_text, point_text
 from reconciler.cli.markdown import cut, prose
 from reconciler.cli.proposal_base import Base, Examined
+from reconciler.cli.wording import counted
 from reconciler.core.instant import for_people
 from reconciler.core.observed import Project
 from reconciler.core.timeline import Timeline
@@ -39,8 +40,7 @@ def message(subject: str, base: Base, examined: Examined, *paragraphs: str) -> s
     """Write a commit's message; `paragraphs` (empty ones left out) come first."""
     plan = examined.plan
     undo = f"To undo it once it is applied: git revert this commit, or reconciler rollback {base.environment}."
-    count = f"{len(plan.steps)} step{'s' if len(plan.steps) != 1 else ''}"
-    told = [*paragraphs, *_facts(examined), f"Plan: {count}, digest {plan.digest}.", undo]
+    told = [*paragraphs, *_facts(examined), f"Plan: {counted(len(plan.steps))}, digest {plan.digest}.", undo]
     return "\n\n".join([_one_line(subject), *(_wrapped(each) for each in told if each.strip())]) + "\n"
 
 

@@ -8,6 +8,7 @@ import click
 from reconciler.cli import children_status, environments, status_markdown, suspending
 from reconciler.cli.plan_command import Status
 from reconciler.cli.wiring import look
+from reconciler.cli.wording import counted
 from reconciler.core.desired import Desired
 from reconciler.core.instant import for_people
 from reconciler.core.lineage import Carrier
@@ -174,7 +175,7 @@ def as_markdown(facts: dict[str, Any], stopped: str) -> str:
 def _state(facts: dict[str, Any]) -> str:
     if facts["refusals"]:
         return "refused"
-    return "in sync" if facts["in_sync"] else f"{facts['pending']} steps from what is asked"
+    return "in sync" if facts["in_sync"] else f"{counted(facts['pending'])} from what is asked"
 
 
 def _as_text(facts: dict[str, Any], stopped: str) -> str:

@@ -150,6 +150,11 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912, PLR0915  one s
             assert_never(step)
 
 
+def counted(steps: int) -> str:
+    """Count steps in words."""
+    return f"{steps} step{'' if steps == 1 else 's'}"
+
+
 def target(step: Step) -> str:  # noqa: C901, PLR0911  one case per kind of thing, and no more
     """Name the one thing that a step acts on."""
     match step:

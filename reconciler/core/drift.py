@@ -43,8 +43,9 @@ def differences(
     """Say everything that was changed by hand, as far as it can be told, in the order of a restore."""
     branches = observed.branches if isinstance(observed.branches, tuple) else ()
     configs = observed.configs if isinstance(observed.configs, tuple) else ()
-    repaired = Answer.REFUSED if refusals else Answer.REPAIRED
-    left = Answer.REFUSED if refusals else Answer.LEFT
+    stops = any(each.keeps_restores for each in refusals)
+    repaired = Answer.REFUSED if stops else Answer.REPAIRED
+    left = Answer.REFUSED if stops else Answer.LEFT
     if lineage is None:
         return tuple(Difference(what, Answer.REFUSED) for what in _unknown(desired, observed, branches, refusals))
     said = [*((what, left) for what in _in_the_past(lineage, branches))]

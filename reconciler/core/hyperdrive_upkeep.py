@@ -21,7 +21,15 @@ from reconciler.core.observed import Branch, HyperdriveConfig, Observed, named
 from reconciler.core.provenance import attainable, trace
 from reconciler.core.refusals import Refusal
 from reconciler.core.scene import Scene
-from reconciler.core.steps import CreateHyperdrive, RenewPassword, RepointHyperdrive, Step, UpdateHyperdrive, VerifyLive
+from reconciler.core.steps import (
+    CreateHyperdrive,
+    FenceBranch,
+    RenewPassword,
+    RepointHyperdrive,
+    Step,
+    UpdateHyperdrive,
+    VerifyLive,
+)
 
 # How far two providers' clocks may be apart. What is changed at both in so short a time is taken for one change.
 _CLOCKS = timedelta(minutes=1)
@@ -40,6 +48,7 @@ class ConnectionLimitTooHigh(Refusal):
     """More connections are declared for Hyperdrive than the compute takes."""
 
     rule: ClassVar[str] = "connection-limit-too-high"
+    about_setting: ClassVar[bool] = True
     name: str
     limit: int
     branch: str
@@ -155,22 +164,22 @@ def warnings(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> I
     """Say what a repoint moves besides, and where Hyperdrive may use more connections than a compute takes."""
     for step in steps:
         if isinstance(step, RepointHyperdrive):
-            yield from _about_the_repoint(observed, step)
+            yield from _about_the_repoint(observed, step, fenced=any(isinstance(each, FenceBranch) for each in steps))
             if any(isinstance(each, VerifyLive) for each in steps):
                 yield "by repoint the HTTP gates run only once users are served by the branch: none is tried at 0 %"
         if isinstance(step, RepointHyperdrive | CreateHyperdrive):
             yield from _about_connections(desired, observed, step)
 
 
-def _about_the_repoint(observed: Observed, step: RepointHyperdrive) -> Iterator[str]:
+def _about_the_repoint(observed: Observed, step: RepointHyperdrive, *, fenced: bool) -> Iterator[str]:
     sharers = observed.sharers if isinstance(observed.sharers, tuple) else ()
     ours = {getattr(each, "script", "") for each in observed.workers}
     others = [name for name in sharers if name not in ours]
     moved = f"; these move too, and the file does not name them: {', '.join(others)}" if others else ""
+    written = f'. What is written over its old connections until they are dropped stays on "{step.leaves}"'
     yield (
         f'repointing "{step.hyperdrive}" moves every version of every Worker that is bound to it at once{moved}. '
-        "`wrangler rollback` does not undo that: a revert of the commit does. What is written over its old connections "
-        f'until they are dropped stays on "{step.leaves}"'
+        f"`wrangler rollback` does not undo that: a revert of the commit does{'' if fenced else written}"
     )
 
 

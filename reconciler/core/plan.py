@@ -66,6 +66,11 @@ class Plan:
         return bool(self.refusals) and all(each.about_child for each in self.refusals)
 
     @property
+    def keeps_no_restore(self) -> bool:
+        """Tell whether something is refused, and none of it would keep a timeline from being made live."""
+        return bool(self.refusals) and not any(each.keeps_restores for each in self.refusals)
+
+    @property
     def in_sync(self) -> bool:
         """Tell whether reality is what the file asks for."""
         return not self.waves and not self.refusals

@@ -234,7 +234,7 @@ def _about_promotion(desired: Desired, lineage: Lineage, steps: tuple[Step, ...]
     span = "for ever" if hold is None else f"for at least {for_people(hold)}"
     kept = renamed or preserved
     yield f'"{kept}" keeps {lineage.live.timeline} whole {span}'
-    if desired.workers and renamed:
+    if desired.workers and renamed and not any(isinstance(step, FenceBranch) and step.served for step in steps):
         yield (
             f"writes that reach {lineage.live.timeline} while the Worker is being switched stay there: they are held, "
             "not carried over"

@@ -27,6 +27,7 @@ class HistoryBeyondPlan(Refusal):
     """The file asks for more history than Neon's plan keeps."""
 
     rule: ClassVar[str] = "history-beyond-plan"
+    about_setting: ClassVar[bool] = True
     asked: timedelta
     plan: str
     longest: timedelta
@@ -49,6 +50,7 @@ class HistoryNeeded(Refusal):
     """A shorter history would put a moment out of reach that is still needed to prove a branch, or to make it again."""
 
     rule: ClassVar[str] = "history-needed"
+    about_setting: ClassVar[bool] = True
     asked: timedelta
     found: timedelta
     branch: str

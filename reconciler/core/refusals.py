@@ -13,12 +13,19 @@ class Refusal(ABC):
     """A rule that forbids going on. `rule` is its stable name; nothing is done while one stands.
 
     `may_lag`: a list that lags behind another one looks the same, so an apply looks again before it believes it.
-    `about_child`: it is about a declared branch alone, and keeps nobody from restoring the primary.
+    `about_child`: it is about a declared branch alone, and keeps nobody from restoring the primary. Nor does one
+    `about_setting`, which is refused only where nothing else is to be done.
     """
 
     __slots__ = ()
     rule: ClassVar[str]
     about_child: ClassVar[bool] = False
+    about_setting: ClassVar[bool] = False
+
+    @property
+    def keeps_restores(self) -> bool:
+        """Tell whether no timeline is made live while it stands."""
+        return not (self.about_child or self.about_setting)
 
     @property
     def may_lag(self) -> bool:

@@ -25,6 +25,7 @@ class ComputeBeyondPlan(Refusal):
     """The file asks for a compute that Neon's plan does not offer. Nothing waits for it but the compute itself."""
 
     rule: ClassVar[str] = "compute-beyond-plan"
+    about_setting: ClassVar[bool] = True
     what: str
     plan: str
     offers: str

@@ -3,11 +3,17 @@
 import json
 from dataclasses import replace
 
+import pytest
+
 from reconciler.cli import children_status, plan_text
 from reconciler.cli.plan_command import status_of
 from reconciler.cli.plan_comment import Planned, Subject, comment
-from reconciler.cli.wording import describe, phase, target
-from reconciler.core.desired import Child, Restore
+from reconciler.cli.wording import counted, describe, phase, target
+from reconciler.core.compute_settings import ComputeSettings
+from reconciler.core.desired import Child, Method, Restore
+from reconciler.core.drift import Answer
+from reconciler.core.health.diagnosis import diagnose
+from reconciler.core.hyperdrive_settings import Settings
 from reconciler.core.observed import Branch
 from reconciler.core.plan import plan
 from reconciler.core.steps import (
@@ -21,6 +27,7 @@ from reconciler.core.steps import (
     arguments,
 )
 from tests.core.test_children import RESET, asked, kept, ours, world
+from tests.core.test_health import GOOD
 from tests.core.worlds import CREATED, DESIRED, MAIN, WORLD, asking, hours_ago
 
 SUBJECT = Subject("0123456789abcdef", "https://github.example/acme/shop/actions/runs/1/attempts/1")
@@ -107,3 +114,43 @@ def test_the_status_tells_of_each_declared_branch_what_it_is_and_of_others_that_
     ]
     assert children_status.unmanaged(desired, observed, found.lineage) == ["somebodys"]
     assert children_status.unmanaged(DESIRED, replace(WORLD, branches=(MAIN,)), found.lineage) == []
+
+
+def test_what_we_made_and_the_file_does_not_declare_any_more_is_managed_here_and_deleted():
+    observed = world(ours("staging", "b"), kept("b", 1), SOMEBODYS)
+    found = plan(asked(), observed)
+    assert found.steps
+    assert children_status.unmanaged(asked(), observed, found.lineage) == ["somebodys"]
+    assert set(children_status.unmanaged(DESIRED, observed, found.lineage)) > {"staging", "somebodys"}
+
+
+NOWHERE = Child("preview", "nowhere")
+TOO_MANY = replace(DESIRED.hyperdrive, settings=Settings(connection_limit=97))
+SMALL = replace(MAIN, endpoint=replace(MAIN.endpoint, settings=ComputeSettings(0.25, 0.25)))
+
+
+@pytest.mark.parametrize(
+    "desired", [asked(NOWHERE), replace(DESIRED, hyperdrive=TOO_MANY)], ids=["of a branch", "of a setting"]
+)
+def test_what_is_refused_and_keeps_no_restore_does_not_say_that_nothing_will_be_done(desired):
+    observed = replace(WORLD, branches=(SMALL,))
+    found = plan(desired, observed)
+    assert found.refusals
+    assert found.keeps_no_restore
+    for text in (plan_text.as_text(found, observed), comment([Planned(found, observed)], SUBJECT)):
+        assert "all the rest is as the file asks, and a restore would not wait for this" in text
+        assert "nothing will be changed" not in text
+    diagnosis = diagnose(replace(GOOD, desired=desired, observed=observed))
+    (check,) = [each for each in diagnosis.checks if each.name == "desired state"]
+    assert not any(check.stops(method) for method in Method)
+
+
+def test_drift_that_is_put_right_all_the_same_is_said_to_be():
+    desired = asked(NOWHERE, desired=replace(DESIRED, primary=replace(DESIRED.primary, protected=True)))
+    found = plan(desired, WORLD)
+    assert [each.answer for each in found.drift] == [Answer.REPAIRED]
+    assert [type(step).__name__ for step in found.steps] == ["ProtectBranch"]
+
+
+def test_steps_are_counted_in_words():
+    assert [counted(each) for each in (0, 1, 2)] == ["0 steps", "1 step", "2 steps"]

@@ -110,6 +110,13 @@ def test_what_is_left_is_fenced_before_and_the_plan_says_from_when_on_until_when
     assert isinstance(next_steps(fenced, killed)[0], FenceBranch), "nothing is written to what was left, for certain"
 
 
+def test_where_what_is_left_is_fenced_no_warning_says_that_writes_stay_on_it():
+    fenced = replace(ASKED, primary=replace(ASKED.primary, fence=True))
+    for desired, stays in ((ASKED, 2), (fenced, 0)):
+        told = plan(desired, WORLD).warnings
+        assert sum("stay there: " in each or 'stays on "main"' in each for each in told) == stays
+
+
 def test_a_run_that_dies_between_the_repoint_and_the_restart_is_continued_with_the_restart():
     told = replace(WORLD, configs=(replace(TOLD, restarted_at=hours_ago(40)),))
     repoint = step_of(RepointHyperdrive, ASKED, told)

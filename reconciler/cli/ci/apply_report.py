@@ -4,7 +4,7 @@ from reconciler.cli.applying import Applied
 from reconciler.cli.markdown import prose
 from reconciler.cli.plan_text import headline
 from reconciler.cli.status_command import seen_workers, served
-from reconciler.cli.wording import describe
+from reconciler.cli.wording import counted, describe
 from reconciler.core.desired import Desired
 from reconciler.core.receipt import Result
 from reconciler.errors import Suspended
@@ -18,7 +18,7 @@ def one_line(desired: Desired, applied: Applied) -> str:
     count = len(applied.outcome.taken) if applied.outcome else 0
     if applied.end.result is not Result.CONVERGED:
         return headline(applied.final)
-    done = f"{count} steps in {applied.end.seconds:.1f} s" if count else "nothing was to be done"
+    done = f"{counted(count)} in {applied.end.seconds:.1f} s" if count else "nothing was to be done"
     return f"{applied.final.live} is live in {desired.environment}: {done}"
 
 

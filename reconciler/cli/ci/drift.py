@@ -19,6 +19,7 @@ from reconciler.cli.ci.drift_report import Drift, failure
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.proposal_base import path_in_repository
 from reconciler.cli.wiring import connected
+from reconciler.cli.wording import counted
 from reconciler.core.desired import Desired, WriteBack
 from reconciler.core.desired_file import read_desired_state
 from reconciler.core.instant import Instant
@@ -161,7 +162,7 @@ def _is_to_be_merged(found: Plan) -> bool:
 
 
 def _difference(found: Plan) -> str:
-    count = f"{len(found.steps)} steps" if found.steps else found.refusals[0].message
+    count = counted(len(found.steps)) if found.steps else found.refusals[0].message
     return f"{found.live or 'an unknown timeline'} is live, {found.desired.timeline} is asked for: {count}"
 
 

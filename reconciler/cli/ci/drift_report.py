@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from reconciler.cli.markdown import code, cut, prose
 from reconciler.cli.status_command import seen_workers, served
-from reconciler.cli.wording import describe
+from reconciler.cli.wording import counted, describe
 from reconciler.core.hyperdrive_choice import expected_config
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Observed, ObservedWorker
@@ -157,9 +157,9 @@ def _make_it_so(drift: Drift) -> str:
     name, plan = drift.environment, drift.plan
     if drift.failed is not None and not plan.refusals:
         return "Mend what the apply failed at, and run it again: it goes on from what it finds.\n\n" + _commands(name)
-    if plan.refusals:
+    if plan.refusals and not (plan.keeps_no_restore and plan.steps):
         return "Nothing can be done by an apply until what stands in the way is gone; after that:\n\n" + _commands(name)
-    return f"Bring reality back to what the file asks for, in {len(plan.steps)} steps:\n\n" + _commands(name)
+    return f"Bring reality back to what the file asks for, in {counted(len(plan.steps))}:\n\n" + _commands(name)
 
 
 def _commands(name: str) -> str:
