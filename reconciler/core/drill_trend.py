@@ -70,7 +70,7 @@ def svg(history: Sequence[PastDrill]) -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-labelledby="title desc">',
         '<title id="title">Slowest restore of each drill, and the promise</title>',
-        f'<desc id="desc">{marked_up(described or "No drill has been recorded yet.")}</desc>',
+        f'<desc id="desc">{described or "No drill has been recorded yet."}</desc>',
         f"<style>{_STYLE}</style>",
         f'<rect class="page" width="{_WIDTH}" height="{_HEIGHT}"/>',
         f'<text class="title" x="20" y="26">{_heading(drills)}</text>',

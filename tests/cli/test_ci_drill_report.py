@@ -103,6 +103,14 @@ def test_where_a_drill_has_left_nothing_new_it_says_so(desk, job, github):
     assert github.pulls() == []
 
 
+def test_what_is_merged_already_is_nothing_new(desk, job, github):
+    keep(DRILL, desk.root / WHERE)
+    left = {f"{WHERE}/{path.name}": path.read_bytes() for path in (desk.root / WHERE).iterdir()}
+    commit_files(desk.root, left, push=True)
+    assert "has written anything new below" in job().stderr
+    assert github.pulls() == []
+
+
 def test_where_actions_may_not_open_pull_requests_it_says_how_to(desk, make_github, monkeypatch, capsys, tmp_path):
     hub = make_github(token=TOKEN, bare=desk.remote.path, permissions={"contents": "write", "metadata": "read"})
     job = Job(Runner(monkeypatch, capsys), desk, hub, tmp_path / "job")
