@@ -16,7 +16,8 @@ from reconciler.core.drill_trend import length
 from reconciler.core.harmless import code, printable, prose
 from reconciler.core.instant import Instant, for_people
 
-_CHECKSUM = 12
+# A number of 64 bits is shown whole, a longer digest by its beginning.
+_CHECKSUM = 20
 
 
 def file_name(begun: Instant) -> str:
@@ -188,8 +189,9 @@ def _traffic(measured: Round) -> str:
     if seen is None:
         return "Not measured: the drill had no Worker."
     return (
-        f"A client that asked {seen.per_second} times a second while traffic was switched: {seen.requests:,} requests, "
-        f"{seen.failed:,} failed, {seen.stale:,} answered from the damaged data, longest gap {seen.longest_gap:.2f} s."
+        f"A client asked {seen.per_second} times a second while traffic was switched: {seen.requests:,} requests, "
+        f"{seen.failed:,} failed, {seen.stale:,} stale (the damaged database answered after the restored one had). "
+        f"The longest gap between good answers was {seen.longest_gap:.2f} s."
     )
 
 
@@ -219,8 +221,8 @@ def _over_time(drill: Drill, history: Sequence[PastDrill]) -> Iterator[str]:
 def _made_with(drill: Drill) -> Iterator[str]:
     yield "## Made with"
     yield (
-        f"The method {prose(drill.method)}, at commit {code(drill.commit)}, in the Neon project {code(drill.project)}; "
-        f"begun at {drill.begun}."
+        f"The method {prose(drill.method)}, in the Neon project {code(drill.project)}, begun at {drill.begun}. The "
+        f"last restore was asked for by commit {code(drill.commit)} of the drill's own, temporary repository."
     )
     yield from _listed("", ("Program", "Version"), drill.versions)
 
