@@ -1,5 +1,6 @@
 """`reconciler ci drill-report`: what a drill has written becomes a pull request, once, and none is lost."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from tests.support.remotes import BareRemote, clone, commit_files, git
 TOKEN = "canary-github-token"
 BRANCH = "drill/production-20270330T080000000Z"
 WHERE = "docs/postmortems"
+STATE = {"primary": {"project": "aged-wildflower-123456", "branch": "main", "restore": None}}
 KEYS = {"NEON_API_KEY": "canary-neon-key", "CLOUDFLARE_API_TOKEN": "canary-cloudflare-token"}
 
 
@@ -24,7 +26,7 @@ def desk(tmp_path):
     remote = BareRemote(tmp_path / "hub")
     root = clone(remote, tmp_path / "desk")
     git(root, "checkout", "--quiet", "-b", "main")
-    commit_files(root, {"README.md": "A shop.\n"}, push=True)
+    commit_files(root, {"desired-state/production.jsonc": json.dumps(STATE)}, push=True)
     return SimpleNamespace(
         root=root, remote=remote, environment=KEYS, git=lambda *words: git(root, *words), secrets=list, credentials=list
     )
@@ -101,6 +103,15 @@ def test_where_a_drill_has_left_nothing_new_it_says_so(desk, job, github):
     keep(replace(DRILL, environment="staging"), desk.root / WHERE)
     assert "no drill of production" in job().stderr
     assert github.pulls() == []
+
+
+def test_the_file_says_where_reports_are_unless_the_command_does(desk, job, github):
+    state = STATE | {"drill": {"reports": "reports/dr"}}
+    commit_files(desk.root, {"desired-state/production.jsonc": json.dumps(state)}, push=True)
+    keep(DRILL, desk.root / "reports/dr")
+    assert "below" in job("--reports", WHERE).stderr
+    assert job().status == 0
+    assert files(desk, BRANCH)[0] == "reports/dr/2027-Q1-dr-test.md"
 
 
 def test_what_is_merged_already_is_nothing_new(desk, job, github):

@@ -11,6 +11,7 @@ import click
 from reconciler.cli.ci.actions import Actions
 from reconciler.cli.ci.own_branch import refuse_work_of_others
 from reconciler.cli.drill_files import recorded
+from reconciler.cli.environments import find_named
 from reconciler.cli.markdown import cut
 from reconciler.cli.plan_command import Status
 from reconciler.cli.wiring import connected_github
@@ -49,14 +50,14 @@ class Written:
 
 @click.command(name="drill-report")
 @click.option("--environment", required=True, help="The environment that was drilled.")
-@click.option("--reports", default="docs/postmortems", show_default=True, help="Where its reports are.")
+@click.option("--reports", metavar="DIRECTORY", help="Where its reports are, if not where the file says.")
 @click.option(
     "--root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     default=Path(),
     help="The checkout that it ran in; by default this directory.",
 )
-def command(environment: str, reports: str, root: Path) -> int:
+def command(environment: str, reports: str | None, root: Path) -> int:
     """Open a pull request with the report, the history and the picture that a drill has just written.
 
     The report is put into the job summary too. Needs GITHUB_TOKEN with contents and pull-requests: write. Repeated, it
@@ -66,7 +67,8 @@ def command(environment: str, reports: str, root: Path) -> int:
     repository = Repository.containing(root)
     if repository is None:
         raise InputError("ci drill-report needs a Git checkout", hint="add actions/checkout")
-    written = _written(repository, environment, root / reports)
+    file = find_named(environment, root)
+    written = _written(repository, environment, file.root / (reports or file.read().drill.reports))
     actions.summary(_shown(written))
     return asyncio.run(_propose(actions, repository, written))
 
