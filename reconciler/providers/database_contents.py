@@ -1,13 +1,15 @@
 """What is in a database: its tables with their rows counted and summed up, and all else that a dump must bring back.
 
-A table's checksum is the sum of a 64-bit hash of each row as text: no order, no sorting, one pass. It tells accidents
-from sameness; it is no protection against somebody who wants to cheat. A row's columns are joined, which takes half the
-time of the row as a whole being made text. One process of the server does it: pg_dump keeps others busy meanwhile.
+A table's checksum is the sum of a 64-bit hash of each row: no order, no sorting, one pass. It tells accidents from
+sameness; it is no protection against somebody who wants to cheat. One process of the server does it: pg_dump keeps
+others busy meanwhile. PostgreSQL hashes a row since version 14, in the same way in every version, as hash partitions
+depend on it.
 """
 
 from typing import Any, Protocol
 
 from reconciler.core.snapshot import Contents, Origin, Sequence, Table
+from reconciler.errors import SnapshotFailed
 from reconciler.providers.postgres_session import identifier, literal
 
 _ORIGIN = """
@@ -25,9 +27,15 @@ n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toa
 and not exists (select from pg_catalog.pg_depend d where d.deptype = 'e'
                 and d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid)
 """
+# Types whose hash tells all values apart that their text does. A numeric's does not (1.0 and 1.00), nor a float's (0
+# and -0), and an enum's is of a number that every database gives anew.
+_HASHED = """
+a.atttypid = any('{bool,int2,int4,int8,text,varchar,bpchar,bytea,uuid,date,time,timestamp,timestamptz}'::regtype[])
+"""
+_HASHES_ROWS = 14
 _RELATIONS = f"""
 select json_build_array(c.relkind, c.oid::regclass::text,
-  (select coalesce(json_agg(json_build_array(a.attname, a.attnotnull) order by a.attnum), '[]')
+  (select coalesce(json_agg(json_build_array(a.attname, {_HASHED}) order by a.attnum), '[]')
    from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and c.relkind = 'r'))
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -60,8 +68,6 @@ select json_build_array(count(*), coalesce(sum(pg_catalog.hashtextextended(
   (oid::text || ' ' || encode(pg_catalog.sha256(pg_catalog.lo_get(oid)), 'hex')) collate "C", 0)), 0)::text)
 from pg_catalog.pg_largeobject_metadata
 """
-# A function takes 100 arguments at most.
-_MOST_PARTS = 90
 _MIGRATIONS = """
 select to_json(migration_name) from {} where finished_at is not null and rolled_back_at is null order by finished_at
 """
@@ -93,8 +99,12 @@ class Survey:
     """What is in a database, asked in two parts: the long one runs while somebody else waits for another thing."""
 
     def __init__(self, session: Session) -> None:
-        """Ask for what takes no time, and send the rest."""
+        """Ask for what takes no time, and send the rest. Raises SnapshotFailed where the server is too old for it."""
         self._session = session
+        (version,) = session.ask("select to_json(current_setting('server_version_num')::int)")
+        if version // 10000 < _HASHES_ROWS:
+            message = f"the server is PostgreSQL {version // 10000}, which cannot sum up rows"
+            raise SnapshotFailed(message, hint=f"snapshots need PostgreSQL {_HASHES_ROWS} or later, as Neon has")
         relations = session.ask(_RELATIONS)
         self._objects = session.ask(_OBJECTS)
         tables = {name: columns for kind, name, columns in relations if kind == "r"}
@@ -121,20 +131,17 @@ class Survey:
 
 
 def _table(name: str, columns: list[Any]) -> str:
-    # `only`: the rows of a child are its own. The alias is one that no column has: it would be taken for the row.
+    # `only`: the rows of a child are its own.
     return (
         f"select json_build_object('table', {literal(name)}, 'rows', count(*), 'checksum', coalesce(sum("
-        f'pg_catalog.hashtextextended({_row(columns)} collate "C", 0)), 0)::text) from only {name} as "the row of it"'
+        f"pg_catalog.hash_record_extended({_row(columns)}, 0)), 0)::text) from only {name}"
     )
 
 
 def _row(columns: list[Any]) -> str:
-    """Return the expression that makes a row one text. Nulls leave no trace in it, so which there are is said after."""
-    nulls = [f"{identifier(column)} is null" for column, required in columns if not required]
-    parts = [*(identifier(column) for column, _ in columns), *nulls]
-    if not 0 < len(parts) <= _MOST_PARTS:
-        return '"the row of it"::text'
-    return f"concat_ws(e'\\x1f', {', '.join(parts)})"
+    """Return the expression that makes a row one record, of values that have a hash: the text of those without one."""
+    parts = (identifier(column) if hashed else f"{identifier(column)}::text" for column, hashed in columns)
+    return f"row({', '.join(parts)})"
 
 
 def _sequence(name: str) -> str:

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support.rich_database import LONG
 
 
@@ -90,11 +92,26 @@ def test_roles_that_are_missing_are_named_and_do_without(plain_desk):
     assert f"has no role {role}: owners and privileges are not restored" in stderr
 
 
-def test_which_of_two_columns_is_null_makes_another_checksum(plain_desk):
-    plain_desk.execute("create table pair (a text, b text)")
-    plain_desk.execute("insert into pair values ('x', null)")
+@pytest.mark.parametrize(
+    ("columns", "before", "after"),
+    [
+        ("a text, b text", "('x', null)", "(null, 'x')"),
+        ("a text, b text", "('x', 'y')", "('y', 'x')"),
+        ("a numeric", "(1.0)", "(1.00)"),
+        ("a float8", "('0')", "('-0')"),
+        ("a mood", "('sad')", "('happy')"),
+        ("a json, b point", "('1', '(1,2)')", "('2', '(1,2)')"),
+        ("a text[]", "('{x,y}')", "('{y,x}')"),
+        ("a int", "(1), (1)", "(2), (0)"),
+        ("a int", "(1), (1)", "(1)"),
+    ],
+)
+def test_whatever_differs_makes_another_checksum_of_that_table_alone(plain_desk, columns, before, after):
+    plain_desk.execute(f"create table pair ({columns})")
+    plain_desk.execute(f"insert into pair values {before}")
     first = checksums(plain_desk)
-    plain_desk.execute("update pair set a = null, b = 'x'")
+    plain_desk.execute("truncate pair")
+    plain_desk.execute(f"insert into pair values {after}")
     second = checksums(plain_desk)
     assert {name for name in first if first[name] != second[name]} == {"public.pair"}
 
