@@ -15,10 +15,10 @@ from reconciler.ports import Clock, Gates, Origin, Ports
 class DrillClock:
     """One restore's clock. It runs from its making until `stop`. `switching` is when traffic began to be switched."""
 
-    def __init__(self, clock: Clock, progress: Progress) -> None:
+    def __init__(self, clock: Clock, progress: Progress, first: Phase = Phase.DECIDE) -> None:
         self._clock = clock
         self._progress = progress
-        self._marks = [Mark(Phase.DECIDE, clock.elapsed())]
+        self._marks = [Mark(first, clock.elapsed())]
         self._ended: float | None = None
         self.switching = float("inf")
 

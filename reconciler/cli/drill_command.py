@@ -31,6 +31,9 @@ _PROVED, _NOT_PROVED, _TOO_LONG, _REFUSED, _INTERRUPTED = 0, 1, 2, 3, 130
 @click.argument("environment", required=False)
 @click.option("--destroy", "destroy", multiple=True, metavar="NAME", help="What to destroy; can be repeated.")
 @click.option("--all", "every", is_flag=True, help="Destroy everything that there is a way to destroy, in turn.")
+@click.option(
+    "--detect", is_flag=True, help="Ask the file's SQL gates whether they notice the damage; it is timed too."
+)
 @click.option("--keep", is_flag=True, help="Leave what was made, to look at it; --clean takes it away.")
 @click.option("--clean", is_flag=True, help="Only take away what drills that were killed have left.")
 @click.option("--sandbox", is_flag=True, help="Drill on a sandbox on this machine, with its example project.")
@@ -49,6 +52,7 @@ def command(  # noqa: PLR0913  one parameter for each option
     destroy: tuple[str, ...],
     *,
     every: bool,
+    detect: bool,
     keep: bool,
     clean: bool,
     sandbox: bool,
@@ -70,7 +74,7 @@ def command(  # noqa: PLR0913  one parameter for each option
     """
     if form == "svg" and not trend:
         raise InputError("only the trend is drawn", hint="reconciler drill --trend --format svg")
-    manner = Manner(rate, keep=keep, visited=not without_traffic, leave_damage=leave_damage)
+    manner = Manner(rate, detect=detect, keep=keep, visited=not without_traffic, leave_damage=leave_damage)
     wishes = tuple(Wish.parse(each) for each in destroy)
     if sandbox:
         directory = output or Path.cwd() / _OF_SANDBOX

@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-from reconciler.core.drill import Drill, Round
+from reconciler.core.drill import Drill, Measured, Round
 from reconciler.core.drill_trend import length
 from reconciler.core.instant import Instant
 
@@ -37,6 +37,8 @@ def _round(found: Round) -> list[str]:
     lines += [f"  {each.phase.value:20}{each.seconds:8.2f} s" for each in found.phases]
     lines.append(f"  {'together':20}{found.seconds:8.2f} s")
     lines += [f"  {'proved' if each.holds else 'FAILED'}: {each.claim} ({each.seen})" for each in found.checks]
+    if found.noticed is not None:
+        lines.append(f"  {found.noticed.said}")
     if (traffic := found.traffic) is not None:
         lines.append(
             f"  {traffic.requests} requests, {traffic.per_second} a second: {traffic.failed} failed, "
@@ -49,6 +51,11 @@ def _plain(value: Any) -> Any:
     match value:
         case Instant():
             return str(value)
+        case Measured():
+            stretches = _plain(value.stretches)
+            return {
+                "phase": value.phase.value, "began": value.began, "seconds": value.seconds, "stretches": stretches,
+            }  # fmt: skip
         case Enum():
             return value.value
         case tuple() | list():

@@ -19,7 +19,7 @@ from reconciler.cli.visitor import Visitor
 from reconciler.cli.wiring import connected
 from reconciler.core.desired import Restore
 from reconciler.core.destruction import Kind, Wish, possible
-from reconciler.core.drill import Phase, Round, Traffic
+from reconciler.core.drill import Noticed, Phase, Round, Traffic
 from reconciler.core.drill_checks import Seen, checks, table_proofs
 from reconciler.core.guards import SETTLING
 from reconciler.core.instant import Instant
@@ -35,11 +35,15 @@ _ANSWER_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How rounds are done. `visited`: something is asked of the Worker. `leave_damage` sabotages the restore."""
+    """How rounds are done. `visited`: something is asked of the Worker; `detect`: the gates are asked of the damage.
+
+    `leave_damage` sabotages the restore.
+    """
 
     per_second: int
     keep: bool = False
     visited: bool = True
+    detect: bool = False
     leave_damage: bool = False
     path: str = ""
 
@@ -100,7 +104,9 @@ class DrillRound:
         # Neon makes no branch from one that expires.
         await self._plot.ports.neon.clear_expiry(self._plot.project, branch.id)
         with Progress() as progress:
-            clock = DrillClock(self._plot.ports.clock, progress)
+            first = Phase.DETECT if self._manner.detect else Phase.DECIDE
+            clock = DrillClock(self._plot.ports.clock, progress, first)
+            noticed = await self._noticed(branch) if self._manner.detect else None
             restored = await self._restore(repository, accident, clock)
         live = await drill_site.serving(self._plot)
         database = DrillDatabase(await drill_site.owner(self._plot, live))
@@ -114,6 +120,7 @@ class DrillRound:
             checks=checks(accident.good, accident.damaged, now),
             traffic=restored.traffic,
             ids=await self._ids(branch, live),
+            noticed=noticed,
         )
         return Finished(finished, restored.commit, await asyncio.to_thread(database.server))
 
@@ -143,8 +150,20 @@ class DrillRound:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{wish.of} cannot be read ({error})", hint="name a file of SQL, from the root") from error
 
+    async def _noticed(self, branch: Branch) -> Noticed:
+        """Ask the file's gates of the damaged branch, one after the other, until one fails."""
+        gates = self._plot.production.verify.sql
+        origin = await self._plot.ports.neon.origin(self._plot.project, branch.id, *self._plot.login)
+        for asked, gate in enumerate(gates, 1):
+            try:
+                await self._plot.ports.gates.sql(origin, gate)
+            except GateFailed as failed:
+                return Noticed(asked, failed.message)
+        return Noticed(len(gates), None)
+
     async def _restore(self, repository: DrillRepository, accident: _Accident, clock: DrillClock) -> _Restored:
         """Do what people do: decide, commit, read the plan, merge, apply, and see that users are served."""
+        clock.enter(Phase.DECIDE)
         left = SETTLING - (self._plot.ports.clock.now() - accident.target)
         await self._plot.ports.clock.sleep(max(left.total_seconds(), 0.0))
         base = Base.of(repository.file, self._environment)

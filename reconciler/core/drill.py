@@ -25,12 +25,29 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """How long a phase took, and when it first began: seconds of a monotonic clock since the round's clock started."""
+class Stretch:
+    """A time without a break: when it began, on a monotonic clock since the round's clock started, and seconds."""
 
-    phase: Phase
     began: float
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How long a phase took, in all its stretches, and when it first began. A phase can be left and taken up again."""
+
+    phase: Phase
+    stretches: tuple[Stretch, ...]
+
+    @property
+    def began(self) -> float:
+        """When it first began, in seconds."""
+        return self.stretches[0].began
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, in seconds."""
+        return sum(each.seconds for each in self.stretches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +94,28 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class Noticed:
+    """Whether the file's own gates noticed the damage: how many were asked, and what the first that failed said."""
+
+    asked: int
+    failure: str | None
+
+    @property
+    def said(self) -> str:
+        """Say it in a sentence."""
+        if self.failure is not None:
+            return f"The damage was noticed: {self.failure}."
+        if not self.asked:
+            return "Nothing noticed the damage: the file has no SQL gates."
+        return f"Nothing noticed the damage: of the file's {self.asked} SQL gates, none failed."
+
+
+@dataclass(frozen=True, slots=True)
 class Round:
-    """One destruction and its restore. `traffic` is None where the drill has no Worker; `ids` are the providers'."""
+    """One destruction and its restore. `ids` are the providers'.
+
+    `traffic` is None where no Worker was asked, and `noticed` where the damage was not to be detected.
+    """
 
     destruction: str
     target: Instant
@@ -88,6 +125,7 @@ class Round:
     checks: tuple[Check, ...]
     traffic: Traffic | None
     ids: tuple[tuple[str, str], ...]
+    noticed: Noticed | None = None
 
     @property
     def seconds(self) -> float:

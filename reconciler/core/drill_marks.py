@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reconciler.core.drill import Measured, Phase
+from reconciler.core.drill import Measured, Phase, Stretch
 from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,
@@ -39,18 +39,16 @@ class Mark:
 def measured(marks: Sequence[Mark], ended: float) -> tuple[Measured, ...]:
     """Return how long each phase took, in the order in which they began; together they are the time from first to end.
 
-    A phase that comes back counts as one: it began where it began first.
+    A phase that comes back counts as one, of several stretches.
     """
     if not marks:
         return ()
     begun = marks[0].at
-    began: dict[Phase, float] = {}
-    seconds: dict[Phase, float] = {}
+    stretches: dict[Phase, list[Stretch]] = {}
     ends = [*(each.at for each in marks[1:]), ended]
     for mark, end in zip(marks, ends, strict=True):
-        began.setdefault(mark.phase, mark.at - begun)
-        seconds[mark.phase] = seconds.get(mark.phase, 0.0) + end - mark.at
-    return tuple(Measured(phase, began[phase], seconds[phase]) for phase in began)
+        stretches.setdefault(mark.phase, []).append(Stretch(mark.at - begun, end - mark.at))
+    return tuple(Measured(phase, tuple(each)) for phase, each in stretches.items())
 
 
 def phase_of(step: Step) -> Phase:

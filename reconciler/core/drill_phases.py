@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from reconciler.core.drill import Measured, Round
+from reconciler.core.drill import Phase, Round, Stretch
 from reconciler.core.harmless import label
 
 # A chart knows days only. This one has no change to or from summer time anywhere: the axis is seconds in truth.
@@ -45,11 +45,11 @@ def phase_table(measured: Round, promised: float | None) -> str:
 
 
 def gantt(measured: Round, title: str) -> str:
-    """Draw a round's phases as a Gantt chart; empty where none took any time.
-
-    A phase that was left and taken up again is one bar of all its time, from when it first began.
-    """
-    bars = [each for each in measured.phases if each.seconds > 0]
+    """Draw a round's phases as a Gantt chart, a bar for each stretch; empty where none took any time."""
+    bars = sorted(
+        ((each.phase, stretch) for each in measured.phases for stretch in each.stretches if stretch.seconds > 0),
+        key=lambda bar: bar[1].began,
+    )
     if not bars:
         return ""
     lines = [
@@ -58,18 +58,19 @@ def gantt(measured: Round, title: str) -> str:
         f"  accDescr: {label(_described(bars))}",
         f"  title {label(title)}",
         "  dateFormat YYYY-MM-DD HH:mm:ss.SSS",
-        f"  axisFormat {_axis(max(each.began + each.seconds for each in bars))}",
+        f"  axisFormat {_axis(max(stretch.began + stretch.seconds for _, stretch in bars))}",
         "  section Restore",
     ]
     lines += [
-        f"  {label(each.phase.value)} :p{number}, {_moment(each.began)}, {max(round(each.seconds * 1000), 1)}ms"
-        for number, each in enumerate(bars)
+        f"  {label(phase.value)} :p{number}, {_moment(stretch.began)}, {max(round(stretch.seconds * 1000), 1)}ms"
+        for number, (phase, stretch) in enumerate(bars)
     ]
     return "\n".join(lines)
 
 
-def _described(bars: Sequence[Measured]) -> str:
-    return f"{len(bars)} phases from {bars[0].phase.value} to {bars[-1].phase.value}"
+def _described(bars: Sequence[tuple[Phase, Stretch]]) -> str:
+    names = list(dict.fromkeys(phase.value for phase, _ in bars))
+    return f"{len(names)} phases from {names[0]} to {names[-1]}"
 
 
 def _moment(seconds: float) -> str:

@@ -140,6 +140,9 @@ def _round(drill: Drill, number: int, measured: Round) -> Iterator[str]:
     picture = gantt(measured, title)
     yield f"```mermaid\n{picture}\n```" if picture else ""
     yield from _proof(measured)
+    if measured.noticed is not None:
+        yield "### Would it have been noticed?"
+        yield prose(measured.noticed.said)
     yield "### What a user would have seen"
     yield _traffic(measured)
     yield from _listed("### Ids at the providers", ("What", "Id"), measured.ids)
@@ -187,7 +190,7 @@ def _sum(checksum: str | None) -> str:
 def _traffic(measured: Round) -> str:
     seen = measured.traffic
     if seen is None:
-        return "Not measured: the drill had no Worker."
+        return "Not measured: no Worker was asked."
     return (
         f"A client asked {seen.per_second} times a second while traffic was switched: {seen.requests:,} requests, "
         f"{seen.failed:,} failed, {seen.stale:,} stale (the damaged database answered after the restored one had). "

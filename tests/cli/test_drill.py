@@ -12,7 +12,7 @@ import pytest
 from reconciler.cli.drill_command import status_of
 from reconciler.cli.drill_promise import promise
 from reconciler.core.desired import DrillSettings, RtoSource
-from reconciler.core.drill import Promise
+from reconciler.core.drill import Phase, Promise
 from tests.core.drills import DRILL, UNPROVED
 from tests.support.database import DAMAGED
 from tests.support.plain_words import run_program
@@ -45,7 +45,7 @@ def reports(tmp_path_factory):
 @pytest.fixture(scope="module")
 def on_sandbox(reports):
     """A drill of its own sandbox, with a Worker that runs where there is workerd."""
-    arguments = ("--destroy", "drop-table:Listing", "--format", "json", "--output", str(reports))
+    arguments = ("--destroy", "drop-table:Listing", "--detect", "--format", "json", "--output", str(reports))
     return run_program("drill", "--sandbox", *arguments, timeout=120)
 
 
@@ -56,13 +56,22 @@ def test_a_drill_on_a_sandbox_proves_everything_and_its_phases_add_up(on_sandbox
     assert (drill["proved"], drill["kept"], found["destruction"]) == (True, True, 'drop table public."Listing"')
     assert [each["claim"] for each in found["checks"] if not each["holds"]] == []
     phases = found["phases"]
-    assert {"decide and commit", "plan", "create branch", "compute ready", "verify", "rebind Hyperdrive", "deploy",
-            "traffic verified"} == {each["phase"] for each in phases}  # fmt: skip
+    assert [each["phase"] for each in phases] == [each.value for each in Phase]
     assert sum(each["seconds"] for each in phases) == pytest.approx(drill["slowest"])
     assert drill["slowest"] < drill["seconds"]
     listing = next(each for each in found["tables"] if "Listing" in each["name"])
     assert (listing["rows_before"], listing["rows_damaged"], listing["rows_restored"]) == (30, None, 30)
     assert listing["checksum_before"] == listing["checksum_restored"] != ""
+
+
+def test_a_gate_of_the_file_that_notices_the_damage_is_named_and_the_time_it_took_is_a_phase(on_sandbox, reports):
+    (found,) = json.loads(on_sandbox.stdout)["rounds"]
+    assert found["phases"][0]["phase"] == "detect"
+    assert found["noticed"]["failure"].startswith(
+        'gate "there are listings" could not run: relation "Listing" does not'
+    )
+    (report,) = reports.glob("*-dr-test.md")
+    assert "The damage was noticed: gate" in report.read_text()
 
 
 def test_a_drill_leaves_a_report_whose_phases_add_up_and_its_line_in_the_trend(on_sandbox, reports):

@@ -2,15 +2,21 @@
 
 from dataclasses import replace
 
-from reconciler.core.drill import Check, Drill, Measured, Phase, Promise, Round, Stays, TableProof, Traffic
+from reconciler.core.drill import Check, Drill, Measured, Phase, Promise, Round, Stays, Stretch, TableProof, Traffic
 from reconciler.core.instant import Instant
 
 BEGUN = Instant.asked("2027-03-30T08:00:00Z")
 LISTING = TableProof("public.Listing", 1_200, None, 1_200, "aa11" * 8, None, "aa11" * 8)
 CLICK = TableProof("public.Click", 70_000, 70_000, 70_000, "bb22" * 8, "bb22" * 8, "bb22" * 8)
 SECONDS = (1.26, 0.34, 2.17, 5.55, 1.15, 0.84, 3.33, 0.46)
+
+
+def once(phase, began, seconds):
+    return Measured(phase, (Stretch(began, seconds),))
+
+
 PHASES = tuple(
-    Measured(phase, sum(SECONDS[:number]), seconds)
+    once(phase, sum(SECONDS[:number]), seconds)
     for number, (phase, seconds) in enumerate(zip(list(Phase)[1:], SECONDS, strict=True))
 )
 ROUND = Round(
@@ -53,4 +59,4 @@ UNPROVED = replace(
 
 def slower(seconds: float, drill: Drill = DRILL) -> Drill:
     """The same drill with one phase that took this long."""
-    return replace(drill, rounds=(replace(ROUND, phases=(Measured(Phase.BRANCH, 0.0, seconds),)),))
+    return replace(drill, rounds=(replace(ROUND, phases=(once(Phase.BRANCH, 0.0, seconds),)),))

@@ -11,7 +11,7 @@ from reconciler.core.compute_settings import UNSAID
 from reconciler.core.desired import DrillSettings, Hyperdrive, Restore, RtoSource
 from reconciler.core.desired_file import DesiredStateError, read_desired_state
 from reconciler.core.destruction import ALL, Column, Kind, Table, Wish, identifier, possible
-from reconciler.core.drill import Drill, Measured, Phase, Promise, Round
+from reconciler.core.drill import Drill, Measured, Phase, Promise, Round, Stretch
 from reconciler.core.drill_checks import Seen, checks, table_proofs, unlike
 from reconciler.core.drill_file import drill_file
 from reconciler.core.drill_guard import Place, damage
@@ -34,6 +34,7 @@ from reconciler.core.steps import (
 )
 from reconciler.core.timeline import ORIGIN, Timeline
 from reconciler.errors import InputError
+from tests.core.drills import once
 from tests.core.worlds import CONFIG, DESIRED, MAIN, NOW, WORLD, asking, hours_ago, with_main
 
 NAMES = DrillNames.of(DESIRED, NOW)
@@ -297,7 +298,8 @@ def test_each_moment_belongs_to_one_phase_and_one_that_comes_back_counts_as_one(
         Moment(Phase.VERIFY, 13.5),
     ]
     assert measured(marks, 15.0) == (
-        Measured(Phase.DECIDE, 0.0, 1.5), Measured(Phase.PLAN, 1.0, 2.0), Measured(Phase.VERIFY, 3.5, 1.5),
+        Measured(Phase.DECIDE, (Stretch(0.0, 1.0), Stretch(3.0, 0.5))),
+        once(Phase.PLAN, 1.0, 2.0), once(Phase.VERIFY, 3.5, 1.5),
     )  # fmt: skip
     assert measured([], 15.0) == ()
 
@@ -476,9 +478,9 @@ def test_a_primary_that_is_not_to_be_the_default_branch_leaves_the_default_to_an
 
 def test_a_drill_is_proved_and_keeps_its_promise_by_its_slowest_round():
     proofs = checks(GOOD, BROKEN, GOOD)
-    phases = (Measured(Phase.PLAN, 0.0, 2.0), Measured(Phase.VERIFY, 2.0, 3.0))
+    phases = (once(Phase.PLAN, 0.0, 2.0), once(Phase.VERIFY, 2.0, 3.0))
     quick = Round("truncate", NOW, "r-x", phases, (), proofs, None, ())
-    slow = replace(quick, phases=(*phases, Measured(Phase.DEPLOY, 5.0, 1.0)))
+    slow = replace(quick, phases=(*phases, once(Phase.DEPLOY, 5.0, 1.0)))
     drill = Drill("production", "p", NOW, "branch", "c", (quick, slow), 20.0, None, (), ())
     assert (drill.proved, drill.slowest, drill.kept) == (True, 6.0, True)
     assert [replace(drill, promise=Promise(most, "x.md")).kept for most in (6.0, 5.9)] == [True, False]

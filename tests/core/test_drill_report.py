@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from reconciler.core.document import document
-from reconciler.core.drill import Check, Measured, Phase
+from reconciler.core.drill import Check, Measured, Noticed, Phase, Stretch
 from reconciler.core.drill_history import done, read_history
 from reconciler.core.drill_notes import BEGIN, END, notes_of, with_notes
 from reconciler.core.drill_phases import apportioned, gantt, phase_table, restored_in
 from reconciler.core.drill_report import file_name, report
 from reconciler.core.instant import Instant
 from reconciler.errors import InputError
-from tests.core.drills import CLICK, DRILL, LISTING, ROUND, UNPROVED, slower
+from tests.core.drills import CLICK, DRILL, LISTING, ROUND, UNPROVED, once, slower
 
 NASTY = 'a|b `c` <script>alert(1)</script>\n| x |\n```\n"; -- %%{init}%% #35; :: --- @everyone \u202e\ud800'
 
@@ -56,7 +56,7 @@ def test_it_says_what_was_not_proved_or_too_slow_or_not_done():
     failed = report(replace(DRILL, rounds=(ROUND, UNPROVED)), None, ())
     assert "**Failed.** " in failed
     assert 'and 1 of 2 restores could not be proved to be whole: delete half of "Click".' in failed
-    assert "Not measured: the drill had no Worker." in failed
+    assert "Not measured: no Worker was asked." in failed
     late = report(slower(1_863.24), None, ())
     assert "**Too slow.**" in late
     assert "took 31 min 3 s, 63.2 s longer than the promised 30 min" in late
@@ -99,12 +99,25 @@ def test_rounded_parts_add_up_to_the_rounded_sum_and_none_is_off_by_a_unit(value
 @settings(max_examples=30)
 @given(st.lists(st.floats(0, 5_000), min_size=1, max_size=9))
 def test_every_number_shown_of_a_round_is_the_same_everywhere(lengths):
-    phases = tuple(Measured(phase, 0.0, each) for phase, each in zip(Phase, lengths, strict=False))
+    phases = tuple(once(phase, 0.0, each) for phase, each in zip(Phase, lengths, strict=False))
     measured = replace(ROUND, phases=phases)
     text = report(replace(DRILL, rounds=(measured,)), None, ())
     assert f"| {restored_in(measured):.1f} s | yes |" in text
     assert f"**{restored_in(measured):.1f} s**" in text
     assert f"slowest_seconds: {restored_in(measured):.1f}\n" in text
+
+
+@pytest.mark.parametrize(
+    ("noticed", "said"),
+    [
+        (Noticed(0, None), "Nothing noticed the damage: the file has no SQL gates."),
+        (Noticed(3, None), "Nothing noticed the damage: of the file's 3 SQL gates, none failed."),
+        (Noticed(1, 'gate "a|b" could not run'), 'The damage was noticed: gate "a\\|b" could not run.'),
+    ],
+)
+def test_whether_the_gates_noticed_the_damage_is_told_where_they_were_asked(noticed, said):
+    assert said in report(replace(DRILL, rounds=(replace(ROUND, noticed=noticed),)), None, ())
+    assert "noticed" not in report(DRILL, None, ())
 
 
 def test_a_table_that_was_not_damaged_is_told_apart_from_those_that_were():
@@ -181,13 +194,26 @@ def test_the_chart_has_a_bar_for_each_phase_that_took_time():
     assert "  plan :p1, 2001-01-15 00:00:01.260, 340ms" in text
     assert text.count("ms") == 8
     assert "axisFormat %M:%S" in text
-    short = replace(ROUND, phases=(Measured(Phase.PLAN, 0.0, 0.0), Measured(Phase.DEPLOY, 0.0, 0.0001)))
+    short = replace(ROUND, phases=(once(Phase.PLAN, 0.0, 0.0), once(Phase.DEPLOY, 0.0, 0.0001)))
     assert "deploy :p0, 2001-01-15 00:00:00.000, 1ms" in gantt(short, "x")
     assert "axisFormat %-S.%L s" in gantt(short, "x")
-    long = replace(ROUND, phases=(Measured(Phase.DEPLOY, 5_000.0, 1.0),))
+    long = replace(ROUND, phases=(once(Phase.DEPLOY, 5_000.0, 1.0),))
     assert "2001-01-15 01:23:20.000" in gantt(long, "x")
     assert "axisFormat %-H:%M:%S" in gantt(long, "x")
     assert gantt(replace(ROUND, phases=()), "x") == ""
+
+
+def test_a_phase_that_was_taken_up_again_is_a_bar_for_each_stretch_and_a_line_in_the_table():
+    stretches = (Stretch(0.0, 1.0), Stretch(3.0, 0.5))
+    measured = replace(ROUND, phases=(Measured(Phase.DECIDE, stretches), once(Phase.PLAN, 1.0, 2.0)))
+    text = gantt(measured, "x")
+    assert "accDescr: 2 phases from decide and commit to plan" in text
+    bars = re.findall(r"^  (\S.*) :p\d, \S+ 00:00:0([0-9.]+), ([0-9]+)ms$", text, re.MULTILINE)
+    assert bars == [
+        ("decide and commit", "0.000", "1000"), ("plan", "1.000", "2000"), ("decide and commit", "3.000", "500"),
+    ]  # fmt: skip
+    assert phase_table(measured, None).count("decide and commit") == 1
+    assert "| decide and commit | 0.0 s | 1.5 s |" in phase_table(measured, None)
     assert "mermaid" not in report(replace(DRILL, rounds=(replace(ROUND, phases=()),)), None, ())
 
 
