@@ -31,10 +31,10 @@ def origin(shared_production):
 def plain(origin):
     """A role that owns a database and may end nobody's sessions but its own."""
     with session(origin) as connection:
-        connection.execute("create role plain login password 'plain'")
+        connection.execute("create role plain login password 'canary-of-plain'")
         connection.execute("grant plain to app")
         connection.execute("create database archive owner plain")
-    yield replace(origin, database="archive", role="plain", password=Secret("plain"))
+    yield replace(origin, database="archive", role="plain", password=Secret("canary-of-plain"))
     with session(origin) as connection:
         connection.execute("drop database archive with (force)")
         connection.execute("drop role plain")

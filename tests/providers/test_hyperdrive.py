@@ -97,7 +97,7 @@ async def bound():
 
     async def ask(account):
         server.reply = account.reply
-        opened.append(Api("Cloudflare", server.url, Secret("token"), cloudflare.explain))
+        opened.append(Api("Cloudflare", server.url, Secret("canary-of-a-token"), cloudflare.explain))
         api = CloudflareApi(opened[-1], "a1", SystemClock())
         found = await api.bound("c1")
         assert found == await api.bound("c1")

@@ -149,7 +149,7 @@ class TestCreating:
 
     async def test_an_origin_behind_access_or_in_a_vpc_is_not_tested(self, api, origin):
         database = {key: origin[key] for key in ("scheme", "database", "user", "password")}
-        access = {"host": "db.example.com", "access_client_id": "id", "access_client_secret": "hidden"}
+        access = {"host": "db.example.com", "access_client_id": "id", "access_client_secret": "canary-of-access"}
         config = await create(api, database | access)
         assert "access_client_secret" not in config["origin"]
         body = {"name": "two", "origin": database | {"service_id": "s"}, "mtls": {"sslmode": "require"}}

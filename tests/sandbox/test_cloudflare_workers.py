@@ -20,7 +20,7 @@ INHERIT = {"type": "inherit", "name": "PARTNER_API_KEY"}
 @pytest.fixture
 async def api():
     async with serving() as api:
-        api.cloudflare.seed_example("127.0.0.1", 5432, "tech961", "app", "hidden")
+        api.cloudflare.seed_example("127.0.0.1", 5432, "tech961", "app", "canary-of-the-origin")
         yield api
 
 
