@@ -30,14 +30,18 @@ from reconciler.providers.git_suspension import SuspensionWatch
 @click.argument("environment", required=False)
 @click.option("--timeline", "name", metavar="NAME", help="What the primary carries: r-…. The file's own, if left out.")
 @click.option("--as-origin", is_flag=True, help="It carries origin: what was restored by hand counts for nothing.")
+@click.option("--from", "source", metavar="NAME", help="The timeline that an LSN belongs to, where that is not clear.")
 @click.option("--held", default="", metavar="BRANCH", help="What keeps the history before, where that is not clear.")
 @click.option("--yes", is_flag=True, help="Do it. Without, it is only shown.")
-def command(environment: str | None, name: str | None, held: str, *, as_origin: bool, yes: bool) -> int:
+def command(
+    environment: str | None, name: str | None, source: str | None, held: str, *, as_origin: bool, yes: bool
+) -> int:
     """Record which timeline a primary carries that somebody restored by hand, so that it can be told again.
 
-    The moment that was restored is the timeline's name: r-20261121T095500000Z is 2026-11-21T09:55:00Z, and -ID may
-    follow. The branch that keeps what the primary held before gets the name that says so, and the file asks for the
-    timeline. Only that name and that line change, no data and no traffic. Commit the file afterwards.
+    The moment that was restored is the timeline's name: r-20261121T095500000Z is 2026-11-21T09:55:00Z, lsn-0-1A2B3C8
+    is the LSN 0/1A2B3C8, and -ID may follow. The branch that keeps what the primary held before gets the name that says
+    so, and the file asks for the timeline. Only that name and that line change, no data and no traffic. Commit the file
+    afterwards.
 
     Exit status: 0 done, or nothing to do, 2 shown and not done, 3 refused, 1 error.
     """
@@ -46,7 +50,7 @@ def command(environment: str | None, name: str | None, held: str, *, as_origin: 
     file = environments.find(environment)
     desired, text = file.read(), file.path.read_bytes().decode()
     timeline = ORIGIN if as_origin else timeline_named(name) or desired.timeline
-    return asyncio.run(_Adopting(file, desired, text).run(timeline, held, yes=yes))
+    return asyncio.run(_Adopting(file, desired, text).run(timeline, held, timeline_named(source), yes=yes))
 
 
 class _Adopting:
@@ -54,7 +58,7 @@ class _Adopting:
         self._file, self._desired, self._text = file, desired, text
         self._repository = shared_repository(file, os.environ)
 
-    async def run(self, timeline: Timeline, held: str, *, yes: bool) -> int:
+    async def run(self, timeline: Timeline, held: str, source: Timeline | None, *, yes: bool) -> int:
         async with connected(self._desired, self._file.root) as ports, self._permitted(ports.clock, yes=yes) as permit:
             observed = await observe(self._desired, ports)
             now = plan(self._desired, observed)
@@ -63,7 +67,7 @@ class _Adopting:
                 return Status.ERROR
             for line in _seen(self._desired, observed, now):
                 click.echo(line)
-            found = adoption(self._desired, observed, timeline, held)
+            found = adoption(self._desired, observed, timeline, held, source)
             if isinstance(found, Refusal):
                 click.echo(f"refused    {found.rule}: {found.message}\n           hint: {found.hint}")
                 return Status.REFUSED
@@ -138,7 +142,9 @@ def _recorded(file: environments.EnvironmentFile, found: Adoption, *, is_asked: 
     if found.rename is not None:
         yield f'rename     "{found.rename.branch}" to "{found.rename.to}": {found.rename.reason}'
     if not is_asked:
-        yield f"file       {shown} asks for {timeline}: commit it"
+        restore = found.asked.primary.restore
+        source = f' (its "from": {restore.source})' if restore is not None and restore.source is not None else ""
+        yield f"file       {shown} asks for {timeline}{source}: commit it"
     if found.rename is not None:
         back = f'neon branches rename "{found.rename.to}" "{found.rename.branch}"'
         yield f"take back  {back}" + ("" if is_asked else f", and git checkout {shown}")

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from reconciler.core.desired import Desired, Restore
 from reconciler.core.lineage import Lineage, accounts_for
+from reconciler.core.lsn import Lsn
 from reconciler.core.observed import Branch, Observed, named
 from reconciler.core.provenance import trace
 from reconciler.core.refusals import PrimaryMissing, Refusal
@@ -47,17 +48,23 @@ class Adoption:
     rename: RenameBranch | None
 
 
-def adoption(desired: Desired, observed: Observed, timeline: Timeline, held: str = "") -> Adoption | Refusal:
-    """Find the rename after which the primary is told to carry a timeline. `held` names what keeps what it had."""
+def adoption(
+    desired: Desired, observed: Observed, timeline: Timeline, held: str = "", source: Timeline | None = None
+) -> Adoption | Refusal:
+    """Find the rename after which the primary is told to carry a timeline.
+
+    `held` names what keeps what it had, and `source` the timeline that an LSN belongs to, where that is another one
+    than the primary carried before.
+    """
     branches = observed.branches if isinstance(observed.branches, tuple) else ()
-    restore = desired.primary.restore if desired.timeline == timeline else _restore(timeline)
+    restore = desired.primary.restore if desired.timeline == timeline else _restore(timeline, source)
     asked = replace(desired, primary=replace(desired.primary, restore=restore))
     primary = named(branches, desired.primary.branch)
     if primary is None:
         found = trace(asked, branches)
         return found if isinstance(found, PrimaryMissing) else _unclear(desired, timeline, "no branch has its name")
     if _is_told(asked, branches) and not held:
-        return Adoption(asked, None)
+        return _recorded(asked, None, _made_from(asked, branches))
     if timeline == ORIGIN:
         return _unclear(desired, timeline, f"{_signs(asked, branches)}, and no name can take that back")
     if timeline.moment is not None and timeline.moment > (latest := primary.last_reset_at or primary.created_at):
@@ -68,8 +75,20 @@ def adoption(desired: Desired, observed: Observed, timeline: Timeline, held: str
     return _named_so(asked, primary, keeper, branches)
 
 
-def _restore(timeline: Timeline) -> Restore | None:
-    return None if timeline.to is None else Restore(timeline.to, timeline.id)
+def _restore(timeline: Timeline, source: Timeline | None) -> Restore | None:
+    return None if timeline.to is None else Restore(timeline.to, timeline.id, source=source)
+
+
+def _recorded(asked: Desired, rename: RenameBranch | None, had: Timeline | None) -> Adoption | Refusal:
+    """Say to which timeline an LSN belongs: where nobody has said another, to what the primary carried before."""
+    restore = asked.primary.restore
+    if restore is None or restore.source is not None or not isinstance(restore.to, Lsn):
+        return Adoption(asked, rename)
+    if had is None:
+        return _unclear(
+            asked, asked.timeline, f"nothing tells to which timeline {restore.to} belongs: name it by --from"
+        )
+    return Adoption(replace(asked, primary=replace(asked.primary, restore=replace(restore, source=had))), rename)
 
 
 def _unclear(desired: Desired, timeline: Timeline, reason: str) -> AdoptionUnclear:
@@ -79,6 +98,11 @@ def _unclear(desired: Desired, timeline: Timeline, reason: str) -> AdoptionUncle
 def _is_told(asked: Desired, branches: tuple[Branch, ...]) -> bool:
     lineage = trace(asked, branches)
     return isinstance(lineage, Lineage) and not lineage.swapping and lineage.live.timeline == asked.timeline
+
+
+def _made_from(asked: Desired, branches: tuple[Branch, ...]) -> Timeline | None:
+    lineage = trace(asked, branches)
+    return lineage.made_from if isinstance(lineage, Lineage) else None
 
 
 def _signs(asked: Desired, branches: tuple[Branch, ...]) -> str:
@@ -121,7 +145,7 @@ def _named_so(asked: Desired, primary: Branch, keeper: Branch, branches: tuple[B
     after = tuple(replace(each, name=name) if each == keeper else each for each in branches)
     if not _is_told(asked, after):
         return _unclear(asked, timeline, f'were "{keeper.name}" called "{name}", {_signs(asked, after)}')
-    return Adoption(asked, RenameBranch(branch=keeper.name, to=name, reason=f"it keeps what {had} held"))
+    return _recorded(asked, RenameBranch(branch=keeper.name, to=name, reason=f"it keeps what {had} held"), had)
 
 
 def _last(primary: Branch, branches: tuple[Branch, ...]) -> HeldName | None:

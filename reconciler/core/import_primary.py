@@ -8,7 +8,7 @@ from reconciler.core.lineage import Lineage
 from reconciler.core.lsn import Lsn
 from reconciler.core.observed import Branch
 from reconciler.core.provenance import trace
-from reconciler.core.timeline import RESTORED_NAME, Timeline
+from reconciler.core.timeline import RESTORED_NAME
 from reconciler.errors import InputError
 
 _TIMELINE = rf"{RESTORED_NAME}\S*"
@@ -72,11 +72,5 @@ def primary_of(environment: str, project: str, branch: str, branches: tuple[Bran
         told = f'"{newest.branch.name}" tells that it is live again' if newest else "no branch tells of a restore"
         return Found(Primary(project, branch, method=method), f"the original timeline: {told}", how, lineage)
     told = "told by the branch's annotations" if lineage.live.branch.mark else "told by the names of held branches"
-    source = _source(lineage) if isinstance(live.to, Lsn) else None
+    source = lineage.made_from if isinstance(live.to, Lsn) else None
     return Found(Primary(project, branch, Restore(live.to, live.id, source=source), method), told, how, lineage)
-
-
-def _source(lineage: Lineage) -> Timeline | None:
-    """Find the timeline that the live one was made from: an LSN belongs to that."""
-    parent = lineage.live.branch.parent_id
-    return next((each.timeline for each in lineage.held if each.branch.id == parent), None)

@@ -82,6 +82,12 @@ class Lineage:
         return max((*self.held, *self.older), key=_sequence, default=None)
 
     @property
+    def made_from(self) -> Timeline | None:
+        """The timeline that the live branch was made from, where that is held; None where its parent is no held one."""
+        parent = self.live.branch.parent_id
+        return next((each.timeline for each in self.held if each.branch.id == parent), None)
+
+    @property
     def all(self) -> tuple[Carrier, ...]:
         """The carrier of every timeline, the live one first, none twice."""
         carriers = {self.live.timeline: self.live}

@@ -6,6 +6,7 @@ import pytest
 
 from reconciler.core.adoption import Adoption, adoption
 from reconciler.core.desired import Restore
+from reconciler.core.lsn import Lsn
 from reconciler.core.observed import Mark, Unknown
 from reconciler.core.plan import plan
 from reconciler.core.predict import predict
@@ -43,6 +44,27 @@ def test_what_the_console_preserved_is_named_as_what_was_replaced_and_the_plan_i
     assert plan(found.asked, world).in_sync
     assert plan(found.asked, world).drift == ()
     assert plan(asking(None), world).lineage.carrier(ORIGIN).branch.id == OLD.id
+
+
+LSN = Timeline(Lsn.asked("0/1A2B3C8"), "by-hand")
+
+
+@pytest.mark.parametrize("source", [None, Timeline(hours_ago(9))])
+def test_an_lsn_that_was_restored_by_hand_belongs_to_what_was_there_before_unless_somebody_says_another(source):
+    found = adoption(DESIRED, PRESERVED, LSN, source=source)
+    assert found.rename.to == f"main.held.origin.before.{LSN}.in-place"
+    assert found.asked == asking(Restore(LSN.to, LSN.id, source=source or ORIGIN))
+    assert adoption(found.asked, predict(PRESERVED, found.rename), LSN) == replace(found, rename=None)
+
+
+def test_an_lsn_that_is_told_already_belongs_to_what_its_branch_was_made_from_or_has_to_be_given_one():
+    asked = asking(Restore(LSN.to, LSN.id, source=ORIGIN))
+    restored = after(asked, WORLD)
+    assert adoption(DESIRED, restored, LSN) == Adoption(asked, None)
+    found = adoption(DESIRED, PRESERVED, LSN)
+    in_place = predict(PRESERVED, found.rename)
+    assert "nothing tells to which timeline 0/1A2B3C8 belongs: name it by --from" in refused(DESIRED, in_place, LSN)
+    assert adoption(DESIRED, in_place, LSN, source=ORIGIN) == replace(found, rename=None)
 
 
 def test_a_reset_after_a_restore_by_branch_holds_what_that_had_made_live():

@@ -222,7 +222,10 @@ async def test_no_query_makes_its_transaction_writable(untouched):
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"password": Secret("canary-of-a-wrong-one")}, "password authentication failed"), ({"database": "gone"}, "does not exist")],
+    [
+        ({"password": Secret("canary-of-a-wrong-one")}, "password authentication failed"),
+        ({"database": "gone"}, "does not exist"),
+    ],
 )
 async def test_a_login_that_can_never_succeed_is_not_tried_again(untouched, retries, change, said):
     """Only a compute that wakes is waited for; this test would take half a minute otherwise."""

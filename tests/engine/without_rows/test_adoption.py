@@ -60,6 +60,14 @@ def test_without_yes_it_is_shown_what_would_be_done_and_nothing_is(stage, capsys
     assert (stage.world.file.read_bytes(), stage.names()) == before
 
 
+def test_an_lsn_is_adopted_with_the_timeline_that_it_belongs_to(stage, capsys):
+    status, said = adopt(stage, capsys, "--timeline", "lsn-0-1A2B3C8", "--yes")
+    assert status == 0
+    assert 'asks for lsn-0-1A2B3C8 (its "from": origin): commit it' in said
+    assert '"to_lsn": "0/1A2B3C8", ' in stage.world.file.read_text()
+    assert adopt(stage, capsys, "--timeline", "lsn-0-1A2B3C8")[0] == 0
+
+
 def test_it_changes_one_name_and_one_line_and_an_undo_puts_back_what_the_console_preserved(stage, capsys):
     sent = len(stage.watch.requests)
     status, said = adopt(stage, capsys, "--timeline", stage.timeline, "--yes")
@@ -96,7 +104,7 @@ def test_a_run_that_is_killed_after_the_rename_is_continued_by_writing_the_file(
 
 
 def stage_main(stage):
-    stage.do(adopting(stage).run(adopt_command.timeline_named(stage.timeline), "", yes=True))
+    stage.do(adopting(stage).run(adopt_command.timeline_named(stage.timeline), "", None, yes=True))
 
 
 def adopting(stage):
