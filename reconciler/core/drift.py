@@ -124,7 +124,8 @@ def _of_the_primary(
     if primary.expires_at is not None:
         yield f'"{primary.name}" is to be deleted by Neon at {primary.expires_at}, and must not expire'
     if not primary.protected and not full and protection.is_wanted(desired, lineage):
-        yield f'"{primary.name}" is not protected, and is to be'
+        was = protection.was_there(lineage)
+        yield f'"{primary.name}" is not protected, {"and was" if was else "and the file asks for it"}'
     if desired.primary.default and not primary.default and primary.name == desired.primary.branch:
         default = next((f'"{branch.name}"' for branch in branches if branch.default), "none")
         yield f'the default branch is {default}, not "{primary.name}"'

@@ -92,7 +92,7 @@ class RestoreRestricted(Refusal):
 
     @property
     def hint(self) -> str:  # noqa: D102
-        return 'wait until that has passed, or set "method": "branch", which leaves the primary as it is'
+        return 'set "method": "branch", which leaves the primary as it is; or wait, if the reason is one that passes'
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ def test_a_protection_that_neons_plan_has_no_room_for_is_a_warning_and_not_said_
     others = tuple(Branch(f"br-{n}", f"staging-{n}", CREATED, protected=True) for n in range(2))
     observed = replace(WORLD, branches=(*WORLD.branches, *others))
     full = replace(observed, project=replace(PROJECT, plan="launch"))
-    assert told(desired, observed) == ['"main" is not protected, and is to be']
+    assert told(desired, observed) == ['"main" is not protected, and the file asks for it']
     found = plan(desired, full)
     assert (found.in_sync, found.drift) == (True, ())
     assert ["2 protected branches" in each for each in found.warnings] == [True]
