@@ -59,11 +59,18 @@ def receipt(desired: Desired, apply: Apply, around: Circumstances, end: End, pre
         ids=_identities(desired, end),
         outside=tuple(each.name for each in planned.outside) if planned else (),
         lifted=planned.lifted if planned else (),
+        rewound=_rewound(desired, apply, end),
         actor=around.actor,
         run=around.run,
         tool=__version__,
         previous=previous,
     )
+
+
+def _rewound(desired: Desired, apply: Apply, end: End) -> tuple[str, ...]:
+    """Name the roles and databases that have changed with the timeline: nothing has where that is not live."""
+    is_live = end.final is not None and end.final.live == desired.timeline
+    return tuple(str(each) for each in apply.rewound) if is_live else ()
 
 
 def _detail(end: End) -> str:

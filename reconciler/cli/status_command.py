@@ -16,6 +16,7 @@ from reconciler.core.observed import Observed, ObservedWorker, Project, Unknown
 from reconciler.core.orphans import Orphan, orphans
 from reconciler.core.pen import Unit, units
 from reconciler.core.plan import Plan, plan
+from reconciler.core.rewound import since
 from reconciler.core.room import Room, branches_room, configs_room, without_ended
 from reconciler.errors import GitError
 from reconciler.providers.git import Repository
@@ -84,6 +85,7 @@ def _facts(found: Plan, observed: Observed) -> dict[str, Any]:
         "children": children_status.facts(found.desired, observed),
         "unmanaged": children_status.unmanaged(found.desired, observed, lineage),
         "workers": [_worker(each, observed) for each in seen_workers(observed)],
+        "rewound": list(since(observed, lineage)) if lineage else [],
         "drift": [str(each) for each in found.drift],
         "pending": len(found.steps),
         "refusals": [each.message for each in found.refusals],
@@ -203,6 +205,7 @@ def _notes(facts: dict[str, Any], stopped: str) -> list[tuple[str, str]]:
         *([("room", "; ".join(str(Room(**each)) for each in facts["room"]))] if facts["room"] else []),
         *(("orphan", _orphan_line(each)) for each in facts["orphans"]),
         *(("other", f"branch {name} (not managed here)") for name in facts["unmanaged"]),
+        *(("rewound", each) for each in facts["rewound"]),
         *(("drift", each) for each in facts["drift"]),
         *(("refused", each) for each in facts["refusals"]),
         *(("unreadable", each) for each in facts["unreadable"]),

@@ -16,7 +16,7 @@ from reconciler.cli.output import quiet_logs
 from reconciler.core.desired import Desired
 from reconciler.core.observed import Observed, Unknown
 from reconciler.core.secret import Secret
-from reconciler.engine.observe import observe
+from reconciler.engine.observe import observe, with_replaced
 from reconciler.errors import InputError
 from reconciler.ports import Clock, Ports
 from reconciler.providers import cloudflare, cloudflare_access, github, neon, neon_access
@@ -151,13 +151,16 @@ async def connected_github(
 
 
 def look(environment: str | None) -> tuple[Desired, Observed]:
-    """Read an environment's file, and what is there. Raises InputError, also for mistakes in the file."""
+    """Read an environment's file, what is there, and which roles and databases what was replaced had.
+
+    Raises InputError, also for mistakes in the file.
+    """
     file = environments.find(environment)
     desired = file.read()
 
     async def once() -> Observed:
         async with connected(desired, file.root) as ports:
-            return await observe(desired, ports)
+            return await with_replaced(desired, await observe(desired, ports), ports)
 
     return desired, asyncio.run(once())
 

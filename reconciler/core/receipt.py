@@ -78,7 +78,8 @@ class Receipt:
 
     `commit` is the commit that asked; `changed` tells that the file differed from it, as it was not committed.
     `actor` is who ran it, `run` where its log is. `outside` names what the restore did not rewind, `lifted` the guards
-    that the file lifted, with the reasons; it is left out of the line where there is none, as in older receipts.
+    that the file lifted, with the reasons, `rewound` the roles and databases that came back or are gone; these two are
+    left out of the line where there is none, as in older receipts.
     """
 
     environment: str
@@ -101,6 +102,7 @@ class Receipt:
     tool: str
     previous: str = ""
     lifted: tuple[str, ...] = ()
+    rewound: tuple[str, ...] = ()
 
     @property
     def began_at(self) -> Instant:
@@ -111,8 +113,9 @@ class Receipt:
     def line(self) -> str:
         """The receipt as one line of canonical JSON: sorted keys, no spaces, ASCII."""
         facts = _facts(self) | {"result": self.result.value, "version": VERSION}
-        if not self.lifted:
-            del facts["lifted"]
+        for name in ("lifted", "rewound"):
+            if not facts[name]:
+                del facts[name]
         return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_facts)
 
     @property
@@ -158,6 +161,7 @@ def _receipt(facts: dict[str, Any]) -> Receipt:
             "ids": Identities(**ids | {"workers": workers}),
             "outside": tuple(facts["outside"]),
             "lifted": tuple(facts.get("lifted", ())),
+            "rewound": tuple(facts.get("rewound", ())),
         }
     )
     _ = receipt.began_at  # a time that cannot be read is no receipt's

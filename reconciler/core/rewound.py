@@ -11,6 +11,7 @@ either: the one that Neon tells of that branch is used, and a login proves it be
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import ClassVar
 
 from reconciler.core.accounts import Account, Accounts
@@ -49,6 +50,18 @@ class LoginTooYoung(Refusal):
             "it did (made by SQL, and noted by Neon later), lift login-too-young in the file, with that as the reason: "
             "a login proves it before anything points to the branch"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A role or a database that a restore takes away, or brings back."""
+
+    kind: str
+    name: str
+    comes_back: bool
+
+    def __str__(self) -> str:
+        return f'{self.kind} "{self.name}" {"is back" if self.comes_back else "is gone"}'
 
 
 def worth_reading(desired: Desired, branches: tuple[Branch, ...] | Unknown) -> tuple[str, ...]:
@@ -100,6 +113,44 @@ def differences(desired: Desired, observed: Observed, lineage: Lineage) -> Itera
         yield from _by_age(desired, restore.moment, now, then, other)
 
 
+def changes(desired: Desired, observed: Observed) -> tuple[Change, ...] | None:
+    """Say exactly what the file's timeline, made live, changes; None as long as its branch can't be compared."""
+    lineage = None if isinstance(observed.branches, Unknown) else trace(desired, observed.branches)
+    if not isinstance(lineage, Lineage) or lineage.swapping:
+        return None
+    target = lineage.carrier(attainable(desired, lineage).timeline)
+    if target is None or target.branch.id == lineage.live.branch.id:
+        return None
+    now, then = _of(observed, lineage.live), _of(observed, target)
+    return None if now is None or then is None else tuple(_changes(now, then))
+
+
+def replaced(lineage: Lineage) -> Carrier | None:
+    """Find what the live timeline has replaced: by its roles and databases it is seen what that has changed."""
+    newest = lineage.newest
+    is_last = newest is not None and newest.held is not None and newest.held.before == lineage.live.timeline
+    return newest if is_last and not lineage.swapping else None
+
+
+def since(observed: Observed, lineage: Lineage) -> tuple[str, ...]:
+    """Say which roles and databases are on the live branch only, or on what it has replaced, where that was read."""
+    before = replaced(lineage)
+    if before is None:
+        return ()
+    if isinstance(observed.accounts, Unknown):
+        return (f"which roles and databases differ from what was replaced can't be told: {observed.accounts.reason}",)
+    here, there = _of(observed, lineage.live), _of(observed, before)
+    if here is None or there is None:
+        return ()
+    live, held = lineage.live.branch.name, before.branch.name
+    said = (
+        f'{each.kind} "{each.name}" is on "{live if each.comes_back else held}", and not on '
+        f'"{held if each.comes_back else live}"'
+        for each in _changes(there, here)
+    )
+    return tuple(_few(said))
+
+
 def _other(desired: Desired, lineage: Lineage) -> Carrier | None:
     """Find the branch that tells what the live one will have: what is to become it, or its source."""
     if desired.timeline == lineage.live.timeline:
@@ -129,11 +180,21 @@ def _is_younger(account: Account, carrier: Carrier, moment: Instant) -> bool:
     return account.created_at > moment and all(abs(account.created_at - at) > SAME_RESTORE for at in remade)
 
 
-def _exactly(now: Accounts, then: Accounts, target: str) -> Iterator[str]:
+def _changes(now: Accounts, then: Accounts) -> Iterator[Change]:
     for kind, here, there in (("role", now.roles, then.roles), ("database", now.databases, then.databases)):
         names, others = ({each.name for each in accounts} for accounts in (here, there))
-        yield from _few(f'{kind} "{each}" is not on "{target}", and will not exist' for each in sorted(names - others))
-        yield from _few(f'{kind} "{each}" comes back: it is on "{target}"' for each in sorted(others - names))
+        yield from (Change(kind, each, comes_back=False) for each in sorted(names - others))
+        yield from (Change(kind, each, comes_back=True) for each in sorted(others - names))
+
+
+def _exactly(now: Accounts, then: Accounts, target: str) -> Iterator[str]:
+    for _, alike in groupby(_changes(now, then), key=lambda change: (change.kind, change.comes_back)):
+        yield from _few(
+            f'{each.kind} "{each.name}" comes back: it is on "{target}"'
+            if each.comes_back
+            else f'{each.kind} "{each.name}" is not on "{target}", and will not exist'
+            for each in alike
+        )
 
 
 def _by_age(desired: Desired, moment: Instant, now: Accounts, then: Accounts, source: Carrier) -> Iterator[str]:

@@ -20,6 +20,7 @@ from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Observed, Operation, Unknown
 from reconciler.core.plan import Plan, plan
 from reconciler.core.refusals import Refusal
+from reconciler.core.rewound import Change, changes
 from reconciler.core.scene import Refused
 from reconciler.core.steps import (
     AwaitBranch,
@@ -159,6 +160,7 @@ class Apply:
 
     `planned` is the plan that it began with, `observed` the last look, `under_way` the steps that were begun and not
     seen to be done, `failures` the last checks that have failed and were answered by putting back what was live.
+    `rewound` has the roles and databases that come back or go with what is made live, once both can be compared.
     """
 
     def __init__(
@@ -179,6 +181,7 @@ class Apply:
         self.taken: list[StepFinished] = []
         self.under_way: list[Step] = []
         self.failures: list[tuple[VerifyLive, GateFailed]] = []
+        self.rewound: tuple[Change, ...] = ()
         self._tries: dict[Step, int] = {}
         self._uncertain: set[Step] = set()
         self._doubts: set[str] = set()
@@ -328,6 +331,7 @@ class Apply:
         known = self.observed.accounts if self.observed and isinstance(self.observed.accounts, tuple) else ()
         while True:
             observed = await observe(self._desired, self._ports, passed, failed, known)
+            self.rewound = changes(self._desired, observed) or self.rewound
             doubt = _doubtful(next_steps(self._desired, observed))
             if doubt is None or clock.elapsed() - begun > _LAGGING_SECONDS:
                 return observed

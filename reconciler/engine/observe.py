@@ -76,11 +76,26 @@ async def observe(
     return await _with_uses(desired, seen, ports)
 
 
+async def with_replaced(desired: Desired, observed: Observed, ports: Ports) -> Observed:
+    """Read the roles and databases of what is live and of what that has replaced, to see what a restore has changed."""
+    lineage = None if isinstance(observed.branches, Unknown) else trace(desired, observed.branches)
+    before = rewound.replaced(lineage) if isinstance(lineage, Lineage) else None
+    if not isinstance(lineage, Lineage) or before is None:
+        return observed
+    read = await _read_accounts(desired, (lineage.live.branch.id, before.branch.id), ports, ())
+    return replace(observed, accounts=read)
+
+
 async def _accounts(
     desired: Desired, observed: Observed, ports: Ports, known: tuple[Accounts, ...]
 ) -> tuple[Accounts, ...] | Unknown:
-    have = {each.branch_id: each for each in known}
-    wanted, project = rewound.worth_reading(desired, observed.branches), desired.primary.project
+    return await _read_accounts(desired, rewound.worth_reading(desired, observed.branches), ports, known)
+
+
+async def _read_accounts(
+    desired: Desired, wanted: tuple[str, ...], ports: Ports, known: tuple[Accounts, ...]
+) -> tuple[Accounts, ...] | Unknown:
+    have, project = {each.branch_id: each for each in known}, desired.primary.project
     read = await asyncio.gather(*(_accounts_of(project, each, ports) for each in wanted if each not in have))
     for each in read:
         if isinstance(each, Unknown):

@@ -55,6 +55,7 @@ receipts = st.builds(
     tool=texts,
     previous=texts,
     lifted=several(texts),
+    rewound=several(texts),
 )
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts,
@@ -138,18 +139,19 @@ def test_a_receipt_that_differs_in_its_shape_is_refused_with_what_differs(change
         parse(json.dumps(json.loads(example().line) | changes))
 
 
-@pytest.mark.parametrize("field", ["outside", "lifted"])
+@pytest.mark.parametrize("field", ["outside", "lifted", "rewound"])
 def test_what_is_listed_in_a_receipt_is_text(field):
     facts = json.loads(example().line)
     with pytest.raises(ValueError, match=f"{field} holds something else than text"):
         parse(json.dumps(facts | {field: ["text", 1]}))
 
 
-def test_guards_that_were_lifted_stand_in_the_line_and_the_line_of_a_receipt_without_any_says_nothing_of_them():
-    lifted = replace(example(), lifted=("branch-limit: raised by Neon",))
-    assert json.loads(lifted.line)["lifted"] == ["branch-limit: raised by Neon"]
-    assert lifted == parse(lifted.line)
-    assert "lifted" not in example().line
+@pytest.mark.parametrize("field", ["lifted", "rewound"])
+def test_what_most_receipts_have_none_of_stands_in_the_line_only_where_there_is_some(field):
+    some = replace(example(), **{field: ("branch-limit: raised by Neon",)})
+    assert json.loads(some.line)[field] == ["branch-limit: raised by Neon"]
+    assert some == parse(some.line)
+    assert field not in example().line
 
 
 def test_the_latest_is_of_the_environment_and_the_last_that_began():

@@ -9,9 +9,10 @@ from reconciler.core.desired import Lift, Liftable, Method, Restore
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Branch, Mark, Unknown, named
 from reconciler.core.plan import plan
-from reconciler.core.rewound import worth_reading
+from reconciler.core.rewound import changes, replaced, since, worth_reading
+from reconciler.core.steps import RenameBranch
 from reconciler.core.timeline import ORIGIN, Timeline
-from tests.core.in_place_worlds import changed, rules
+from tests.core.in_place_worlds import changed, killed_after, rules
 from tests.core.test_last_check import GATED, run
 from tests.core.worlds import CREATED, DESIRED, MAIN, NOW, WORLD, after, asking, hours_ago
 
@@ -170,6 +171,37 @@ def test_what_the_two_lists_say_is_said_exactly(method):
         f'database "stats" is not on "{CANDIDATE.name}", and will not exist',
         f'database "old" comes back: it is on "{CANDIDATE.name}"',
     ]
+
+
+def test_what_a_restore_changes_is_known_once_its_branch_can_be_compared_and_not_when_it_is_live():
+    both = (listed("br-main", ("app", "reporting")), listed(CANDIDATE.id, ("app", "former")))
+    found = changes(ASKED, knowing(*both, observed=MADE))
+    assert [str(each) for each in found] == ['role "reporting" is gone', 'role "former" is back']
+    assert changes(ASKED, knowing(both[0], observed=MADE)) is None
+    assert changes(ASKED, knowing(both[1], observed=MADE)) is None
+    assert changes(ASKED, replace(MADE, accounts=Unknown("403"))) is None
+    assert changes(ASKED, knowing(*both)) is None
+    assert changes(DESIRED, knowing(*both)) is None
+    assert changes(ASKED, replace(MADE, branches=Unknown("403"))) is None
+    assert changes(ASKED, replace(MADE, branches=())) is None
+    assert changes(ASKED, knowing(*both, observed=killed_after(ASKED, MADE, RenameBranch))) is None
+
+
+def test_what_differs_from_what_was_replaced_is_said_by_both_names():
+    restored = after(ASKED, WORLD)
+    lineage = plan(ASKED, restored).lineage
+    held, live = lineage.newest.branch, lineage.live.branch
+    both = (listed(held.id, ("app", "reporting")), listed(live.id, ("app", "former")))
+    assert since(knowing(*both, observed=restored), lineage) == (
+        f'role "reporting" is on "{held.name}", and not on "main"',
+        f'role "former" is on "main", and not on "{held.name}"',
+    )
+    assert since(knowing(both[0], observed=restored), lineage) == ()
+    assert since(replace(restored, accounts=Unknown("403")), lineage) == (
+        "which roles and databases differ from what was replaced can't be told: 403",
+    )
+    assert since(WORLD, plan(DESIRED, WORLD).lineage) == ()
+    assert replaced(plan(ASKED, killed_after(ASKED, WORLD, RenameBranch)).lineage) is None
 
 
 def test_an_undo_is_compared_with_what_is_held():

@@ -1,12 +1,15 @@
 """What the file says of the project, and what a restore does to roles, without rows: what is sent, and what is read."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from reconciler.core.observed import Unknown
 from reconciler.core.plan import plan
-from reconciler.engine.apply import PlanChanged, StepDropped
+from reconciler.core.rewound import since
+from reconciler.engine.apply import Apply, PlanChanged, StepDropped
+from reconciler.engine.observe import with_replaced
 from reconciler.errors import ProviderError
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.stage import Stage
@@ -136,6 +139,33 @@ def test_roles_and_databases_are_read_for_a_pending_restore_alone_and_once_by_ea
     plain.watch.requests.clear()
     plain.observe()
     assert reads(plain, "/roles") == reads(plain, "/databases") == []
+
+
+@pytest.mark.parametrize("method", ["branch", "in-place"])
+def test_a_role_that_is_gone_with_the_restore_is_told_of_the_run_and_by_what_is_held_from_then_on(plain, method):
+    plain.asked["primary"]["method"] = method
+    plain.write()
+    roles = plain.branch("main").roles
+    roles["late"] = type(roles["app"])(**{**vars(roles["app"]), "name": "late", "created_at": timestamps.now()})
+
+    async def run(desired, ports):
+        apply = Apply(desired, ports, lambda _: None)
+        outcome = await apply.run()
+        assert outcome.converged
+        return apply.rewound, outcome.final.lineage, await with_replaced(desired, outcome.observed, ports)
+
+    changed, lineage, observed = plain.connected(run)
+    assert [str(each) for each in changed] == ['role "late" is gone']
+    assert since(observed, lineage) == (f'role "late" is on "{lineage.newest.branch.name}", and not on "main"',)
+
+
+def test_where_nothing_was_replaced_no_roles_are_read_to_be_compared(plain):
+    desired, observed = plain.observe()
+    plain.watch.requests.clear()
+    assert plain.connected(lambda _, ports: with_replaced(desired, observed, ports)) == observed
+    unknown = replace(observed, branches=Unknown("403"))
+    assert plain.connected(lambda _, ports: with_replaced(desired, unknown, ports)) == unknown
+    assert reads(plain, "/roles") == []
 
 
 @pytest.mark.parametrize("what", ["roles", "databases"])
