@@ -28,6 +28,7 @@ from reconciler.core.observed import (
     UploadedVersion,
     Use,
 )
+from reconciler.core.receipt import Receipt
 from reconciler.core.secret import Secret
 from reconciler.core.timeline import Point
 
@@ -310,6 +311,10 @@ class WorkingTree(Protocol):
 
     def commit(self) -> str:
         """Return the id of the commit that is checked out; empty where there is none."""
+        ...
+
+    def receipts(self) -> tuple[Receipt, ...]:
+        """Return the receipts that applies have left, the remote's among them; none where they can't be read."""
         ...
 
 

@@ -116,7 +116,7 @@ class _Addresses:
 
 
 def _ports(neon_api: Api, cloudflare_api: Api, root: Path, environment: Mapping[str, str], clock: Clock) -> Ports:
-    checkout, account = Checkout(root), environment.get("CLOUDFLARE_ACCOUNT_ID", "")
+    checkout, account = Checkout(root, environment), environment.get("CLOUDFLARE_ACCOUNT_ID", "")
     return Ports(
         neon=neon.NeonApi(neon_api, clock),
         cloudflare=cloudflare.CloudflareApi(cloudflare_api, account, clock),

@@ -46,6 +46,7 @@ from reconciler.core.provenance import attainable, timeline_before
 from reconciler.core.proving import unprovable
 from reconciler.core.refusals import TimelineFailed
 from reconciler.core.scene import Refused, Scene, read
+from reconciler.core.source_by_receipts import as_told
 from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,
@@ -67,6 +68,7 @@ from reconciler.core.timeline import candidate_name, failed_name
 
 def next_steps(desired: Desired, observed: Observed) -> tuple[Step, ...] | Refused:
     """Return the steps to take now, none where reality is what is asked, or the refusals."""
+    desired = as_told(desired, observed)
     steps = _wanted(desired, observed)
     if isinstance(steps, tuple) and (refusals := rivals.overdue(desired, observed, steps)):
         return Refused(tuple(refusals))

@@ -15,6 +15,7 @@ from reconciler.core.compute_settings import UNSAID, ComputeSettings
 from reconciler.core.hyperdrive_settings import CACHING_ON, NO_CERTIFICATES, Caching, Mtls, Settings
 from reconciler.core.instant import Instant
 from reconciler.core.timeline import Timeline
+from reconciler.core.told import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +264,8 @@ class Observed:
     which a restore is pending, and empty without one. `sharers` are all Workers that are bound to the config that is to
     be repointed, read only then; `password_changed_at` is when, by Neon's clock, Hyperdrive's role was last changed on
     the branch that is asked for, read only where a config leads to that. `uses` are those of every Worker of the
-    account. `databases` are those of declared branches and their parents.
+    account. `databases` are those of declared branches and their parents. `told` is what receipts tell of what was live
+    when, read only where a restore is pending and Neon's signs leave its source open.
     """
 
     at: Instant
@@ -282,6 +284,7 @@ class Observed:
     password_changed_at: Instant | None = None
     uses: tuple[Use, ...] | Unknown = UNASKED
     databases: tuple[Databases, ...] = ()
+    told: tuple[Told, ...] = ()
 
 
 _Named = TypeVar("_Named", Branch, HyperdriveConfig)

@@ -18,6 +18,7 @@ from reconciler.core.predict import predict
 from reconciler.core.provenance import trace
 from reconciler.core.refusals import Refusal, Unreadable
 from reconciler.core.scene import Refused
+from reconciler.core.source_by_receipts import as_told, choice
 from reconciler.core.source_choice import explain
 from reconciler.core.steps import CreateBranch, Step, arguments
 from reconciler.core.suspension import Suspension
@@ -91,7 +92,7 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     steps = tuple(step for wave in waves for step in wave)
     told: tuple[str, ...] = ()
     if lineage is not None and isinstance(observed.project, Project):
-        told = warnings(desired, observed, observed.project, lineage, steps)
+        told = warnings(as_told(desired, observed), observed, observed.project, lineage, steps)
     lifted = _lifted(desired, observed)
     outside = stays(desired, observed) if steps and live != desired.timeline and not refusals else ()
     return Plan(
@@ -105,15 +106,17 @@ def plan(desired: Desired, observed: Observed) -> Plan:
         outside=outside,
         lifted=lifted,
         drift=differences(desired, observed, lineage, refusals),
-        source=_source(desired, lineage, steps),
+        source=_source(desired, observed, lineage, steps),
     )
 
 
-def _source(desired: Desired, lineage: Lineage | None, steps: tuple[Step, ...]) -> tuple[str, ...]:
+def _source(desired: Desired, observed: Observed, lineage: Lineage | None, steps: tuple[Step, ...]) -> tuple[str, ...]:
     """Explain what a candidate is made from, where one is to be made from a timeline's history."""
-    restore = desired.primary.restore
+    restore, told = as_told(desired, observed).primary.restore, choice(desired, observed)
     is_made = any(isinstance(step, CreateBranch) and step.at is not None for step in steps)
-    return explain(lineage, restore) if is_made and lineage is not None and restore is not None else ()
+    if not is_made or lineage is None or restore is None:
+        return ()
+    return explain(lineage, restore, f"{told}; Neon's own signs leave it open" if told else "the file names it")
 
 
 def _lifted(desired: Desired, observed: Observed) -> tuple[str, ...]:

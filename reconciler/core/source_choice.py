@@ -7,26 +7,27 @@ from reconciler.core.lineage import Carrier, Lineage
 _MOST_NAMED = 5
 
 
-def explain(lineage: Lineage, restore: Restore) -> tuple[str, ...]:
-    """Say which timeline a restore is made from and why, and of each other one why not. Empty where that is refused."""
+def explain(lineage: Lineage, restore: Restore, named: str = "the file names it") -> tuple[str, ...]:
+    """Say which timeline a restore is made from and why, and of each other one why not. Empty where that is refused.
+
+    `named` says who names it, where it has a source.
+    """
     source = lineage.source(restore)
     if not isinstance(source, Carrier):
         return ()
     chosen = f"{source.timeline} {lineage.span(source)}"
     if restore.moment is None:
-        return (f"{chosen}: the file names it, and {restore.to} is a place in its log",)
+        return (f"{chosen}: {named}, and {restore.to} is a place in its log",)
     others = [each for each in lineage.once_live() if each.branch.id != source.branch.id]
     others.sort(key=lineage.began, reverse=True)
     rivals = [each for each in others if lineage.may_have_been_live(each, restore.moment)]
-    said = [f"{chosen}: {_why(lineage, restore, source, rivals)}"]
+    said = [f"{chosen}: {named if restore.source is not None else _why(lineage, source, rivals)}"]
     said += [f"not {each.timeline} {lineage.span(each)}: {_why_not(lineage, restore.moment, each)}" for each in others]
     more = len(said) - 1 - _MOST_NAMED
     return (*said[: 1 + _MOST_NAMED], *([f"and {more} more that were not"] if more > 0 else []))
 
 
-def _why(lineage: Lineage, restore: Restore, source: Carrier, rivals: list[Carrier]) -> str:
-    if restore.source is not None:
-        return "the file names it"
+def _why(lineage: Lineage, source: Carrier, rivals: list[Carrier]) -> str:
     if not rivals:
         return "no other can have been live then"
     if lineage.is_exact(source):

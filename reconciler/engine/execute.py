@@ -20,6 +20,7 @@ from reconciler.core.observed import (
     UploadedVersion,
     named,
 )
+from reconciler.core.source_by_receipts import as_told
 from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,
@@ -71,7 +72,7 @@ class Executor:
     """Takes the steps that one look at the world has led to."""
 
     def __init__(self, desired: Desired, observed: Observed, ports: Ports) -> None:
-        self._desired = desired
+        self._desired = as_told(desired, observed)
         self._observed = observed
         self._ports = ports
         self._project = desired.primary.project

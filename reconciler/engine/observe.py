@@ -24,6 +24,8 @@ from reconciler.core.observed import (
 )
 from reconciler.core.provenance import attainable, trace
 from reconciler.core.repointing import about_to_move
+from reconciler.core.source_by_receipts import as_told, live_and_open
+from reconciler.core.told import Told, told_by
 from reconciler.errors import BindingAbsent, InputError, ProviderError
 from reconciler.ports import Ports, WranglerFile
 
@@ -67,13 +69,23 @@ async def observe(
         claims=ports.tree.claims(desired.environment, at),
         failed=failed,
     )
+    observed = replace(observed, told=await _told(desired, branches, ports))
     accounts, databases, seen = await asyncio.gather(
-        _accounts(desired, observed, ports, known),
+        _accounts(as_told(desired, observed), observed, ports, known),
         _databases(desired, branches, ports),
         _with_sharers(desired, observed, ports),
     )
     seen = await _with_password(desired, replace(seen, accounts=accounts, databases=databases), ports)
     return await _with_uses(desired, seen, ports)
+
+
+async def _told(desired: Desired, branches: tuple[Branch, ...] | Unknown, ports: Ports) -> tuple[Told, ...]:
+    """Read the receipts, where Neon leaves open what they may tell. Where they can't be read, they are no help."""
+    left = live_and_open(desired, branches)
+    if left is None:
+        return ()
+    receipts = await asyncio.to_thread(ports.tree.receipts)
+    return told_by(receipts, desired.environment, desired.primary.project, left[0])
 
 
 async def with_replaced(desired: Desired, observed: Observed, ports: Ports) -> Observed:

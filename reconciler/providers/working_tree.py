@@ -1,5 +1,7 @@
 """The checkout: wrangler.jsonc files, and the commit that deployments are labelled with."""
 
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -7,20 +9,25 @@ from reconciler.core.desired import Worker
 from reconciler.core.desired_file import read_desired_state
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Claim
+from reconciler.core.receipt import Receipt, parse
 from reconciler.errors import GitError, InputError
 from reconciler.ports import WranglerFile
-from reconciler.providers.git import head_of
+from reconciler.providers.git import Repository, head_of
+from reconciler.providers.git_notes import Notes
 from reconciler.providers.wrangler_file import read_wrangler_config, write_binding_id
 
 DIRECTORY = "desired-state"
 _LONGEST_BYTES = 1_000_000
+_PATIENCE_SECONDS = 10.0
 
 
 class Checkout:
     """The port `WorkingTree`, on the directory that `config` paths start from."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, environment: Mapping[str, str] = os.environ) -> None:
         self._root = root
+        self._environment = environment
+        self._has_fetched = False
 
     def path(self, worker: Worker) -> Path:
         """Return where a Worker's wrangler.jsonc stands."""
@@ -49,6 +56,34 @@ class Checkout:
             return head_of(self._root)
         except GitError:
             return ""
+
+    def receipts(self) -> tuple[Receipt, ...]:
+        """Return the receipts that applies have left; none where they can't be read.
+
+        The remote's are fetched the first time, where it answers soon: it may know of applies elsewhere.
+        """
+        try:
+            repository = Repository.containing(self._root, self._environment)
+            if repository is None:
+                return ()
+            notes = Notes(repository.patient(_PATIENCE_SECONDS))
+            if not self._has_fetched:
+                self._has_fetched = True
+                with suppress(GitError):
+                    notes.fetch()
+            return tuple(_read(notes.all()))
+        except GitError:
+            return ()
+
+
+def _read(notes: Mapping[str, tuple[str, ...]]) -> Iterator[Receipt]:
+    """Read the receipts among the lines, each of which says on which commit it stands."""
+    for commit, lines in notes.items():
+        for line in lines:
+            with suppress(ValueError):
+                receipt = parse(line)
+                if receipt.commit == commit:
+                    yield receipt
 
 
 def claims_of(root: Path, now: Instant) -> tuple[Claim, ...]:

@@ -1,0 +1,38 @@
+"""Which timeline a restore is made from, where Neon's signs leave it open and the receipts tell it."""
+
+from dataclasses import replace
+
+from reconciler.core.desired import Desired
+from reconciler.core.lineage import Lineage
+from reconciler.core.observed import Branch, Observed, Unknown
+from reconciler.core.provenance import trace
+from reconciler.core.refusals import SourceAmbiguous
+from reconciler.core.timeline import Timeline
+from reconciler.core.told import Told
+
+
+def live_and_open(desired: Desired, branches: tuple[Branch, ...] | Unknown) -> tuple[Timeline, SourceAmbiguous] | None:
+    """Return what is live, and what may have been at the moment asked for, where that is left open; None elsewhere."""
+    restore = desired.primary.restore
+    lineage = None if isinstance(branches, Unknown) else trace(desired, branches)
+    if restore is None or not isinstance(lineage, Lineage) or lineage.live.timeline == desired.timeline:
+        return None
+    found = lineage.source(restore)
+    return (lineage.live.timeline, found) if isinstance(found, SourceAmbiguous) else None
+
+
+def choice(desired: Desired, observed: Observed) -> Told | None:
+    """Find what the receipts tell of the moment that is asked for, where Neon leaves that timeline open."""
+    left = live_and_open(desired, observed.branches) if observed.told else None
+    if left is None:
+        return None
+    told = [each for each in observed.told if each.covers(left[1].to)]
+    return told[0] if len(told) == 1 and str(told[0].timeline) in left[1].choices else None
+
+
+def as_told(desired: Desired, observed: Observed) -> Desired:
+    """Return what is asked with the source that the receipts tell, where Neon leaves it open; as it is elsewhere."""
+    told, restore = choice(desired, observed), desired.primary.restore
+    if told is None or restore is None:
+        return desired
+    return replace(desired, primary=replace(desired.primary, restore=replace(restore, source=told.timeline)))

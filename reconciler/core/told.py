@@ -1,0 +1,73 @@
+"""Which timeline was live when, as the receipts of an environment tell it: a help where Neon's own signs leave it open.
+
+Each receipt says what was live when its apply began, and when it ended. Two that follow each other and agree tell what
+was live in between; where they don't, something happened that no receipt knows of, and nothing is told of that time.
+Receipts can be missing, forged or of a machine whose clock is wrong. So they choose among the timelines that Neon
+leaves open, as a person does by `from`, and never against what Neon says, nor for what is to be deleted.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from reconciler.core.instant import Instant
+from reconciler.core.receipt import Receipt, missing
+from reconciler.core.timeline import Timeline
+
+# How far the clock of who left a receipt may be from Neon's: of moments so near to a change nothing is told.
+_DOUBT = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A timeline was live from one moment to another, or until now; `commit` is the one that had asked for it."""
+
+    timeline: Timeline
+    since: Instant
+    until: Instant | None
+    commit: str
+
+    def covers(self, moment: Instant) -> bool:
+        """Tell whether it was live at a moment, whatever the clocks."""
+        return self.since <= moment.before(_DOUBT) and (self.until is None or moment <= self.until.before(_DOUBT))
+
+    def __str__(self) -> str:
+        until = "from then on" if self.until is None else f"until {self.until}"
+        return f"the receipt of commit {self.commit[:12]} tells that it was live at {self.since}, and {until}"
+
+
+def told_by(receipts: Iterable[Receipt], environment: str, project: str, live: Timeline) -> tuple[Told, ...]:
+    """Tell from an environment's receipts which timeline was live when; the last ends with what is live, by Neon.
+
+    Nothing is told where one of them is missing. A run that was interrupted does not know what was live at its end: the
+    next look does.
+    """
+    own = [each for each in receipts if (each.environment, each.ids.project) == (environment, project)]
+    own.sort(key=lambda each: (each.began_at, each.fingerprint))
+    found: list[Told] = []
+    if missing(own):
+        return ()
+    for number, one in enumerate(own):
+        following = own[number + 1] if number + 1 < len(own) else None
+        then = following.before if following else str(live)
+        if one.before == one.after:
+            _add(found, one.after, one.began_at, _ended(one), one.commit)
+        if one.after in ("", then):
+            _add(found, then, _ended(one), following.began_at if following else None, one.commit)
+    return tuple(found)
+
+
+def _ended(receipt: Receipt) -> Instant:
+    return receipt.began_at.before(-timedelta(seconds=receipt.seconds))
+
+
+def _add(found: list[Told], name: str, since: Instant, until: Instant | None, commit: str) -> None:
+    """Add a time at which a timeline was live, to the one before it where that goes on."""
+    timeline = Timeline.parse(name)
+    if timeline is None:
+        return
+    last = found[-1] if found else None
+    if last is not None and (last.timeline, last.until) == (timeline, since):
+        found[-1] = replace(last, until=until)
+    else:
+        found.append(Told(timeline, since, until, commit))
