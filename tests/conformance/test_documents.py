@@ -1,0 +1,41 @@
+"""The documents: what they link to is there, and the example of a desired-state file is one."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from reconciler.core.desired_file import read_desired_state
+from tests.core.worlds import NOW
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / ".github").glob("*.md")])
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def anchors(path):
+    """The anchors that GitHub gives a document's headings."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_what_a_document_links_to_is_there(document):
+    for link in _LINK.findall(document.read_text()):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_document_can_be_reached_from_the_readme():
+    linked = {ROOT / link.partition("#")[0] for link in _LINK.findall((ROOT / "README.md").read_text())}
+    assert {path for path in DOCUMENTS if path.parent.name == "docs"} <= linked
+
+
+def test_the_example_of_a_desired_state_file_in_the_readme_is_one():
+    (example,) = re.findall(r"```jsonc\n(\{\n.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    desired = read_desired_state(example, file="production.jsonc", environment="production", now=NOW)
+    assert desired.primary.restore is not None
