@@ -39,8 +39,9 @@ if place := memory():
 pytest_plugins = ("tests.conformance.plugin",)
 
 # Machines are noisy: no example fails for being slow.
-settings.register_profile("here", deadline=None, max_examples=80)
-settings.load_profile("here")
+settings.register_profile("here", deadline=None, max_examples=30)
+settings.register_profile("ci", deadline=None, max_examples=80)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ def test_a_clean_restore_makes_as_many_writes_as_are_made_to_fail_here(bench):
     assert len(bench.clean_writes) == len(_WRITES), bench.clean_writes
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", _WRITES)
 @pytest.mark.parametrize("action", ["drop-before", "drop-after"])
 def test_a_write_whose_answer_is_lost_is_looked_for_before_it_is_repeated(bench, action, number):
@@ -60,6 +61,7 @@ def _refused_before(bench):
         seen[write.method, write.pattern] += 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", _WRITES)
 def test_reads_that_lag_behind_a_write_repeat_nothing(bench, number):
     write = bench.clean_writes[number]

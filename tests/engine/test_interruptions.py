@@ -12,6 +12,7 @@ from tests.support.waiting import eventually
 _WRITES = 8
 
 
+@pytest.mark.thorough
 def test_a_run_that_is_killed_after_every_single_write_still_gets_there(production, command, web):
     """Nine runs: each is killed when one more write has been answered, before it can look what came of it."""
     _ask_with_gates(production, web)
@@ -30,6 +31,7 @@ def test_a_run_that_is_killed_after_every_single_write_still_gets_there(producti
     assert len(production.sandbox.writes()) == _WRITES
 
 
+@pytest.mark.thorough
 def test_in_place_what_was_unprotected_overwritten_or_not_restarted_when_a_run_died_is_finished_by_the_next(
     make_production, command
 ):
@@ -60,6 +62,7 @@ def test_in_place_what_was_unprotected_overwritten_or_not_restarted_when_a_run_d
     production.check_in_sync()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("method", "path", "nth"),
     [

@@ -43,6 +43,7 @@ def candidate(stage):
     return stage.branch(f"main.candidate.{stage.world.timeline_asked()}")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_scenario_comes_to_its_end_at_once_where_nothing_goes_wrong(worlds, scenario):
     trial = worlds.attempt(scenario, "nothing", 0, whole=True)
