@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from reconciler.cli.drill_site import script_of
 from reconciler.core.desired import Desired
-from reconciler.core.drill_leftovers import branch_stays, config_stays, to_serve_again, worker_stays
+from reconciler.core.drill_leftovers import branch_stays, config_stays, is_another_drills, to_serve_again, worker_stays
 from reconciler.core.drill_names import LENDING, DrillNames
 from reconciler.core.observed import HyperdriveConfig
 from reconciler.ports import Ports
@@ -40,7 +40,7 @@ class Sweeper:
         """Take away what one drill has made. Can be repeated. Raises ProviderError."""
         if self._production.hyperdrive is not None:
             scripts = [script_of(self._production, self._ports, worker) for worker in self._production.workers]
-            await self._workers(scripts)
+            await self._workers(names, scripts)
             await self._sweep_configs(names, scripts)
         await self._branches(names)
         return Swept(tuple(self._gone), tuple(self._left))
@@ -55,14 +55,17 @@ class Sweeper:
     async def _configs(self) -> tuple[HyperdriveConfig, ...]:
         return await self._ports.cloudflare.configs() if self._production.hyperdrive is not None else ()
 
-    async def _workers(self, scripts: list[str]) -> None:
+    async def _workers(self, names: DrillNames, scripts: list[str]) -> None:
         cloudflare = self._ports.cloudflare
         there = await cloudflare.scripts()
         for worker, script in zip(self._production.workers, scripts, strict=True):
             if script not in there:
                 continue
             deployed = await cloudflare.deployed(script, worker.binding)
-            stays = worker_stays(self._production, deployed, await cloudflare.configs())
+            configs = await cloudflare.configs()
+            if is_another_drills(self._production, names, deployed, configs):
+                continue
+            stays = worker_stays(names, deployed, configs)
             if self._production.drill.worker:
                 await self._give_back(script, worker.binding, is_borrowed=not stays)
                 continue

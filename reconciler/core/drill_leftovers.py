@@ -12,14 +12,24 @@ from reconciler.core.observed import Branch, DeployedVersion, HyperdriveConfig, 
 
 
 def worker_stays(
-    production: Desired, deployed: tuple[DeployedVersion, ...], configs: tuple[HyperdriveConfig, ...]
+    names: DrillNames, deployed: tuple[DeployedVersion, ...], configs: tuple[HyperdriveConfig, ...]
 ) -> tuple[str, ...]:
-    """Say why a Worker that is named as a drill's stays: all that is live must be bound to configs of drills."""
-    names = {each.id: each.name for each in configs}
-    bound = [names.get(each.hyperdrive_id or "", "") for each in deployed]
-    if bound and all(is_of_a_drill(production, name) for name in bound):
+    """Say why a Worker that is named as a drill's stays: all that is live must be bound to configs of this drill."""
+    bound = _bound(deployed, configs)
+    if bound and all(names.has_config(name) for name in bound):
         return ()
     return ("it is bound to something else than a drill's Hyperdrive config",)
+
+
+def is_another_drills(
+    production: Desired,
+    names: DrillNames,
+    deployed: tuple[DeployedVersion, ...],
+    configs: tuple[HyperdriveConfig, ...],
+) -> bool:
+    """Tell whether a Worker belongs to another drill, which may be under way: Workers' names do not say which."""
+    bound = _bound(deployed, configs)
+    return bool(bound) and all(is_of_a_drill(production, name) and not names.has_config(name) for name in bound)
 
 
 def to_serve_again(uploaded: tuple[UploadedVersion, ...]) -> str:
@@ -68,6 +78,11 @@ def _kept(
     for config in configs:
         if _leads_to(config, branch):
             yield f'Hyperdrive config "{config.name}" leads to it'
+
+
+def _bound(deployed: tuple[DeployedVersion, ...], configs: tuple[HyperdriveConfig, ...]) -> tuple[str, ...]:
+    names = {each.id: each.name for each in configs}
+    return tuple(names.get(each.hyperdrive_id or "", "") for each in deployed)
 
 
 def _is_foreign(use: Use, config: HyperdriveConfig, own: frozenset[str]) -> bool:

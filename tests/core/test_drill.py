@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from reconciler.core.drill import Drill, Measured, Phase, Promise, Round, Stretc
 from reconciler.core.drill_checks import Seen, checks, table_proofs, unlike
 from reconciler.core.drill_file import drill_file
 from reconciler.core.drill_guard import Place, damage
-from reconciler.core.drill_leftovers import branch_stays, config_stays, to_serve_again, worker_stays
+from reconciler.core.drill_leftovers import branch_stays, config_stays, is_another_drills, to_serve_again, worker_stays
 from reconciler.core.drill_marks import Mark as Moment
 from reconciler.core.drill_marks import measured, phase_of
 from reconciler.core.drill_names import DrillNames, drill_environment, drill_script, is_of_a_drill, lending
@@ -247,9 +248,9 @@ def test_no_branch_is_damaged_whose_host_production_reaches(flag, value, name):
 # What may be taken away.
 
 
-def test_a_worker_is_taken_away_where_all_that_is_live_is_bound_to_configs_of_drills():
+def test_a_worker_is_taken_away_where_all_that_is_live_is_bound_to_configs_of_this_drill():
     own, others = DeployedVersion("v1", 100, "cd"), DeployedVersion("v2", 0, "c0")
-    assert worker_stays(DESIRED, (own,), (CONFIG, DRILLED)) == ()
+    assert worker_stays(NAMES, (own,), (CONFIG, DRILLED)) == ()
     for deployed in (
         (own, others),
         (others,),
@@ -257,7 +258,17 @@ def test_a_worker_is_taken_away_where_all_that_is_live_is_bound_to_configs_of_dr
         (replace(own, hyperdrive_id=None),),
         (replace(own, hyperdrive_id="?"),),
     ):
-        assert worker_stays(DESIRED, deployed, (CONFIG, DRILLED))
+        assert worker_stays(NAMES, deployed, (CONFIG, DRILLED))
+
+
+def test_a_worker_that_another_drill_uses_is_left_to_that_drill():
+    mine, theirs = DeployedVersion("v1", 50, "cd"), DeployedVersion("v2", 50, "ce")
+    other = DrillNames.of(DESIRED, NOW.after(timedelta(minutes=1)))
+    configs = (CONFIG, DRILLED, replace(DRILLED, id="ce", name=other.hyperdrive))
+    assert is_another_drills(DESIRED, NAMES, (theirs,), configs)
+    assert worker_stays(NAMES, (theirs,), configs)
+    for deployed in ((mine,), (mine, theirs), (), (replace(theirs, hyperdrive_id="c0"),)):
+        assert not is_another_drills(DESIRED, NAMES, deployed, configs)
 
 
 def test_a_borrowed_worker_is_given_back_to_the_version_that_its_newest_label_names():

@@ -1,6 +1,7 @@
 """What a drill makes, may damage and takes away again, where there are no rows: all but the damage itself."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -166,6 +167,44 @@ def test_what_a_sweep_could_not_do_the_next_one_does(stage, tmp_path):
     assert (len(stage.connected(sweep).gone), there(stage)) == (1, before)
 
 
+def second_of_two(stage, directories, is_borrowed):
+    """Begin a drill while another one is under way; return the Worker's versions that serve, before it and after."""
+    seen = []
+
+    async def meanwhile(desired, ports):
+        names = DrillNames.of(desired, ports.clock.now().after(timedelta(seconds=1)))
+        plot = Plot(desired, EnvironmentFile(stage.world.file, stage.world.root), names, ports, None, lambda _: None)
+        repository = DrillRepository(directories[1], names.environment)
+        try:
+            with pytest.raises(InputError, match="is still borrowed" if is_borrowed else "there is a Worker"):
+                await drill_site.make(plot, repository)
+        finally:
+            repository.close()
+            await Sweeper(desired, ports, lambda _: None).sweep(names)
+
+    async def use(plot, _):
+        script = plot.script(plot.production.workers[0])
+        seen.append((there(stage), serving(stage, script)))
+        await meanwhile(plot.production, plot.ports)
+        seen.append((there(stage), serving(stage, script) if script in there(stage)[2] else None))
+
+    drilled(stage, directories[0], use)
+    return seen
+
+
+def two(directory):
+    places = (directory / "first", directory / "second")
+    for each in places:
+        each.mkdir()
+    return places
+
+
+def test_of_two_drills_at_once_the_second_gives_up_and_takes_nothing_of_the_first(stage, tmp_path):
+    before = there(stage)
+    first, then = second_of_two(stage, two(tmp_path), is_borrowed=False)
+    assert (then, there(stage)) == (first, before)
+
+
 @pytest.fixture
 def own_worker(stage):
     """The team has a Worker for drills: a wrangler environment that is deployed."""
@@ -192,6 +231,12 @@ def own_worker(stage):
 
 def serving(stage, script):
     return stage.world.sandbox.states[1].scripts[script].deployments[0].split
+
+
+def test_a_borrowed_worker_is_not_given_back_by_a_second_drill(stage, own_worker, tmp_path):
+    split = serving(stage, own_worker)
+    first, then = second_of_two(stage, two(tmp_path), is_borrowed=True)
+    assert (then, serving(stage, own_worker)) == (first, split)
 
 
 @pytest.mark.parametrize("is_killed", [False, True])
