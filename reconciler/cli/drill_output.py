@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-from reconciler.core.drill import Drill, Measured, Round
+from reconciler.core.drill import Drill, Measured, Round, Traffic
 from reconciler.core.drill_trend import length
 from reconciler.core.instant import Instant
 
@@ -42,9 +42,13 @@ def _round(found: Round) -> list[str]:
     if (traffic := found.traffic) is not None:
         lines.append(
             f"  {traffic.requests} requests, {traffic.per_second} a second: {traffic.failed} failed, "
-            f"{traffic.stale} stale, longest gap {traffic.longest_gap:.2f} s"
+            f"{_stale(traffic)}, longest gap {traffic.longest_gap:.2f} s"
         )
     return [*lines, ""]
+
+
+def _stale(traffic: Traffic) -> str:
+    return "stale ones not told apart" if traffic.stale is None else f"{traffic.stale} stale"
 
 
 def _plain(value: Any) -> Any:

@@ -228,7 +228,8 @@ class DrillRound:
             return None
         await self._plot.ports.clock.sleep(_STALE_SECONDS)
         seen = visitor.seen.since(clock.switching)
-        return Traffic(self._manner.per_second, seen.count, seen.failed, seen.stale, seen.longest_gap)
+        stale = seen.stale if visitor.seen.tells else None
+        return Traffic(self._manner.per_second, seen.count, seen.failed, stale, seen.longest_gap)
 
     async def _ids(self, branch: Branch, live: Branch) -> tuple[tuple[str, str], ...]:
         """Name what was made, as the providers do."""

@@ -47,10 +47,21 @@ class Visits:
         return answered[answered.index(answered[-1]) :].count(answered[0])
 
     @property
+    def tells(self) -> bool:
+        """Tell whether answers say which database they are of: where two never differ, none can be known as stale."""
+        return len({visit.database for visit in self.visits if visit.database}) > 1
+
+    @property
     def longest_gap(self) -> float:
-        """The longest time without a good answer, in seconds: from one to the next, in the order of their arrival."""
+        """The longest time without a good answer, in seconds, in the order of their arrival.
+
+        It counts from the sending of the first request, and to the end of the last.
+        """
+        if not self.visits:
+            return 0.0
         good = sorted(visit.ended for visit in self.visits if visit.status == 200)
-        return max((later - sooner for sooner, later in itertools.pairwise(good)), default=0.0)
+        moments = [self.visits[0].sent, *good, max(visit.ended for visit in self.visits)]
+        return max(later - sooner for sooner, later in itertools.pairwise(moments))
 
     def since(self, moment: float) -> "Visits":
         """Return those that were sent from a moment on."""

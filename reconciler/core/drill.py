@@ -84,12 +84,15 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What a client saw that asked `per_second` times a second while traffic was switched; the gap is in seconds."""
+    """What a client saw that asked `per_second` times a second while traffic was switched; the gap is in seconds.
+
+    `stale` is None where answers do not tell which database they are of.
+    """
 
     per_second: int
     requests: int
     failed: int
-    stale: int
+    stale: int | None
     longest_gap: float
 
 

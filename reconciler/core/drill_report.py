@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from reconciler.core import drill_trend
-from reconciler.core.drill import Drill, Round, TableProof
+from reconciler.core.drill import Drill, Round, TableProof, Traffic
 from reconciler.core.drill_history import Done, PastDrill, Unread, done
 from reconciler.core.drill_notes import with_notes
 from reconciler.core.drill_phases import gantt, phase_table, restored_in
@@ -193,9 +193,15 @@ def _traffic(measured: Round) -> str:
         return "Not measured: no Worker was asked."
     return (
         f"A client asked {seen.per_second} times a second while traffic was switched: {seen.requests:,} requests, "
-        f"{seen.failed:,} failed, {seen.stale:,} stale (the damaged database answered after the restored one had). "
+        f"{seen.failed:,} failed{_stale(seen)}. "
         f"The longest gap between good answers was {seen.longest_gap:.2f} s."
     )
+
+
+def _stale(seen: Traffic) -> str:
+    if seen.stale is None:
+        return "; whether any was stale is not known, as the answers do not tell which database they are of"
+    return f", {seen.stale:,} stale (the damaged database answered after the restored one had)"
 
 
 def _outside(drill: Drill) -> Iterator[str]:

@@ -144,6 +144,11 @@ def test_it_shows_what_was_seen_ids_versions_and_what_does_not_rewind():
     assert "| the same checks fail on the damaged branch | 2 of 4 failed | yes |" in text
 
 
+def test_stale_answers_that_nothing_tells_apart_are_not_said_to_be_none():
+    unknown = replace(DRILL, rounds=(replace(ROUND, traffic=replace(ROUND.traffic, stale=None)),))
+    assert "812 requests, 0 failed; whether any was stale is not known, as" in report(unknown, None, ())
+
+
 def named(table, name):
     return replace(table, name=name, checksum_before=name, checksum_restored=name)
 

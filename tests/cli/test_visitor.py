@@ -1,0 +1,43 @@
+"""What a visitor reports is what he could see: no gap is left out, and nothing is called fresh that tells nothing."""
+
+import pytest
+
+from reconciler.cli.drill_output import as_text
+from reconciler.cli.visitor import Visit, Visits
+from tests.core.drills import DRILL, ROUND, replace
+
+
+def visits(*seen):
+    """Requests sent each second and answered half a second later: a status, and the database."""
+    return Visits(tuple(Visit(float(n), n + 0.5, status, name) for n, (status, name) in enumerate(seen)))
+
+
+GOOD, FAILED = (200, "a"), (500, "")
+
+
+@pytest.mark.parametrize(
+    ("seen", "gap"),
+    [
+        ((GOOD, GOOD), 1.0),
+        ((GOOD, FAILED, FAILED, GOOD), 3.0),
+        ((FAILED, FAILED, FAILED, GOOD, GOOD), 3.5),
+        ((GOOD, FAILED, FAILED), 2.0),
+        ((FAILED, FAILED), 1.5),
+        ((), 0.0),
+    ],
+)
+def test_the_longest_gap_counts_what_failed_before_the_first_good_answer_and_after_the_last(seen, gap):
+    assert visits(*seen).longest_gap == gap
+
+
+@pytest.mark.parametrize(
+    ("seen", "tells"), [((GOOD, (200, "b")), True), ((GOOD, GOOD), False), (((200, ""), GOOD), False), ((), False)]
+)
+def test_stale_answers_are_known_only_where_answers_of_two_databases_differ(seen, tells):
+    assert visits(*seen).tells is tells
+
+
+def test_what_could_not_be_told_apart_is_not_said_to_be_none():
+    unknown = replace(DRILL, rounds=(replace(ROUND, traffic=replace(ROUND.traffic, stale=None)),))
+    assert "0 failed, stale ones not told apart, longest gap" in as_text(unknown)
+    assert "0 failed, 3 stale, longest gap" in as_text(DRILL)
