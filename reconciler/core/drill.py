@@ -186,5 +186,5 @@ class Drill:
 
     @property
     def kept(self) -> bool:
-        """Tell whether the promise was kept; where nothing was promised, it was."""
-        return self.promise is None or self.slowest <= self.promise.seconds
+        """Tell whether the promise was kept, to the millisecond as the history has it; without one it was."""
+        return self.promise is None or round(self.slowest, 3) <= self.promise.seconds

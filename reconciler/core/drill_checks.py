@@ -30,6 +30,9 @@ def checks(good: Seen, damaged: Seen, restored: Seen) -> tuple[Check, ...]:
     wrong, control = unlike(good, restored), unlike(good, damaged)
     alike = f"{len(good.data.tables)} tables with {good.data.rows:,} rows, and {len(good.roles)} roles, are alike"
     return (
+        Check(
+            "there were rows to bring back", f"{len(good.data.tables)} tables with {good.data.rows:,} rows", _any(good)
+        ),
         Check("everything is as it was before the damage", _shown(wrong) or alike, not wrong),
         Check("the row written before the target is there", _there(restored.before), restored.before),
         Check("the row written after the target is gone", _there(restored.after), not restored.after),
@@ -65,6 +68,11 @@ def _proof(name: str, before: dict[str, Table], broken: dict[str, Table], after:
         damaged.checksum if damaged else None,
         restored.checksum if restored else None,
     )
+
+
+def _any(seen: Seen) -> bool:
+    """Tell whether anything is there that could be lost: that nothing is as it was proves no restore."""
+    return bool(seen.data.rows or seen.data.large_objects)
 
 
 def _tables(seen: Seen) -> dict[str, Table]:

@@ -16,6 +16,7 @@ from reconciler.core.drill import Drill, Measured, Phase, Promise, Round, Stretc
 from reconciler.core.drill_checks import Seen, checks, table_proofs, unlike
 from reconciler.core.drill_file import drill_file
 from reconciler.core.drill_guard import Place, damage
+from reconciler.core.drill_history import done
 from reconciler.core.drill_leftovers import branch_stays, config_stays, is_another_drills, to_serve_again, worker_stays
 from reconciler.core.drill_marks import Mark as Moment
 from reconciler.core.drill_marks import measured, phase_of
@@ -355,31 +356,40 @@ def held(good=GOOD, damaged=BROKEN, restored=GOOD):
 
 
 def test_a_restore_that_brought_everything_back_is_proved():
-    assert held() == [True] * 5
-    assert checks(GOOD, BROKEN, GOOD)[0].seen == "2 tables with 7 rows, and 2 roles, are alike"
-    assert checks(GOOD, BROKEN, GOOD)[3].seen == (
+    assert held() == [True] * 6
+    assert checks(GOOD, BROKEN, GOOD)[1].seen == "2 tables with 7 rows, and 2 roles, are alike"
+    assert checks(GOOD, BROKEN, GOOD)[4].seen == (
         "table b is missing; table a has 4 rows, and had 5; role reader is missing"
     )
 
 
 def test_what_is_still_damaged_is_found():
-    assert held(restored=BROKEN) == [False, True, False, True, True]
+    assert held(restored=BROKEN) == [True, False, True, False, True, True]
     lost = replace(GOOD, before=False)
-    assert held(restored=lost) == [True, False, True, True, True]
+    assert held(restored=lost) == [True, True, False, True, True, True]
 
 
 def test_where_nothing_was_damaged_the_negative_control_fails_and_with_it_the_drill():
     untouched = replace(
         GOOD, contents=replace(CONTENTS, tables=(*CONTENTS.tables[:2], Counted("reconciler_drill.canary", 2, "9")))
     )
-    assert held(damaged=untouched) == [True, True, True, False, False]
-    assert checks(GOOD, untouched, GOOD)[3].seen == "no damage"
+    assert held(damaged=untouched) == [True, True, True, True, False, False]
+    assert checks(GOOD, untouched, GOOD)[4].seen == "no damage"
+
+
+def test_where_there_was_nothing_to_lose_nothing_is_proved_but_a_large_object_is_something():
+    """Only a role was dropped and came back: of the data, which there is none of, that says nothing."""
+    empty = replace(CONTENTS, tables=(Counted("a", 0, "0"), CONTENTS.tables[2]))
+    for contents, proved in ((empty, False), (replace(empty, large_objects=1), True)):
+        good = replace(GOOD, contents=contents)
+        assert held(good, replace(good, roles=frozenset(), after=True), good) == [proved, *[True] * 5]
+    assert checks(good, good, good)[0].seen == "1 tables with 0 rows"
 
 
 def test_more_differences_than_anybody_reads_are_counted():
     many = replace(GOOD, roles=frozenset({"app", *"vwxyz"}))
     assert len(unlike(many, GOOD)) == 5
-    assert checks(many, GOOD, GOOD)[0].seen.endswith("; and 2 more")
+    assert checks(many, GOOD, GOOD)[1].seen.endswith("; and 2 more")
 
 
 def test_each_table_is_told_at_its_three_moments():
@@ -485,6 +495,14 @@ def test_a_primary_that_is_not_to_be_the_default_branch_leaves_the_default_to_an
     asked = replace(DESIRED, primary=replace(DESIRED.primary, default=False))
     assert plan(asked, observed).in_sync
     assert plan(asked, WORLD).in_sync
+
+
+def test_a_promise_is_kept_in_the_report_where_it_is_kept_in_the_history():
+    proofs = checks(GOOD, BROKEN, GOOD)
+    for seconds, kept in ((6.0004, True), (6.001, False)):
+        found = Round("truncate", NOW, "r-x", (once(Phase.PLAN, 0.0, seconds),), (), proofs, None, ())
+        drill = Drill("production", "p", NOW, "branch", "c", (found,), 20.0, Promise(6.0, "x.md"), (), ())
+        assert (drill.kept, done(drill).kept) == (kept, kept)
 
 
 def test_a_drill_is_proved_and_keeps_its_promise_by_its_slowest_round():
