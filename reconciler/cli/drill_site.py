@@ -14,7 +14,7 @@ from reconciler.core.drill_file import drill_file
 from reconciler.core.drill_guard import Place, damage
 from reconciler.core.drill_leftovers import to_serve_again
 from reconciler.core.drill_names import LENDING, DrillNames, drill_script, is_of_a_drill, lending
-from reconciler.core.observed import Branch, DeployedVersion, Mark, named
+from reconciler.core.observed import Branch, Mark, named
 from reconciler.core.refusals import Refusal
 from reconciler.core.timeline import ORIGIN
 from reconciler.errors import AnswerLost, InputError, NotConverged, ReconcilerError
@@ -22,6 +22,7 @@ from reconciler.ports import Origin, Ports, Rebinding
 
 # What a killed drill leaves goes by itself after that, where Neon lets branches expire.
 _LIFE = timedelta(days=1)
+_SLOW = "Cloudflare's lists may lag behind: drill again in a minute"
 
 
 class DrillRefused(ReconcilerError):
@@ -38,7 +39,6 @@ class Copied:
 
     worker: Worker
     script: str
-    serving: DeployedVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,11 @@ def script_of(production: Desired, ports: Ports, worker: Worker) -> str:
 
 async def make(plot: Plot, repository: DrillRepository) -> Branch:
     """Make everything, and commit what there is before the damage. Returns the branch. Raises ReconcilerError."""
-    branch = await _make_branch(plot)
+    # What the files get wrong is said before there is anything that a sweep, which reads them too, must take away.
     database, role = plot.login
+    for worker in plot.production.workers:
+        plot.script(worker)
+    branch = await _make_branch(plot)
     origin = await plot.ports.neon.origin(plot.project, branch.id, database, role)
     await plot.ports.gates.login(origin)
     config = await _make_config(plot, origin)
@@ -186,8 +189,9 @@ async def _copy(plot: Plot, worker: Worker, config: str) -> Copied:
     left_out = await cloudflare.copy_worker(file.script, live.id, script, change)
     if left_out:
         plot.say(f"{script} is made without what leads to production's own: {', '.join(left_out)}")
-    (copied,) = await cloudflare.deployed(script, worker.binding)
-    return Copied(worker, script, copied)
+    if not await cloudflare.deployed(script, worker.binding):
+        raise NotConverged(f"Worker {script} was made, and nothing of it is deployed", hint=_SLOW)
+    return Copied(worker, script)
 
 
 async def _borrow(plot: Plot, worker: Worker, script: str, config: str) -> Copied:
@@ -203,9 +207,11 @@ async def _borrow(plot: Plot, worker: Worker, script: str, config: str) -> Copie
         hint = "give it back: reconciler drill --clean"
         raise InputError(f"Worker {script} is still borrowed by a drill that was killed", hint=hint)
     await cloudflare.copy_version(script, versions[0].id, Rebinding(worker.binding, config, label, "reconciler-drill"))
-    (made, *_) = await cloudflare.uploaded(script, worker.binding, label)
-    await cloudflare.deploy(script, [(made.id, 100)], label)
-    return Copied(worker, script, DeployedVersion(made.id, 100, config))
+    made = await cloudflare.uploaded(script, worker.binding, label)
+    if not made:
+        raise NotConverged(f'a version "{label}" of Worker {script} was uploaded, and is not there', hint=_SLOW)
+    await cloudflare.deploy(script, [(made[0].id, 100)], label)
+    return Copied(worker, script)
 
 
 async def _config_called(plot: Plot, identity: str | None) -> str:

@@ -12,7 +12,7 @@ from reconciler.cli.drill_sweep import Sweeper
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.core import jsonc
 from reconciler.core.drill_names import DrillNames
-from reconciler.errors import InputError, ProviderError
+from reconciler.errors import InputError, NotConverged, ProviderError, ReconcilerError
 from reconciler.ports import Rebinding
 from tests.engine.without_rows.stage import Stage
 
@@ -233,6 +233,21 @@ def serving(stage, script):
     return stage.world.sandbox.states[1].scripts[script].deployments[0].split
 
 
+@pytest.mark.parametrize("what", ["worker", "login"])
+def test_what_the_files_get_wrong_is_said_before_anything_is_made(stage, tmp_path, what):
+    if what == "worker":
+        stage.asked["drill"] = {"worker": "rehearsal"}
+    else:
+        for key in ("hyperdrive", "worker"):
+            del stage.asked[key]
+        stage.asked["verify"] = {}
+    stage.write()
+    before, asked = there(stage), len(stage.writes())
+    with pytest.raises(ReconcilerError):
+        drilled(stage, tmp_path, None, sweep=False)
+    assert (there(stage), len(stage.writes())) == (before, asked)
+
+
 def test_a_borrowed_worker_is_not_given_back_by_a_second_drill(stage, own_worker, tmp_path):
     split = serving(stage, own_worker)
     first, then = second_of_two(stage, two(tmp_path), is_borrowed=True)
@@ -258,3 +273,11 @@ def test_a_worker_of_the_teams_own_is_borrowed_and_given_back(stage, own_worker,
 
         assert stage.connected(sweep).left == ()
     assert (there(stage), serving(stage, own_worker)) == (before, split)
+
+
+def test_a_list_that_lags_behind_is_told_in_a_sentence_and_what_was_made_is_taken_away(stage, own_worker, tmp_path):
+    before = there(stage)
+    stage.fault("stale", "GET", "-rehearsal/versions$", nth=2)
+    with pytest.raises(NotConverged, match="was uploaded, and is not there"):
+        drilled(stage, tmp_path, None)
+    assert there(stage) == before
