@@ -26,7 +26,7 @@ from reconciler.core.instant import Instant
 from reconciler.core.observed import Branch
 from reconciler.core.restore_edit import with_restore
 from reconciler.engine.apply import Apply
-from reconciler.errors import GateFailed, InputError, NotConverged
+from reconciler.errors import GateFailed, InputError, NotConverged, ReconcilerError
 from reconciler.providers.drill_database import DrillDatabase
 
 _STALE_SECONDS = 1.0
@@ -96,7 +96,16 @@ class DrillRound:
             finally:
                 repository.close()
                 if not self._manner.keep:
-                    await Sweeper(self._plot.production, self._plot.ports, self._plot.say).sweep(self._plot.names)
+                    await self._sweep()
+
+    async def _sweep(self) -> None:
+        """Take away what was made. Where that fails it is said, and hides neither what was measured nor an error."""
+        plot = self._plot
+        try:
+            await Sweeper(plot.production, plot.ports, plot.say).sweep(plot.names)
+        except ReconcilerError as error:
+            rest = f"reconciler drill {plot.production.environment} --clean takes away the rest"
+            plot.say(f"warning: not everything that the drill has made is taken away: {error.message}; {rest}")
 
     async def _run(self, wish: Wish, script: str, repository: DrillRepository) -> Finished:
         branch = await drill_site.make(self._plot, repository)

@@ -7,10 +7,12 @@ import pytest
 
 from reconciler.cli import drill_site
 from reconciler.cli.drill_repository import DrillRepository
+from reconciler.cli.drill_round import DrillRound, Manner
 from reconciler.cli.drill_site import DrillRefused, Plot
 from reconciler.cli.drill_sweep import Sweeper
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.core import jsonc
+from reconciler.core.destruction import Wish
 from reconciler.core.drill_names import DrillNames
 from reconciler.errors import InputError, NotConverged, ProviderError, ReconcilerError
 from reconciler.ports import Rebinding
@@ -203,6 +205,21 @@ def test_of_two_drills_at_once_the_second_gives_up_and_takes_nothing_of_the_firs
     before = there(stage)
     first, then = second_of_two(stage, two(tmp_path), is_borrowed=False)
     assert (then, there(stage)) == (first, before)
+
+
+def test_a_sweep_that_fails_hides_neither_why_the_drill_failed_nor_what_is_to_be_done(stage):
+    said = []
+
+    async def run(desired, ports):
+        file = EnvironmentFile(stage.world.file, stage.world.root)
+        plot = Plot(desired, file, DrillNames.of(desired, ports.clock.now()), ports, None, said.append)
+        await DrillRound(plot, Manner(20), {}).run(Wish.parse("truncate"))
+
+    stage.fault("status", "POST", "/hyperdrive/configs$", 403)
+    stage.fault("status", "DELETE", "/branches/", 403)
+    with pytest.raises(ProviderError, match="configs"):
+        stage.connected(run)
+    assert "reconciler drill production --clean takes away the rest" in said[-1]
 
 
 @pytest.fixture
