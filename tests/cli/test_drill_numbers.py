@@ -1,10 +1,14 @@
-"""What a visitor reports is what he could see: no gap is left out, and nothing is called fresh that tells nothing."""
+"""The numbers of a drill are what could be seen: no gap is left out, and nothing unknown is called none."""
+
+import re
 
 import pytest
 
 from reconciler.cli.drill_output import as_text
 from reconciler.cli.visitor import Visit, Visits
-from tests.core.drills import DRILL, ROUND, replace
+from reconciler.core.drill import Phase
+from reconciler.core.drill_report import report
+from tests.core.drills import DRILL, ROUND, once, replace
 
 
 def visits(*seen):
@@ -35,6 +39,15 @@ def test_the_longest_gap_counts_what_failed_before_the_first_good_answer_and_aft
 )
 def test_stale_answers_are_known_only_where_answers_of_two_databases_differ(seen, tells):
     assert visits(*seen).tells is tells
+
+
+def test_the_phases_add_up_as_they_are_read_and_are_those_of_the_report():
+    phases = tuple(once(phase, 0.0, 0.26) for phase in list(Phase)[:4])
+    drill = replace(DRILL, rounds=(replace(ROUND, phases=phases),))
+    shown = [float(each) for each in re.findall(r" ([0-9]+[.][0-9]) s$", as_text(drill), re.MULTILINE)]
+    assert (sorted(shown), f"{sum(shown[:4]):.1f}") == ([0.2, 0.2, 0.3, 0.3, 1.0], "1.0")
+    reported = re.findall(r"^\| [a-zA-Z ]+ \| 0.0 s \| ([0-9.]+) s", report(drill, None, ()), re.MULTILINE)
+    assert [float(each) for each in reported] == shown[:4]
 
 
 def test_what_could_not_be_told_apart_is_not_said_to_be_none():
