@@ -1,6 +1,5 @@
 """`reconciler snapshot before -- CMD…`: a snapshot, then a command that may do harm."""
 
-import shlex
 import signal
 import subprocess
 import sys
@@ -8,7 +7,7 @@ import sys
 import click
 
 from reconciler.cli.snapshot_place import Where, create, place_options, summary
-from reconciler.cli.snapshot_restore import restore
+from reconciler.cli.snapshot_restore import restore, the_way_back
 from reconciler.errors import InputError
 from reconciler.providers.dumps import prepared
 
@@ -28,9 +27,8 @@ def command(where: Where, words: tuple[str, ...]) -> int:
     click.echo(f"snapshot {path}: {summary(manifest)}", err=True)
     status = _run(words)
     if status != 0:
-        options = f" --container {shlex.quote(where.container)}" if where.container else ""
         click.echo(f"{words[0]} ended with status {status}", err=True)
-        click.echo(f"hint: the way back is reconciler snapshot restore {shlex.quote(str(path))}{options}", err=True)
+        click.echo(f"hint: the way back is {the_way_back(where, path)}", err=True)
         if sys.stdin.isatty() and click.confirm("Restore it now?", err=True):
             restore(where, place, str(path), in_place=False)
     return status

@@ -41,8 +41,12 @@ def command(directory: Path | None, *, install: bool) -> int:
     root = root_of(Path.cwd(), os.environ)
     if root is None:
         raise InputError(f"{Path.cwd()} is in no Git repository")
-    hook = root / _hooks(root) / "pre-commit"
+    hooks, is_of_this_repository = _hooks(root)
+    hook = root / hooks / "pre-commit"
     if install:
+        if not is_of_this_repository:
+            hint = "git config core.hooksPath .git/hooks gives this repository hooks of its own again"
+            raise InputError(f"core.hooksPath leads all repositories to {hooks}: nothing is installed there", hint=hint)
         _install(hook)
     shelf = Where(None, None, None, None, None, directory).shelf.directory
     ignored, guarded = is_ignored(shelf / "example.dump", os.environ), _is_ours(hook)
@@ -51,13 +55,14 @@ def command(directory: Path | None, *, install: bool) -> int:
     return 0 if ignored and guarded else 1
 
 
-def _hooks(root: Path) -> str:
-    # As a person's git has it: our own git runs no hooks, and would name another directory.
-    settings = {key: value for key, value in os.environ.items() if not key.startswith("GIT_CONFIG_")}
-    answer = Git.at(root, settings).attempt("config", "--local", "--get", "core.hooksPath")
-    if answer.status == 0 and answer.text:
-        return answer.text
-    return Git.at(root, settings).run("rev-parse", "--git-common-dir").text + "/hooks"
+def _hooks(root: Path) -> tuple[str, bool]:
+    """Return the directory of hooks that a person's git uses, and whether it is of this repository alone."""
+    # Scope by scope: our own git is told to run no hooks, and would name another directory.
+    for scope in ("--local", "--global", "--system"):
+        answer = Git.at(root, os.environ).attempt("config", scope, "--type=path", "--get", "core.hooksPath")
+        if answer.status == 0 and answer.text:
+            return answer.text, scope == "--local"
+    return Git.at(root, os.environ).run("rev-parse", "--git-common-dir").text + "/hooks", True
 
 
 def _is_ours(hook: Path) -> bool:

@@ -1,6 +1,8 @@
 """`reconciler snapshot restore`: a snapshot takes the place of a database."""
 
 import secrets
+import shlex
+from pathlib import Path
 
 import click
 
@@ -45,6 +47,13 @@ def restore(where: Where, place: Place, snapshot: str | None, *, in_place: bool)
     return 0
 
 
+def the_way_back(where: Where, snapshot: Path) -> str:
+    """Return the command that restores a snapshot to where it was taken, as it can be pasted into a shell."""
+    given = (("--container", where.container), ("--database", where.database), ("--role", where.role))
+    options = [each for name, value in (*given, ("--host-is", where.host_is)) if value for each in (name, value)]
+    return shlex.join(["reconciler", "snapshot", "restore", str(snapshot), *options])
+
+
 def _check_versions(place: Place, manifest: Manifest) -> None:
     server, source = dumps.server_version(place), manifest.origin.server // 10000
     if server < source:
@@ -83,7 +92,7 @@ def _beside(place: Place, database: str, kept: Kept, manifest: Manifest) -> None
 def _in_place(where: Where, place: Place, kept: Kept, manifest: Manifest) -> None:
     before, _ = shared.create(where, place)
     click.echo(f"what is there now is in {before}", err=True)
-    way_back = f"reconciler snapshot restore {before} puts back what was there"
+    way_back = f"{the_way_back(where, before)} puts back what was there"
     with shared.shown_progress("restoring") as progress:
         differing = dumps.put_in_place(place, kept.path, manifest, progress)
     for each in differing:
@@ -93,4 +102,4 @@ def _in_place(where: Where, place: Place, kept: Kept, manifest: Manifest) -> Non
             f"{kept.path.name} was put into the database, which differs from it in {len(differing)} things",
             hint=f"what the snapshot has not, --in-place leaves there: restore without it; {way_back}",
         )
-    click.echo(f"{manifest.origin.database} holds {kept.path.name}: {shared.summary(manifest)}. {way_back}")
+    click.echo(f"{shared.database_of(place)} holds {kept.path.name}: {shared.summary(manifest)}. {way_back}")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, Self
 
 from reconciler.errors import InputError
@@ -104,7 +105,7 @@ class Manifest:
                 raise InputError(f"{name} has format {content['format']}, and {FORMAT} is what can be read", hint=hint)
             origin = content["origin"]
             return cls(
-                str(content["taken"]),
+                _moment(content["taken"]),
                 Origin(**{**origin, "server": int(origin["server"]), "roles": tuple(origin["roles"])}),
                 Contents.read(content["contents"]),
                 int(content["pg_dump"]),
@@ -115,6 +116,13 @@ class Manifest:
         except (KeyError, TypeError, ValueError) as error:
             hint = "it was changed or cut off: take another snapshot"
             raise InputError(f"{name} is no manifest of a snapshot", hint=hint) from error
+
+
+def _moment(text: str) -> str:
+    """Return a time as it was written. Raises TypeError and ValueError where it is none, or has no zone."""
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("it has no zone")
+    return text
 
 
 def differences(expected: Contents, found: Contents) -> tuple[str, ...]:

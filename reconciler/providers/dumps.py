@@ -79,7 +79,7 @@ def take(place: Place, path: Path, progress: Progress) -> tuple[Origin, Contents
                 _watch(process, lambda: path.stat().st_size, progress)
             if process.returncode:
                 raise failure(place, "pg_dump", said)
-            os.fsync(file.fileno())
+            _brought_to_disk(file.fileno(), path)
         return source, survey.finish(), major
 
 
@@ -170,6 +170,13 @@ def rename(place: Place, scratch: str, database: str) -> None:
     """Let a restored database have a name that nobody has."""
     with _administration(place) as connected:
         connected.ask(_ending(scratch), f"alter database {identifier(scratch)} rename to {identifier(database)}")
+
+
+def _brought_to_disk(descriptor: int, path: Path) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:  # such as a disk that is full, which some file systems tell no sooner
+        raise SnapshotFailed(f"the dump could not be written to {path.parent}: {error.strerror}") from error
 
 
 def _begin(connected: Session) -> list[str]:

@@ -41,8 +41,11 @@ class Kept:
         """Return the manifest, if the dump is what it says. Raises InputError and SnapshotFailed."""
         if self.manifest is None:
             raise InputError(self.problem, hint="reconciler snapshot list shows what is whole")
-        size = self.path.stat().st_size
-        if size != self.manifest.size or digest(self.path) != self.manifest.sha256:
+        try:
+            size, found = self.path.stat().st_size, digest(self.path)
+        except OSError as error:
+            raise SnapshotFailed(f"{self.path} can't be read: {error.strerror}") from error
+        if size != self.manifest.size or found != self.manifest.sha256:
             raise SnapshotFailed(
                 f"{self.path.name} is not what it was: {size} bytes, and {self.manifest.size} were written",
                 hint="take another snapshot; reconciler snapshot list shows which there are",
@@ -87,11 +90,13 @@ class Shelf:
         try:
             _write(beside, manifest.text)
             partial.rename(path)
-        except BaseException:
+            _sync(self.directory)
+        except BaseException as error:
             if not path.exists():
                 beside.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise SnapshotFailed(f"{path} can't be written: {error.strerror}") from error
             raise
-        _sync(self.directory)
         return path
 
     def remove(self, kept: Kept) -> None:

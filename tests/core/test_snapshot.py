@@ -28,7 +28,19 @@ def test_a_manifest_is_read_as_it_was_written():
     assert MANIFEST.contents.rows == 25
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', MANIFEST.text.replace('"rows": 25', '"rows": "x"')])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": 1}',
+        MANIFEST.text.replace('"rows": 25', '"rows": "x"'),
+        replace(MANIFEST, taken="yesterday").text,
+        replace(MANIFEST, taken="2026-11-22T22:07:43").text,
+        replace(MANIFEST, taken=20261122).text,
+    ],
+)
 def test_what_is_no_manifest_is_an_error_with_its_name(text):
     with pytest.raises(InputError, match=r"x\.json is no manifest of a snapshot"):
         Manifest.parse(text, "x.json")

@@ -1,0 +1,53 @@
+"""What `reconciler snapshot` says without any server: ways back, hooks, and files that can't be written or read."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.snapshot_place import Where
+from reconciler.cli.snapshot_restore import the_way_back
+from reconciler.errors import SnapshotFailed
+from reconciler.providers.snapshot_shelf import Kept, Shelf
+from tests.core.test_snapshot import MANIFEST
+from tests.support.plain_words import run_main
+
+
+def test_the_way_back_can_be_pasted_and_leads_to_where_the_snapshot_was_taken():
+    where = Where("961 tech", None, "My Shop", "ada", None, None)
+    assert the_way_back(where, Path("/a b/x.dump")) == (
+        "reconciler snapshot restore '/a b/x.dump' --container '961 tech' --database 'My Shop' --role ada"
+    )
+    plain = Where(None, "postgresql://ada:secret@localhost/shop", None, None, None, None)
+    assert the_way_back(plain, Path("x.dump")) == "reconciler snapshot restore x.dump"
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    root, settings = tmp_path / "checkout", tmp_path / "gitconfig"
+    subprocess.run(["git", "init", "--quiet", root], check=True)
+    settings.write_text("")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    monkeypatch.chdir(root)
+    return root
+
+
+def test_hooks_that_all_repositories_share_are_told_and_nothing_is_installed_there(
+    checkout, tmp_path, monkeypatch, capsys
+):
+    shared = tmp_path / "hooks"
+    (tmp_path / "gitconfig").write_text(f"[core]\n\thooksPath = {shared}\n")
+    status, _, stderr = run_main(monkeypatch, capsys, "snapshot", "guard", "--install")
+    assert (status, shared.exists(), (checkout / ".git/hooks/pre-commit").exists()) == (1, False, False)
+    assert f"core.hooksPath leads all repositories to {shared}: nothing is installed there" in stderr
+    status, stdout, _ = run_main(monkeypatch, capsys, "snapshot", "guard")
+    assert (status, f"{shared}/pre-commit does not refuse dumps" in stdout) == (1, True)
+
+
+def test_a_dump_that_is_gone_or_can_not_be_named_is_told_in_a_sentence(tmp_path):
+    with pytest.raises(SnapshotFailed, match=r"gone\.dump can't be read: No such file"):
+        Kept(tmp_path / "gone.dump", MANIFEST).check()
+    shelf = Shelf(tmp_path / "shelf")
+    with shelf.new() as partial, pytest.raises(SnapshotFailed, match=r"x\.dump can't be written: No such file"):
+        shelf.keep(partial, "x.dump", MANIFEST)
+    assert list(shelf.directory.iterdir()) == []
