@@ -298,3 +298,35 @@ def test_a_list_that_lags_behind_is_told_in_a_sentence_and_what_was_made_is_take
     with pytest.raises(NotConverged, match="was uploaded, and is not there"):
         drilled(stage, tmp_path, None)
     assert there(stage) == before
+
+
+@pytest.mark.parametrize("kind", ["status", "status-after"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/branches$"),
+        ("POST", "/hyperdrive/configs$"),
+        ("PUT", "/scripts/"),
+        ("POST", "/subdomain$"),
+        ("POST", "-rehearsal/versions"),
+        ("POST", "-rehearsal/deployments"),
+    ],
+)
+def test_wherever_a_drill_dies_before_the_damage_a_sweep_finds_what_it_left(
+    stage, own_worker, tmp_path, method, path, kind
+):
+    """Right before each of its requests is done, and right after it."""
+    if "rehearsal" not in path:
+        del stage.asked["drill"]
+        stage.write()
+    before, split = there(stage), serving(stage, own_worker)
+    # A branch that may not expire is asked for once more.
+    stage.fault(kind, method, path, 403, times=2 if path == "/branches$" else 1)
+    with pytest.raises(ProviderError):
+        drilled(stage, tmp_path, None, sweep=False)
+
+    async def sweep(desired, ports):
+        return await Sweeper(desired, ports, lambda _: None).everything()
+
+    assert stage.connected(sweep).left == ()
+    assert (there(stage), serving(stage, own_worker)) == (before, split)
