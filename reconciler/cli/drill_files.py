@@ -7,16 +7,23 @@ from reconciler.core import drill_history, drill_trend
 from reconciler.core.drill import Drill
 from reconciler.core.drill_history import Done, PastDrill, read_history
 from reconciler.core.drill_notes import notes_of
-from reconciler.core.drill_report import file_name, report
+from reconciler.core.drill_report import environment_of, file_name, report
 from reconciler.core.instant import Instant
 from reconciler.errors import InputError
 
 
-def refuse_to_overwrite(directory: Path, begun: Instant) -> None:
+def refuse_to_overwrite(directory: Path, begun: Instant, environment: str) -> None:
     """Raise InputError where the report of a drill that begins now could not be written: ask before it begins."""
-    earlier = _earlier(directory / file_name(begun))
-    if earlier is not None:
-        notes_of(earlier)
+    path = directory / file_name(begun)
+    earlier = _earlier(path)
+    if earlier is None:
+        return
+    notes_of(earlier)
+    if about := environment_of(earlier, environment):
+        raise InputError(
+            f"{path} is the report of {about}, so it is not overwritten by one of {environment}",
+            hint=f"give {environment} a directory of its own: drill.reports in its file, or --output",
+        )
 
 
 def keep(drill: Drill, directory: Path) -> Path:

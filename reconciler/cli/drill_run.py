@@ -43,7 +43,7 @@ async def drill(order: Order, environment: Mapping[str, str] = os.environ, addre
     production = order.file.read()
     async with connected(production, order.file.root, environment) as ports:
         begun, started = ports.clock.now(), ports.clock.elapsed()
-        refuse_to_overwrite(order.reports, begun)
+        refuse_to_overwrite(order.reports, begun, production.environment)
         where = (address or ports.cloudflare.worker_address) if order.manner.visited else None
         rounds: list[Finished] = []
         for number, wish in enumerate(order.wishes, 1):

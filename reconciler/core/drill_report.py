@@ -4,6 +4,7 @@ Every name in it is somebody else's, so each is made harmless where it is writte
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
@@ -41,6 +42,12 @@ def report(drill: Drill, earlier: str | None, history: Sequence[PastDrill]) -> s
         *_made_with(drill),
     ]
     return with_notes("\n\n".join(part for part in parts if part), earlier)
+
+
+def environment_of(text: str, mine: str) -> str:
+    """Name the environment that a report is about, where it is not mine; empty where it is, or does not say."""
+    line = re.search(r"(?m)\A---\n(?:.+\n)*?environment: (.+)$", text)
+    return "" if line is None or line[1] == _quoted(mine) else line[1].strip('"')
 
 
 def _quarter(begun: Instant) -> int:

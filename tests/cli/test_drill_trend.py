@@ -52,7 +52,7 @@ def test_no_history_yet_is_an_empty_one_and_one_that_cannot_be_read_is_an_error(
 
 def test_a_drill_leaves_a_report_a_line_and_a_picture_and_repeated_nothing_more(tmp_path):
     directory = tmp_path / "docs/postmortems"
-    refuse_to_overwrite(directory, DRILL.begun)
+    refuse_to_overwrite(directory, DRILL.begun, "production")
     report = keep(DRILL, directory)
     assert sorted(path.name for path in directory.iterdir()) == ["2027-Q1-dr-test.md", FILE, "dr-trend.svg"]
     before = {path: path.read_bytes() for path in directory.iterdir()}
@@ -74,10 +74,10 @@ def test_what_is_there_stays_to_the_byte_also_where_it_is_no_text(tmp_path):
 def test_a_report_with_words_outside_of_its_notes_is_refused_before_and_after_a_drill_and_its_line_is_kept(tmp_path):
     report = keep(DRILL, tmp_path)
     report.write_text(report.read_text().replace(END, f"ours\n{END}"))
-    refuse_to_overwrite(tmp_path, DRILL.begun)
+    refuse_to_overwrite(tmp_path, DRILL.begun, "production")
     report.write_text(report.read_text() + "\nand ours\n")
     with pytest.raises(InputError, match="was changed outside of its room for notes"):
-        refuse_to_overwrite(tmp_path, DRILL.begun)
+        refuse_to_overwrite(tmp_path, DRILL.begun, "production")
     again = replace(DRILL, begun=Instant.asked("2027-03-31T08:00:00Z"))
     with pytest.raises(InputError, match="was changed outside of its room for notes"):
         keep(again, tmp_path)
@@ -88,11 +88,24 @@ def test_a_report_with_words_outside_of_its_notes_is_refused_before_and_after_a_
 def test_what_cannot_be_read_or_written_is_told_by_its_name(tmp_path):
     (tmp_path / "2027-Q1-dr-test.md").write_bytes(b"\xff")
     with pytest.raises(InputError, match="is not UTF-8"):
-        refuse_to_overwrite(tmp_path, DRILL.begun)
+        refuse_to_overwrite(tmp_path, DRILL.begun, "production")
     (tmp_path / "2027-Q1-dr-test.md").unlink()
     (tmp_path / "2027-Q1-dr-test.md").mkdir()
     with pytest.raises(InputError, match="cannot be read"):
-        refuse_to_overwrite(tmp_path, DRILL.begun)
+        refuse_to_overwrite(tmp_path, DRILL.begun, "production")
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         keep(DRILL, tmp_path / "file")
+
+
+def test_the_report_of_another_environment_is_not_overwritten_and_the_way_out_is_said(tmp_path):
+    path = keep(DRILL, tmp_path)
+    refuse_to_overwrite(tmp_path, DRILL.begun, "production")
+    with pytest.raises(
+        InputError, match=r"is the report of production, so it is not overwritten by one of staging"
+    ) as e:
+        refuse_to_overwrite(tmp_path, DRILL.begun, "staging")
+    assert "drill.reports" in e.value.hint
+    path.write_text(path.read_text().split("---\n", 2)[2])
+    with pytest.raises(InputError, match="was changed outside"):
+        refuse_to_overwrite(tmp_path, DRILL.begun, "staging")

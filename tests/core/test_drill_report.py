@@ -14,7 +14,7 @@ from reconciler.core.drill import Check, Measured, Noticed, Phase, Stretch
 from reconciler.core.drill_history import done, read_history
 from reconciler.core.drill_notes import BEGIN, END, notes_of, with_notes
 from reconciler.core.drill_phases import apportioned, gantt, phase_table, restored_in
-from reconciler.core.drill_report import file_name, report
+from reconciler.core.drill_report import environment_of, file_name, report
 from reconciler.core.instant import Instant
 from reconciler.errors import InputError
 from tests.core.drills import CLICK, DRILL, LISTING, ROUND, UNPROVED, once, slower
@@ -252,6 +252,12 @@ def test_notes_may_quote_the_marks_and_have_the_ends_of_lines_of_windows():
     noted = first.replace(END, f"{BEGIN}\nquoted\n{END}\nmore\n{END}", 1)
     assert f"quoted\n{END}\nmore\n" in notes_of(noted)
     assert "mine\r\n" in report(DRILL, first.replace(END, f"mine\n{END}").replace("\n", "\r\n"), ())
+
+
+def test_a_report_says_which_environment_it_is_about_and_a_text_without_front_matter_says_none():
+    text = report(DRILL, None, ())
+    assert (environment_of(text, "production"), environment_of(text, "staging")) == ("", "production")
+    assert environment_of("# environment: x\nenvironment: y\n", "staging") == ""
 
 
 def test_a_file_without_room_for_notes_is_not_overwritten():
