@@ -100,7 +100,7 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
     try:
         return asyncio.run(work)
     except asyncio.CancelledError:
-        _say("interrupted: what the drill had made was taken away; reconciler drill --clean makes sure of it")
+        _say("interrupted; whatever may be left of it, reconciler drill --clean takes away")
         return _INTERRUPTED
 
 

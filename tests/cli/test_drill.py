@@ -188,7 +188,9 @@ def test_an_interrupted_drill_takes_away_what_it_made(production, command):
     until(lambda: "..  rename branch" in running.said_so_far(), running, "the first rename")
     production.sandbox.calm()
     running.send(signal.SIGINT)
-    assert (running.wait().status, there(production), production.rows()) == (130, before, DAMAGED)
+    ended = running.wait()
+    assert (ended.status, there(production), production.rows()) == (130, before, DAMAGED)
+    assert "interrupted; whatever may be left of it, reconciler drill --clean takes away" in ended.stderr
 
 
 def test_what_can_not_be_drilled_is_said_before_anything_is_made(untouched, command):
