@@ -29,6 +29,8 @@ def as_text(drill: Drill) -> str:
 def verdict(drill: Drill) -> str:
     """Say in a line whether it was proved, and whether the promise was kept."""
     proved = "everything was proved" if drill.proved else "NOT everything was proved"
+    if drill.failure:
+        return f"{drill.environment}: {proved}: it ended in {drill.failure}"
     took = f"the slowest restore took {drill.slowest:.1f} s, and the drill {drill.seconds:.1f} s"
     if drill.promise is None:
         return f"{drill.environment}: {proved}; {took}; no RTO is promised"

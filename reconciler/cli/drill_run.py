@@ -9,7 +9,7 @@ from pathlib import Path
 from reconciler import __version__
 from reconciler.cli.drill_files import refuse_to_overwrite
 from reconciler.cli.drill_round import DrillRound, Finished, Manner
-from reconciler.cli.drill_site import Plot
+from reconciler.cli.drill_site import DrillRefused, Plot
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.desired import Desired, Method
@@ -18,6 +18,7 @@ from reconciler.core.drill import Drill, Promise, Stays
 from reconciler.core.drill_names import DrillNames
 from reconciler.core.outside import spelled, stays
 from reconciler.engine.observe import observe
+from reconciler.errors import InputError, ReconcilerError
 from reconciler.ports import Ports
 
 Address = Callable[[str], Awaitable[str]]
@@ -38,7 +39,8 @@ class Order:
 async def drill(order: Order, environment: Mapping[str, str] = os.environ, address: Address | None = None) -> Drill:
     """Do all rounds. `address` tells where a Worker answers, if that is not workers.dev.
 
-    Raises ReconcilerError; DrillRefused where a guard has refused.
+    What goes wrong in a round ends the drill, and is its result. Raises ReconcilerError where nothing was begun:
+    DrillRefused where a guard has refused, InputError where what was asked can't be done.
     """
     production = order.file.read()
     async with connected(production, order.file.root, environment) as ports:
@@ -46,18 +48,26 @@ async def drill(order: Order, environment: Mapping[str, str] = os.environ, addre
         refuse_to_overwrite(order.reports, begun, production.environment)
         where = (address or ports.cloudflare.worker_address) if order.manner.visited else None
         rounds: list[Finished] = []
+        failure = ""
         for number, wish in enumerate(order.wishes, 1):
             order.say(f"round {number} of {len(order.wishes)}: {wish}")
             names = DrillNames.of(production, ports.clock.now())
             plot = Plot(production, order.file, names, ports, where, order.say)
-            rounds.append(await DrillRound(plot, order.manner, environment).run(wish))
+            try:
+                rounds.append(await DrillRound(plot, order.manner, environment).run(wish))
+            except ReconcilerError as error:
+                if not rounds and isinstance(error, DrillRefused | InputError):
+                    raise
+                order.say(error.report)
+                failure = f"round {number} ({wish}): {error.message}"
+                break
         outside = await _outside(production, ports)
         return Drill(
             environment=production.environment,
             project=production.primary.project,
             begun=begun,
             method=Method.BRANCH.value,
-            commit=rounds[-1].commit,
+            commit=rounds[-1].commit if rounds else "",
             rounds=tuple(each.round for each in rounds),
             seconds=ports.clock.elapsed() - started,
             promise=order.promise,
@@ -65,8 +75,9 @@ async def drill(order: Order, environment: Mapping[str, str] = os.environ, addre
             versions=(
                 ("reconciler", __version__),
                 ("Python", platform.python_version()),
-                ("PostgreSQL", rounds[-1].server),
+                *((("PostgreSQL", rounds[-1].server),) if rounds else ()),
             ),
+            failure=failure,
         )
 
 

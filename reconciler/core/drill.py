@@ -161,7 +161,10 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """A whole drill. `seconds` is all of it, from its first request to the clean-up; `versions` are programs'."""
+    """A whole drill. `seconds` is all of it, from its first request to the clean-up; `versions` are programs'.
+
+    `failure` says in which round it ended before its time, and why; `rounds` are those that came to their end.
+    """
 
     environment: str
     project: str
@@ -173,11 +176,12 @@ class Drill:
     promise: Promise | None
     outside: tuple[Stays, ...]
     versions: tuple[tuple[str, str], ...]
+    failure: str = ""
 
     @property
     def proved(self) -> bool:
-        """Tell whether every proof of every round holds."""
-        return bool(self.rounds) and all(each.proved for each in self.rounds)
+        """Tell whether every round came to its end, and every proof of it holds."""
+        return bool(self.rounds) and not self.failure and all(each.proved for each in self.rounds)
 
     @property
     def slowest(self) -> float:

@@ -93,6 +93,10 @@ def _verdict(drill: Drill) -> str:
 
 def _summary(drill: Drill) -> str:
     """Say in one sentence how it went, for people who read no further."""
+    if drill.failure:
+        proved = len([each for each in drill.rounds if each.proved])
+        before = f" {proved} of the {len(drill.rounds)} restores before it were proved." if drill.rounds else ""
+        return f"The drill of {prose(drill.environment)} ended before its time, in {prose(drill.failure)}.{before}"
     if not drill.rounds:
         return "Nothing was destroyed, so nothing was proved."
     times = "once" if len(drill.rounds) == 1 else f"{len(drill.rounds)} times"
@@ -236,9 +240,10 @@ def _over_time(drill: Drill, history: Sequence[PastDrill]) -> Iterator[str]:
 
 def _made_with(drill: Drill) -> Iterator[str]:
     yield "## Made with"
+    asked = f" The last restore was asked for by commit {code(drill.commit)} of the drill's own, temporary repository."
     yield (
-        f"The method {prose(drill.method)}, in the Neon project {code(drill.project)}, begun at {drill.begun}. The "
-        f"last restore was asked for by commit {code(drill.commit)} of the drill's own, temporary repository."
+        f"The method {prose(drill.method)}, in the Neon project {code(drill.project)}, begun at {drill.begun}."
+        f"{asked if drill.commit else ''}"
     )
     yield from _listed("", ("Program", "Version"), drill.versions)
 

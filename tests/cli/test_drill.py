@@ -153,6 +153,18 @@ def test_a_drill_whose_restore_leaves_the_damage_in_place_fails_and_takes_away_w
     assert "proved: false" in report.read_text()
 
 
+def test_a_restore_that_fails_in_a_drill_is_written_down_with_what_was_proved_before(production, command):
+    before, reports = there(production), production.root / "docs/postmortems"
+    rounds = ("--destroy", "delete-half", "--destroy", "migration:more.sql")
+    (production.root / "more.sql").write_text("select 1 / 0")
+    said = command(production, "drill", "--without-traffic", *rounds)
+    assert (said.status, there(production)) == (1, before)
+    assert "NOT everything was proved: it ended in round 2 (migration:more.sql): " in said.stdout
+    (report,) = reports.glob("*.md")
+    assert "1 of the 1 restores before it were proved." in report.read_text()
+    assert len((reports / "dr-history.jsonl").read_text().splitlines()) == 1
+
+
 def test_what_killed_drills_leave_is_swept_and_nothing_else_is_touched(production, command):
     by_hand = {"branch": {"name": "main.drill.20260101T000000000Z", "parent_id": production.branch("main")["id"]}}
     production.sandbox.neon("POST", f"/projects/{production.project}/branches", json=by_hand)

@@ -107,6 +107,17 @@ def test_every_number_shown_of_a_round_is_the_same_everywhere(lengths):
     assert f"slowest_seconds: {restored_in(measured):.1f}\n" in text
 
 
+def test_a_drill_that_ended_before_its_time_says_why_and_what_was_proved_before():
+    ended = replace(DRILL, failure='round 2 (drop-role): gate "login" failed')
+    assert not ended.proved
+    text = report(ended, None, ())
+    assert '**Failed.** The drill of production ended before its time, in round 2 (drop-role): gate "login"' in text
+    assert "1 of the 1 restores before it were proved." in text
+    text = report(replace(ended, rounds=(), commit="", versions=()), None, ())
+    assert "restores before it" not in text
+    assert "The last restore was asked for" not in text
+
+
 @pytest.mark.parametrize(
     ("noticed", "said"),
     [
