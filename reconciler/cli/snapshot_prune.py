@@ -11,6 +11,8 @@ from reconciler.core.snapshot_names import Taken, to_prune
 from reconciler.errors import ReconcilerError
 from reconciler.providers.snapshot_shelf import now
 
+_ABANDONED = timedelta(hours=1)
+
 
 @click.command(name="prune")
 @directory_option
@@ -20,7 +22,8 @@ from reconciler.providers.snapshot_shelf import now
 def command(directory: Path | None, keep: int, older_than: timedelta, *, dry_run: bool) -> int:
     """Remove snapshots that are neither among the newest of their database nor young.
 
-    The last one that is whole always stays, and so does what has no manifest.
+    The last one that is whole always stays, and so does what has no manifest. What a dump that was killed has left goes
+    an hour later.
 
     Exit status: 0, 1 error.
     """
@@ -41,5 +44,9 @@ def command(directory: Path | None, keep: int, older_than: timedelta, *, dry_run
         if not dry_run:
             shelf.remove(there[each.name])
         click.echo(f"{'would remove' if dry_run else 'removed'} {each.name}, {megabytes(size)}")
+    for path in shelf.abandoned(now() - _ABANDONED):
+        if not dry_run:
+            path.unlink(missing_ok=True)
+        click.echo(f"{'would remove' if dry_run else 'removed'} {path.name}, left by a dump that was killed")
     click.echo(f"{len(there) - (0 if dry_run else len(going))} of {len(there)} snapshots are there", err=True)
     return 0

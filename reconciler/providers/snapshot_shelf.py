@@ -99,6 +99,11 @@ class Shelf:
             raise
         return path
 
+    def abandoned(self, before: datetime) -> list[Path]:
+        """Return what dumps that were killed have left: nobody has written to it since that time."""
+        partials = sorted(self.directory.glob(f"{_PARTIAL}*"))
+        return [each for each in partials if each.stat().st_mtime < before.timestamp()]
+
     def remove(self, kept: Kept) -> None:
         """Remove a snapshot: the dump first, as a manifest alone is nothing."""
         kept.path.unlink(missing_ok=True)

@@ -1,6 +1,8 @@
 """What `reconciler snapshot` says without any server: ways back, hooks, and files that can't be written or read."""
 
+import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,16 @@ def test_a_dump_that_is_gone_or_can_not_be_named_is_told_in_a_sentence(tmp_path)
     with shelf.new() as partial, pytest.raises(SnapshotFailed, match=r"x\.dump can't be written: No such file"):
         shelf.keep(partial, "x.dump", MANIFEST)
     assert list(shelf.directory.iterdir()) == []
+
+
+def test_what_a_killed_dump_has_left_is_removed_an_hour_later(checkout, monkeypatch, capsys):
+    directory = checkout / "_db-backups"
+    directory.mkdir()
+    old, young = directory / ".partial-00", directory / ".partial-11"
+    for path in (old, young):
+        path.write_bytes(b"PGDMP")
+    os.utime(old, (time.time() - 3700,) * 2)
+    status, stdout, _ = run_main(monkeypatch, capsys, "snapshot", "prune", "--dry-run")
+    assert (status, stdout) == (0, "would remove .partial-00, left by a dump that was killed\n")
+    assert run_main(monkeypatch, capsys, "snapshot", "prune")[0] == 0
+    assert list(directory.iterdir()) == [young]
