@@ -63,8 +63,9 @@ def adoption(
     if primary is None:
         found = trace(asked, branches)
         return found if isinstance(found, PrimaryMissing) else _unclear(desired, timeline, "no branch has its name")
-    if _is_told(asked, branches) and not held:
-        return _recorded(asked, None, _made_from(asked, branches))
+    told = _told(asked, branches)
+    if told is not None and not held:
+        return _recorded(asked, None, _made_from(told))
     if timeline == ORIGIN:
         return _unclear(desired, timeline, f"{_signs(asked, branches)}, and no name can take that back")
     if timeline.moment is not None and timeline.moment > (latest := primary.last_reset_at or primary.created_at):
@@ -95,14 +96,20 @@ def _unclear(desired: Desired, timeline: Timeline, reason: str) -> AdoptionUncle
     return AdoptionUnclear(desired.primary.branch, timeline, reason)
 
 
-def _is_told(asked: Desired, branches: tuple[Branch, ...]) -> bool:
+def _told(asked: Desired, branches: tuple[Branch, ...]) -> Lineage | None:
+    """Read the lineage, where it tells that what is asked is live."""
     lineage = trace(asked, branches)
-    return isinstance(lineage, Lineage) and not lineage.swapping and lineage.live.timeline == asked.timeline
+    if not isinstance(lineage, Lineage) or lineage.swapping:
+        return None
+    return lineage if lineage.live.timeline == asked.timeline else None
 
 
-def _made_from(asked: Desired, branches: tuple[Branch, ...]) -> Timeline | None:
-    lineage = trace(asked, branches)
-    return lineage.made_from if isinstance(lineage, Lineage) else None
+def _made_from(lineage: Lineage) -> Timeline | None:
+    """Find what the live timeline was made from: what it has replaced, or its parent."""
+    newest = lineage.newest
+    if newest is not None and newest.held is not None and newest.held.before == lineage.live.timeline:
+        return newest.timeline
+    return lineage.made_from
 
 
 def _signs(asked: Desired, branches: tuple[Branch, ...]) -> str:
@@ -143,7 +150,7 @@ def _named_so(asked: Desired, primary: Branch, keeper: Branch, branches: tuple[B
     in_place, number = primary.last_reset_at is not None, last.sequence + 1 if last else 1
     name = HeldName(primary.name, had, timeline, number, in_place).name
     after = tuple(replace(each, name=name) if each == keeper else each for each in branches)
-    if not _is_told(asked, after):
+    if _told(asked, after) is None:
         return _unclear(asked, timeline, f'were "{keeper.name}" called "{name}", {_signs(asked, after)}')
     return _recorded(asked, RenameBranch(branch=keeper.name, to=name, reason=f"it keeps what {had} held"), had)
 

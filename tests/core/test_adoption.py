@@ -57,14 +57,19 @@ def test_an_lsn_that_was_restored_by_hand_belongs_to_what_was_there_before_unles
     assert adoption(found.asked, predict(PRESERVED, found.rename), LSN) == replace(found, rename=None)
 
 
-def test_an_lsn_that_is_told_already_belongs_to_what_its_branch_was_made_from_or_has_to_be_given_one():
+def test_an_lsn_that_is_told_already_belongs_to_what_it_has_replaced_also_where_the_file_was_not_written():
+    asked = asking(Restore(LSN.to, LSN.id, source=ORIGIN))
+    assert adoption(DESIRED, after(asked, WORLD), LSN) == Adoption(asked, None)
+    named = adoption(DESIRED, PRESERVED, LSN)
+    assert adoption(DESIRED, predict(PRESERVED, named.rename), LSN) == replace(named, rename=None)
+
+
+def test_an_lsn_of_which_nothing_tells_where_it_belongs_has_to_be_given_that():
     asked = asking(Restore(LSN.to, LSN.id, source=ORIGIN))
     restored = after(asked, WORLD)
-    assert adoption(DESIRED, restored, LSN) == Adoption(asked, None)
-    found = adoption(DESIRED, PRESERVED, LSN)
-    in_place = predict(PRESERVED, found.rename)
-    assert "nothing tells to which timeline 0/1A2B3C8 belongs: name it by --from" in refused(DESIRED, in_place, LSN)
-    assert adoption(DESIRED, in_place, LSN, source=ORIGIN) == replace(found, rename=None)
+    alone = replace(restored, branches=tuple(each for each in restored.branches if each.name == "main"))
+    assert "nothing tells to which timeline 0/1A2B3C8 belongs: name it by --from" in refused(DESIRED, alone, LSN)
+    assert adoption(DESIRED, alone, LSN, source=ORIGIN) == Adoption(asked, None)
 
 
 def test_a_reset_after_a_restore_by_branch_holds_what_that_had_made_live():
