@@ -51,9 +51,7 @@ def recorded(directory: Path) -> Sequence[PastDrill]:
 
 
 def _record(drill: Drill, directory: Path) -> None:
-    """Add the drill's line, unless it is there. One without a restore has no time to tell."""
-    if not drill.rounds:
-        return
+    """Add the drill's line, unless it is there."""
     text = _text_of(directory / drill_history.FILE) or ""
     if drill_history.done(drill) not in read_history(text):
         with (directory / drill_history.FILE).open("a", encoding="utf-8", newline="") as file:

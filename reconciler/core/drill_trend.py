@@ -35,6 +35,8 @@ text { fill: #1c2024; font: 12px system-ui, sans-serif; stroke: #ffffff; stroke-
 
 def ending(drill: Done) -> str:
     """Say how a drill ended."""
+    if not drill.rounds:
+        return "not proved: no restore came to its end"
     if not drill.proved:
         return "not proved"
     if drill.promised is None:
@@ -53,8 +55,9 @@ def table(history: Sequence[PastDrill]) -> str:
                 rows.append(f"| line {each.number} | ? | ? | ? | ? | cannot be read: {prose(each.reason)} |")
             case Done():
                 promised = "none" if each.promised is None else length(each.promised)
+                took = length(each.seconds) if each.rounds else "none"
                 rows.append(
-                    f"| {each.begun.text[:10]} | {prose(each.environment)} | {each.rounds} | {length(each.seconds)} | "
+                    f"| {each.begun.text[:10]} | {prose(each.environment)} | {each.rounds} | {took} | "
                     f"{promised} | {ending(each)} |"
                 )
             case _:
@@ -63,8 +66,8 @@ def table(history: Sequence[PastDrill]) -> str:
 
 
 def svg(history: Sequence[PastDrill]) -> str:
-    """Draw the drills from left to right, each with its time, and the promise as a line."""
-    drills = [each for each in history if isinstance(each, Done)]
+    """Draw the drills from left to right, each that has a time, and the promise as a line."""
+    drills = [each for each in history if isinstance(each, Done) and each.rounds]
     described = "; ".join(f"{each.begun.text[:10]}: {length(each.seconds)}, {ending(each)}" for each in drills)
     size = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}"'
     lines = [

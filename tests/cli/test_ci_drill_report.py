@@ -78,6 +78,12 @@ def test_repeated_it_opens_nothing_more_and_another_report_of_the_same_drill_tak
     assert "**Failed.**" in github.pulls()[0].body
 
 
+def test_a_drill_that_failed_before_any_restore_was_whole_has_a_pull_request_too(desk, job, github):
+    keep(replace(DRILL, rounds=(), commit="", failure="round 1 (drop-role): Neon answers 503"), desk.root / WHERE)
+    assert job().status == 0
+    assert "**Failed.** The drill of production ended before its time, in round 1" in github.pulls()[0].body
+
+
 def test_a_drill_whose_report_is_not_merged_yet_keeps_its_own_branch(desk, job, github):
     keep(DRILL, desk.root / WHERE)
     job()

@@ -122,3 +122,9 @@ def test_any_history_is_well_formed_and_inside_of_the_frame(drills):
 def test_lengths_are_said_to_the_tenth_below_two_minutes():
     assert [length(0.04), length(119.94), length(120), length(3_700)] == ["0.0 s", "119.9 s", "2 min", "1 h 1 min"]
     assert ending(LATE) == "proved, later than promised"
+
+
+def test_a_drill_of_which_no_restore_came_to_its_end_has_a_row_and_no_time():
+    ended = done(replace(DRILL, rounds=(), commit="", failure="round 1 (drop-role): Neon answers 503"))
+    assert table([ended]).endswith("| production | 0 | none | 30 min | not proved: no restore came to its end |")
+    assert svg([ended]) == svg([])
