@@ -110,7 +110,8 @@ class Noticed:
             return f"The damage was noticed: {self.failure}."
         if not self.asked:
             return "Nothing noticed the damage: the file has no SQL gates."
-        return f"Nothing noticed the damage: of the file's {self.asked} SQL gates, none failed."
+        passed = "one SQL gate has" if self.asked == 1 else f"{self.asked} SQL gates have all"
+        return f"Nothing noticed the damage: the file's {passed} passed."
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,8 @@ def test_a_drill_that_ended_before_its_time_says_why_and_what_was_proved_before(
     ("noticed", "said"),
     [
         (Noticed(0, None), "Nothing noticed the damage: the file has no SQL gates."),
-        (Noticed(3, None), "Nothing noticed the damage: of the file's 3 SQL gates, none failed."),
+        (Noticed(1, None), "Nothing noticed the damage: the file's one SQL gate has passed."),
+        (Noticed(3, None), "Nothing noticed the damage: the file's 3 SQL gates have all passed."),
         (Noticed(1, 'gate "a|b" could not run'), 'The damage was noticed: gate "a\\|b" could not run.'),
     ],
 )
