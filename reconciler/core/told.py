@@ -42,11 +42,12 @@ def told_by(receipts: Iterable[Receipt], environment: str, project: str, live: T
     Nothing is told where one of them is missing. A run that was interrupted does not know what was live at its end: the
     next look does.
     """
-    own = [each for each in receipts if (each.environment, each.ids.project) == (environment, project)]
+    known = [each for each in receipts if each.environment == environment]
+    if missing(known):
+        return ()
+    own = [each for each in known if each.ids.project == project]
     own.sort(key=lambda each: (each.began_at, each.fingerprint))
     found: list[Told] = []
-    if missing(own):
-        return ()
     for number, one in enumerate(own):
         following = own[number + 1] if number + 1 < len(own) else None
         then = following.before if following else str(live)

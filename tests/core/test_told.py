@@ -120,6 +120,12 @@ def test_receipts_that_are_missing_contradict_each_other_or_are_of_something_els
     assert source_of(7, receipts) is None
 
 
+def test_what_was_applied_to_another_project_before_is_no_gap():
+    other = receipt(20, "origin", "origin")
+    moved = chained(replace(other, ids=replace(other.ids, project="other")), *THERE_AND_BACK)
+    assert [each.timeline for each in told(moved)] == [each.timeline for each in told()]
+
+
 def test_what_the_last_receipt_says_must_be_what_is_live_by_neon():
     assert told(live=timeline(FIRST)) == told()[:1]
 
