@@ -10,9 +10,9 @@
 A trial is a scenario (`scenarios`), a fault (`faults`) and the request that it befalls, counted from 1 in the order
 of the clean run. It is run again until it is done, and the invariants (`invariants`) are judged after every single
 request. A scenario that varies another one (`Scenario.varies`) is spared what sending one request again hides from the
-rules: 423, 429 and 503. A trial goes on from the last moment of the clean run before its fault (`moment`), and ends
-where it meets a moment from which a run was watched to a good end (`sameness`). What is found is printed with the
-three, which is all that is needed to see it again.
+rules (423, 429 and 503), and what comes to the same for them as another fault (500, malformed JSON). A trial goes on
+from the last moment of the clean run before its fault (`moment`), and ends where it meets a moment from which a run was
+watched to a good end (`sameness`). What is found is printed with the three, all that is needed to see it again.
 
 Providers, engine and core are the real ones, over HTTP on loopback; time is the event loop's own, so that no pause
 costs any (`timeless`). What is left out: rows (a gate asks `select true`; that it *fails* on the wrong rows is tested

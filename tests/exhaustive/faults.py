@@ -13,7 +13,9 @@ class Fault:
 
     `action` (None: nothing) is what the sandbox does with it. `switches` are of its Neon half. `kills`: the process
     that sent the request does nothing any more after it. `hidden`: sending that one request again hides it from
-    whoever sent it, so what is asked of production makes no difference to it.
+    whoever sent it, or another fault comes to the same for them (500 to a dropped request, what is no JSON to a dropped
+    answer, as `providers/http.py` makes one error of all three), so what is asked of production makes no difference to
+    it.
     """
 
     name: str
@@ -61,10 +63,10 @@ FAULTS = (
     Fault("423", Action(Kind.STATUS, 423), hidden=True),
     Fault("429", Action(Kind.STATUS, 429), hidden=True),
     Fault("429 Retry-After", Action(Kind.STATUS, 429, 7), hidden=True),
-    Fault("500", Action(Kind.STATUS, 500)),
+    Fault("500", Action(Kind.STATUS, 500), hidden=True),
     Fault("503", Action(Kind.STATUS, 503), hidden=True),
     Fault("524 after", Action(Kind.STATUS_AFTER, 524), applies="write"),
-    Fault("malformed JSON", Action(Kind.GARBLE)),
+    Fault("malformed JSON", Action(Kind.GARBLE), hidden=True),
     Fault("read 404", Action(Kind.STATUS, 404), applies="read"),
     Fault("stale once", Action(Kind.STALE), applies="read"),
     Fault("stale for a look", Action(Kind.STALE), applies="read", times=6),
