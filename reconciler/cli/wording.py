@@ -11,6 +11,8 @@ from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,
     AwaitCache,
+    BranchStep,
+    ChildStep,
     ClearExpiry,
     CreateBranch,
     CreateChild,
@@ -22,6 +24,7 @@ from reconciler.core.steps import (
     ExpireChild,
     ExpireHeld,
     FenceBranch,
+    HyperdriveStep,
     LiftFence,
     ProtectBranch,
     ProtectChild,
@@ -43,14 +46,25 @@ from reconciler.core.steps import (
     VerifyBranch,
     VerifyLive,
     VerifyWorker,
+    WorkerStep,
     WriteBinding,
 )
 
 _ON_FAILURE = {OnFailure.ROLLBACK: "what is live now is put back", OnFailure.HOLD: "stop there and wait"}
 
 
-def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912, PLR0915  one sentence per step, and no more
+def describe(step: Step) -> str:
     """Say what a step does, to what."""
+    if isinstance(step, BranchStep):
+        return _on_branch(step)
+    if isinstance(step, HyperdriveStep):
+        return _on_hyperdrive(step)
+    if isinstance(step, WorkerStep):
+        return _on_worker(step)
+    return _on_child(step)
+
+
+def _on_branch(step: BranchStep) -> str:  # noqa: C901, PLR0911, PLR0912  one sentence per step, and no more
     match step:
         case CreateBranch():
             at = f"at {point(step.at)}" if step.at else "as it is"
@@ -72,29 +86,10 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912, PLR0915  one s
             return f'have Neon delete branch "{step.branch}" {span} from then, where no apply has deleted it'
         case VerifyBranch():
             return f'verify branch "{step.branch}": {", ".join(step.checks)}'
-        case CreateHyperdrive():
-            return (
-                f'create Hyperdrive config "{step.name}" for database {step.database} as role {step.role} '
-                f'on "{step.branch}"' + (f" ({step.settings})" if step.settings else "")
-            )
-        case WriteBinding():
-            place = f" (env.{step.environment})" if step.environment else ""
-            return f'write the id of "{step.hyperdrive}" into {step.config}{place}, binding {step.binding}'
-        case UploadVersion():
-            return f'upload Worker "{step.script}" bound to "{step.hyperdrive}" ({step.driver.value}), without traffic'
-        case StageVersion():
-            return f'stage Worker "{step.script}" bound to "{step.hyperdrive}" at 0 %'
-        case VerifyWorker():
-            return f"verify {', '.join(step.scripts)} at 0 %: {', '.join(step.gates)}"
-        case VerifyLive():
-            scripts, gates = ", ".join(step.scripts), ", ".join(step.gates)
-            return f"verify {scripts} as users reach it: {gates}; if it fails, {_ON_FAILURE[step.on_failure]}"
         case FenceBranch():
             return f'fence branch "{step.branch}": database {step.database} is read-only from here on'
         case LiftFence():
             return f'lift the fence of branch "{step.branch}": database {step.database} takes writes'
-        case SwitchTraffic():
-            return f'switch Worker "{step.script}" to "{step.hyperdrive}", 100 %'
         case RenameBranch():
             return f'rename branch "{step.branch}" to "{step.to}"'
         case SetDefaultBranch():
@@ -110,6 +105,21 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912, PLR0915  one s
             return (
                 f'restore branch "{step.branch}" in place to the point of "{step.proved_on}" in "{step.source}", '
                 f'and keep what it holds as "{step.keep_as}"'
+            )
+        case DeleteBranch() if step.unprotects:
+            return f'take protection from branch "{step.branch}", and delete it'
+        case DeleteBranch():
+            return f'delete branch "{step.branch}"'
+        case _:
+            assert_never(step)
+
+
+def _on_hyperdrive(step: HyperdriveStep) -> str:  # noqa: PLR0911  one sentence per step, and no more
+    match step:
+        case CreateHyperdrive():
+            return (
+                f'create Hyperdrive config "{step.name}" for database {step.database} as role {step.role} '
+                f'on "{step.branch}"' + (f" ({step.settings})" if step.settings else "")
             )
         case RestartPool():
             return f'restart the connection pool of Hyperdrive config "{step.hyperdrive}"'
@@ -127,6 +137,32 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912, PLR0915  one s
         case DeleteHyperdrive():
             leads = f'leads to "{step.branch}"' if step.branch else "leads to no branch any more"
             return f'delete Hyperdrive config "{step.name}", which {leads}'
+        case _:
+            assert_never(step)
+
+
+def _on_worker(step: WorkerStep) -> str:
+    match step:
+        case WriteBinding():
+            place = f" (env.{step.environment})" if step.environment else ""
+            return f'write the id of "{step.hyperdrive}" into {step.config}{place}, binding {step.binding}'
+        case UploadVersion():
+            return f'upload Worker "{step.script}" bound to "{step.hyperdrive}" ({step.driver.value}), without traffic'
+        case StageVersion():
+            return f'stage Worker "{step.script}" bound to "{step.hyperdrive}" at 0 %'
+        case VerifyWorker():
+            return f"verify {', '.join(step.scripts)} at 0 %: {', '.join(step.gates)}"
+        case VerifyLive():
+            scripts, gates = ", ".join(step.scripts), ", ".join(step.gates)
+            return f"verify {scripts} as users reach it: {gates}; if it fails, {_ON_FAILURE[step.on_failure]}"
+        case SwitchTraffic():
+            return f'switch Worker "{step.script}" to "{step.hyperdrive}", 100 %'
+        case _:
+            assert_never(step)
+
+
+def _on_child(step: ChildStep) -> str:
+    match step:
         case CreateChild():
             part = "the schema of " if step.schema_only else ""
             compute = "" if step.compute else ", without a compute"
@@ -142,9 +178,7 @@ def describe(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912, PLR0915  one s
             return f'{"protect" if step.protected else "take protection from"} branch "{step.branch}"'
         case CreateDatabase():
             return f'create database {step.database} on branch "{step.branch}", owned by {step.owner}'
-        case DeleteBranch() if step.unprotects:
-            return f'take protection from branch "{step.branch}", and delete it'
-        case DeleteBranch() | DeleteChild():
+        case DeleteChild():
             return f'delete branch "{step.branch}"'
         case _:
             assert_never(step)

@@ -30,6 +30,8 @@ from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,
     AwaitCache,
+    BranchStep,
+    ChildStep,
     ClearExpiry,
     CreateBranch,
     CreateChild,
@@ -41,6 +43,7 @@ from reconciler.core.steps import (
     ExpireChild,
     ExpireHeld,
     FenceBranch,
+    HyperdriveStep,
     LiftFence,
     ProtectBranch,
     ProtectChild,
@@ -62,12 +65,23 @@ from reconciler.core.steps import (
     VerifyBranch,
     VerifyLive,
     VerifyWorker,
+    WorkerStep,
     WriteBinding,
 )
 
 
-def predict(observed: Observed, step: Step) -> Observed:  # noqa: C901, PLR0911, PLR0912  one case per step, and no more
+def predict(observed: Observed, step: Step) -> Observed:
     """Return what will be observed after a step, everything else being as it was."""
+    if isinstance(step, BranchStep):
+        return _after_branch_step(observed, step)
+    if isinstance(step, HyperdriveStep):
+        return _after_hyperdrive_step(observed, step)
+    if isinstance(step, WorkerStep):
+        return _after_worker_step(observed, step)
+    return _after_child_step(observed, step)
+
+
+def _after_branch_step(observed: Observed, step: BranchStep) -> Observed:  # noqa: C901, PLR0911, PLR0912  one case per step, and no more
     match step:
         case CreateBranch():
             return _with_branches(observed, (*_branches(observed), _candidate(observed, step)))
@@ -84,35 +98,12 @@ def predict(observed: Observed, step: Step) -> Observed:  # noqa: C901, PLR0911,
         case ExpireHeld():
             until = observed.at.after(timedelta(seconds=step.seconds))
             return _with_branch(observed, step.branch, lambda branch: replace(branch, expires_at=until))
-        case VerifyBranch() | VerifyWorker() | VerifyLive() | AwaitCache():
+        case VerifyBranch():
             return replace(observed, passed=observed.passed | {step.key})
-        case RestartPool():
-            return _restarted(observed, step)
-        case RepointHyperdrive():
-            return _repointed(observed, step)
-        case UpdateHyperdrive():
-            edited = replace(observed, passed=observed.passed - step.outdates)
-            return _with_config(edited, step.hyperdrive, lambda config: _with_settings(config, step.settings))
-        case RenewPassword():
-            passed = (observed.passed - step.outdates) | {step.key}
-            renewed = replace(observed, passed=passed, password_changed_at=None)
-            return _with_config(renewed, step.hyperdrive, lambda config: config)
         case FenceBranch():
             return _fenced(observed, step, fenced=True)
         case LiftFence():
             return _fenced(observed, step, fenced=False)
-        case CreateHyperdrive():
-            return replace(observed, configs=(*_configs(observed), _config(observed, step)))
-        case WriteBinding():
-            identity = _config_id(observed, step.hyperdrive)
-            return _with_worker_of(observed, step, lambda seen: replace(seen, file_hyperdrive_id=identity))
-        case UploadVersion():
-            upload = UploadedVersion(_version_id(step.label), step.label, _config_id(observed, step.hyperdrive))
-            return _with_worker(observed, step.script, lambda seen: replace(seen, uploaded=(*seen.uploaded, upload)))
-        case StageVersion():
-            return _with_worker(observed, step.script, lambda seen: _staged(observed, seen, step))
-        case SwitchTraffic():
-            return _with_worker(observed, step.script, lambda seen: _switched(observed, seen, step))
         case RenameBranch():
             return _with_branch(observed, step.branch, lambda branch: _renamed(observed, branch, step.to))
         case SetDefaultBranch():
@@ -128,8 +119,55 @@ def predict(observed: Observed, step: Step) -> Observed:  # noqa: C901, PLR0911,
         case RestoreBranch():
             proved = replace(observed, passed=observed.passed & {step.proof})
             return _with_branches(proved, _restored(observed, step))
+        case DeleteBranch():
+            return _with_branches(observed, tuple(each for each in _branches(observed) if each.name != step.branch))
+        case _:
+            assert_never(step)
+
+
+def _after_hyperdrive_step(observed: Observed, step: HyperdriveStep) -> Observed:  # noqa: PLR0911  one case per step, and no more
+    match step:
+        case AwaitCache():
+            return replace(observed, passed=observed.passed | {step.key})
+        case RestartPool():
+            return _restarted(observed, step)
+        case RepointHyperdrive():
+            return _repointed(observed, step)
+        case UpdateHyperdrive():
+            edited = replace(observed, passed=observed.passed - step.outdates)
+            return _with_config(edited, step.hyperdrive, lambda config: _with_settings(config, step.settings))
+        case RenewPassword():
+            passed = (observed.passed - step.outdates) | {step.key}
+            renewed = replace(observed, passed=passed, password_changed_at=None)
+            return _with_config(renewed, step.hyperdrive, lambda config: config)
+        case CreateHyperdrive():
+            return replace(observed, configs=(*_configs(observed), _config(observed, step)))
         case DeleteHyperdrive():
             return replace(observed, configs=tuple(each for each in _configs(observed) if each.name != step.name))
+        case _:
+            assert_never(step)
+
+
+def _after_worker_step(observed: Observed, step: WorkerStep) -> Observed:
+    match step:
+        case VerifyWorker() | VerifyLive():
+            return replace(observed, passed=observed.passed | {step.key})
+        case WriteBinding():
+            identity = _config_id(observed, step.hyperdrive)
+            return _with_worker_of(observed, step, lambda seen: replace(seen, file_hyperdrive_id=identity))
+        case UploadVersion():
+            upload = UploadedVersion(_version_id(step.label), step.label, _config_id(observed, step.hyperdrive))
+            return _with_worker(observed, step.script, lambda seen: replace(seen, uploaded=(*seen.uploaded, upload)))
+        case StageVersion():
+            return _with_worker(observed, step.script, lambda seen: _staged(observed, seen, step))
+        case SwitchTraffic():
+            return _with_worker(observed, step.script, lambda seen: _switched(observed, seen, step))
+        case _:
+            assert_never(step)
+
+
+def _after_child_step(observed: Observed, step: ChildStep) -> Observed:
+    match step:
         case CreateChild():
             return child_prediction.created(observed, step)
         case ResetChild():
@@ -140,7 +178,7 @@ def predict(observed: Observed, step: Step) -> Observed:  # noqa: C901, PLR0911,
             return _with_branch(observed, step.branch, lambda branch: replace(branch, protected=step.protected))
         case CreateDatabase():
             return child_prediction.with_database(observed, step)
-        case DeleteBranch() | DeleteChild():
+        case DeleteChild():
             return _with_branches(observed, tuple(each for each in _branches(observed) if each.name != step.branch))
         case _:
             assert_never(step)

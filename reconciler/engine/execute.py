@@ -25,6 +25,8 @@ from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,
     AwaitCache,
+    BranchStep,
+    ChildStep,
     ClearExpiry,
     CreateBranch,
     CreateChild,
@@ -36,6 +38,7 @@ from reconciler.core.steps import (
     ExpireChild,
     ExpireHeld,
     FenceBranch,
+    HyperdriveStep,
     LiftFence,
     ProtectBranch,
     ProtectChild,
@@ -57,6 +60,7 @@ from reconciler.core.steps import (
     VerifyBranch,
     VerifyLive,
     VerifyWorker,
+    WorkerStep,
     WriteBinding,
 )
 from reconciler.core.timeline import Point, candidate_name
@@ -78,10 +82,20 @@ class Executor:
         self._project = desired.primary.project
         self._candidate_name = candidate_name(desired.primary.branch, desired.timeline)
 
-    async def take(self, step: Step) -> None:  # noqa: C901, PLR0912, PLR0915  one case per step, and no more
+    async def take(self, step: Step) -> None:
         """Take a step and wait until its provider says that it is done. Raises ReconcilerError."""
-        neon, project = self._ports.neon, self._project
         await recheck(step, self._desired, self._observed, self._ports)
+        if isinstance(step, BranchStep):
+            await self._on_branch(step)
+        elif isinstance(step, HyperdriveStep):
+            await self._on_hyperdrive(step)
+        elif isinstance(step, WorkerStep):
+            await self._on_worker(step)
+        else:
+            await self._on_child(step)
+
+    async def _on_branch(self, step: BranchStep) -> None:  # noqa: C901, PLR0912  one case per step, and no more
+        neon, project = self._ports.neon, self._project
         match step:
             case CreateBranch():
                 mark = Mark(step.environment, step.timeline, step.protects)
@@ -100,26 +114,10 @@ class Executor:
                 await self._expire_held(step)
             case VerifyBranch():
                 await self._verify_branch(step)
-            case CreateHyperdrive():
-                origin = await neon.origin(project, self._branch(step.branch).id, step.database, step.role)
-                await self._ports.cloudflare.create_config(step.name, origin, step.settings)
-            case WriteBinding():
-                self._ports.tree.write(self._worker(step), self._config(step.hyperdrive).id)
-            case UploadVersion():
-                await self._upload(step)
-            case StageVersion():
-                await self._stage(step)
-            case VerifyWorker():
-                await self._verify_worker(step)
-            case VerifyLive():
-                await self._verify_live(step)
             case FenceBranch():
                 await self._fence(step)
             case LiftFence():
                 await self._lift(step)
-            case SwitchTraffic():
-                version = self._uploaded(step.script, step.label, step.hyperdrive).id
-                await self._ports.cloudflare.deploy(step.script, [(version, 100)], step.label)
             case RenameBranch():
                 await neon.rename_branch(project, self._branch(step.branch).id, step.to)
             case SetDefaultBranch():
@@ -133,6 +131,20 @@ class Executor:
             case RestoreBranch():
                 point, source = self._branch(step.proved_on).lsn, self._branch(step.source).id
                 await neon.restore_branch(project, self._branch(step.branch).id, source, point, step.keep_as)
+            case DeleteBranch():
+                branch = self._branch(step.branch).id
+                if step.unprotects:
+                    await neon.unprotect(project, branch)
+                await neon.delete_branch(project, branch)
+            case _:
+                assert_never(step)
+
+    async def _on_hyperdrive(self, step: HyperdriveStep) -> None:
+        neon, project = self._ports.neon, self._project
+        match step:
+            case CreateHyperdrive():
+                origin = await neon.origin(project, self._branch(step.branch).id, step.database, step.role)
+                await self._ports.cloudflare.create_config(step.name, origin, step.settings)
             case RestartPool():
                 await self._ports.cloudflare.restart_pool(self._config(step.hyperdrive).id)
             case RepointHyperdrive() | RenewPassword():
@@ -145,6 +157,30 @@ class Executor:
                 await self._ports.cloudflare.update_config(self._config(step.hyperdrive).id, step.settings)
             case DeleteHyperdrive():
                 await self._ports.cloudflare.delete_config(self._config(step.name).id)
+            case _:
+                assert_never(step)
+
+    async def _on_worker(self, step: WorkerStep) -> None:
+        match step:
+            case WriteBinding():
+                self._ports.tree.write(self._worker(step), self._config(step.hyperdrive).id)
+            case UploadVersion():
+                await self._upload(step)
+            case StageVersion():
+                await self._stage(step)
+            case VerifyWorker():
+                await self._verify_worker(step)
+            case VerifyLive():
+                await self._verify_live(step)
+            case SwitchTraffic():
+                version = self._uploaded(step.script, step.label, step.hyperdrive).id
+                await self._ports.cloudflare.deploy(step.script, [(version, 100)], step.label)
+            case _:
+                assert_never(step)
+
+    async def _on_child(self, step: ChildStep) -> None:
+        neon, project = self._ports.neon, self._project
+        match step:
             case CreateChild():
                 child = ChildMark(step.environment, step.name, step.reset, step.schema_only)
                 source = self._branch(step.source).id
@@ -159,11 +195,8 @@ class Executor:
                 await change(project, self._branch(step.branch).id)
             case CreateDatabase():
                 await neon.create_database(project, self._branch(step.branch).id, step.database, step.owner)
-            case DeleteBranch() | DeleteChild():
-                branch = self._branch(step.branch).id
-                if isinstance(step, DeleteBranch) and step.unprotects:
-                    await neon.unprotect(project, branch)
-                await neon.delete_branch(project, branch)
+            case DeleteChild():
+                await neon.delete_branch(project, self._branch(step.branch).id)
             case _:
                 assert_never(step)
 

@@ -165,7 +165,7 @@ def test_a_restore_that_fails_in_a_drill_is_written_down_with_what_was_proved_be
     assert len((reports / "dr-history.jsonl").read_text().splitlines()) == 1
 
 
-def test_what_killed_drills_leave_is_swept_and_nothing_else_is_touched(production, command):
+def test_what_killed_drills_leave_is_swept_and_nothing_else_is_touched(production, command, tmp_path):
     by_hand = {"branch": {"name": "main.drill.20260101T000000000Z", "parent_id": production.branch("main")["id"]}}
     production.sandbox.neon("POST", f"/projects/{production.project}/branches", json=by_hand)
     eventually(production.is_idle, "the branch that somebody makes")
@@ -173,7 +173,7 @@ def test_what_killed_drills_leave_is_swept_and_nothing_else_is_touched(productio
     for point in POINTS:
         production.sandbox.forget_requests()
         production.sandbox.latency({point: LONG})
-        running = command.start(production, "drill", "--without-traffic")
+        running = command.start(production, "drill", "--without-traffic", TMPDIR=str(tmp_path))
         method, path = point.split(" ")
         until(lambda: is_asked(production, method, path), running, point)  # noqa: B023  it is called in this very turn
         running.kill()
@@ -186,7 +186,6 @@ def test_what_killed_drills_leave_is_swept_and_nothing_else_is_touched(productio
 
 
 def is_asked(production, method, path):
-
     return any(
         each.method == method and re.search(path, each.path) and each.status is None
         for each in production.sandbox.writes()
