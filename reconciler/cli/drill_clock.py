@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from reconciler.cli.progress import Progress
 from reconciler.core.desired import HttpGate, SqlGate
-from reconciler.core.drill import Measured, Phase
-from reconciler.core.drill_marks import Mark, measured, phase_of
+from reconciler.core.drill.marks import Mark, measured, phase_of
+from reconciler.core.drill.results import Measured, Phase
 from reconciler.core.identity import Table
 from reconciler.core.steps import CreateBranch, RepointHyperdrive, SwitchTraffic, VerifyBranch
 from reconciler.engine.apply import Event, StepFinished, StepStarted

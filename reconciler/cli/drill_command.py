@@ -18,8 +18,8 @@ from reconciler.cli.drill_sweep import Sweeper
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.interrupts import ending_in_order
 from reconciler.cli.wiring import connected
-from reconciler.core.destruction import ALL, Wish
-from reconciler.core.drill import Drill
+from reconciler.core.drill.destruction import ALL, Wish
+from reconciler.core.drill.results import Drill
 from reconciler.errors import InputError
 
 _OF_SANDBOX = "docs/postmortems/sandbox"

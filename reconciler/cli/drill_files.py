@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from reconciler.core import drill_history, drill_trend
-from reconciler.core.drill import Drill
-from reconciler.core.drill_history import Done, PastDrill, read_history
-from reconciler.core.drill_notes import notes_of
-from reconciler.core.drill_report import environment_of, file_name, report
+from reconciler.core.drill import history as drill_history
+from reconciler.core.drill import trend as drill_trend
+from reconciler.core.drill.history import Done, PastDrill, read_history
+from reconciler.core.drill.notes import notes_of
+from reconciler.core.drill.report import environment_of, file_name, report
+from reconciler.core.drill.results import Drill
 from reconciler.core.instant import Instant
 from reconciler.errors import InputError
 

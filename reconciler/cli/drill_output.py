@@ -5,9 +5,9 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-from reconciler.core.drill import Drill, Measured, Round, Traffic
-from reconciler.core.drill_phases import apportioned, restored_in
-from reconciler.core.drill_trend import length
+from reconciler.core.drill.phases import apportioned, restored_in
+from reconciler.core.drill.results import Drill, Measured, Round, Traffic
+from reconciler.core.drill.trend import length
 from reconciler.core.instant import Instant
 
 # As the report shows them, so that the two agree and each adds up as it is read.

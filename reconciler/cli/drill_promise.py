@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from reconciler.core.desired import DrillSettings
-from reconciler.core.drill import Promise
-from reconciler.core.promise import read_promise, spelled_promise
+from reconciler.core.drill.promise import read_promise, spelled_promise
+from reconciler.core.drill.results import Promise
 from reconciler.errors import InputError
 
 

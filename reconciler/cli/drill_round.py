@@ -18,9 +18,9 @@ from reconciler.cli.proposal_base import Base, examine
 from reconciler.cli.visitor import Visitor
 from reconciler.cli.wiring import connected
 from reconciler.core.desired import Restore
-from reconciler.core.destruction import Kind, Wish, possible
-from reconciler.core.drill import Noticed, Phase, Round, Traffic
-from reconciler.core.drill_checks import Seen, checks, table_proofs
+from reconciler.core.drill.checks import Seen, checks, table_proofs
+from reconciler.core.drill.destruction import Kind, Wish, possible
+from reconciler.core.drill.results import Noticed, Phase, Round, Traffic
 from reconciler.core.guards import SETTLING
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Branch

@@ -13,9 +13,9 @@ from reconciler.cli.drill_site import DrillRefused, Plot
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.desired import Desired, Method
-from reconciler.core.destruction import Wish
-from reconciler.core.drill import Drill, Promise, Stays
-from reconciler.core.drill_names import DrillNames
+from reconciler.core.drill.destruction import Wish
+from reconciler.core.drill.names import DrillNames
+from reconciler.core.drill.results import Drill, Promise, Stays
 from reconciler.core.outside import spelled, stays
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError, ReconcilerError

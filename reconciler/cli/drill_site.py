@@ -10,10 +10,10 @@ from reconciler.cli.drill_repository import DrillRepository
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.core import jsonc
 from reconciler.core.desired import Desired, Worker
-from reconciler.core.drill_file import drill_file
-from reconciler.core.drill_guard import Place, damage
-from reconciler.core.drill_leftovers import to_serve_again
-from reconciler.core.drill_names import LENDING, DrillNames, drill_script, is_of_a_drill, lending
+from reconciler.core.drill.file import drill_file
+from reconciler.core.drill.guard import Place, damage
+from reconciler.core.drill.leftovers import to_serve_again
+from reconciler.core.drill.names import LENDING, DrillNames, drill_script, is_of_a_drill, lending
 from reconciler.core.observed import Branch, Mark, named
 from reconciler.core.refusals import Refusal
 from reconciler.core.timeline import ORIGIN

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from reconciler.cli.drill_site import script_of
 from reconciler.core.desired import Desired
-from reconciler.core.drill_leftovers import branch_stays, config_stays, is_another_drills, to_serve_again, worker_stays
-from reconciler.core.drill_names import LENDING, DrillNames
+from reconciler.core.drill.leftovers import branch_stays, config_stays, is_another_drills, to_serve_again, worker_stays
+from reconciler.core.drill.names import LENDING, DrillNames
 from reconciler.core.observed import HyperdriveConfig
 from reconciler.ports import Ports
 

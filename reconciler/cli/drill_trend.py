@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from reconciler.cli.drill_files import recorded
-from reconciler.core.drill_history import Done, PastDrill, Unread
-from reconciler.core.drill_trend import ending, svg, table
+from reconciler.core.drill.history import Done, PastDrill, Unread
+from reconciler.core.drill.trend import ending, svg, table
 
 FORMS = ("text", "json", "markdown", "svg")
 

@@ -13,7 +13,7 @@ from reconciler.cli.moments import read_moment
 from reconciler.cli.plan_command import Status
 from reconciler.cli.wording import describe_outside
 from reconciler.core.desired import Desired, Outside, Worker
-from reconciler.core.drill import Stays
+from reconciler.core.drill.results import Stays
 from reconciler.core.instant import Instant, for_people
 from reconciler.core.observed import ObservedWorker, Unknown
 from reconciler.core.outside import measured, stays_of

@@ -27,7 +27,7 @@ from reconciler.core.desired import (
     Worker,
     WriteBack,
 )
-from reconciler.core.drill_settings import drill_settings
+from reconciler.core.drill.settings import drill_settings
 from reconciler.core.file_model import (
     WRONG_KEY,
     FileModel,

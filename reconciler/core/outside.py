@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from reconciler.core.binding import Binding, BindingKind
 from reconciler.core.desired import FOREVER, Desired, Outside
-from reconciler.core.drill import Stays
+from reconciler.core.drill.results import Stays
 from reconciler.core.instant import Instant, for_people
 from reconciler.core.observed import Observed, ObservedWorker, Unknown
 

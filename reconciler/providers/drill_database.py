@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from reconciler.core.destruction import CANARY, ROLE, SCHEMA, Column, Destruction, Table
-from reconciler.core.drill_checks import Seen
+from reconciler.core.drill.checks import Seen
+from reconciler.core.drill.destruction import CANARY, ROLE, SCHEMA, Column, Destruction, Table
 from reconciler.core.instant import Instant
 from reconciler.core.snapshot import Contents
 from reconciler.errors import ReconcilerError

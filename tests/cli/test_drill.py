@@ -12,7 +12,7 @@ import pytest
 from reconciler.cli.drill_command import status_of
 from reconciler.cli.drill_promise import promise
 from reconciler.core.desired import DrillSettings, RtoSource
-from reconciler.core.drill import Phase, Promise
+from reconciler.core.drill.results import Phase, Promise
 from tests.core.drills import DRILL, UNPROVED
 from tests.support.database import DAMAGED
 from tests.support.plain_words import run_program

@@ -6,8 +6,8 @@ import pytest
 
 from reconciler.cli.drill_output import as_text
 from reconciler.cli.visitor import Visit, Visits
-from reconciler.core.drill import Phase
-from reconciler.core.drill_report import report
+from reconciler.core.drill.report import report
+from reconciler.core.drill.results import Phase
 from tests.core.drills import DRILL, ROUND, once, replace
 
 

@@ -4,9 +4,9 @@ import re
 import subprocess
 from dataclasses import replace
 
-from reconciler.core.drill_history import done
-from reconciler.core.drill_report import report
-from reconciler.core.drill_trend import svg
+from reconciler.core.drill.history import done
+from reconciler.core.drill.report import report
+from reconciler.core.drill.trend import svg
 from tests.core.drills import DRILL, ROUND, slower
 from tests.support import mermaid
 

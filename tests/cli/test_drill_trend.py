@@ -7,8 +7,8 @@ import pytest
 
 from reconciler.cli.drill_files import keep, recorded, refuse_to_overwrite
 from reconciler.cli.drill_trend import trend
-from reconciler.core.drill_history import FILE, Unread, added, done
-from reconciler.core.drill_notes import END
+from reconciler.core.drill.history import FILE, Unread, added, done
+from reconciler.core.drill.notes import END
 from reconciler.core.instant import Instant
 from reconciler.errors import InputError
 from tests.core.drills import DRILL, slower

@@ -2,7 +2,18 @@
 
 from dataclasses import replace
 
-from reconciler.core.drill import Check, Drill, Measured, Phase, Promise, Round, Stays, Stretch, TableProof, Traffic
+from reconciler.core.drill.results import (
+    Check,
+    Drill,
+    Measured,
+    Phase,
+    Promise,
+    Round,
+    Stays,
+    Stretch,
+    TableProof,
+    Traffic,
+)
 from reconciler.core.instant import Instant
 
 BEGUN = Instant.asked("2027-03-30T08:00:00Z")

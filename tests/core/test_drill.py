@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from reconciler.core.compute_settings import UNSAID
 from reconciler.core.desired import DrillSettings, Hyperdrive, Restore, RtoSource
 from reconciler.core.desired_file import DesiredStateError, read_desired_state
-from reconciler.core.destruction import ALL, Column, Kind, Table, Wish, identifier, possible
-from reconciler.core.drill import Drill, Measured, Phase, Promise, Round, Stretch
-from reconciler.core.drill_checks import Seen, checks, table_proofs, unlike
-from reconciler.core.drill_file import drill_file
-from reconciler.core.drill_guard import Place, damage
-from reconciler.core.drill_history import done
-from reconciler.core.drill_leftovers import branch_stays, config_stays, is_another_drills, to_serve_again, worker_stays
-from reconciler.core.drill_marks import Mark as Moment
-from reconciler.core.drill_marks import measured, phase_of
-from reconciler.core.drill_names import DrillNames, drill_environment, drill_script, is_of_a_drill, lending
+from reconciler.core.drill.checks import Seen, checks, table_proofs, unlike
+from reconciler.core.drill.destruction import ALL, Column, Kind, Table, Wish, identifier, possible
+from reconciler.core.drill.file import drill_file
+from reconciler.core.drill.guard import Place, damage
+from reconciler.core.drill.history import done
+from reconciler.core.drill.leftovers import branch_stays, config_stays, is_another_drills, to_serve_again, worker_stays
+from reconciler.core.drill.marks import Mark as Moment
+from reconciler.core.drill.marks import measured, phase_of
+from reconciler.core.drill.names import DrillNames, drill_environment, drill_script, is_of_a_drill, lending
+from reconciler.core.drill.results import Drill, Measured, Phase, Promise, Round, Stretch
 from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Branch, DeployedVersion, Endpoint, HyperdriveConfig, Mark, UploadedVersion, Use
 from reconciler.core.plan import plan

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from reconciler.core.document import document
-from reconciler.core.drill import Check, Measured, Noticed, Phase, Stretch
-from reconciler.core.drill_history import done, read_history
-from reconciler.core.drill_notes import BEGIN, END, notes_of, with_notes
-from reconciler.core.drill_phases import apportioned, gantt, phase_table, restored_in
-from reconciler.core.drill_report import environment_of, file_name, report
+from reconciler.core.drill.history import done, read_history
+from reconciler.core.drill.notes import BEGIN, END, notes_of, with_notes
+from reconciler.core.drill.phases import apportioned, gantt, phase_table, restored_in
+from reconciler.core.drill.report import environment_of, file_name, report
+from reconciler.core.drill.results import Check, Measured, Noticed, Phase, Stretch
 from reconciler.core.instant import Instant
 from reconciler.errors import InputError
 from tests.core.drills import CLICK, DRILL, LISTING, ROUND, UNPROVED, once, slower

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.drill_history import Done, Unread, added, done, line, read_history
-from reconciler.core.drill_trend import ending, length, svg, table
+from reconciler.core.drill.history import Done, Unread, added, done, line, read_history
+from reconciler.core.drill.trend import ending, length, svg, table
 from reconciler.core.instant import Instant
 from tests.core.drills import DRILL, ROUND, UNPROVED, slower
 

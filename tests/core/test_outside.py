@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.binding import Binding, BindingKind
 from reconciler.core.desired import FOREVER, Desired, Outside, Restore, Worker
-from reconciler.core.drill import Stays
+from reconciler.core.drill.results import Stays
 from reconciler.core.observed import Observed, Unknown
 from reconciler.core.outside import measured, spelled, stays, unreached
 from reconciler.core.plan import plan

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.drill import Promise
-from reconciler.core.promise import read_promise, spelled_promise
+from reconciler.core.drill.promise import read_promise, spelled_promise
+from reconciler.core.drill.results import Promise
 from reconciler.errors import InputError
 
 BUDGET = """\

@@ -15,8 +15,8 @@ from reconciler.cli.environments import find_named
 from reconciler.cli.markdown import cut
 from reconciler.cli.plan_command import Status
 from reconciler.cli.wiring import connected_github
-from reconciler.core.drill_history import FILE, Done
-from reconciler.core.drill_trend import FILE as PICTURE
+from reconciler.core.drill.history import FILE, Done
+from reconciler.core.drill.trend import FILE as PICTURE
 from reconciler.core.instant import Instant
 from reconciler.errors import InputError, ReconcilerError
 from reconciler.providers.git import Repository

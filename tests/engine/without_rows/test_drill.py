@@ -12,8 +12,8 @@ from reconciler.cli.drill_site import DrillRefused, Plot
 from reconciler.cli.drill_sweep import Sweeper
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.core import jsonc
-from reconciler.core.destruction import Wish
-from reconciler.core.drill_names import DrillNames
+from reconciler.core.drill.destruction import Wish
+from reconciler.core.drill.names import DrillNames
 from reconciler.errors import InputError, NotConverged, ProviderError, ReconcilerError
 from reconciler.ports import Rebinding
 from tests.engine.without_rows.stage import Stage

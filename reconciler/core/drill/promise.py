@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.core.document import Document, Line, Row, Table, document
-from reconciler.core.drill import Promise
+from reconciler.core.drill.results import Promise
 from reconciler.errors import InputError
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}

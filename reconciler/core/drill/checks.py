@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from reconciler.core.destruction import SCHEMA
-from reconciler.core.drill import Check, TableProof
+from reconciler.core.drill.destruction import SCHEMA
+from reconciler.core.drill.results import Check, TableProof
 from reconciler.core.snapshot import Contents, Table, differences
 
 _NAMED = 3

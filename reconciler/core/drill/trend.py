@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import assert_never
 
-from reconciler.core.drill_history import Done, PastDrill, Unread
+from reconciler.core.drill.history import Done, PastDrill, Unread
 from reconciler.core.harmless import marked_up, prose
 from reconciler.core.instant import for_people
 

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from pydantic_core import PydanticCustomError
 
 from reconciler.core.desired import DrillSettings, RtoSource
-from reconciler.core.destruction import Wish
+from reconciler.core.drill.destruction import Wish
 from reconciler.errors import InputError
 
 _REPORTS = "docs/postmortems"

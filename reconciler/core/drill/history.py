@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from reconciler.core.drill import Drill
+from reconciler.core.drill.results import Drill
 from reconciler.core.harmless import printable
 from reconciler.core.instant import Instant
 

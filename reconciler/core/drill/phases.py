@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from reconciler.core.drill import Phase, Round, Stretch
+from reconciler.core.drill.results import Phase, Round, Stretch
 from reconciler.core.harmless import label
 
 # A chart knows days only. This one has no change to or from summer time anywhere: the axis is seconds in truth.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from reconciler.core.desired import Desired
-from reconciler.core.drill_names import DrillNames
+from reconciler.core.drill.names import DrillNames
 from reconciler.core.guards import direct
 from reconciler.core.observed import Branch, HyperdriveConfig, named
 from reconciler.core.refusals import Refusal

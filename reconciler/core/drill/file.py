@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from reconciler.core import jsonc
-from reconciler.core.drill_names import DrillNames
+from reconciler.core.drill.names import DrillNames
 
 _OF_THE_PROJECT = ("history_retention", "protected", "expire_on_neon", "unprotect_held")
 _OF_OTHERS = ("$schema", "branches", "drill", "write_back")

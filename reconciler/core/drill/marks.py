@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reconciler.core.drill import Measured, Phase, Stretch
+from reconciler.core.drill.results import Measured, Phase, Stretch
 from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,

@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
-from reconciler.core import drill_trend
-from reconciler.core.drill import Drill, Round, TableProof, Traffic
-from reconciler.core.drill_history import Done, PastDrill, Unread, done
-from reconciler.core.drill_notes import with_notes
-from reconciler.core.drill_phases import gantt, phase_table, restored_in
-from reconciler.core.drill_trend import length
+from reconciler.core.drill import trend as drill_trend
+from reconciler.core.drill.history import Done, PastDrill, Unread, done
+from reconciler.core.drill.notes import with_notes
+from reconciler.core.drill.phases import gantt, phase_table, restored_in
+from reconciler.core.drill.results import Drill, Round, TableProof, Traffic
+from reconciler.core.drill.trend import length
 from reconciler.core.harmless import code, printable, prose
 from reconciler.core.instant import Instant, for_people
 

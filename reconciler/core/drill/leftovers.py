@@ -6,7 +6,7 @@ In doubt a thing stays, and the reasons are said. What is empty may go.
 from collections.abc import Iterable, Iterator
 
 from reconciler.core.desired import Desired
-from reconciler.core.drill_names import DrillNames, is_of_a_drill, lent
+from reconciler.core.drill.names import DrillNames, is_of_a_drill, lent
 from reconciler.core.guards import direct
 from reconciler.core.observed import Branch, DeployedVersion, HyperdriveConfig, UploadedVersion, Use
 

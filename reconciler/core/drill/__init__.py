@@ -1,0 +1,1 @@
+"""Drills: what is destroyed, what is proved, and what is written down."""
