@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.core import child_file, hyperdrive_file, jsonc, restore_file
+from reconciler.core import hyperdrive_file, jsonc, restore_file
+from reconciler.core.children import file as child_file
 from reconciler.core.compute_settings import ComputeSettings
 from reconciler.core.desired import (
     FOREVER,

@@ -7,7 +7,7 @@ of a Hyperdrive config are not written: whoever changes one at its provider woul
 from dataclasses import replace
 from datetime import timedelta
 
-from reconciler.core.child import is_ours, record, records
+from reconciler.core.children.child import is_ours, record, records
 from reconciler.core.desired import Child, Hyperdrive
 from reconciler.core.hyperdrive_settings import Strategy
 from reconciler.core.import_primary import base_name

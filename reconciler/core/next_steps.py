@@ -26,7 +26,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from reconciler.core import (
-    children,
     expiry,
     fencing,
     guards,
@@ -38,6 +37,7 @@ from reconciler.core import (
     rivals,
     sizing,
 )
+from reconciler.core.children import rules as children
 from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.lifting import standing
 from reconciler.core.lineage import Carrier, Lineage

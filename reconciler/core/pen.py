@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from reconciler.core import protection
-from reconciler.core.child import needs_parent
+from reconciler.core.children.child import needs_parent
 from reconciler.core.deletion import kept_by_neon
 from reconciler.core.desired import Desired, Hyperdrive
 from reconciler.core.evidence import Signs

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from reconciler.core import child_warnings, guards, hyperdrive_upkeep, project_settings, protection, rewound, rivals
+from reconciler.core import guards, hyperdrive_upkeep, project_settings, protection, rewound, rivals
+from reconciler.core.children import warnings as child_warnings
 from reconciler.core.deletion import undeletable
 from reconciler.core.desired import VERSION_PLACEHOLDER, Desired
 from reconciler.core.instant import Instant, for_people

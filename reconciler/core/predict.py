@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
-from reconciler.core import child_prediction
+from reconciler.core.children import prediction as child_prediction
 from reconciler.core.compute_settings import ComputeSettings
 from reconciler.core.hyperdrive_settings import CACHING_ON, NO_CERTIFICATES, Settings
 from reconciler.core.instant import Instant

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import assert_never
 
-from reconciler.core.child import lifetime
+from reconciler.core.children.child import lifetime
 from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.fence import marked, noted, unmarked
 from reconciler.core.identity import check_identity, check_tables

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core import child_guards
-from reconciler.core.child import in_order, lifetime, record, records
-from reconciler.core.child_refusals import (
+from reconciler.core.children import guards as child_guards
+from reconciler.core.children.child import in_order, lifetime, record, records
+from reconciler.core.children.refusals import (
     ChildDatabasesUnknown,
     ChildDiffers,
     ChildKept,

@@ -111,7 +111,7 @@ def test_protection_is_taken_by_its_steps_alone_and_only_these_rules_make_those_
 def test_what_neon_is_to_delete_later_is_what_is_held_or_declared_and_only_these_rules_make_those_steps():
     assert list(_callers("expire")) == [("engine/execute.py", "_expire_held"), ("engine/execute.py", "_expire")]
     assert list(_callers("ExpireHeld")) == [("core/expiry.py", "_expire")]
-    assert list(_callers("ExpireChild")) == [("core/children.py", "_expire")]
+    assert list(_callers("ExpireChild")) == [("core/children/rules.py", "_expire")]
 
 
 @pytest.mark.anyio
@@ -131,7 +131,7 @@ def test_a_declared_branch_is_reset_or_deleted_by_its_step_alone_and_only_the_ru
     step, rules
 ):
     assert list(_callers("reset_branch")) == [("engine/execute.py", "take")]
-    assert list(_callers(step)) == [("core/children.py", rule) for rule in rules]
+    assert list(_callers(step)) == [("core/children/rules.py", rule) for rule in rules]
 
 
 @pytest.mark.anyio

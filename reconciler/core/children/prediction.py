@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from reconciler.core.child import lifetime
+from reconciler.core.children.child import lifetime
 from reconciler.core.observed import Branch, ChildMark, Databases, Endpoint, Observed, named
 from reconciler.core.steps import CreateChild, CreateDatabase, ExpireChild, ResetChild
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from reconciler.core import guards
-from reconciler.core.child import is_ours, record, records
-from reconciler.core.child_refusals import (
+from reconciler.core.children.child import is_ours, record, records
+from reconciler.core.children.refusals import (
     ChildDiffers,
     ChildKept,
     ChildLimitReached,

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from reconciler.core.child import is_ours, record, records
-from reconciler.core.child_guards import disposable, undeletable
+from reconciler.core.children.child import is_ours, record, records
+from reconciler.core.children.guards import disposable, undeletable
 from reconciler.core.desired import Desired
 from reconciler.core.instant import Instant
 from reconciler.core.lineage import Lineage

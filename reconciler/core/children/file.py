@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from reconciler.core.child import is_reserved
+from reconciler.core.children.child import is_reserved
 from reconciler.core.desired import FOREVER, Child
 from reconciler.core.file_model import BranchModel
 from reconciler.core.instant import Instant

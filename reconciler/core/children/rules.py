@@ -7,10 +7,10 @@ A branch that somebody else has made may be declared too: it can be given a comp
 costs nobody any data, and everything else of it is refused.
 """
 
-from reconciler.core import child_guards
-from reconciler.core.child import has_lapsed, in_order, is_ours, lifetime, record_name, records, resets
-from reconciler.core.child_guards import NEAR, disposable, parent_name
-from reconciler.core.child_refusals import ChildDatabasesUnknown
+from reconciler.core.children import guards as child_guards
+from reconciler.core.children.child import has_lapsed, in_order, is_ours, lifetime, record_name, records, resets
+from reconciler.core.children.guards import NEAR, disposable, parent_name
+from reconciler.core.children.refusals import ChildDatabasesUnknown
 from reconciler.core.desired import Child
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Branch, Unknown, named
