@@ -13,7 +13,7 @@ from reconciler.core.accounts import Account
 from reconciler.core.binding import Binding
 from reconciler.core.compute_settings import UNSAID, ComputeSettings
 from reconciler.core.desired import HttpGate, SqlGate, Worker
-from reconciler.core.hyperdrive_settings import NOTHING, Settings
+from reconciler.core.hyperdrive.settings import NOTHING, Settings
 from reconciler.core.identity import Table
 from reconciler.core.instant import Instant
 from reconciler.core.observed import (

@@ -7,7 +7,7 @@ sees what was looked at, and not only that nothing was found.
 from collections.abc import Iterator
 
 from reconciler.cli.point_text import point
-from reconciler.core.hyperdrive_choice import expected_config
+from reconciler.core.hyperdrive.choice import expected_config
 from reconciler.core.instant import Instant, for_people
 from reconciler.core.observed import Branch, Observed, ObservedWorker, Project, Unknown, named
 from reconciler.core.plan import Plan

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from reconciler import __version__
 from reconciler.cli.wording import describe, target
 from reconciler.core.desired import Desired
-from reconciler.core.hyperdrive_choice import config_of
+from reconciler.core.hyperdrive.choice import config_of
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Observed, ObservedWorker
 from reconciler.core.plan import Plan

@@ -5,7 +5,7 @@ from datetime import timedelta
 from enum import Enum
 
 from reconciler.core.compute_settings import UNSAID, ComputeSettings
-from reconciler.core.hyperdrive_settings import NOTHING, Settings, Strategy
+from reconciler.core.hyperdrive.settings import NOTHING, Settings, Strategy
 from reconciler.core.instant import Instant
 from reconciler.core.timeline import ORIGIN, Point, Timeline
 

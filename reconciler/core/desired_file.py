@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.core import hyperdrive_file, jsonc, restore_file
+from reconciler.core import jsonc, restore_file
 from reconciler.core.children import file as child_file
 from reconciler.core.compute_settings import ComputeSettings
 from reconciler.core.desired import (
@@ -40,6 +40,7 @@ from reconciler.core.file_model import (
     span,
     suspension,
 )
+from reconciler.core.hyperdrive import file as hyperdrive_file
 from reconciler.core.instant import Instant, for_people
 from reconciler.errors import InputError, JsoncError
 

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from reconciler.core.compute_settings import NEVER
 from reconciler.core.desired import Liftable
 from reconciler.core.drill.settings import DrillModel
-from reconciler.core.hyperdrive_file import HyperdriveOptions
+from reconciler.core.hyperdrive.file import HyperdriveOptions
 from reconciler.core.instant import Instant
 from reconciler.core.json_pointer import is_pointer
 from reconciler.core.lsn import Lsn

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from reconciler.core.children.child import is_ours, record, records
 from reconciler.core.desired import Child, Hyperdrive
-from reconciler.core.hyperdrive_settings import Strategy
+from reconciler.core.hyperdrive.settings import Strategy
 from reconciler.core.import_primary import base_name
 from reconciler.core.lineage import Lineage
 from reconciler.core.observed import Branch, HyperdriveConfig

@@ -9,7 +9,7 @@ from datetime import timedelta
 from reconciler.core import guards, protection, sizing
 from reconciler.core.deletion import undeletable
 from reconciler.core.desired import Method
-from reconciler.core.hyperdrive_choice import leads_to
+from reconciler.core.hyperdrive.choice import leads_to
 from reconciler.core.lineage import Carrier
 from reconciler.core.observed import named
 from reconciler.core.refusals import NameTaken, Refusal

@@ -12,7 +12,7 @@ from typing import TypeVar
 from reconciler.core.accounts import Accounts
 from reconciler.core.binding import Binding
 from reconciler.core.compute_settings import UNSAID, ComputeSettings
-from reconciler.core.hyperdrive_settings import CACHING_ON, NO_CERTIFICATES, Caching, Mtls, Settings
+from reconciler.core.hyperdrive.settings import CACHING_ON, NO_CERTIFICATES, Caching, Mtls, Settings
 from reconciler.core.instant import Instant
 from reconciler.core.timeline import Timeline
 from reconciler.core.told import Told

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from reconciler.core.children import prediction as child_prediction
 from reconciler.core.compute_settings import ComputeSettings
-from reconciler.core.hyperdrive_settings import CACHING_ON, NO_CERTIFICATES, Settings
+from reconciler.core.hyperdrive.settings import CACHING_ON, NO_CERTIFICATES, Settings
 from reconciler.core.instant import Instant
 from reconciler.core.observed import (
     Branch,

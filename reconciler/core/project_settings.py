@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from reconciler.core import hyperdrive_upkeep, protection, sizing
+from reconciler.core import protection, sizing
 from reconciler.core.desired import Desired
+from reconciler.core.hyperdrive import upkeep as hyperdrive_upkeep
 from reconciler.core.instant import Instant, for_people
 from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.observed import Observed

@@ -8,8 +8,9 @@ from typing import ParamSpec, TypeVar
 from reconciler.core import expiry, pruning, rewound
 from reconciler.core.accounts import Account, Accounts
 from reconciler.core.desired import DeployDriver, Desired, Worker
-from reconciler.core.hyperdrive_choice import config_name
-from reconciler.core.hyperdrive_upkeep import logged_in_to
+from reconciler.core.hyperdrive.choice import config_name
+from reconciler.core.hyperdrive.repointing import about_to_move
+from reconciler.core.hyperdrive.upkeep import logged_in_to
 from reconciler.core.lineage import Lineage
 from reconciler.core.next_steps import label_purpose
 from reconciler.core.observed import (
@@ -23,7 +24,6 @@ from reconciler.core.observed import (
     named,
 )
 from reconciler.core.provenance import attainable, trace
-from reconciler.core.repointing import about_to_move
 from reconciler.core.source_by_receipts import as_told, live_and_open
 from reconciler.core.told import Told, told_by
 from reconciler.errors import BindingAbsent, InputError, ProviderError

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from reconciler.core.hyperdrive_settings import NOTHING, Settings
+from reconciler.core.hyperdrive.settings import NOTHING, Settings
 from reconciler.core.observed import DeployedVersion, HyperdriveConfig, UploadedVersion, Use
 from reconciler.errors import AnswerLost, ProviderError
 from reconciler.ports import Clock, Origin, Rebinding

@@ -13,7 +13,7 @@ from reconciler.core.compute_settings import ComputeSettings
 from reconciler.core.desired import Child, Method, Restore
 from reconciler.core.drift import Answer
 from reconciler.core.health.diagnosis import diagnose
-from reconciler.core.hyperdrive_settings import Settings
+from reconciler.core.hyperdrive.settings import Settings
 from reconciler.core.observed import Branch
 from reconciler.core.plan import plan
 from reconciler.core.steps import (

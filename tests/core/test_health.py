@@ -9,7 +9,7 @@ import pytest
 from reconciler.core.desired import Lift, Liftable, Method, Restore, Verify
 from reconciler.core.health.checks import GitRemote, LeaseSign, Missing, SetUp, State, Unneeded, Wrong
 from reconciler.core.health.diagnosis import diagnose, state_for
-from reconciler.core.hyperdrive_settings import Strategy
+from reconciler.core.hyperdrive.settings import Strategy
 from reconciler.core.observed import Claim, Mark, Operation, Unbound, Unknown
 from reconciler.core.timeline import Timeline, candidate_name
 from tests.core.test_pen import ENDED

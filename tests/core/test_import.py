@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.desired import Child, Desired, Hyperdrive, Method, Primary, Restore, Worker
 from reconciler.core.desired_file import read_desired_state
-from reconciler.core.hyperdrive_settings import Strategy
+from reconciler.core.hyperdrive.settings import Strategy
 from reconciler.core.import_choice import Asked, WorkerFile, choose, nothing_found
 from reconciler.core.import_primary import base_name, direct_host, primary_of, refuse_ours
 from reconciler.core.import_signs import children_of, hold_of, with_strategy

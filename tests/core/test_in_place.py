@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.core.deletion import undeletable
 from reconciler.core.desired import Method
-from reconciler.core.hyperdrive_choice import expected_config
+from reconciler.core.hyperdrive.choice import expected_config
 from reconciler.core.instant import Instant
 from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.next_steps import next_steps

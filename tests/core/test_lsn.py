@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.desired import Method, Restore
-from reconciler.core.hyperdrive_choice import config_of, expected_config
+from reconciler.core.hyperdrive.choice import config_of, expected_config
 from reconciler.core.identity import check_identity
 from reconciler.core.import_primary import base_name, primary_of
 from reconciler.core.lsn import Lsn

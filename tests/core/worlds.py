@@ -17,7 +17,7 @@ from reconciler.core.desired import (
     Verify,
     Worker,
 )
-from reconciler.core.hyperdrive_settings import Strategy
+from reconciler.core.hyperdrive.settings import Strategy
 from reconciler.core.instant import Instant
 from reconciler.core.observed import (
     Branch,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.core.hyperdrive_settings import (
+from reconciler.core.hyperdrive.settings import (
     CACHING_OFF,
     CACHING_ON,
     NO_CERTIFICATES,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from reconciler.cli.markdown import code, cut, prose
 from reconciler.cli.status_command import seen_workers, served
 from reconciler.cli.wording import counted, describe
-from reconciler.core.hyperdrive_choice import expected_config
+from reconciler.core.hyperdrive.choice import expected_config
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Observed, ObservedWorker
 from reconciler.core.plan import Plan

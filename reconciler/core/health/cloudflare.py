@@ -6,7 +6,7 @@ from reconciler.core import guards
 from reconciler.core.desired import Desired, Hyperdrive, Worker
 from reconciler.core.health.checks import BY_BRANCH, EITHER, NEITHER, Check, SetUp, State, refused, told
 from reconciler.core.health.neon import lineage_of
-from reconciler.core.hyperdrive_choice import config_name
+from reconciler.core.hyperdrive.choice import config_name
 from reconciler.core.limit_refusals import ConfigLimitReached
 from reconciler.core.lineage import Lineage
 from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker, Unbound, Unknown, named

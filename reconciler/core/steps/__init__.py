@@ -11,7 +11,7 @@ from dataclasses import fields
 
 from reconciler.core.compute_settings import ComputeSettings
 from reconciler.core.desired import DeployDriver, OnFailure
-from reconciler.core.hyperdrive_settings import Caching, Mtls, Settings
+from reconciler.core.hyperdrive.settings import Caching, Mtls, Settings
 from reconciler.core.instant import Instant
 from reconciler.core.lsn import Lsn
 from reconciler.core.steps.branch import (

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.hyperdrive_settings import CACHING_OFF
+from reconciler.core.hyperdrive.settings import CACHING_OFF
 from reconciler.core.observed import Unknown
 from reconciler.core.plan import plan
 from reconciler.core.steps import AwaitCache, RepointHyperdrive

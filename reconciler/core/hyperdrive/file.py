@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from reconciler.core.desired import Hyperdrive
-from reconciler.core.hyperdrive_settings import Caching, Mtls, Settings, Strategy
+from reconciler.core.hyperdrive.settings import Caching, Mtls, Settings, Strategy
 
 _CertificateId = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,64}$")]
 _Mistake = tuple[tuple[int | str, ...], str, str]

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from reconciler.core import guards
 from reconciler.core.desired import Desired, Hyperdrive, Liftable
-from reconciler.core.hyperdrive_choice import leads_to, shared_config
+from reconciler.core.hyperdrive.choice import leads_to, shared_config
 from reconciler.core.lifting import is_lifted
 from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.observed import Branch, HyperdriveConfig, Observed, Unknown

@@ -14,8 +14,8 @@ from datetime import timedelta
 from typing import ClassVar
 
 from reconciler.core.desired import Desired, Hyperdrive
-from reconciler.core.hyperdrive_choice import config_of, leads_to
-from reconciler.core.hyperdrive_settings import CACHING_ON, NO_CERTIFICATES, Settings
+from reconciler.core.hyperdrive.choice import config_of, leads_to
+from reconciler.core.hyperdrive.settings import CACHING_ON, NO_CERTIFICATES, Settings
 from reconciler.core.lineage import Carrier, Lineage
 from reconciler.core.observed import Branch, HyperdriveConfig, Observed, named
 from reconciler.core.provenance import attainable, trace
