@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from reconciler.core.desired import Desired, Hyperdrive
-from reconciler.core.import_choice import Choice
-from reconciler.core.import_primary import Found, base_name, direct_host, primary_of, refuse_ours
-from reconciler.core.import_signs import children_of, hold_of, with_strategy
-from reconciler.core.import_text import Because
+from reconciler.core.importing.choice import Choice
+from reconciler.core.importing.primary import Found, base_name, direct_host, primary_of, refuse_ours
+from reconciler.core.importing.signs import children_of, hold_of, with_strategy
+from reconciler.core.importing.text import Because
 from reconciler.core.observed import Branch, HyperdriveConfig, named
 from reconciler.errors import InputError, ProviderError
 from reconciler.ports import Compute, Ports, WranglerFile

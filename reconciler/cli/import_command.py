@@ -17,8 +17,8 @@ from reconciler.cli.wording import counted, describe
 from reconciler.core.desired import Desired, Hyperdrive, Primary
 from reconciler.core.desired_file import check_environment, read_desired_state
 from reconciler.core.file_model import json_schema
-from reconciler.core.import_choice import Asked, Choice, choose, nothing_found
-from reconciler.core.import_text import written
+from reconciler.core.importing.choice import Asked, Choice, choose, nothing_found
+from reconciler.core.importing.text import written
 from reconciler.core.observed import Observed, ObservedWorker, Unknown, named
 from reconciler.core.plan import Plan, plan
 from reconciler.core.refusals import ProvenanceUnknown

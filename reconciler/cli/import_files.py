@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TextIO
 
 from reconciler.cli.environments import DIRECTORY
-from reconciler.core.import_choice import WorkerFile
+from reconciler.core.importing.choice import WorkerFile
 from reconciler.errors import InputError
 from reconciler.providers.wrangler_file import hyperdrive_bindings
 

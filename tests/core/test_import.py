@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from reconciler.core.desired import Child, Desired, Hyperdrive, Method, Primary, Restore, Worker
 from reconciler.core.desired_file import read_desired_state
 from reconciler.core.hyperdrive.settings import Strategy
-from reconciler.core.import_choice import Asked, WorkerFile, choose, nothing_found
-from reconciler.core.import_primary import base_name, direct_host, primary_of, refuse_ours
-from reconciler.core.import_signs import children_of, hold_of, with_strategy
-from reconciler.core.import_text import Because, written
+from reconciler.core.importing.choice import Asked, WorkerFile, choose, nothing_found
+from reconciler.core.importing.primary import base_name, direct_host, primary_of, refuse_ours
+from reconciler.core.importing.signs import children_of, hold_of, with_strategy
+from reconciler.core.importing.text import Because, written
 from reconciler.core.observed import Branch, ChildMark, Mark
 from reconciler.core.plan import plan
 from reconciler.core.timeline import Timeline

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reconciler.core.desired import Method, Restore
 from reconciler.core.hyperdrive.choice import config_of, expected_config
 from reconciler.core.identity import check_identity
-from reconciler.core.import_primary import base_name, primary_of
+from reconciler.core.importing.primary import base_name, primary_of
 from reconciler.core.lsn import Lsn
 from reconciler.core.observed import Endpoint, Mark
 from reconciler.core.plan import plan
