@@ -12,8 +12,8 @@ from reconciler.cli.plan_command import Status
 from reconciler.cli.restore_command import timeline_named
 from reconciler.cli.sharing import actor_here, shared_repository
 from reconciler.cli.wiring import connected
-from reconciler.core.adoption import Adoption, adoption
 from reconciler.core.desired import Desired
+from reconciler.core.lineage.adoption import Adoption, adoption
 from reconciler.core.observed import Branch, Observed, named
 from reconciler.core.plan import Plan, plan
 from reconciler.core.refusals import Refusal

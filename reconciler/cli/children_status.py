@@ -4,7 +4,7 @@ from typing import Any
 
 from reconciler.core.children.child import is_ours, record, records
 from reconciler.core.desired import Child, Desired
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.observed import Branch, Observed, named
 
 

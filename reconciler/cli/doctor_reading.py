@@ -11,7 +11,7 @@ from reconciler.cli.wiring import Reading, connected_to_read, wrangler_of
 from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.health.checks import SetUp, Unneeded, Wrong
 from reconciler.core.health.neon import lineage_of
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.observed import Observed, Unbound, Unknown
 from reconciler.engine.observe import observe
 from reconciler.errors import BindingAbsent, DeployFailed, GateFailed, InputError, ProviderError, Unreachable

@@ -16,8 +16,8 @@ from html import escape
 from reconciler.cli.history_rows import fate, minute
 from reconciler.core.history import History
 from reconciler.core.instant import Instant
+from reconciler.core.lineage.lanes import Lane, State
 from reconciler.core.timeline import Timeline
-from reconciler.core.timeline_lanes import Lane, State
 
 LANES_A_PICTURE = 24
 

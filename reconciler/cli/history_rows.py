@@ -21,9 +21,9 @@ from reconciler.core.history import (
     Undo,
 )
 from reconciler.core.instant import Instant, for_people
+from reconciler.core.lineage.lanes import Lane, State
 from reconciler.core.receipt import Result
 from reconciler.core.timeline import Timeline
-from reconciler.core.timeline_lanes import Lane, State
 
 SHORT_COMMIT = 10
 

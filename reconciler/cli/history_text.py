@@ -22,7 +22,7 @@ from reconciler.cli.history_rows import (
 )
 from reconciler.cli.markdown import code, prose
 from reconciler.core.history import History, RollbackTo
-from reconciler.core.timeline_lanes import Lane
+from reconciler.core.lineage.lanes import Lane
 
 NARROWEST, WIDEST = 60, 120
 

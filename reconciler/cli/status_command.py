@@ -11,7 +11,7 @@ from reconciler.cli.wiring import look
 from reconciler.cli.wording import counted
 from reconciler.core.desired import Desired
 from reconciler.core.instant import for_people
-from reconciler.core.lineage import Carrier
+from reconciler.core.lineage.lineage import Carrier
 from reconciler.core.observed import Observed, ObservedWorker, Project, Unknown
 from reconciler.core.orphans import Orphan, orphans
 from reconciler.core.pen import Unit, units

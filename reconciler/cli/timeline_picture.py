@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from reconciler.cli.point_text import point
 from reconciler.core.harmless import label
-from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.lineage.lineage import Carrier, Lineage
+from reconciler.core.lineage.provenance import trace
 from reconciler.core.observed import Observed
 from reconciler.core.plan import Plan
 from reconciler.core.predict import predict
-from reconciler.core.provenance import trace
 from reconciler.core.steps import CreateBranch
 from reconciler.core.timeline import Timeline
 

@@ -7,7 +7,7 @@ declared branch (`child_guards`).
 from dataclasses import dataclass
 from typing import ClassVar
 
-from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.lineage.lineage import Carrier, Lineage
 from reconciler.core.observed import Branch
 from reconciler.core.refusals import Refusal
 

@@ -12,7 +12,7 @@ from enum import Enum
 from reconciler.core import protection
 from reconciler.core.desired import Desired
 from reconciler.core.hyperdrive.choice import config_name
-from reconciler.core.lineage import Carrier, Lineage, accounts_for
+from reconciler.core.lineage.lineage import Carrier, Lineage, accounts_for
 from reconciler.core.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Project, Unknown, named
 from reconciler.core.refusals import ProvenanceUnknown, Refusal
 from reconciler.core.timeline import ORIGIN, HeldName

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from reconciler.core.desired import Desired
 from reconciler.core.instant import Instant
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.observed import Observed, Unknown
 from reconciler.core.pen import Unit, kept_at, units
 from reconciler.core.pruning import QUIET

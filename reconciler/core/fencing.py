@@ -2,7 +2,7 @@
 
 from reconciler.core.desired import Desired
 from reconciler.core.fence import FenceUnliftable
-from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.lineage.lineage import Carrier, Lineage
 from reconciler.core.observed import Observed, ObservedWorker, Unknown
 from reconciler.core.scene import Refused, Scene
 from reconciler.core.steps import FenceBranch, LiftFence, Step

@@ -9,7 +9,7 @@ from reconciler.core.desired import Desired, Hyperdrive, Liftable, Method, OnFai
 from reconciler.core.instant import Instant
 from reconciler.core.lifting import is_lifted, standing
 from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
-from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.lineage.lineage import Carrier, Lineage
 from reconciler.core.lsn import Lsn
 from reconciler.core.observed import (
     Branch,

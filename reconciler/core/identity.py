@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from reconciler.core import guards
 from reconciler.core.desired import Desired, Method
+from reconciler.core.lineage.provenance import attainable, trace
 from reconciler.core.lsn import Lsn
 from reconciler.core.observed import Branch
-from reconciler.core.provenance import attainable, trace
 from reconciler.core.refusals import Refusal
 from reconciler.core.timeline import Point
 from reconciler.errors import GateFailed

@@ -10,7 +10,7 @@ from reconciler.core import guards, protection, sizing
 from reconciler.core.deletion import undeletable
 from reconciler.core.desired import Method
 from reconciler.core.hyperdrive.choice import leads_to
-from reconciler.core.lineage import Carrier
+from reconciler.core.lineage.lineage import Carrier
 from reconciler.core.observed import named
 from reconciler.core.refusals import NameTaken, Refusal
 from reconciler.core.scene import Refused, Scene

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from reconciler.core import fencing, protection
 from reconciler.core.desired import Desired
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
+from reconciler.core.lineage.provenance import trace
 from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Observed, Project, Unknown
-from reconciler.core.provenance import trace
 from reconciler.core.scene import Refused, read
 from reconciler.core.steps import LiftFence, ProtectBranch, Step
 

@@ -31,13 +31,13 @@ from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.hyperdrive import repointing
 from reconciler.core.hyperdrive import upkeep as hyperdrive_upkeep
 from reconciler.core.lifting import standing
-from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.lineage.lineage import Carrier, Lineage
+from reconciler.core.lineage.provenance import attainable, timeline_before
+from reconciler.core.lineage.source_by_receipts import as_told
 from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker, UploadedVersion
-from reconciler.core.provenance import attainable, timeline_before
 from reconciler.core.proving import unprovable
 from reconciler.core.refusals import TimelineFailed
 from reconciler.core.scene import Refused, Scene, read
-from reconciler.core.source_by_receipts import as_told
 from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,

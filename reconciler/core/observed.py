@@ -14,8 +14,8 @@ from reconciler.core.binding import Binding
 from reconciler.core.compute_settings import UNSAID, ComputeSettings
 from reconciler.core.hyperdrive.settings import CACHING_ON, NO_CERTIFICATES, Caching, Mtls, Settings
 from reconciler.core.instant import Instant
+from reconciler.core.lineage.told import Told
 from reconciler.core.timeline import Timeline
-from reconciler.core.told import Told
 
 
 @dataclass(frozen=True, slots=True)

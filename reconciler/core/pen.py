@@ -16,9 +16,9 @@ from reconciler.core import protection
 from reconciler.core.children.child import needs_parent
 from reconciler.core.deletion import kept_by_neon
 from reconciler.core.desired import Desired, Hyperdrive
-from reconciler.core.evidence import Signs
 from reconciler.core.instant import Instant, for_people
-from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.lineage.evidence import Signs
+from reconciler.core.lineage.lineage import Carrier, Lineage
 from reconciler.core.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Unknown
 from reconciler.core.timeline import ORIGIN, Timeline
 

@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 from reconciler.core import project_settings
 from reconciler.core.desired import Desired, Outside
 from reconciler.core.drift import Difference, differences
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
+from reconciler.core.lineage.provenance import trace
+from reconciler.core.lineage.source_by_receipts import as_told, choice
+from reconciler.core.lineage.source_choice import explain
 from reconciler.core.mending import is_mending
 from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Project, Unknown
 from reconciler.core.outside import stays, unreached
 from reconciler.core.plan_warnings import warnings
 from reconciler.core.predict import predict
-from reconciler.core.provenance import trace
 from reconciler.core.refusals import Refusal, Unreadable
 from reconciler.core.scene import Refused
-from reconciler.core.source_by_receipts import as_told, choice
-from reconciler.core.source_choice import explain
 from reconciler.core.steps import CreateBranch, Step, arguments
 from reconciler.core.suspension import Suspension
 from reconciler.core.timeline import Timeline

@@ -9,7 +9,7 @@ from reconciler.core.deletion import undeletable
 from reconciler.core.desired import VERSION_PLACEHOLDER, Desired
 from reconciler.core.hyperdrive import upkeep as hyperdrive_upkeep
 from reconciler.core.instant import Instant, for_people
-from reconciler.core.lineage import Lineage, accounts_for
+from reconciler.core.lineage.lineage import Lineage, accounts_for
 from reconciler.core.observed import UNASKED, Branch, Observed, Project, Unknown, named
 from reconciler.core.pen import units
 from reconciler.core.steps import (

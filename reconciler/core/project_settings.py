@@ -13,7 +13,7 @@ from reconciler.core import protection, sizing
 from reconciler.core.desired import Desired
 from reconciler.core.hyperdrive import upkeep as hyperdrive_upkeep
 from reconciler.core.instant import Instant, for_people
-from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.lineage.lineage import Carrier, Lineage
 from reconciler.core.observed import Observed
 from reconciler.core.refusals import Refusal
 from reconciler.core.scene import Refused, Scene, read

@@ -12,7 +12,7 @@ protection, or the file does it by a word of its own (`unprotect_held`), and the
 from collections.abc import Iterator
 
 from reconciler.core.desired import Desired
-from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.lineage.lineage import Carrier, Lineage
 from reconciler.core.observed import Branch, Project
 from reconciler.core.steps import ProtectBranch, RenameBranch, Step, UnprotectBranch
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from reconciler.core import protection
 from reconciler.core.desired import Desired
 from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.observed import Observed, Unknown
 from reconciler.core.orphans import orphans
 from reconciler.core.pen import Unit, kept_at, units

@@ -18,9 +18,9 @@ from reconciler.core.accounts import Account, Accounts
 from reconciler.core.desired import Desired, Method
 from reconciler.core.instant import Instant
 from reconciler.core.lifting import standing
-from reconciler.core.lineage import SAME_RESTORE, Carrier, Lineage
+from reconciler.core.lineage.lineage import SAME_RESTORE, Carrier, Lineage
+from reconciler.core.lineage.provenance import attainable, trace
 from reconciler.core.observed import Branch, Observed, Unknown
-from reconciler.core.provenance import attainable, trace
 from reconciler.core.refusals import Refusal
 
 _MOST_NAMED = 10

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 from reconciler.core.desired import Desired, Liftable
 from reconciler.core.lifting import is_lifted
+from reconciler.core.lineage.provenance import attainable, trace
 from reconciler.core.observed import Branch, Claim, Observed, ObservedWorker, Operation, Unknown
-from reconciler.core.provenance import attainable, trace
 from reconciler.core.refusals import Refusal
 from reconciler.core.rival_refusals import BranchClaimedTwice, OperationRunning, WorkerClaimedTwice
 from reconciler.core.steps import (

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from reconciler.core import guards, rivals
 from reconciler.core.desired import Desired, Worker
 from reconciler.core.hyperdrive.choice import config_name, leads_to
-from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.lineage.lineage import Carrier, Lineage
+from reconciler.core.lineage.provenance import trace
 from reconciler.core.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Project, Unknown, named
-from reconciler.core.provenance import trace
 from reconciler.core.refusals import Refusal, TimelineFailed
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from reconciler.core.compute_settings import NEVER, UNSAID, ComputeSettings
 from reconciler.core.desired import Desired
-from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.lineage.lineage import Carrier, Lineage
 from reconciler.core.observed import Project
 from reconciler.core.refusals import Refusal
 from reconciler.core.steps import SetCompute

@@ -9,6 +9,7 @@ from reconciler.core.children.child import lifetime
 from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.fence import marked, noted, unmarked
 from reconciler.core.identity import check_identity, check_tables
+from reconciler.core.lineage.source_by_receipts import as_told
 from reconciler.core.observed import (
     Branch,
     ChildMark,
@@ -20,7 +21,6 @@ from reconciler.core.observed import (
     UploadedVersion,
     named,
 )
-from reconciler.core.source_by_receipts import as_told
 from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,

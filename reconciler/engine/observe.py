@@ -11,7 +11,10 @@ from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.hyperdrive.choice import config_name
 from reconciler.core.hyperdrive.repointing import about_to_move
 from reconciler.core.hyperdrive.upkeep import logged_in_to
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
+from reconciler.core.lineage.provenance import attainable, trace
+from reconciler.core.lineage.source_by_receipts import as_told, live_and_open
+from reconciler.core.lineage.told import Told, told_by
 from reconciler.core.next_steps import label_purpose
 from reconciler.core.observed import (
     Branch,
@@ -23,9 +26,6 @@ from reconciler.core.observed import (
     Unknown,
     named,
 )
-from reconciler.core.provenance import attainable, trace
-from reconciler.core.source_by_receipts import as_told, live_and_open
-from reconciler.core.told import Told, told_by
 from reconciler.errors import BindingAbsent, InputError, ProviderError
 from reconciler.ports import Ports, WranglerFile
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from reconciler.core.desired import Desired, HttpGate, Method, Restore
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
+from reconciler.core.lineage.provenance import trace
 from reconciler.core.observed import Observed, named
 from reconciler.core.plan import plan
 from reconciler.core.predict import predict
-from reconciler.core.provenance import trace
 from reconciler.core.steps import (
     Step,
 )

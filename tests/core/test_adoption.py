@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.adoption import Adoption, adoption
 from reconciler.core.desired import Restore
+from reconciler.core.lineage.adoption import Adoption, adoption
 from reconciler.core.lsn import Lsn
 from reconciler.core.observed import Mark, Unknown
 from reconciler.core.plan import plan

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from reconciler.core.desired import Desired, HttpGate, Restore
 from reconciler.core.fence import is_marked, marked, unmarked
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
+from reconciler.core.lineage.provenance import trace
 from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import DeployedVersion, Endpoint, Observed, named
 from reconciler.core.plan import plan
 from reconciler.core.predict import predict
-from reconciler.core.provenance import trace
 from reconciler.core.scene import Refused
 from reconciler.core.steps import CreateBranch, FenceBranch, LiftFence, RenameBranch, Step, SwitchTraffic, VerifyLive
 from tests.core.worlds import DESIRED, MAIN, WORLD, after, asked, asking, ended, hours_ago, world_for

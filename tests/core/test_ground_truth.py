@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from reconciler.core.desired import Desired, Method, Restore
 from reconciler.core.instant import Instant
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
+from reconciler.core.lineage.provenance import trace
 from reconciler.core.observed import Observed, named
 from reconciler.core.plan import Plan, plan
 from reconciler.core.predict import predict
-from reconciler.core.provenance import trace
 from reconciler.core.steps import CreateBranch, DeleteBranch, RestoreBranch, Step
 from reconciler.core.timeline import ORIGIN, Timeline
 from tests.core.worlds import DESIRED, MAIN, asking, ended, hours_ago, world_for

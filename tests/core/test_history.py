@@ -23,9 +23,9 @@ from reconciler.core.history import (
     compile_history,
 )
 from reconciler.core.instant import Instant
+from reconciler.core.lineage.lanes import State
 from reconciler.core.receipt import Result
 from reconciler.core.timeline import ORIGIN, Timeline
-from reconciler.core.timeline_lanes import State
 from tests.support.long_history import example
 
 NOW = Instant.asked("2026-11-22T10:00:00Z")

@@ -8,7 +8,7 @@ from reconciler.core.deletion import undeletable
 from reconciler.core.desired import Method
 from reconciler.core.hyperdrive.choice import expected_config
 from reconciler.core.instant import Instant
-from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.lineage.lineage import Carrier, Lineage
 from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Observed, Unknown, named
 from reconciler.core.plan import plan

@@ -6,10 +6,10 @@ import pytest
 
 from reconciler.core.desired import Method, Restore
 from reconciler.core.instant import Instant
-from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.lineage.lineage import Carrier, Lineage
+from reconciler.core.lineage.provenance import trace
 from reconciler.core.observed import Mark, Observed, named
 from reconciler.core.plan import plan
-from reconciler.core.provenance import trace
 from reconciler.core.refusals import BeforeSourceExisted, ProvenanceUnknown, Refusal, SourceAmbiguous
 from reconciler.core.steps import (
     RestoreBranch,

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.desired import DeployDriver, Desired, HttpGate, OnFailure, Restore, Worker
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
+from reconciler.core.lineage.provenance import trace
 from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Observed, named
 from reconciler.core.plan import plan
 from reconciler.core.predict import predict
-from reconciler.core.provenance import trace
 from reconciler.core.scene import Refused
 from reconciler.core.steps import RenameBranch, Step, SwitchTraffic, VerifyLive
 from reconciler.core.timeline import candidate_name, failed_name

@@ -6,9 +6,9 @@ import pytest
 
 from reconciler.core.desired import Restore
 from reconciler.core.instant import Instant
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
+from reconciler.core.lineage.provenance import trace
 from reconciler.core.observed import Mark, Observed
-from reconciler.core.provenance import trace
 from reconciler.core.refusals import PrimaryMissing, ProvenanceUnknown, SourceAmbiguous, SourceNotHeld
 from reconciler.core.timeline import ORIGIN, HeldName, Timeline
 from tests.core.worlds import DESIRED, MAIN, WORLD, after, asking, hours_ago

@@ -11,10 +11,10 @@ from reconciler.core.desired import Method, Restore
 from reconciler.core.hyperdrive.choice import config_of, expected_config
 from reconciler.core.identity import check_identity
 from reconciler.core.importing.primary import base_name, primary_of
+from reconciler.core.lineage.provenance import trace
 from reconciler.core.lsn import Lsn
 from reconciler.core.observed import Endpoint, Mark
 from reconciler.core.plan import plan
-from reconciler.core.provenance import trace
 from reconciler.core.restore_edit import asked_timeline, with_restore
 from reconciler.core.steps import CreateBranch, VerifyBranch
 from reconciler.core.timeline import ORIGIN, HeldName, Timeline, candidate_name

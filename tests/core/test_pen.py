@@ -10,7 +10,8 @@ from reconciler.cli.wording import describe
 from reconciler.core.desired import Restore
 from reconciler.core.instant import Instant
 from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
+from reconciler.core.lineage.provenance import trace
 from reconciler.core.observed import (
     Claim,
     DeployedVersion,
@@ -26,7 +27,6 @@ from reconciler.core.observed import (
 from reconciler.core.pen import Unit, units
 from reconciler.core.plan import plan
 from reconciler.core.predict import predict
-from reconciler.core.provenance import trace
 from reconciler.core.pruning import make_room
 from reconciler.core.refusals import NameTaken, Refusal
 from reconciler.core.scene import Refused, Scene, read

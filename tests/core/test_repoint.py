@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from reconciler.core.desired import Desired, HttpGate, Lift, Liftable, Method, Restore
 from reconciler.core.hyperdrive.repointing import about_to_move
 from reconciler.core.hyperdrive.settings import CACHING_OFF, Caching, Strategy
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
+from reconciler.core.lineage.provenance import trace
 from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Branch, DeployedVersion, Endpoint, Observed, Unknown
 from reconciler.core.plan import plan
 from reconciler.core.predict import predict
-from reconciler.core.provenance import trace
 from reconciler.core.steps import (
     AwaitCache,
     CreateHyperdrive,

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from reconciler.core.desired import Method, Restore
 from reconciler.core.instant import Instant
-from reconciler.core.lineage import Carrier
+from reconciler.core.lineage.lineage import Carrier
+from reconciler.core.lineage.source_choice import explain
 from reconciler.core.lsn import Lsn
 from reconciler.core.plan import plan
-from reconciler.core.source_choice import explain
 from reconciler.core.timeline import ORIGIN, Timeline
 from tests.core.test_lineage import FIRST, SECOND, lineage_of, sequence, timeline
 from tests.core.worlds import CREATED, MAIN, NOW, WORLD, after, asking, hours_ago

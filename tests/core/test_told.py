@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.desired import Restore
+from reconciler.core.lineage.source_by_receipts import as_told, choice, live_and_open
+from reconciler.core.lineage.told import Told, told_by
 from reconciler.core.observed import Unknown
 from reconciler.core.plan import plan
 from reconciler.core.predict import predict
 from reconciler.core.receipt import Result
-from reconciler.core.source_by_receipts import as_told, choice, live_and_open
 from reconciler.core.steps import CreateBranch
 from reconciler.core.timeline import ORIGIN
-from reconciler.core.told import Told, told_by
 from tests.core.test_lineage import FIRST, SECOND, sequence, timeline
 from tests.core.worlds import DESIRED, NOW, WORLD, asking, hours_ago
 from tests.support.long_history import example

@@ -13,7 +13,7 @@ import httpx
 
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
-from reconciler.core.provenance import trace
+from reconciler.core.lineage.provenance import trace
 from reconciler.engine.apply import Apply
 from reconciler.engine.observe import observe
 from tests.support import database

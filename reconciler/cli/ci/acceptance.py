@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from reconciler.cli.wording import describe
 from reconciler.core.desired import Desired, Hyperdrive, Restore
-from reconciler.core.lineage import Carrier
+from reconciler.core.lineage.lineage import Carrier
+from reconciler.core.lineage.provenance import trace
 from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker
 from reconciler.core.plan import plan
-from reconciler.core.provenance import trace
 from reconciler.core.refusals import PrimaryMissing, Refusal
 from reconciler.core.restore_edit import with_restore, with_value
 from reconciler.core.steps import Step, WriteBinding

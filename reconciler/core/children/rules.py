@@ -7,7 +7,7 @@ A branch that somebody else has made may be declared too: it can be given a comp
 costs nobody any data, and everything else of it is refused.
 """
 
-from reconciler.core.children import guards as child_guards
+from reconciler.core.children import guards
 from reconciler.core.children.child import has_lapsed, in_order, is_ours, lifetime, record_name, records, resets
 from reconciler.core.children.guards import NEAR, disposable, parent_name
 from reconciler.core.children.refusals import ChildDatabasesUnknown
@@ -51,7 +51,7 @@ def _towards(scene: Scene, child: Child) -> _Found:
     branch = named(scene.branches, child.name)
     if branch is None:
         return _create(scene, child)
-    if refusals := child_guards.identity(scene, child, branch):
+    if refusals := guards.identity(scene, child, branch):
         return refusals
     if not branch.ready:
         return (AwaitBranch(branch=branch.name, reason="Neon is still making or resetting it"),)
@@ -70,7 +70,7 @@ def _create(scene: Scene, child: Child) -> _Found:
     if has_lapsed(child, scene.observed.at):
         return ()
     parent = parent_name(scene, child)
-    if refusals := child_guards.creation(scene, child):
+    if refusals := guards.creation(scene, child):
         return refusals
     step = CreateChild(
         name=child.name,
@@ -88,7 +88,7 @@ def _reset(scene: Scene, child: Child, branch: Branch) -> _Found:
     """Reset a branch where it has not had the reset that is asked for: by its annotations, and by what was kept."""
     if not child.reset or child.reset in resets(branch, records(child.name, scene.branches)):
         return ()
-    if refusals := child_guards.reset(scene, child, branch):
+    if refusals := guards.reset(scene, child, branch):
         return refusals
     step = ResetChild(
         branch=branch.name,
@@ -120,7 +120,7 @@ def _expire(scene: Scene, child: Child, branch: Branch) -> _Found:
         return (ClearExpiry(branch=branch.name, reason="the file says for ever"),) if is_set is not None else ()
     if is_set is not None and abs(is_set - wanted) <= NEAR:
         return ()
-    if refusals := child_guards.expiry(scene, branch, wanted):
+    if refusals := guards.expiry(scene, branch, wanted):
         return refusals
     at = wanted if isinstance(child.expires, Instant) else None
     seconds = None if isinstance(child.expires, Instant) else int(child.expires.total_seconds())
@@ -131,7 +131,7 @@ def _expire(scene: Scene, child: Child, branch: Branch) -> _Found:
 def _protect(scene: Scene, child: Child, branch: Branch) -> _Found:
     if not child.protected or branch.protected:
         return ()
-    if refusals := child_guards.protection(scene, branch):
+    if refusals := guards.protection(scene, branch):
         return refusals
     return (ProtectChild(branch=branch.name, protected=True, reason="the file says that it is protected"),)
 
@@ -155,7 +155,7 @@ def _forget_older(scene: Scene, child: Child, branch: Branch) -> tuple[Step, ...
     if not is_ours(scene.desired.environment, branch):
         return ()
     for each in records(child.name, scene.branches)[:-1]:
-        if not child_guards.undeletable(scene, each.branch):
+        if not guards.undeletable(scene, each.branch):
             reason = f'"{child.name}" was reset again since; only what the last reset replaced is kept'
             return (DeleteChild(branch=each.branch.name, reason=reason),)
     return ()
@@ -164,6 +164,6 @@ def _forget_older(scene: Scene, child: Child, branch: Branch) -> tuple[Step, ...
 def _dispose(scene: Scene) -> tuple[Step, ...]:
     """Delete what we made and the file does not declare any more, and first what its resets have kept."""
     for branch in disposable(scene):
-        if not child_guards.undeletable(scene, branch):
+        if not guards.undeletable(scene, branch):
             return (DeleteChild(branch=branch.name, reason="the file does not declare it any more, and we made it"),)
     return ()

@@ -6,7 +6,7 @@ from reconciler.core.children.child import is_ours, record, records
 from reconciler.core.children.guards import disposable, undeletable
 from reconciler.core.desired import Desired
 from reconciler.core.instant import Instant
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.observed import Branch, Observed, named
 from reconciler.core.scene import Scene, read
 from reconciler.core.steps import CreateChild, ResetChild, Step

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
-from reconciler.core.drill import trend as drill_trend
+from reconciler.core.drill import trend
 from reconciler.core.drill.history import Done, PastDrill, Unread, done
 from reconciler.core.drill.notes import with_notes
 from reconciler.core.drill.phases import gantt, phase_table, restored_in
@@ -234,8 +234,8 @@ def _over_time(drill: Drill, history: Sequence[PastDrill]) -> Iterator[str]:
     if not any(isinstance(each, Done) and each.begun == this.begun for each in past):
         past.append(this)
     yield "## Over time"
-    yield f"![How long the slowest restore of each drill took, against the promise]({drill_trend.FILE})"
-    yield drill_trend.table(past)
+    yield f"![How long the slowest restore of each drill took, against the promise]({trend.FILE})"
+    yield trend.table(past)
 
 
 def _made_with(drill: Drill) -> Iterator[str]:

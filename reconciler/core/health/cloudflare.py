@@ -8,7 +8,7 @@ from reconciler.core.health.checks import BY_BRANCH, EITHER, NEITHER, Check, Set
 from reconciler.core.health.neon import lineage_of
 from reconciler.core.hyperdrive.choice import config_name
 from reconciler.core.limit_refusals import ConfigLimitReached
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker, Unbound, Unknown, named
 from reconciler.core.refusals import WorkerNotDeployed
 from reconciler.core.room import configs_room, without_ended

@@ -9,9 +9,9 @@ from reconciler.core.health.checks import EITHER, IN_PLACE, NEITHER, Check, SetU
 from reconciler.core.instant import for_people
 from reconciler.core.lifting import is_lifted
 from reconciler.core.limit_refusals import BranchLimitReached, RootBranchLimitReached
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
+from reconciler.core.lineage.provenance import trace
 from reconciler.core.observed import Branch, Observed, Operation, Project, Unknown
-from reconciler.core.provenance import trace
 from reconciler.core.refusals import HistoryDisabled, Refusal, RestoreRestricted, SourceExpires
 from reconciler.core.rival_refusals import OperationRunning
 from reconciler.core.rivals import PATIENCE

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable
 
 from reconciler.core.desired import Desired, Hyperdrive
-from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.lineage.lineage import Carrier, Lineage
+from reconciler.core.lineage.provenance import trace
 from reconciler.core.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Unknown, named
-from reconciler.core.provenance import trace
 from reconciler.core.timeline import RESTORED_NAME
 
 _Workers = Iterable[ObservedWorker | Unknown]

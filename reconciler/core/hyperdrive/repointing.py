@@ -14,9 +14,9 @@ from reconciler.core import guards
 from reconciler.core.desired import Desired, Hyperdrive, Liftable
 from reconciler.core.hyperdrive.choice import leads_to, shared_config
 from reconciler.core.lifting import is_lifted
-from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.lineage.lineage import Carrier, Lineage
+from reconciler.core.lineage.provenance import attainable, trace
 from reconciler.core.observed import Branch, HyperdriveConfig, Observed, Unknown
-from reconciler.core.provenance import attainable, trace
 from reconciler.core.refusals import Refusal, Unreadable
 from reconciler.core.scene import Refused, Scene
 from reconciler.core.steps import AwaitCache, RepointHyperdrive, RestartPool, Step

@@ -16,9 +16,9 @@ from typing import ClassVar
 from reconciler.core.desired import Desired, Hyperdrive
 from reconciler.core.hyperdrive.choice import config_of, leads_to
 from reconciler.core.hyperdrive.settings import CACHING_ON, NO_CERTIFICATES, Settings
-from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.lineage.lineage import Carrier, Lineage
+from reconciler.core.lineage.provenance import attainable, trace
 from reconciler.core.observed import Branch, HyperdriveConfig, Observed, named
-from reconciler.core.provenance import attainable, trace
 from reconciler.core.refusals import Refusal
 from reconciler.core.scene import Scene
 from reconciler.core.steps import (

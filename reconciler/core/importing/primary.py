@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 
 from reconciler.core.desired import Desired, Method, Primary, Restore
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
+from reconciler.core.lineage.provenance import trace
 from reconciler.core.lsn import Lsn
 from reconciler.core.observed import Branch
-from reconciler.core.provenance import trace
 from reconciler.core.timeline import RESTORED_NAME
 from reconciler.errors import InputError
 

@@ -11,7 +11,7 @@ from reconciler.core.children.child import is_ours, record, records
 from reconciler.core.desired import Child, Hyperdrive
 from reconciler.core.hyperdrive.settings import Strategy
 from reconciler.core.importing.primary import base_name
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.observed import Branch, HyperdriveConfig
 from reconciler.core.timeline import ORIGIN
 

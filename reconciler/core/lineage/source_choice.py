@@ -2,7 +2,7 @@
 
 from reconciler.core.desired import Restore
 from reconciler.core.instant import Instant
-from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.lineage.lineage import Carrier, Lineage
 
 _MOST_NAMED = 5
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from reconciler.core.desired import Desired, Restore
-from reconciler.core.lineage import Lineage, accounts_for
+from reconciler.core.lineage.lineage import Lineage, accounts_for
+from reconciler.core.lineage.provenance import trace
 from reconciler.core.lsn import Lsn
 from reconciler.core.observed import Branch, Observed, named
-from reconciler.core.provenance import trace
 from reconciler.core.refusals import PrimaryMissing, Refusal
 from reconciler.core.steps import RenameBranch
 from reconciler.core.timeline import ORIGIN, HeldName, Timeline

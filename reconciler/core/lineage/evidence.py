@@ -9,9 +9,9 @@ from datetime import timedelta
 
 from reconciler.core.desired import Desired, Restore
 from reconciler.core.instant import Instant
-from reconciler.core.lineage import Carrier, Lineage
+from reconciler.core.lineage.lineage import Carrier, Lineage
+from reconciler.core.lineage.provenance import trace
 from reconciler.core.observed import Branch, Observed, Project
-from reconciler.core.provenance import trace
 from reconciler.core.refusals import Refusal
 
 _JUST_BEFORE = timedelta(milliseconds=1)

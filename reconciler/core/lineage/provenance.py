@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from reconciler.core.desired import DeployDriver, Desired, Restore
 from reconciler.core.instant import Instant
-from reconciler.core.lineage import Carrier, Lineage, accounts_for
+from reconciler.core.lineage.lineage import Carrier, Lineage, accounts_for
 from reconciler.core.observed import Branch, named
 from reconciler.core.refusals import PrimaryMissing, ProvenanceUnknown, Refusal
 from reconciler.core.timeline import ORIGIN, HeldName, Timeline, candidate_name, failed_name, proved_name

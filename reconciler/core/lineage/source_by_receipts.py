@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from reconciler.core.desired import Desired
-from reconciler.core.lineage import Lineage
+from reconciler.core.lineage.lineage import Lineage
+from reconciler.core.lineage.provenance import trace
+from reconciler.core.lineage.told import Told
 from reconciler.core.observed import Branch, Observed, Unknown
-from reconciler.core.provenance import trace
 from reconciler.core.refusals import SourceAmbiguous
 from reconciler.core.timeline import Timeline
-from reconciler.core.told import Told
 
 
 def live_and_open(desired: Desired, branches: tuple[Branch, ...] | Unknown) -> tuple[Timeline, SourceAmbiguous] | None:

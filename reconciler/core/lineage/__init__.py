@@ -1,0 +1,1 @@
+"""Which timeline is live, which are held, and to which one a moment belongs."""
