@@ -8,10 +8,10 @@ from reconciler.cli import point_text, suspending
 from reconciler.cli.children_status import unmanaged
 from reconciler.cli.markdown import code, fenced, prose
 from reconciler.cli.wording import describe, describe_outside, kept_as, target
+from reconciler.core.holding_pen.pen import Unit, units
 from reconciler.core.instant import for_people
 from reconciler.core.observed import Observed, Project
 from reconciler.core.outside import spelled
-from reconciler.core.pen import Unit, units
 from reconciler.core.plan import Plan
 from reconciler.core.steps import arguments
 

@@ -10,14 +10,14 @@ from reconciler.cli.plan_command import Status
 from reconciler.cli.wiring import look
 from reconciler.cli.wording import counted
 from reconciler.core.desired import Desired
+from reconciler.core.holding_pen.orphans import Orphan, orphans
+from reconciler.core.holding_pen.pen import Unit, units
+from reconciler.core.holding_pen.room import Room, branches_room, configs_room, without_ended
 from reconciler.core.instant import for_people
 from reconciler.core.lineage.lineage import Carrier
 from reconciler.core.observed import Observed, ObservedWorker, Project, Unknown
-from reconciler.core.orphans import Orphan, orphans
-from reconciler.core.pen import Unit, units
 from reconciler.core.plan import Plan, plan
 from reconciler.core.rewound import since
-from reconciler.core.room import Room, branches_room, configs_room, without_ended
 from reconciler.errors import GitError
 from reconciler.providers.git import Repository
 from reconciler.providers.git_lease import Lease

@@ -7,8 +7,8 @@ was protected. So a run that dies at any point is continued from what is there.
 from datetime import timedelta
 
 from reconciler.core import guards, protection, sizing
-from reconciler.core.deletion import undeletable
 from reconciler.core.desired import Method
+from reconciler.core.holding_pen.deletion import undeletable
 from reconciler.core.hyperdrive.choice import leads_to
 from reconciler.core.lineage.lineage import Carrier
 from reconciler.core.observed import named

@@ -25,9 +25,10 @@ most one of them writes to Neon, which locks the whole project for every write.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from reconciler.core import expiry, fencing, guards, in_place, project_settings, pruning, rivals, sizing
+from reconciler.core import fencing, guards, in_place, project_settings, rivals, sizing
 from reconciler.core.children import rules as children
 from reconciler.core.desired import DeployDriver, Desired, Worker
+from reconciler.core.holding_pen import expiry, pruning
 from reconciler.core.hyperdrive import repointing
 from reconciler.core.hyperdrive import upkeep as hyperdrive_upkeep
 from reconciler.core.lifting import standing

@@ -5,13 +5,13 @@ from datetime import timedelta
 
 from reconciler.core import guards, project_settings, protection, rewound, rivals
 from reconciler.core.children import warnings as child_warnings
-from reconciler.core.deletion import undeletable
 from reconciler.core.desired import VERSION_PLACEHOLDER, Desired
+from reconciler.core.holding_pen.deletion import undeletable
+from reconciler.core.holding_pen.pen import units
 from reconciler.core.hyperdrive import upkeep as hyperdrive_upkeep
 from reconciler.core.instant import Instant, for_people
 from reconciler.core.lineage.lineage import Lineage, accounts_for
 from reconciler.core.observed import UNASKED, Branch, Observed, Project, Unknown, named
-from reconciler.core.pen import units
 from reconciler.core.steps import (
     CreateBranch,
     CreateHyperdrive,

@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
-from reconciler.core import expiry, pruning, rewound
+from reconciler.core import rewound
 from reconciler.core.accounts import Account, Accounts
 from reconciler.core.desired import DeployDriver, Desired, Worker
+from reconciler.core.holding_pen import expiry, pruning
 from reconciler.core.hyperdrive.choice import config_name
 from reconciler.core.hyperdrive.repointing import about_to_move
 from reconciler.core.hyperdrive.upkeep import logged_in_to

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core import expiry
 from reconciler.core.desired import Child, Desired
 from reconciler.core.drift import Answer
+from reconciler.core.holding_pen import expiry
 from reconciler.core.observed import Observed, Unknown, Use, named
 from reconciler.core.plan import plan
 from reconciler.core.scene import Scene, read

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.deletion import undeletable
 from reconciler.core.desired import Method
+from reconciler.core.holding_pen.deletion import undeletable
 from reconciler.core.hyperdrive.choice import expected_config
 from reconciler.core.instant import Instant
 from reconciler.core.lineage.lineage import Carrier, Lineage

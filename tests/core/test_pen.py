@@ -8,6 +8,8 @@ from hypothesis import given
 
 from reconciler.cli.wording import describe
 from reconciler.core.desired import Restore
+from reconciler.core.holding_pen.pen import Unit, units
+from reconciler.core.holding_pen.pruning import make_room
 from reconciler.core.instant import Instant
 from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
 from reconciler.core.lineage.lineage import Lineage
@@ -24,10 +26,8 @@ from reconciler.core.observed import (
     Use,
     named,
 )
-from reconciler.core.pen import Unit, units
 from reconciler.core.plan import plan
 from reconciler.core.predict import predict
-from reconciler.core.pruning import make_room
 from reconciler.core.refusals import NameTaken, Refusal
 from reconciler.core.scene import Refused, Scene, read
 from reconciler.core.steps import DeleteBranch, DeleteHyperdrive, RenameBranch

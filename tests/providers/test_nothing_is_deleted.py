@@ -78,13 +78,13 @@ def _callers(called):
         (
             "delete_branch",
             "DeleteBranch",
-            [("core/in_place.py", "dispose_of_proof"), ("core/pruning.py", "_delete")],
+            [("core/in_place.py", "dispose_of_proof"), ("core/holding_pen/pruning.py", "_delete")],
             [("cli/drill_sweep.py", "_branches")],
         ),
         (
             "delete_config",
             "DeleteHyperdrive",
-            [("core/pruning.py", "_next_orphan"), ("core/pruning.py", "_delete")],
+            [("core/holding_pen/pruning.py", "_next_orphan"), ("core/holding_pen/pruning.py", "_delete")],
             [("cli/drill_sweep.py", "_sweep_configs")],
         ),
         ("restore_branch", "RestoreBranch", [("core/in_place.py", "restore")], []),
@@ -110,7 +110,7 @@ def test_protection_is_taken_by_its_steps_alone_and_only_these_rules_make_those_
 
 def test_what_neon_is_to_delete_later_is_what_is_held_or_declared_and_only_these_rules_make_those_steps():
     assert list(_callers("expire")) == [("engine/execute.py", "_expire_held"), ("engine/execute.py", "_expire")]
-    assert list(_callers("ExpireHeld")) == [("core/expiry.py", "_expire")]
+    assert list(_callers("ExpireHeld")) == [("core/holding_pen/expiry.py", "_expire")]
     assert list(_callers("ExpireChild")) == [("core/children/rules.py", "_expire")]
 
 

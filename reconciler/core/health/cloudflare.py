@@ -6,12 +6,12 @@ from reconciler.core import guards
 from reconciler.core.desired import Desired, Hyperdrive, Worker
 from reconciler.core.health.checks import BY_BRANCH, EITHER, NEITHER, Check, SetUp, State, refused, told
 from reconciler.core.health.neon import lineage_of
+from reconciler.core.holding_pen.room import configs_room, without_ended
 from reconciler.core.hyperdrive.choice import config_name
 from reconciler.core.limit_refusals import ConfigLimitReached
 from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker, Unbound, Unknown, named
 from reconciler.core.refusals import WorkerNotDeployed
-from reconciler.core.room import configs_room, without_ended
 
 
 def checks(setup: SetUp) -> Iterator[Check]:

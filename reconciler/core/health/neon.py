@@ -6,6 +6,7 @@ from datetime import timedelta
 from reconciler.core import guards
 from reconciler.core.desired import Desired, Liftable, Method
 from reconciler.core.health.checks import EITHER, IN_PLACE, NEITHER, Check, SetUp, State, Unneeded, Wrong, refused, told
+from reconciler.core.holding_pen.room import branches_room, roots_room, without_ended
 from reconciler.core.instant import for_people
 from reconciler.core.lifting import is_lifted
 from reconciler.core.limit_refusals import BranchLimitReached, RootBranchLimitReached
@@ -15,7 +16,6 @@ from reconciler.core.observed import Branch, Observed, Operation, Project, Unkno
 from reconciler.core.refusals import HistoryDisabled, Refusal, RestoreRestricted, SourceExpires
 from reconciler.core.rival_refusals import OperationRunning
 from reconciler.core.rivals import PATIENCE
-from reconciler.core.room import branches_room, roots_room, without_ended
 
 # A history window that is shorter lets the moment pass before anybody has decided.
 _SHORT_HISTORY = timedelta(hours=6)

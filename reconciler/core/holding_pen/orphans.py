@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.core.desired import Desired, Hyperdrive
+from reconciler.core.holding_pen.pen import direct_host, made_for, used
 from reconciler.core.instant import Instant, for_people
 from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.observed import HyperdriveConfig, Observed, Unknown
-from reconciler.core.pen import direct_host, made_for, used
 from reconciler.core.timeline import Timeline
 
 

@@ -6,9 +6,9 @@ An apply deletes it, and so does a restore that has no room without.
 from dataclasses import dataclass
 
 from reconciler.core.desired import Desired
+from reconciler.core.holding_pen.pruning import next_to_go
 from reconciler.core.observed import Branch, HyperdriveConfig, Observed, Unknown
 from reconciler.core.predict import predict
-from reconciler.core.pruning import next_to_go
 from reconciler.core.scene import Scene, read
 
 

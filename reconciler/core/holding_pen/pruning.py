@@ -12,11 +12,11 @@ from datetime import timedelta
 
 from reconciler.core import protection
 from reconciler.core.desired import Desired
+from reconciler.core.holding_pen.orphans import orphans
+from reconciler.core.holding_pen.pen import Unit, kept_at, units
 from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
 from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.observed import Observed, Unknown
-from reconciler.core.orphans import orphans
-from reconciler.core.pen import Unit, kept_at, units
 from reconciler.core.refusals import Refusal
 from reconciler.core.scene import Refused, Scene
 from reconciler.core.steps import DeleteBranch, DeleteHyperdrive, Step

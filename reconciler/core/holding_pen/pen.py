@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 from reconciler.core import protection
 from reconciler.core.children.child import needs_parent
-from reconciler.core.deletion import kept_by_neon
 from reconciler.core.desired import Desired, Hyperdrive
+from reconciler.core.holding_pen.deletion import kept_by_neon
 from reconciler.core.instant import Instant, for_people
 from reconciler.core.lineage.evidence import Signs
 from reconciler.core.lineage.lineage import Carrier, Lineage

@@ -11,11 +11,11 @@ the file has to ask for it.
 from datetime import timedelta
 
 from reconciler.core.desired import Desired
+from reconciler.core.holding_pen.pen import Unit, kept_at, units
+from reconciler.core.holding_pen.pruning import QUIET
 from reconciler.core.instant import Instant
 from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.observed import Observed, Unknown
-from reconciler.core.pen import Unit, kept_at, units
-from reconciler.core.pruning import QUIET
 from reconciler.core.refusals import SourceExpires
 from reconciler.core.scene import Refused, Scene
 from reconciler.core.steps import ClearExpiry, ExpireHeld, Step
