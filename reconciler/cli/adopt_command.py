@@ -13,11 +13,11 @@ from reconciler.cli.restore_command import timeline_named
 from reconciler.cli.sharing import actor_here, shared_repository
 from reconciler.cli.wiring import connected
 from reconciler.core.desired import Desired
+from reconciler.core.file.edit import asked_timeline, with_restore
 from reconciler.core.lineage.adoption import Adoption, adoption
 from reconciler.core.observed import Branch, Observed, named
 from reconciler.core.plan import Plan, plan
 from reconciler.core.refusals import Refusal
-from reconciler.core.restore_edit import asked_timeline, with_restore
 from reconciler.core.timeline import ORIGIN, Timeline
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError

@@ -21,10 +21,10 @@ from reconciler.core.desired import Restore
 from reconciler.core.drill.checks import Seen, checks, table_proofs
 from reconciler.core.drill.destruction import Kind, Wish, possible
 from reconciler.core.drill.results import Noticed, Phase, Round, Traffic
+from reconciler.core.file.edit import with_restore
 from reconciler.core.guards import SETTLING
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Branch
-from reconciler.core.restore_edit import with_restore
 from reconciler.engine.apply import Apply
 from reconciler.errors import GateFailed, InputError, NotConverged, ReconcilerError
 from reconciler.providers.drill_database import DrillDatabase

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.core.desired import Desired
-from reconciler.core.desired_file import read_desired_state
+from reconciler.core.file.reading import read_desired_state
 from reconciler.core.instant import Instant
 from reconciler.errors import InputError
 

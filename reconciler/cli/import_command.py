@@ -15,8 +15,8 @@ from reconciler.cli.plan_command import Status, status_of
 from reconciler.cli.wiring import connected
 from reconciler.cli.wording import counted, describe
 from reconciler.core.desired import Desired, Hyperdrive, Primary
-from reconciler.core.desired_file import check_environment, read_desired_state
-from reconciler.core.file_model import json_schema
+from reconciler.core.file.model import json_schema
+from reconciler.core.file.reading import check_environment, read_desired_state
 from reconciler.core.importing.choice import Asked, Choice, choose, nothing_found
 from reconciler.core.importing.text import written
 from reconciler.core.observed import Observed, ObservedWorker, Unknown, named

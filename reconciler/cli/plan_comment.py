@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from reconciler.cli import plan_checks, point_text, timeline_picture
 from reconciler.cli.markdown import code, cut, fenced, prose
 from reconciler.cli.wording import counted, describe, describe_outside, kept_as
-from reconciler.core.desired_file import Problem
+from reconciler.core.file.reading import Problem
 from reconciler.core.instant import for_people
 from reconciler.core.observed import Observed, Project
 from reconciler.core.plan import Plan

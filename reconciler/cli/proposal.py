@@ -22,7 +22,7 @@ from reconciler.cli.plan_command import rendered, status_of
 from reconciler.cli.proposal_base import Base, Examined
 from reconciler.cli.proposal_text import is_held
 from reconciler.cli.wiring import connected_github
-from reconciler.core.restore_edit import restore_text, with_restore_text
+from reconciler.core.file.edit import restore_text, with_restore_text
 from reconciler.errors import InputError, PushRejected
 from reconciler.providers.github import GitHub, PullRequest, repository_of
 

@@ -13,10 +13,10 @@ from reconciler.cli.plan_command import Status
 from reconciler.cli.proposal import Change, nothing_to_do, preview, propose, refused, report
 from reconciler.cli.proposal_base import Base, Examined, examine
 from reconciler.core.desired import Restore
+from reconciler.core.file.edit import asked_timeline, with_restore
 from reconciler.core.instant import Instant
 from reconciler.core.lsn import Lsn
 from reconciler.core.refusals import TimelineUsed
-from reconciler.core.restore_edit import asked_timeline, with_restore
 from reconciler.core.timeline import Point, Timeline
 from reconciler.errors import InputError
 

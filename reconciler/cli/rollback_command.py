@@ -13,9 +13,9 @@ from reconciler.cli.proposal import Change, nothing_to_do, preview, propose, ref
 from reconciler.cli.proposal_base import Base, Examined, examine
 from reconciler.cli.restore_command import one_line, timeline_named
 from reconciler.core.desired import Restore
+from reconciler.core.file.edit import asked_timeline, restore_text, with_restore, with_restore_text
 from reconciler.core.lineage.provenance import timeline_before
 from reconciler.core.refusals import NotAppliedYet, Refusal, TimelineNotHeld
-from reconciler.core.restore_edit import asked_timeline, restore_text, with_restore, with_restore_text
 from reconciler.core.timeline import Timeline
 from reconciler.errors import InputError
 

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from reconciler.core.file_model import json_schema
+from reconciler.core.file.model import json_schema
 
 
 @click.command(name="schema")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli import environments
-from reconciler.core.desired_file import DesiredStateError
+from reconciler.core.file.reading import DesiredStateError
 from reconciler.core.refusals import Refusal
 from reconciler.core.rivals import conflicts
 from reconciler.providers.clock import SystemClock

@@ -11,11 +11,11 @@ from enum import Enum
 from typing import assert_never
 
 from reconciler.core import receipt as receipts_of
+from reconciler.core.file.versions import DEFAULT_HOLD, Unreadable, Version, differences, read_version
 from reconciler.core.instant import Instant
 from reconciler.core.lineage.lanes import Lane, State, lanes
 from reconciler.core.receipt import Receipt, Result
 from reconciler.core.timeline import Timeline
-from reconciler.core.versions import DEFAULT_HOLD, Unreadable, Version, differences, read_version
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from reconciler.core.desired import Worker
-from reconciler.core.desired_file import read_desired_state
+from reconciler.core.file.reading import read_desired_state
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Claim
 from reconciler.core.receipt import Receipt, parse

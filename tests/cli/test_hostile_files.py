@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reconciler.cli import plan_text
 from reconciler.cli.output import shown
-from reconciler.core.desired_file import read_desired_state
+from reconciler.core.file.reading import read_desired_state
 from reconciler.core.instant import Instant
 from reconciler.core.plan import plan
 from reconciler.errors import InputError, ReconcilerError

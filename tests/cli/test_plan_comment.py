@@ -14,7 +14,7 @@ from reconciler.cli.markdown import code, cut, fenced, prose
 from reconciler.cli.plan_comment import LIMIT_BYTES, MARKER, Mistaken, Planned, Subject, Unplanned, comment, full
 from reconciler.cli.wording import describe
 from reconciler.core.desired import Method, Outside, Restore
-from reconciler.core.desired_file import Problem
+from reconciler.core.file.reading import Problem
 from reconciler.core.lsn import Lsn
 from reconciler.core.observed import Unknown
 from reconciler.core.plan import plan

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from reconciler.core.file.edit import restore_text, with_restore_text
 from reconciler.core.instant import Instant
-from reconciler.core.restore_edit import restore_text, with_restore_text
 from tests.support import database, github_description
 from tests.support.desk import FILE, Desk, Runner, written
 from tests.support.github import Fault, GitHubServer

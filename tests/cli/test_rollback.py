@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from reconciler.core.restore_edit import restore_text, with_restore, with_restore_text
+from reconciler.core.file.edit import restore_text, with_restore, with_restore_text
 from tests.support import database, github_description
 from tests.support.database import DAMAGED, GOOD
 from tests.support.desk import FILE, Desk, Runner, written

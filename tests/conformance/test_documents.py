@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.desired_file import read_desired_state
+from reconciler.core.file.reading import read_desired_state
 from tests.core.worlds import NOW
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from reconciler.core.desired import FOREVER, Child
-from reconciler.core.desired_file import DesiredStateError, read_desired_state
+from reconciler.core.file.reading import DesiredStateError, read_desired_state
 from reconciler.core.instant import Instant
 from tests.core.malformed import HYPERDRIVE, PRIMARY
 

@@ -12,8 +12,8 @@ from openapi_schema_validator import OAS31Validator
 
 from reconciler.core.compute_settings import NEVER, UNSAID, ComputeSettings
 from reconciler.core.desired import FOREVER, Desired, HttpGate, Method, OnFailure, Outside, Restore, WriteBack
-from reconciler.core.desired_file import DesiredStateError, Problem, read_desired_state
-from reconciler.core.file_model import json_schema
+from reconciler.core.file.model import json_schema
+from reconciler.core.file.reading import DesiredStateError, Problem, read_desired_state
 from reconciler.core.instant import Instant
 from reconciler.core.timeline import ORIGIN, Timeline
 from tests.core.malformed import HYPERDRIVE, MALFORMED, PRIMARY, WORKER

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from reconciler.core.compute_settings import UNSAID
 from reconciler.core.desired import DrillSettings, Hyperdrive, Restore, RtoSource
-from reconciler.core.desired_file import DesiredStateError, read_desired_state
 from reconciler.core.drill.checks import Seen, checks, table_proofs, unlike
 from reconciler.core.drill.destruction import ALL, Column, Kind, Table, Wish, identifier, possible
 from reconciler.core.drill.file import drill_file
@@ -21,6 +20,7 @@ from reconciler.core.drill.marks import Mark as Moment
 from reconciler.core.drill.marks import measured, phase_of
 from reconciler.core.drill.names import DrillNames, drill_environment, drill_script, is_of_a_drill, lending
 from reconciler.core.drill.results import Drill, Measured, Phase, Promise, Round, Stretch
+from reconciler.core.file.reading import DesiredStateError, read_desired_state
 from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Branch, DeployedVersion, Endpoint, HyperdriveConfig, Mark, UploadedVersion, Use
 from reconciler.core.plan import plan

@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.core.compute_settings import ComputeSettings
 from reconciler.core.desired import Method, Restore
-from reconciler.core.desired_file import DesiredStateError, read_desired_state
+from reconciler.core.file.reading import DesiredStateError, read_desired_state
 from reconciler.core.hyperdrive.settings import CACHING_OFF, NOTHING, Caching, Mtls, Settings, Strategy
 from reconciler.core.hyperdrive.upkeep import logged_in_to, most_connections
 from reconciler.core.instant import Instant

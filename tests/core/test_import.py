@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.desired import Child, Desired, Hyperdrive, Method, Primary, Restore, Worker
-from reconciler.core.desired_file import read_desired_state
+from reconciler.core.file.reading import read_desired_state
 from reconciler.core.hyperdrive.settings import Strategy
 from reconciler.core.importing.choice import Asked, WorkerFile, choose, nothing_found
 from reconciler.core.importing.primary import base_name, direct_host, primary_of, refuse_ours

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.desired import Lift, Liftable, Restore
-from reconciler.core.desired_file import DesiredStateError, read_desired_state
-from reconciler.core.file_model import LiftModel
+from reconciler.core.file.model import LiftModel
+from reconciler.core.file.reading import DesiredStateError, read_desired_state
 from reconciler.core.observed import Operation
 from reconciler.core.plan import plan
 from tests.core.test_guards import with_config, with_configs, with_project

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.desired import Method, Restore
+from reconciler.core.file.edit import asked_timeline, with_restore
+from reconciler.core.file.versions import Unreadable, Version, read_version
 from reconciler.core.hyperdrive.choice import config_of, expected_config
 from reconciler.core.identity import check_identity
 from reconciler.core.importing.primary import base_name, primary_of
@@ -15,10 +17,8 @@ from reconciler.core.lineage.provenance import trace
 from reconciler.core.lsn import Lsn
 from reconciler.core.observed import Endpoint, Mark
 from reconciler.core.plan import plan
-from reconciler.core.restore_edit import asked_timeline, with_restore
 from reconciler.core.steps import CreateBranch, VerifyBranch
 from reconciler.core.timeline import ORIGIN, HeldName, Timeline, candidate_name
-from reconciler.core.versions import Unreadable, Version, read_version
 from reconciler.errors import GateFailed, InputError
 from tests.core.worlds import DESIRED, MAIN, NOW, PROJECT, WORLD, after, asking, hours_ago
 

@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 from reconciler.core import jsonc
 from reconciler.core.desired import Restore
-from reconciler.core.desired_file import read_desired_state
-from reconciler.core.instant import Instant
-from reconciler.core.restore_edit import (
+from reconciler.core.file.edit import (
     RESTORE,
     asked_timeline,
     restore_text,
@@ -18,6 +16,8 @@ from reconciler.core.restore_edit import (
     with_restore_text,
     with_value,
 )
+from reconciler.core.file.reading import read_desired_state
+from reconciler.core.instant import Instant
 from reconciler.core.timeline import ORIGIN, Timeline
 from reconciler.errors import InputError
 from tests.core.test_instant import MOMENTS

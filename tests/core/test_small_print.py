@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.core.desired_file import DesiredStateError
+from reconciler.core.file.reading import DesiredStateError
 from reconciler.core.secret import Secret
 from reconciler.core.timeline import ORIGIN, HeldName, Timeline
 from tests.core.test_desired_file import read

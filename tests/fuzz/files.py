@@ -14,7 +14,7 @@ import atheris
 with atheris.instrument_imports():
     import json
 
-    from reconciler.core.desired_file import read_desired_state
+    from reconciler.core.file.reading import read_desired_state
     from reconciler.core.instant import Instant
     from reconciler.core.receipt import parse
     from reconciler.core.redaction import Redaction

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 
 from reconciler.cli.wording import describe
 from reconciler.core.desired import Desired, Hyperdrive, Restore
+from reconciler.core.file.edit import with_restore, with_value
 from reconciler.core.lineage.lineage import Carrier
 from reconciler.core.lineage.provenance import trace
 from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker
 from reconciler.core.plan import plan
 from reconciler.core.refusals import PrimaryMissing, Refusal
-from reconciler.core.restore_edit import with_restore, with_value
 from reconciler.core.steps import Step, WriteBinding
 from reconciler.core.timeline import ORIGIN, HeldName
 

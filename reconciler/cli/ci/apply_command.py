@@ -22,7 +22,7 @@ from reconciler.cli.progress import Progress
 from reconciler.cli.sharing import Superseded, shared_repository
 from reconciler.cli.wiring import connected_github
 from reconciler.core.desired import Desired
-from reconciler.core.desired_file import DesiredStateError
+from reconciler.core.file.reading import DesiredStateError
 from reconciler.core.receipt import Result
 from reconciler.engine.apply import PlanChanged
 from reconciler.errors import InputError, ReconcilerError, RemoteRefused, Suspended

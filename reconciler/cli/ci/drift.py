@@ -21,7 +21,7 @@ from reconciler.cli.proposal_base import path_in_repository
 from reconciler.cli.wiring import connected
 from reconciler.cli.wording import counted
 from reconciler.core.desired import Desired, WriteBack
-from reconciler.core.desired_file import read_desired_state
+from reconciler.core.file.reading import read_desired_state
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Observed
 from reconciler.core.plan import Plan, plan

@@ -10,7 +10,7 @@ from reconciler.cli.ci.concerned import read
 from reconciler.cli.environments import DIRECTORY, EnvironmentFile
 from reconciler.cli.plan_comment import Mistaken, Planned, Section, Unplanned
 from reconciler.cli.wiring import connected
-from reconciler.core.desired_file import DesiredStateError
+from reconciler.core.file.reading import DesiredStateError
 from reconciler.core.observed import Observed, ObservedWorker, Unknown
 from reconciler.core.plan import plan
 from reconciler.engine.observe import observe

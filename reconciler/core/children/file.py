@@ -6,7 +6,7 @@ from typing import Any
 
 from reconciler.core.children.child import is_reserved
 from reconciler.core.desired import FOREVER, Child
-from reconciler.core.file_model import BranchModel
+from reconciler.core.file.model import BranchModel
 from reconciler.core.instant import Instant
 
 _Contradiction = tuple[tuple[int | str, ...], str, str]

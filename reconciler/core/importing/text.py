@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from reconciler.core.desired import Desired, Worker
-from reconciler.core.restore_edit import with_restore
+from reconciler.core.file.edit import with_restore
 
 
 @dataclass(frozen=True, slots=True)

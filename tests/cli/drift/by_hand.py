@@ -2,7 +2,7 @@
 
 import httpx
 
-from reconciler.core.desired_file import read_desired_state
+from reconciler.core.file.reading import read_desired_state
 from reconciler.core.receipt import Identities, Receipt, Result
 from reconciler.providers.clock import SystemClock
 from reconciler.providers.git import Repository

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.core import jsonc, restore_file
+from reconciler.core import jsonc
 from reconciler.core.children import file as child_file
 from reconciler.core.compute_settings import ComputeSettings
 from reconciler.core.desired import (
@@ -29,7 +29,8 @@ from reconciler.core.desired import (
     WriteBack,
 )
 from reconciler.core.drill.settings import drill_settings
-from reconciler.core.file_model import (
+from reconciler.core.file import restore as restore_file
+from reconciler.core.file.model import (
     WRONG_KEY,
     FileModel,
     HttpGateModel,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.core.desired import Restore
-from reconciler.core.file_model import RestoreModel
+from reconciler.core.file.model import RestoreModel
 from reconciler.core.instant import Instant
 from reconciler.core.lsn import Lsn
 from reconciler.core.timeline import Point, Timeline
