@@ -14,8 +14,8 @@ from typing import Any
 import click
 
 from reconciler.cli import output
-from reconciler.core.snapshot import Manifest
-from reconciler.core.snapshot_names import file_name
+from reconciler.core.snapshot.manifest import Manifest
+from reconciler.core.snapshot.names import file_name
 from reconciler.errors import InputError
 from reconciler.providers import dumps, snapshot_shelf
 from reconciler.providers.postgres_place import Container, Place, Plain

@@ -8,8 +8,8 @@ import click
 
 from reconciler.cli import snapshot_place as shared
 from reconciler.cli.snapshot_place import Where, place_options
-from reconciler.core.snapshot import Manifest
-from reconciler.core.snapshot_names import kept_name, scratch_name
+from reconciler.core.snapshot.manifest import Manifest
+from reconciler.core.snapshot.names import kept_name, scratch_name
 from reconciler.errors import InputError, SnapshotFailed
 from reconciler.providers import dumps
 from reconciler.providers.postgres_place import Place

@@ -8,7 +8,7 @@ depend on it.
 
 from typing import Any, Protocol
 
-from reconciler.core.snapshot import Contents, Origin, Sequence, Table
+from reconciler.core.snapshot.manifest import Contents, Origin, Sequence, Table
 from reconciler.errors import SnapshotFailed
 from reconciler.providers.postgres_session import identifier, literal
 

@@ -11,7 +11,7 @@ from psycopg import sql
 from reconciler.core.drill.checks import Seen
 from reconciler.core.drill.destruction import CANARY, ROLE, SCHEMA, Column, Destruction, Table
 from reconciler.core.instant import Instant
-from reconciler.core.snapshot import Contents
+from reconciler.core.snapshot.manifest import Contents
 from reconciler.errors import ReconcilerError
 from reconciler.ports import Origin
 from reconciler.providers.database_contents import Survey

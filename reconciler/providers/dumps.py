@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.core.snapshot import Contents, Manifest, Origin, differences
+from reconciler.core.snapshot.manifest import Contents, Manifest, Origin, differences
 from reconciler.errors import SnapshotFailed
 from reconciler.providers.database_contents import Survey, origin
 from reconciler.providers.postgres_place import Place, Plain, failure, running

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.core.snapshot import Manifest
-from reconciler.core.snapshot_names import Taken
+from reconciler.core.snapshot.manifest import Manifest
+from reconciler.core.snapshot.names import Taken
 from reconciler.errors import GitError, InputError, SnapshotFailed
 from reconciler.providers.git_command import Git
 

@@ -24,8 +24,8 @@ from reconciler.core.file.reading import DesiredStateError, read_desired_state
 from reconciler.core.next_steps import next_steps
 from reconciler.core.observed import Branch, DeployedVersion, Endpoint, HyperdriveConfig, Mark, UploadedVersion, Use
 from reconciler.core.plan import plan
-from reconciler.core.snapshot import Contents
-from reconciler.core.snapshot import Table as Counted
+from reconciler.core.snapshot.manifest import Contents
+from reconciler.core.snapshot.manifest import Table as Counted
 from reconciler.core.steps import (
     AddCompute,
     CreateHyperdrive,

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.core.snapshot import Contents, Manifest, Origin, Sequence, Table, differences
-from reconciler.core.snapshot_names import Taken, file_name, kept_name, scratch_name, to_prune
+from reconciler.core.snapshot.manifest import Contents, Manifest, Origin, Sequence, Table, differences
+from reconciler.core.snapshot.names import Taken, file_name, kept_name, scratch_name, to_prune
 from reconciler.errors import InputError
 
 AT = datetime(2026, 11, 22, 22, 7, 43, 123_456, UTC)

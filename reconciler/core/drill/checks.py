@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.core.drill.destruction import SCHEMA
 from reconciler.core.drill.results import Check, TableProof
-from reconciler.core.snapshot import Contents, Table, differences
+from reconciler.core.snapshot.manifest import Contents, Table, differences
 
 _NAMED = 3
 

@@ -1,0 +1,1 @@
+"""Snapshots of local databases: what one holds, and how it is called."""
