@@ -29,7 +29,7 @@ COMMANDS = {
     "ci": ("reconciler.cli.ci", "What the workflows of GitHub Actions run: plan, apply, drift."),
     "history": ("reconciler.cli.history_command", "Show who asked for what, what came of it, and how to undo it."),
     "drill": (
-        "reconciler.cli.drill_command",
+        "reconciler.cli.drill.command",
         "Destroy something on purpose on a branch of its own, and prove its restore.",
     ),
     "outside": ("reconciler.cli.outside_command", "List what lives outside the database, and how far back it reaches."),

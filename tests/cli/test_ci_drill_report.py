@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from reconciler.cli.drill_files import keep
+from reconciler.cli.drill.files import keep
 from reconciler.core.instant import Instant
 from tests.core.drills import DRILL, UNPROVED
 from tests.support.desk import Runner

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.cli.drill_command import status_of
-from reconciler.cli.drill_promise import promise
+from reconciler.cli.drill.command import status_of
+from reconciler.cli.drill.promise import promise
 from reconciler.core.desired import DrillSettings, RtoSource
 from reconciler.core.drill.results import Phase, Promise
 from tests.core.drills import DRILL, UNPROVED

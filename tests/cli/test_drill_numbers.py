@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from reconciler.cli.drill_output import as_text
-from reconciler.cli.visitor import Visit, Visits
+from reconciler.cli.drill.output import as_text
+from reconciler.cli.drill.visitor import Visit, Visits
 from reconciler.core.drill.report import report
 from reconciler.core.drill.results import Phase
 from tests.core.drills import DRILL, ROUND, once, replace

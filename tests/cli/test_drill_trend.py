@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.cli.drill_files import keep, recorded, refuse_to_overwrite
-from reconciler.cli.drill_trend import trend
+from reconciler.cli.drill.files import keep, recorded, refuse_to_overwrite
+from reconciler.cli.drill.trend import trend
 from reconciler.core.drill.history import FILE, Unread, added, done
 from reconciler.core.drill.notes import END
 from reconciler.core.instant import Instant

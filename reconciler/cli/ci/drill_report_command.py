@@ -10,7 +10,7 @@ import click
 
 from reconciler.cli.ci.actions import Actions
 from reconciler.cli.ci.own_branch import refuse_work_of_others
-from reconciler.cli.drill_files import recorded
+from reconciler.cli.drill.files import recorded
 from reconciler.cli.environments import find_named
 from reconciler.cli.markdown import cut
 from reconciler.cli.plan_command import Status

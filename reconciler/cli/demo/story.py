@@ -7,9 +7,9 @@ import httpx
 from reconciler.cli import plan_text
 from reconciler.cli.demo import shop
 from reconciler.cli.demo.repository import DemoRepository
+from reconciler.cli.drill.visitor import PER_SECOND, Visitor
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.progress import Progress
-from reconciler.cli.visitor import PER_SECOND, Visitor
 from reconciler.cli.wording import phase
 from reconciler.core.guards import SETTLING
 from reconciler.core.instant import Instant

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.cli import drill_site
-from reconciler.cli.drill_repository import DrillRepository
-from reconciler.cli.drill_round import DrillRound, Manner
-from reconciler.cli.drill_site import DrillRefused, Plot
-from reconciler.cli.drill_sweep import Sweeper
+from reconciler.cli.drill import site as drill_site
+from reconciler.cli.drill.repository import DrillRepository
+from reconciler.cli.drill.round import DrillRound, Manner
+from reconciler.cli.drill.site import DrillRefused, Plot
+from reconciler.cli.drill.sweep import Sweeper
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.core import jsonc
 from reconciler.core.drill.destruction import Wish

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler import __version__
-from reconciler.cli.drill_files import refuse_to_overwrite
-from reconciler.cli.drill_round import DrillRound, Finished, Manner
-from reconciler.cli.drill_site import DrillRefused, Plot
+from reconciler.cli.drill.files import refuse_to_overwrite
+from reconciler.cli.drill.round import DrillRound, Finished, Manner
+from reconciler.cli.drill.site import DrillRefused, Plot
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.desired import Desired, Method

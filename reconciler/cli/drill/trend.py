@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, assert_never
 
-from reconciler.cli.drill_files import recorded
+from reconciler.cli.drill.files import recorded
 from reconciler.core.drill.history import Done, PastDrill, Unread
 from reconciler.core.drill.trend import ending, svg, table
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from reconciler.cli.drill_repository import DrillRepository
+from reconciler.cli.drill.repository import DrillRepository
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.core import jsonc
 from reconciler.core.desired import Desired, Worker

@@ -7,7 +7,7 @@ First the Workers, then the Hyperdrive configs, then the branches, leaf first. E
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from reconciler.cli.drill_site import script_of
+from reconciler.cli.drill.site import script_of
 from reconciler.core.desired import Desired
 from reconciler.core.drill.leftovers import branch_stays, config_stays, is_another_drills, to_serve_again, worker_stays
 from reconciler.core.drill.names import LENDING, DrillNames

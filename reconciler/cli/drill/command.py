@@ -9,12 +9,15 @@ from typing import Any
 
 import click
 
-from reconciler.cli import drill_files, drill_output, drill_trend, environments
-from reconciler.cli.drill_promise import promise
-from reconciler.cli.drill_round import Manner
-from reconciler.cli.drill_run import Order, drill
-from reconciler.cli.drill_site import DrillRefused
-from reconciler.cli.drill_sweep import Sweeper
+from reconciler.cli import environments
+from reconciler.cli.drill import files as drill_files
+from reconciler.cli.drill import output as drill_output
+from reconciler.cli.drill import trend as drill_trend
+from reconciler.cli.drill.promise import promise
+from reconciler.cli.drill.round import Manner
+from reconciler.cli.drill.run import Order, drill
+from reconciler.cli.drill.site import DrillRefused
+from reconciler.cli.drill.sweep import Sweeper
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.interrupts import ending_in_order
 from reconciler.cli.wiring import connected
@@ -120,7 +123,7 @@ async def _drill(order: Order, form: str) -> int:
 
 
 async def _on_sandbox(wishes: tuple[Wish, ...], manner: Manner, form: str, reports: Path, *, every: bool) -> int:
-    from reconciler.cli.drill_sandbox import staged
+    from reconciler.cli.drill.sandbox import staged
 
     with ending_in_order(_say), tempfile.TemporaryDirectory(prefix="reconciler-drill-") as directory:
         async with staged(Path(directory), _say) as stage:
