@@ -33,7 +33,7 @@ COMMANDS = {
         "Destroy something on purpose on a branch of its own, and prove its restore.",
     ),
     "outside": ("reconciler.cli.outside_command", "List what lives outside the database, and how far back it reaches."),
-    "snapshot": ("reconciler.cli.snapshot", "Dump and restore local development databases."),
+    "snapshot": ("reconciler.cli.snapshot.command", "Dump and restore local development databases."),
     "schema": ("reconciler.cli.schema_command", "Print the JSON Schema of desired-state files."),
     "sandbox": ("reconciler.cli.sandbox_commands", "Run a local Neon and Cloudflare on real PostgreSQL."),
     "demo": ("reconciler.cli.demo_command", "Damage a sandbox's data, restore it, undo it, and prove it."),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.snapshot_place import Where
-from reconciler.cli.snapshot_restore import the_way_back
+from reconciler.cli.snapshot.place import Where
+from reconciler.cli.snapshot.restore import the_way_back
 from reconciler.errors import SnapshotFailed
 from reconciler.providers.snapshot_shelf import Kept, Shelf
 from tests.core.test_snapshot import MANIFEST

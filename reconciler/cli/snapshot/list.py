@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.snapshot_place import Where, directory_option, summary
+from reconciler.cli.snapshot.place import Where, directory_option, summary
 from reconciler.providers.snapshot_shelf import Kept
 
 

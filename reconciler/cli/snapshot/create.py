@@ -2,7 +2,7 @@
 
 import click
 
-from reconciler.cli.snapshot_place import Where, create, place_options, summary
+from reconciler.cli.snapshot.place import Where, create, place_options, summary
 from reconciler.providers.dumps import prepared
 
 

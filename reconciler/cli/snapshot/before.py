@@ -6,8 +6,8 @@ import sys
 
 import click
 
-from reconciler.cli.snapshot_place import Where, create, place_options, summary
-from reconciler.cli.snapshot_restore import restore, the_way_back
+from reconciler.cli.snapshot.place import Where, create, place_options, summary
+from reconciler.cli.snapshot.restore import restore, the_way_back
 from reconciler.errors import InputError
 from reconciler.providers.dumps import prepared
 

@@ -4,7 +4,7 @@ import secrets
 
 import click
 
-from reconciler.cli.snapshot_place import Where, chosen, place_options, shown_progress, summary, tell_missing
+from reconciler.cli.snapshot.place import Where, chosen, place_options, shown_progress, summary, tell_missing
 from reconciler.core.snapshot.names import scratch_name
 from reconciler.providers.dumps import prepared, restored_beside
 from reconciler.providers.snapshot_shelf import now

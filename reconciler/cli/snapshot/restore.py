@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import snapshot_place as shared
-from reconciler.cli.snapshot_place import Where, place_options
+from reconciler.cli.snapshot import place as shared
+from reconciler.cli.snapshot.place import Where, place_options
 from reconciler.core.snapshot.manifest import Manifest
 from reconciler.core.snapshot.names import kept_name, scratch_name
 from reconciler.errors import InputError, SnapshotFailed

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.snapshot_place import Where, directory_option
+from reconciler.cli.snapshot.place import Where, directory_option
 from reconciler.errors import InputError
 from reconciler.providers.git_command import Git
 from reconciler.providers.snapshot_shelf import DIRECTORY, is_ignored, root_of

@@ -1,0 +1,1 @@
+"""`reconciler snapshot`: dumps of local development databases."""
