@@ -27,7 +27,7 @@ COMMANDS = {
     "doctor": ("reconciler.cli.doctor_command", "Check a set-up: would a restore work today, and what is in its way."),
     "status": ("reconciler.cli.status_command", "Show what is live, held and deployed."),
     "ci": ("reconciler.cli.ci", "What the workflows of GitHub Actions run: plan, apply, drift."),
-    "history": ("reconciler.cli.history_command", "Show who asked for what, what came of it, and how to undo it."),
+    "history": ("reconciler.cli.history.command", "Show who asked for what, what came of it, and how to undo it."),
     "drill": (
         "reconciler.cli.drill.command",
         "Destroy something on purpose on a branch of its own, and prove its restore.",

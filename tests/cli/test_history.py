@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.cli.history_text import visible
+from reconciler.cli.history.text import visible
 from reconciler.core.instant import Instant
 from reconciler.providers.git_history import changes_of
 from tests.support.long_history import example, make_long_history

@@ -13,8 +13,8 @@ from html import escape
 from pathlib import Path
 
 from reconciler import __version__
-from reconciler.cli.history_picture import Picture, pictures
-from reconciler.cli.history_rows import (
+from reconciler.cli.history.picture import Picture, pictures
+from reconciler.cli.history.rows import (
     SHORT_COMMIT,
     Row,
     fate,
@@ -24,8 +24,8 @@ from reconciler.cli.history_rows import (
     rows,
     undo_command,
 )
-from reconciler.cli.history_style import STYLE
-from reconciler.cli.history_text import visible
+from reconciler.cli.history.style import STYLE
+from reconciler.cli.history.text import visible
 from reconciler.core.history import History, RollbackTo
 from reconciler.core.redaction import EVERYWHERE
 from reconciler.errors import InputError

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import history_text, suspending
+from reconciler.cli import suspending
 from reconciler.cli.environments import EnvironmentFile, find
+from reconciler.cli.history import text as history_text
 from reconciler.core.history import History, compile_history
 from reconciler.core.instant import Instant
 from reconciler.errors import GitError, InputError
@@ -36,7 +37,7 @@ def command(environment: str | None, form: str | None, page: Path | None, limit:
     file = find(environment)
     history = read(file, fetch=not no_fetch)
     if page is not None:
-        from reconciler.cli.history_page import write_page
+        from reconciler.cli.history.page import write_page
 
         write_page(page, history, None if limit == _ALL else limit)
         click.echo(f"wrote {page}", err=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.cli.history_rows import (
+from reconciler.cli.history.rows import (
     Row,
     fate,
     live_sentence,

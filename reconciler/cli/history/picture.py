@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from html import escape
 
-from reconciler.cli.history_rows import fate, minute
+from reconciler.cli.history.rows import fate, minute
 from reconciler.core.history import History
 from reconciler.core.instant import Instant
 from reconciler.core.lineage.lanes import Lane, State

@@ -1,0 +1,1 @@
+"""`reconciler history`: who asked for what, what came of it, and how to undo it."""
