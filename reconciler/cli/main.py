@@ -24,7 +24,7 @@ COMMANDS = {
     "restore": ("reconciler.cli.restore_command", "Propose to go back to a moment, as a branch or a pull request."),
     "rollback": ("reconciler.cli.rollback_command", "Propose to undo the last restore, in the same way."),
     "adopt": ("reconciler.cli.adopt_command", "Record which timeline a primary carries that was restored by hand."),
-    "doctor": ("reconciler.cli.doctor_command", "Check a set-up: would a restore work today, and what is in its way."),
+    "doctor": ("reconciler.cli.doctor.command", "Check a set-up: would a restore work today, and what is in its way."),
     "status": ("reconciler.cli.status_command", "Show what is live, held and deployed."),
     "ci": ("reconciler.cli.ci", "What the workflows of GitHub Actions run: plan, apply, drift."),
     "history": ("reconciler.cli.history.command", "Show who asked for what, what came of it, and how to undo it."),

@@ -9,7 +9,7 @@ import httpx
 import psycopg
 import pytest
 
-from reconciler.cli import doctor_reading
+from reconciler.cli.doctor import reading as doctor_reading
 from tests.support.desk import FILE, Desk, Runner, written
 from tests.support.production import Production
 from tests.support.remotes import HttpRemote, git

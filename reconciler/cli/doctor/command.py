@@ -5,8 +5,8 @@ import asyncio
 import click
 
 from reconciler.cli import environments
-from reconciler.cli.doctor_reading import read_set_up
-from reconciler.cli.doctor_text import rendered
+from reconciler.cli.doctor.reading import read_set_up
+from reconciler.cli.doctor.text import rendered
 from reconciler.cli.plan_command import Status
 from reconciler.core.health.diagnosis import diagnose
 

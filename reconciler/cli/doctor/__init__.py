@@ -1,0 +1,1 @@
+"""`reconciler doctor`: would a restore work today."""
