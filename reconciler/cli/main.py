@@ -15,7 +15,7 @@ _INTERRUPTED = 130
 
 # name -> (module, one line of help)
 COMMANDS = {
-    "import": ("reconciler.cli.import_command", "Write the file of a project and a Worker that are there already."),
+    "import": ("reconciler.cli.importing.command", "Write the file of a project and a Worker that are there already."),
     "validate": ("reconciler.cli.validate_command", "Check desired-state files, without asking anybody."),
     "plan": ("reconciler.cli.plan_command", "Show what would be done, and why."),
     "apply": ("reconciler.cli.apply_command", "Make reality what the file asks for."),

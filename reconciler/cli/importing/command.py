@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from reconciler.cli import environments
-from reconciler.cli.import_chain import Imported, Wanted, follow
-from reconciler.cli.import_files import find_root, there_already, worker_files, write_new
+from reconciler.cli.importing.chain import Imported, Wanted, follow
+from reconciler.cli.importing.files import find_root, there_already, worker_files, write_new
 from reconciler.cli.plan_command import Status, status_of
 from reconciler.cli.wiring import connected
 from reconciler.cli.wording import counted, describe

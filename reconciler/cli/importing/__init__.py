@@ -1,0 +1,1 @@
+"""`reconciler import`: the desired-state file of what is there already."""
