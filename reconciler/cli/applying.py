@@ -15,7 +15,7 @@ from datetime import timedelta
 from reconciler.cli.ci.actions import run_address
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.progress import Progress
-from reconciler.cli.proposal_base import path_in_repository
+from reconciler.cli.proposal.base import path_in_repository
 from reconciler.cli.receipts import Circumstances, End, receipt
 from reconciler.cli.sharing import actor, actor_here, refuse_if_superseded, shared_repository
 from reconciler.cli.status_command import seen_workers, served

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 
 import click
 
-from reconciler.cli import environments, proposal_text
+from reconciler.cli import environments
 from reconciler.cli.moments import read_moment
 from reconciler.cli.plan_command import Status
-from reconciler.cli.proposal import Change, nothing_to_do, preview, propose, refused, report
-from reconciler.cli.proposal_base import Base, Examined, examine
+from reconciler.cli.proposal import text as proposal_text
+from reconciler.cli.proposal.base import Base, Examined, examine
+from reconciler.cli.proposal.proposal import Change, nothing_to_do, preview, propose, refused, report
 from reconciler.core.desired import Restore
 from reconciler.core.file.edit import asked_timeline, with_restore
 from reconciler.core.instant import Instant

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import click
 
-from reconciler.cli import environments, proposal_text
+from reconciler.cli import environments
 from reconciler.cli.plan_command import Status
-from reconciler.cli.proposal import Change, nothing_to_do, preview, propose, refused, report
-from reconciler.cli.proposal_base import Base, Examined, examine
+from reconciler.cli.proposal import text as proposal_text
+from reconciler.cli.proposal.base import Base, Examined, examine
+from reconciler.cli.proposal.proposal import Change, nothing_to_do, preview, propose, refused, report
 from reconciler.cli.restore_command import one_line, timeline_named
 from reconciler.core.desired import Restore
 from reconciler.core.file.edit import asked_timeline, restore_text, with_restore, with_restore_text

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from reconciler.cli.environments import EnvironmentFile
-from reconciler.cli.proposal_base import path_in_repository
+from reconciler.cli.proposal.base import path_in_repository
 from reconciler.errors import ReconcilerError
 from reconciler.providers.git import Repository
 

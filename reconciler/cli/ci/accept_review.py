@@ -11,7 +11,7 @@ from reconciler.cli.ci.plan_command import judged
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.markdown import code, prose
 from reconciler.cli.plan_comment import Planned, Subject
-from reconciler.cli.proposal_base import Base
+from reconciler.cli.proposal.base import Base
 from reconciler.core.plan import plan
 from reconciler.errors import ReconcilerError
 from reconciler.providers.github import GitHub, PullRequest

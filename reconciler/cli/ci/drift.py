@@ -17,7 +17,7 @@ from enum import Enum
 from reconciler.cli import suspending
 from reconciler.cli.ci.drift_report import Drift, failure
 from reconciler.cli.environments import EnvironmentFile
-from reconciler.cli.proposal_base import path_in_repository
+from reconciler.cli.proposal.base import path_in_repository
 from reconciler.cli.wiring import connected
 from reconciler.cli.wording import counted
 from reconciler.core.desired import Desired, WriteBack

@@ -6,9 +6,9 @@ from pathlib import Path
 import git
 
 from reconciler.cli.environments import DIRECTORY, EnvironmentFile
-from reconciler.cli.proposal import Change, publish
-from reconciler.cli.proposal_base import Base, Examined
-from reconciler.cli.proposal_text import message, restore_subject
+from reconciler.cli.proposal.base import Base, Examined
+from reconciler.cli.proposal.proposal import Change, publish
+from reconciler.cli.proposal.text import message, restore_subject
 
 _CONFIGURATION = {
     "user": {"name": "reconciler drill", "email": "drill@reconciler.invalid"},

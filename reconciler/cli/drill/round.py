@@ -15,7 +15,7 @@ from reconciler.cli.drill.site import DrillRefused, Plot
 from reconciler.cli.drill.sweep import Sweeper
 from reconciler.cli.drill.visitor import Visitor
 from reconciler.cli.progress import Progress
-from reconciler.cli.proposal_base import Base, examine
+from reconciler.cli.proposal.base import Base, examine
 from reconciler.cli.wiring import connected
 from reconciler.core.desired import Restore
 from reconciler.core.drill.checks import Seen, checks, table_proofs

@@ -19,8 +19,8 @@ import click
 from reconciler.cli import point_text
 from reconciler.cli.ci.actions import Actions
 from reconciler.cli.plan_command import rendered, status_of
-from reconciler.cli.proposal_base import Base, Examined
-from reconciler.cli.proposal_text import is_held
+from reconciler.cli.proposal.base import Base, Examined
+from reconciler.cli.proposal.text import is_held
 from reconciler.cli.wiring import connected_github
 from reconciler.core.file.edit import restore_text, with_restore_text
 from reconciler.errors import InputError, PushRejected

@@ -4,7 +4,7 @@ import textwrap
 
 from reconciler.cli import plan_text, point_text
 from reconciler.cli.markdown import cut, prose
-from reconciler.cli.proposal_base import Base, Examined
+from reconciler.cli.proposal.base import Base, Examined
 from reconciler.cli.wording import counted
 from reconciler.core.instant import for_people
 from reconciler.core.observed import Project

@@ -1,0 +1,1 @@
+"""Proposals: a change of a desired-state file, put up for review."""
