@@ -22,8 +22,8 @@ from reconciler.core.timeline import ORIGIN, Timeline
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
 from reconciler.ports import Clock, Permit, Ports
-from reconciler.providers.git_lease import Lease, LeaseState
-from reconciler.providers.git_suspension import SuspensionWatch
+from reconciler.providers.git.lease import Lease, LeaseState
+from reconciler.providers.git.suspension import SuspensionWatch
 
 
 @click.command(name="adopt")

@@ -29,9 +29,9 @@ from reconciler.engine.apply import Apply, Outcome, PlanChanged
 from reconciler.engine.observe import observe
 from reconciler.errors import OutOfTime, ReconcilerError, Suspended
 from reconciler.ports import Clock, Consent, Permit, Ports
-from reconciler.providers.git_lease import Lease, LeaseState, to_the_end
-from reconciler.providers.git_notes import Notes
-from reconciler.providers.git_suspension import SuspensionWatch
+from reconciler.providers.git.lease import Lease, LeaseState, to_the_end
+from reconciler.providers.git.notes import Notes
+from reconciler.providers.git.suspension import SuspensionWatch
 
 # A restore takes a minute or two. The longest single waits are 15 minutes for a large branch and 5 for a compute; this
 # has room for one of them and for retries, and ends before the hour that the workflow's job is given.

@@ -8,7 +8,7 @@ from reconciler.cli import environments
 from reconciler.cli.suspend_command import reference
 from reconciler.core.instant import Instant
 from reconciler.errors import GitError, PushRejected
-from reconciler.providers.git_suspension import Found
+from reconciler.providers.git.suspension import Found
 
 _TRIES = 5
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.proposal.base import path_in_repository
 from reconciler.errors import ReconcilerError
-from reconciler.providers.git import Repository
+from reconciler.providers.git.repository import Repository
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 

@@ -19,8 +19,8 @@ from reconciler.core.observed import Observed, ObservedWorker, Project, Unknown
 from reconciler.core.plan import Plan, plan
 from reconciler.core.rewound import since
 from reconciler.errors import GitError
-from reconciler.providers.git import Repository
-from reconciler.providers.git_lease import Lease
+from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.repository import Repository
 
 
 @click.command(name="status")

@@ -12,8 +12,8 @@ from reconciler.core.instant import Instant, for_people
 from reconciler.core.redaction import EVERYWHERE
 from reconciler.core.suspension import LONGEST, LONGEST_REASON, Suspension, shown
 from reconciler.errors import GitError, InputError, PushRejected
-from reconciler.providers.git_lease import Lease
-from reconciler.providers.git_suspension import Found, SuspensionRef
+from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.suspension import Found, SuspensionRef
 
 _TRIES = 5
 

@@ -11,7 +11,7 @@ from reconciler.core.instant import Instant
 from reconciler.core.plan import Plan
 from reconciler.core.suspension import Suspension
 from reconciler.errors import GitError
-from reconciler.providers.git_suspension import SuspensionRef
+from reconciler.providers.git.suspension import SuspensionRef
 
 
 @dataclass(frozen=True, slots=True)

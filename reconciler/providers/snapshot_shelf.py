@@ -16,7 +16,7 @@ from pathlib import Path
 from reconciler.core.snapshot.manifest import Manifest
 from reconciler.core.snapshot.names import Taken
 from reconciler.errors import GitError, InputError, SnapshotFailed
-from reconciler.providers.git_command import Git
+from reconciler.providers.git.command import Git
 
 DIRECTORY = "_db-backups"
 _PARTIAL = ".partial-"

@@ -12,8 +12,8 @@ from reconciler.core.observed import Claim
 from reconciler.core.receipt import Receipt, parse
 from reconciler.errors import GitError, InputError
 from reconciler.ports import WranglerFile
-from reconciler.providers.git import Repository, head_of
-from reconciler.providers.git_notes import Notes
+from reconciler.providers.git.notes import Notes
+from reconciler.providers.git.repository import Repository, head_of
 from reconciler.providers.wrangler_file import read_wrangler_config, write_binding_id
 
 DIRECTORY = "desired-state"

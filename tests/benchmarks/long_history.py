@@ -14,9 +14,9 @@ from pathlib import Path
 
 from reconciler.core.history import compile_history
 from reconciler.core.instant import Instant
-from reconciler.providers.git import Repository
-from reconciler.providers.git_history import changes_of
-from reconciler.providers.git_notes import Notes
+from reconciler.providers.git.history import changes_of
+from reconciler.providers.git.notes import Notes
+from reconciler.providers.git.repository import Repository
 from tests.support.long_history import FILE, make_long_history
 from tests.support.plain_words import run_program
 

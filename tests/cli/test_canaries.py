@@ -7,8 +7,8 @@ import pytest
 from reconciler.cli.markdown import code, prose
 from reconciler.core.redaction import CREDENTIALS
 from reconciler.core.secret import Secret
-from reconciler.providers.git_command import gist
-from reconciler.providers.git_notes import Notes
+from reconciler.providers.git.command import gist
+from reconciler.providers.git.notes import Notes
 from reconciler.providers.github_text import body_of, description_of, title_of
 from tests.providers.test_twisted_answers import FILE, WRANGLER
 from tests.support import canned
@@ -113,7 +113,7 @@ def test_no_cut_leaves_a_part_of_a_secret(longest):
 
 
 def test_a_receipt_and_a_commit_that_somebody_fills_with_a_secret_are_kept_without_it(run):
-    from reconciler.providers.git import Repository
+    from reconciler.providers.git.repository import Repository
 
     _, _, root = run("nothing", 403, "validate")
     repository = Repository.containing(root)

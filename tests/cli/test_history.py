@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.cli.history.text import visible
 from reconciler.core.instant import Instant
-from reconciler.providers.git_history import changes_of
+from reconciler.providers.git.history import changes_of
 from tests.support.long_history import example, make_long_history
 from tests.support.plain_words import run_program
 from tests.support.remotes import commit_files, git

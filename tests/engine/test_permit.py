@@ -9,8 +9,8 @@ from reconciler.cli.wiring import connected
 from reconciler.engine.apply import Apply
 from reconciler.errors import LeaseLost
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.git import Repository
-from reconciler.providers.git_lease import Lease
+from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.repository import Repository
 from tests.support.desk import Desk
 from tests.support.remotes import git
 

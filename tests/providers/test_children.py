@@ -17,7 +17,7 @@ from reconciler.core.desired import DeployDriver, Worker
 from reconciler.core.secret import Secret
 from reconciler.errors import DeployFailed, InputError
 from reconciler.ports import Rebinding
-from reconciler.providers.git import Repository
+from reconciler.providers.git.repository import Repository
 from reconciler.providers.working_tree import Checkout
 from reconciler.providers.wrangler import CloudflareAccess, Wrangler
 from tests.support.answers import Answers, Reply

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from reconciler.errors import ReconcilerError
-from reconciler.providers.git import Repository
+from reconciler.providers.git.repository import Repository
 
 _GIT = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b"}
 _IDENTITY = {**_GIT, "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from reconciler.core.instant import Instant
 from reconciler.errors import GitError, LeaseHeld, LeaseLost, RemoteRefused, RemoteUnreachable
-from reconciler.providers.git import Repository
-from reconciler.providers.git_lease import Lease
-from reconciler.providers.git_lease_record import LeaseState, Record
+from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.lease_record import LeaseState, Record
+from reconciler.providers.git.repository import Repository
 from tests.support.remotes import BareRemote, HttpRemote, git, git_environment
 from tests.support.waiting import eventually
 
@@ -223,8 +223,8 @@ def test_a_terminated_process_gives_it_back(remote, machine):
 import asyncio, signal
 from pathlib import Path
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.git import Repository
-from reconciler.providers.git_lease import Lease
+from reconciler.providers.git.repository import Repository
+from reconciler.providers.git.lease import Lease
 
 async def run():
     task = asyncio.current_task()

@@ -9,15 +9,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reconciler.errors import RemoteRefused, RemoteUnreachable
-from reconciler.providers.git import NOTES, Repository
-from reconciler.providers.git_notes import Notes
+from reconciler.providers.git.notes import Notes
+from reconciler.providers.git.repository import NOTES, Repository
 from tests.support.remotes import BareRemote, HttpRemote, clone, commit_files, copy_clone, git, git_environment
 
 _PROCESS = """
 import sys
 from pathlib import Path
-from reconciler.providers.git import Repository
-from reconciler.providers.git_notes import Notes
+from reconciler.providers.git.repository import Repository
+from reconciler.providers.git.notes import Notes
 notes = Notes(Repository.containing(Path(sys.argv[1])))
 sys.stdout.write("ready\\n"), sys.stdout.flush(), sys.stdin.readline()
 for number in range(int(sys.argv[4])):

@@ -7,8 +7,8 @@ import pytest
 from reconciler.core.instant import Instant
 from reconciler.core.suspension import Suspension
 from reconciler.errors import GitError, PushRejected, RemoteUnreachable, Suspended
-from reconciler.providers.git import Repository
-from reconciler.providers.git_suspension import SuspensionRef, SuspensionWatch
+from reconciler.providers.git.repository import Repository
+from reconciler.providers.git.suspension import SuspensionRef, SuspensionWatch
 from tests.support.remotes import BareRemote, clone, git
 
 REF = "refs/reconciler/suspension/production"

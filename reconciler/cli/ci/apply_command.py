@@ -26,7 +26,7 @@ from reconciler.core.file.reading import DesiredStateError
 from reconciler.core.receipt import Result
 from reconciler.engine.apply import PlanChanged
 from reconciler.errors import InputError, ReconcilerError, RemoteRefused, Suspended
-from reconciler.providers.git import Repository
+from reconciler.providers.git.repository import Repository
 from reconciler.providers.github import DeploymentState, GitHub
 
 

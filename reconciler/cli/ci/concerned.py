@@ -11,7 +11,7 @@ from reconciler.cli.ci.actions import Actions
 from reconciler.cli.environments import DIRECTORY, EnvironmentFile
 from reconciler.core.desired import Desired
 from reconciler.errors import InputError
-from reconciler.providers.git import Repository
+from reconciler.providers.git.repository import Repository
 
 _ENDING = ".jsonc"
 

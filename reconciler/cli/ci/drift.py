@@ -29,9 +29,9 @@ from reconciler.core.receipt import Receipt, Result, latest, parse
 from reconciler.core.steps import WriteBinding
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
-from reconciler.providers.git import Repository
-from reconciler.providers.git_lease import Lease
-from reconciler.providers.git_notes import Notes
+from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.notes import Notes
+from reconciler.providers.git.repository import Repository
 
 # A lease expires by its owner's clock, which need not be ours.
 _SKEW = timedelta(minutes=2)

@@ -17,7 +17,7 @@ from reconciler.cli.markdown import prose
 from reconciler.cli.plan_command import Status
 from reconciler.cli.wiring import connected_github
 from reconciler.errors import InputError, ReconcilerError
-from reconciler.providers.git import Repository
+from reconciler.providers.git.repository import Repository
 from reconciler.providers.github import GitHub
 
 

@@ -19,7 +19,7 @@ from reconciler.core.drill.history import FILE, Done
 from reconciler.core.drill.trend import FILE as PICTURE
 from reconciler.core.instant import Instant
 from reconciler.errors import InputError, ReconcilerError
-from reconciler.providers.git import Repository
+from reconciler.providers.git.repository import Repository
 from reconciler.providers.github import GitHub
 
 _BODY_BYTES = 60_000

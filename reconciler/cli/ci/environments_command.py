@@ -8,7 +8,7 @@ import click
 
 from reconciler.cli.ci.actions import Actions
 from reconciler.cli.ci.concerned import concerned, span_of
-from reconciler.providers.git import Repository
+from reconciler.providers.git.repository import Repository
 
 
 @click.command(name="environments")

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from reconciler.errors import InputError
-from reconciler.providers.git import Repository
+from reconciler.providers.git.repository import Repository
 
 
 def refuse_work_of_others(repository: Repository, name: str, standing: str, tip: str, files: Collection[str]) -> None:

@@ -16,7 +16,7 @@ from reconciler.cli.plan_comment import Mistaken, Planned, Section, Subject, Unp
 from reconciler.cli.plan_text import headline
 from reconciler.cli.wiring import connected_github
 from reconciler.errors import ReconcilerError
-from reconciler.providers.git import Repository
+from reconciler.providers.git.repository import Repository
 from reconciler.providers.github import CommitState, GitHub
 
 

@@ -13,7 +13,7 @@ from reconciler.core.desired import Desired, Worker, WriteBack
 from reconciler.core.hyperdrive.choice import expected_config
 from reconciler.core.observed import Observed, ObservedWorker
 from reconciler.errors import GitError, InputError, PushRejected
-from reconciler.providers.git import Repository
+from reconciler.providers.git.repository import Repository
 from reconciler.providers.github import GitHub
 from reconciler.providers.wrangler_file import with_binding_id
 

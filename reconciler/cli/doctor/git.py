@@ -10,9 +10,9 @@ from reconciler.cli.sharing import shared_repository
 from reconciler.core.health.checks import GitRemote, LeaseSign, Missing, Unneeded, Wrong
 from reconciler.core.observed import Unknown
 from reconciler.errors import GitError, InputError, ProviderError, RemoteRefused
-from reconciler.providers.git import Repository
-from reconciler.providers.git_lease import Lease
-from reconciler.providers.git_lease_ref import LeaseRef
+from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.lease_ref import LeaseRef
+from reconciler.providers.git.repository import Repository
 from reconciler.providers.github import repository_of
 
 # For one question to the remote, which may be put three times.

@@ -16,7 +16,7 @@ from reconciler.core.instant import Instant
 from reconciler.errors import GitError, InputError
 
 if TYPE_CHECKING:
-    from reconciler.providers.git_notes import Notes
+    from reconciler.providers.git.notes import Notes
 
 _TEXT_LIMIT = 30
 _ALL = 0
@@ -48,9 +48,9 @@ def command(environment: str | None, form: str | None, page: Path | None, limit:
 
 def read(file: EnvironmentFile, *, fetch: bool) -> History:
     """Read an environment's history. Raises InputError outside a Git repository, and GitError."""
-    from reconciler.providers import git_history
-    from reconciler.providers.git import Repository
-    from reconciler.providers.git_notes import Notes
+    from reconciler.providers.git import history as git_history
+    from reconciler.providers.git.notes import Notes
+    from reconciler.providers.git.repository import Repository
 
     repository = Repository.containing(file.root)
     if repository is None:

@@ -21,7 +21,7 @@ from reconciler.core.observed import Observed, ObservedWorker, Unknown
 from reconciler.core.plan import Plan, plan
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
-from reconciler.providers.git import Repository
+from reconciler.providers.git.repository import Repository
 
 # What `read_wrangler_config` looks for beside and above a wrangler.jsonc.
 _NEIGHBOURS = ("wrangler.json", ".wrangler/deploy/config.json")

@@ -7,7 +7,7 @@ import click
 
 from reconciler.cli.snapshot.place import Where, directory_option
 from reconciler.errors import InputError
-from reconciler.providers.git_command import Git
+from reconciler.providers.git.command import Git
 from reconciler.providers.snapshot_shelf import DIRECTORY, is_ignored, root_of
 
 _MARK = "# reconciler snapshot guard"

@@ -5,8 +5,8 @@ import httpx
 from reconciler.core.file.reading import read_desired_state
 from reconciler.core.receipt import Identities, Receipt, Result
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.git import Repository
-from reconciler.providers.git_notes import Notes
+from reconciler.providers.git.notes import Notes
+from reconciler.providers.git.repository import Repository
 from tests.support.desk import FILE, Desk, written
 from tests.support.shops import DATABASE, PRIMARY, ROLE
 from tests.support.waiting import eventually

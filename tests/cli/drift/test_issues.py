@@ -7,8 +7,8 @@ import pytest
 
 from reconciler.core.receipt import Result
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.git import Repository
-from reconciler.providers.git_lease import Lease
+from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.repository import Repository
 from tests.cli.drift.by_hand import (
     ACCEPT,
     applied,

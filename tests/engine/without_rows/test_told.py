@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.plan import plan
-from reconciler.providers.git import Repository
-from reconciler.providers.git_notes import Notes
+from reconciler.providers.git.notes import Notes
+from reconciler.providers.git.repository import Repository
 from tests.engine.without_rows.stage import Stage
 from tests.support.long_history import example
 from tests.support.remotes import git

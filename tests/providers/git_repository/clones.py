@@ -1,6 +1,6 @@
 """What the tests of the repository have in common: the files of its first commit, and how it is opened."""
 
-from reconciler.providers.git import Repository
+from reconciler.providers.git.repository import Repository
 from tests.support.remotes import git_environment
 
 MAIN = "refs/heads/main"

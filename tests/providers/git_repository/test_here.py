@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.errors import GitError, InputError
-from reconciler.providers.git_command import Git
+from reconciler.providers.git.command import Git
 from tests.providers.git_repository.clones import FILES, MAIN, opened
 from tests.support.remotes import (
     BareRemote,

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import GitError, PushRejected, RemoteRefused, RemoteUnreachable
-from reconciler.providers.git_command import Git, gist
-from reconciler.providers.git_remote import without_user
+from reconciler.providers.git.command import Git, gist
+from reconciler.providers.git.remote import without_user
 from tests.providers.git_repository.clones import MAIN, opened
 from tests.support.command import heed_interrupts
 from tests.support.remotes import (
@@ -171,7 +171,7 @@ def test_no_credential_is_in_an_argument_of_a_process(http, cloned):
     environment = git_environment(GITHUB_ACTIONS="true", GITHUB_TOKEN="canary-token", GITHUB_SERVER_URL=http.address)
     code = f"""
 from pathlib import Path
-from reconciler.providers.git import Repository
+from reconciler.providers.git.repository import Repository
 print(Repository.containing(Path({str(root)!r})).remote_ref("refs/heads/main"))
 """
     http.gate.clear()
@@ -243,7 +243,7 @@ def test_an_interrupted_git_is_ended_with_its_helpers(http, cloned):
     root = cloned(http).root
     code = f"""
 from pathlib import Path
-from reconciler.providers.git import Repository
+from reconciler.providers.git.repository import Repository
 try:
     Repository.containing(Path({str(root)!r})).remote_ref("refs/heads/main")
 except KeyboardInterrupt:

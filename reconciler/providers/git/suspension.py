@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from reconciler.core.suspension import Suspension
 from reconciler.errors import GitError, PushRejected, RemoteUnreachable, Suspended
 from reconciler.ports import Clock
-from reconciler.providers.git import Repository
-from reconciler.providers.git_lease import to_the_end
-from reconciler.providers.git_record import read_record, record_here, write_record
+from reconciler.providers.git.lease import to_the_end
+from reconciler.providers.git.record import read_record, record_here, write_record
+from reconciler.providers.git.repository import Repository
 
 _TRIES = 5
 # As long as a lease waits for the remote before it lets a renewal be tried again.

@@ -1,8 +1,8 @@
 """One line in the message of a commit that has no parents and no files: what a ref of ours on the remote leads to."""
 
 from reconciler.errors import GitError, RemoteRefused, RemoteUnreachable
-from reconciler.providers.git import Repository
-from reconciler.providers.git_writing import nameless, write_commit, write_tree
+from reconciler.providers.git.repository import Repository
+from reconciler.providers.git.writing import nameless, write_commit, write_tree
 
 
 def write_record(repository: Repository, line: str) -> str:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from reconciler.errors import GitError, PushRejected, RemoteRefused, RemoteUnreachable
-from reconciler.providers.git_command import Answer, Git, gist
+from reconciler.providers.git.command import Answer, Git, gist
 
 # What fails in passing is tried again after each of these.
 _PAUSES_SECONDS = (0.1, 0.6)

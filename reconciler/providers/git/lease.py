@@ -23,9 +23,9 @@ from typing import Any, ParamSpec, Self, TypeVar
 from reconciler.core.instant import for_people
 from reconciler.errors import GitError, LeaseHeld, LeaseLost, PushRejected
 from reconciler.ports import Clock
-from reconciler.providers.git import Repository
-from reconciler.providers.git_lease_record import LeaseState, Record
-from reconciler.providers.git_lease_ref import Found, LeaseRef
+from reconciler.providers.git.lease_record import LeaseState, Record
+from reconciler.providers.git.lease_ref import Found, LeaseRef
+from reconciler.providers.git.repository import Repository
 
 __all__ = ["Lease", "LeaseState", "to_the_end"]
 

@@ -12,9 +12,9 @@ from typing import Self
 
 from reconciler.core.instant import Instant
 from reconciler.errors import GitError
-from reconciler.providers.git_command import Answer, Git, gist
-from reconciler.providers.git_remote import Remote
-from reconciler.providers.git_writing import identified, tree_with, write_commit
+from reconciler.providers.git.command import Answer, Git, gist
+from reconciler.providers.git.remote import Remote
+from reconciler.providers.git.writing import identified, tree_with, write_commit
 
 NOTES = "refs/notes/reconciler"
 _DEEPER = "fetch all of it: `git fetch --unshallow`, or `fetch-depth: 0` for actions/checkout"

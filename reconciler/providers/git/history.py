@@ -12,7 +12,7 @@ from pathlib import Path
 
 from reconciler.core.history import Change
 from reconciler.core.instant import Instant
-from reconciler.providers.git_command import Git
+from reconciler.providers.git.command import Git
 
 # Fields stand between NUL bytes, which neither a name nor a subject can hold; behind them stands the raw difference.
 _FORMAT = "%x00%H%x00%P%x00%ct%x00%an%x00%s%x00"

@@ -3,9 +3,9 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from reconciler.providers.git import Repository
-from reconciler.providers.git_lease_record import Record
-from reconciler.providers.git_record import read_record, write_record
+from reconciler.providers.git.lease_record import Record
+from reconciler.providers.git.record import read_record, write_record
+from reconciler.providers.git.repository import Repository
 
 _TRIES = 5
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from reconciler.core.redaction import EVERYWHERE
 from reconciler.errors import GitError, PushRejected
-from reconciler.providers.git import NOTES, Repository
-from reconciler.providers.git_command import Git
-from reconciler.providers.git_writing import nameless, write_blob, write_commit, write_tree
+from reconciler.providers.git.command import Git
+from reconciler.providers.git.repository import NOTES, Repository
+from reconciler.providers.git.writing import nameless, write_blob, write_commit, write_tree
 
 _FILE = "100644"
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reconciler.core.redaction import EVERYWHERE
 from reconciler.errors import GitError, InputError
-from reconciler.providers.git_command import Git
+from reconciler.providers.git.command import Git
 
 _FILE = "100644"
 _FILES = ("100644", "100755")

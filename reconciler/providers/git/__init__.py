@@ -1,0 +1,1 @@
+"""Git: the repository, its remote, and what is kept on that besides commits: leases, receipts, suspensions."""
