@@ -1,1 +1,1 @@
-"""The outside systems, one file each: they translate, and decide nothing."""
+"""The outside systems, a file or a package for each: they translate, and decide nothing."""

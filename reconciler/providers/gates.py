@@ -1,4 +1,4 @@
-"""Gates: SQL with the credentials that Hyperdrive will hold (see sql_gates), and requests to the Workers (http_gates).
+"""Gates: SQL with the credentials that Hyperdrive will hold (postgres.gates), and requests to the Workers (http_gates).
 
 A gate that could not run has not passed.
 """
@@ -12,7 +12,7 @@ from reconciler.ports import Origin
 from reconciler.providers import http_gates
 
 if TYPE_CHECKING:
-    from reconciler.providers.sql_gates import SqlGates
+    from reconciler.providers.postgres.gates import SqlGates
 
 _STATEMENT_SECONDS = 30.0
 
@@ -25,7 +25,7 @@ class RealGates:
 
     @cached_property
     def _sql(self) -> "SqlGates":
-        from reconciler.providers.sql_gates import SqlGates  # noqa: PLC0415  a fifth of a start, and few runs need it
+        from reconciler.providers.postgres.gates import SqlGates  # noqa: PLC0415  a fifth of a start, and few runs need it
 
         return SqlGates(self._statement_seconds)
 

@@ -20,7 +20,7 @@ import httpx
 import psycopg
 
 from reconciler.cli.demo.repository import DemoRepository
-from reconciler.providers.postgres_programs import programs
+from reconciler.providers.postgres.programs import programs
 from reconciler.sandbox.server import Sandbox
 from tests.support.memory import memory
 from tests.support.plain_words import PROGRAM

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-from reconciler.providers.postgres_programs import programs
+from reconciler.providers.postgres.programs import programs
 from tests.benchmarks.many_branches import size_of_files
 from tests.sandbox.neon_client import NeonClient, ProjectClient, next_millisecond
 from tests.support.sandbox_process import SandboxProcess

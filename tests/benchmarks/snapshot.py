@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from reconciler.providers.postgres_place import Plain
-from reconciler.providers.postgres_programs import programs
+from reconciler.providers.postgres.place import Plain
+from reconciler.providers.postgres.programs import programs
 from tests.support.plain_postgres import plain_server
 from tests.support.plain_words import PROGRAM
 

@@ -10,7 +10,7 @@ import pytest
 from reconciler.cli.snapshot.place import Where
 from reconciler.cli.snapshot.restore import the_way_back
 from reconciler.errors import SnapshotFailed
-from reconciler.providers.snapshot_shelf import Kept, Shelf
+from reconciler.providers.postgres.snapshot_shelf import Kept, Shelf
 from tests.core.test_snapshot import MANIFEST
 from tests.support.plain_words import run_main
 

@@ -14,8 +14,8 @@ from reconciler.core.secret import Secret
 from reconciler.engine.apply import Apply
 from reconciler.errors import GateFailed
 from reconciler.ports import Origin
-from reconciler.providers import sql_gates
 from reconciler.providers.gates import RealGates
+from reconciler.providers.postgres import gates as sql_gates
 from tests.support import database
 from tests.support.database import DAMAGED, GOOD
 from tests.support.shops import DATABASE, PRIMARY, ROLE

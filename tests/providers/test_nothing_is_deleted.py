@@ -21,12 +21,12 @@ ALLOWED = {
     (
         "providers/neon.py",
         "delete_branch",
-    ): "what proved a restore in place, is held too long, or was declared: `core.deletion` and `core.child_guards`",
+    ): "what proved a restore in place, is held too long, or was declared: `core.holding_pen.deletion` and `core.children.guards`",
     (
         "providers/cloudflare.py",
         "delete_config",
     ): "a config that leads to what is held too long, or nowhere: `core.pruning`",
-    ("providers/cloudflare.py", "delete_worker"): "the Worker of a drill: `core.drill_leftovers`",
+    ("providers/cloudflare.py", "delete_worker"): "the Worker of a drill: `core.drill.leftovers`",
 }
 # Ways to delete over HTTP, in SQL, and with the official command lines.
 _WORDS = ("DELETE", "DROP ", "TRUNCATE")
@@ -95,7 +95,7 @@ def test_a_thing_is_deleted_or_overwritten_by_its_step_alone_and_only_these_rule
 ):
     """They ask `core.deletion`, `core.pen` and `core.guards.in_place`, at the plan and again right before.
 
-    A drill takes away what it has made itself, as `core.drill_leftovers` lets it.
+    A drill takes away what it has made itself, as `core.drill.leftovers` lets it.
     """
     assert list(_callers(method)) == [*drills, ("engine/execute.py", "take")]
     assert list(_callers(step)) == rules

@@ -102,7 +102,7 @@ def test_a_host_that_is_elsewhere_must_be_named(plain_desk, monkeypatch, capsys)
 def test_an_older_pg_dump_is_an_error_with_the_remedy(plain_desk, monkeypatch, tmp_path):
     old = tmp_path / "old"
     old.mkdir()
-    from reconciler.providers.postgres_programs import any_programs
+    from reconciler.providers.postgres.programs import any_programs
 
     for name in ("psql", "pg_restore"):
         (old / name).symlink_to(any_programs() / name)

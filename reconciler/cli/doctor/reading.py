@@ -117,7 +117,7 @@ async def _login(desired: Desired, reading: Reading, observed: Observed) -> str 
 
 
 async def _logged_in(origin: Origin) -> str | Unknown:
-    from reconciler.providers.login_probe import log_in
+    from reconciler.providers.postgres.login_probe import log_in
 
     try:
         async with asyncio.timeout(_LOGIN_SECONDS):

@@ -27,7 +27,7 @@ from reconciler.core.instant import Instant
 from reconciler.core.observed import Branch
 from reconciler.engine.apply import Apply
 from reconciler.errors import GateFailed, InputError, NotConverged, ReconcilerError
-from reconciler.providers.drill_database import DrillDatabase
+from reconciler.providers.postgres.drill_database import DrillDatabase
 
 _STALE_SECONDS = 1.0
 _ANSWER_SECONDS = 60.0

@@ -1,7 +1,7 @@
 """Takes away what a drill has made, its own or that of one that was killed, and nothing else.
 
 First the Workers, then the Hyperdrive configs, then the branches, leaf first. Each is read again before, and the rules
-(`core.drill_leftovers`) must let it go; what stays is said, with the reasons.
+(`core.drill.leftovers`) must let it go; what stays is said, with the reasons.
 """
 
 from collections.abc import Callable

@@ -9,7 +9,7 @@ import click
 from reconciler.cli.snapshot.place import Where, create, place_options, summary
 from reconciler.cli.snapshot.restore import restore, the_way_back
 from reconciler.errors import InputError
-from reconciler.providers.dumps import prepared
+from reconciler.providers.postgres.dumps import prepared
 
 
 @click.command(name="before", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -3,7 +3,7 @@
 import click
 
 from reconciler.cli.snapshot.place import Where, create, place_options, summary
-from reconciler.providers.dumps import prepared
+from reconciler.providers.postgres.dumps import prepared
 
 
 @click.command(name="create")

@@ -8,7 +8,7 @@ import click
 from reconciler.cli.snapshot.place import Where, directory_option
 from reconciler.errors import InputError
 from reconciler.providers.git.command import Git
-from reconciler.providers.snapshot_shelf import DIRECTORY, is_ignored, root_of
+from reconciler.providers.postgres.snapshot_shelf import DIRECTORY, is_ignored, root_of
 
 _MARK = "# reconciler snapshot guard"
 # The first bytes of pg_dump's custom format are PGDMP, whatever the file is called.

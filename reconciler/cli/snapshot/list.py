@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.snapshot.place import Where, directory_option, summary
-from reconciler.providers.snapshot_shelf import Kept
+from reconciler.providers.postgres.snapshot_shelf import Kept
 
 
 @click.command(name="list")

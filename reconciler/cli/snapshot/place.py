@@ -17,9 +17,9 @@ from reconciler.cli import output
 from reconciler.core.snapshot.manifest import Manifest
 from reconciler.core.snapshot.names import file_name
 from reconciler.errors import InputError
-from reconciler.providers import dumps, snapshot_shelf
-from reconciler.providers.postgres_place import Container, Place, Plain
-from reconciler.providers.snapshot_shelf import DIRECTORY, Kept, Shelf
+from reconciler.providers.postgres import dumps, snapshot_shelf
+from reconciler.providers.postgres.place import Container, Place, Plain
+from reconciler.providers.postgres.snapshot_shelf import DIRECTORY, Kept, Shelf
 
 _LINE_SECONDS = 5.0
 _MEGABYTE = 1_000_000

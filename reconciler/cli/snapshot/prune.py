@@ -9,7 +9,7 @@ from reconciler.cli.durations import Duration
 from reconciler.cli.snapshot.place import Where, directory_option, megabytes
 from reconciler.core.snapshot.names import Taken, to_prune
 from reconciler.errors import ReconcilerError
-from reconciler.providers.snapshot_shelf import now
+from reconciler.providers.postgres.snapshot_shelf import now
 
 _ABANDONED = timedelta(hours=1)
 

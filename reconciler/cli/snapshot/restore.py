@@ -11,9 +11,9 @@ from reconciler.cli.snapshot.place import Where, place_options
 from reconciler.core.snapshot.manifest import Manifest
 from reconciler.core.snapshot.names import kept_name, scratch_name
 from reconciler.errors import InputError, SnapshotFailed
-from reconciler.providers import dumps
-from reconciler.providers.postgres_place import Place
-from reconciler.providers.snapshot_shelf import Kept, now
+from reconciler.providers.postgres import dumps
+from reconciler.providers.postgres.place import Place
+from reconciler.providers.postgres.snapshot_shelf import Kept, now
 
 
 @click.command(name="restore")

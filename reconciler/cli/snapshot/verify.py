@@ -6,8 +6,8 @@ import click
 
 from reconciler.cli.snapshot.place import Where, chosen, place_options, shown_progress, summary, tell_missing
 from reconciler.core.snapshot.names import scratch_name
-from reconciler.providers.dumps import prepared, restored_beside
-from reconciler.providers.snapshot_shelf import now
+from reconciler.providers.postgres.dumps import prepared, restored_beside
+from reconciler.providers.postgres.snapshot_shelf import now
 
 
 @click.command(name="verify")

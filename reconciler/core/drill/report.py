@@ -29,7 +29,7 @@ def file_name(begun: Instant) -> str:
 def report(drill: Drill, earlier: str | None, history: Sequence[PastDrill]) -> str:
     """Write the report. `earlier` is the text that it replaces, whose notes are kept; `history` may have this drill.
 
-    Raises InputError where `earlier` is not to be overwritten: `drill_notes.notes_of` tells so before a drill begins.
+    Raises InputError where `earlier` is not to be overwritten: `drill.notes.notes_of` tells so before a drill begins.
     """
     parts = [
         _front_matter(drill),

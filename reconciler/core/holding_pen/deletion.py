@@ -1,7 +1,7 @@
 """The guard of deletions: of a branch on which a timeline was proved and restored in place, and of what is held.
 
 What is held is deleted only when its hold has ended; what else keeps it, `pen` adds. The only other deletion is of a
-declared branch (`child_guards`).
+declared branch (`children.guards`).
 """
 
 from dataclasses import dataclass

@@ -21,7 +21,7 @@ from psycopg import sql
 
 from reconciler.errors import FenceFailed
 from reconciler.ports import Origin
-from reconciler.providers.sql_gates import WAKING_SECONDS, connect, first_line, may_pass
+from reconciler.providers.postgres.gates import WAKING_SECONDS, connect, first_line, may_pass
 
 # A database's settings are changed at once, and sessions end within milliseconds; a compute may have to wake first.
 _SECONDS = 60.0

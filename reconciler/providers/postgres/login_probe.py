@@ -5,7 +5,7 @@ import stamina
 
 from reconciler.errors import GateFailed, Unreachable
 from reconciler.ports import Origin
-from reconciler.providers.sql_gates import connect, first_line, may_pass
+from reconciler.providers.postgres.gates import connect, first_line, may_pass
 
 
 async def log_in(origin: Origin, seconds: float) -> None:

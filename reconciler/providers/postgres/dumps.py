@@ -11,10 +11,10 @@ from pathlib import Path
 
 from reconciler.core.snapshot.manifest import Contents, Manifest, Origin, differences
 from reconciler.errors import SnapshotFailed
-from reconciler.providers.database_contents import Survey, origin
-from reconciler.providers.postgres_place import Place, Plain, failure, running
-from reconciler.providers.postgres_programs import any_programs, major_of, programs
-from reconciler.providers.postgres_session import Session, identifier, literal, session
+from reconciler.providers.postgres.contents import Survey, origin
+from reconciler.providers.postgres.place import Place, Plain, failure, running
+from reconciler.providers.postgres.programs import any_programs, major_of, programs
+from reconciler.providers.postgres.session import Session, identifier, literal, session
 
 _MAINTENANCE = ("postgres", "template1")
 _LOOKS_SECONDS = 0.2

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
-from reconciler.providers.postgres_place import Place, failure, running
+from reconciler.providers.postgres.place import Place, failure, running
 
 # How values become text must not depend on who looks: the checksums are of text. Names are always shown with a schema.
 SETTINGS = """

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from reconciler.core.snapshot.manifest import Contents, Origin, Sequence, Table
 from reconciler.errors import SnapshotFailed
-from reconciler.providers.postgres_session import identifier, literal
+from reconciler.providers.postgres.session import identifier, literal
 
 _ORIGIN = """
 select json_build_object(

@@ -14,9 +14,9 @@ from reconciler.core.instant import Instant
 from reconciler.core.snapshot.manifest import Contents
 from reconciler.errors import ReconcilerError
 from reconciler.ports import Origin
-from reconciler.providers.database_contents import Survey
-from reconciler.providers.postgres_session import SETTINGS
-from reconciler.providers.sql_gates import first_line
+from reconciler.providers.postgres.contents import Survey
+from reconciler.providers.postgres.gates import first_line
+from reconciler.providers.postgres.session import SETTINGS
 
 _CONNECT_SECONDS = 30
 _BEFORE, _AFTER = "before the target", "after the target"

@@ -1,0 +1,1 @@
+"""PostgreSQL: gates and fences by its protocol; dumps and restores by its programs, also in a container."""
