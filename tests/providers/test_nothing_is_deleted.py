@@ -21,11 +21,11 @@ ALLOWED = {
     (
         "providers/neon.py",
         "delete_branch",
-    ): "what proved a restore in place, is held too long, or was declared: `core.holding_pen.deletion` and `core.children.guards`",
+    ): "what proved a restore in place, is held too long, or was declared: `holding_pen.deletion`, `children.guards`",
     (
         "providers/cloudflare.py",
         "delete_config",
-    ): "a config that leads to what is held too long, or nowhere: `core.pruning`",
+    ): "a config that leads to what is held too long, or nowhere: `core.holding_pen.pruning`",
     ("providers/cloudflare.py", "delete_worker"): "the Worker of a drill: `core.drill.leftovers`",
 }
 # Ways to delete over HTTP, in SQL, and with the official command lines.
@@ -73,37 +73,39 @@ def _callers(called):
 
 
 @pytest.mark.parametrize(
-    ("method", "step", "rules", "drills"),
+    ("method", "step", "rules", "takes", "drills"),
     [
         (
             "delete_branch",
             "DeleteBranch",
-            [("core/in_place.py", "dispose_of_proof"), ("core/holding_pen/pruning.py", "_delete")],
+            [("core/holding_pen/pruning.py", "_delete"), ("core/in_place.py", "dispose_of_proof")],
+            ["_on_branch", "_on_child"],
             [("cli/drill/sweep.py", "_branches")],
         ),
         (
             "delete_config",
             "DeleteHyperdrive",
             [("core/holding_pen/pruning.py", "_next_orphan"), ("core/holding_pen/pruning.py", "_delete")],
+            ["_on_hyperdrive"],
             [("cli/drill/sweep.py", "_sweep_configs")],
         ),
-        ("restore_branch", "RestoreBranch", [("core/in_place.py", "restore")], []),
+        ("restore_branch", "RestoreBranch", [("core/in_place.py", "restore")], ["_on_branch"], []),
     ],
 )
 def test_a_thing_is_deleted_or_overwritten_by_its_step_alone_and_only_these_rules_make_that_step(
-    method, step, rules, drills
+    method, step, rules, takes, drills
 ):
-    """They ask `core.deletion`, `core.pen` and `core.guards.in_place`, at the plan and again right before.
+    """They ask `holding_pen.deletion`, `holding_pen.pen` and `guards.in_place`, at the plan and again right before.
 
     A drill takes away what it has made itself, as `core.drill.leftovers` lets it.
     """
-    assert list(_callers(method)) == [*drills, ("engine/execute.py", "take")]
+    assert list(_callers(method)) == [*drills, *(("engine/execute.py", each) for each in takes)]
     assert list(_callers(step)) == rules
 
 
 def test_protection_is_taken_by_its_steps_alone_and_only_these_rules_make_those_steps():
     """For as long as a restore in place takes, as the file says, or in the step that deletes what it was taken from."""
-    assert list(_callers("unprotect")) == [("engine/execute.py", "take")]
+    assert list(_callers("unprotect")) == [("engine/execute.py", "_on_branch")]
     rules = ("core/in_place.py", "restore"), ("core/project_settings.py", "_protection")
     assert list(_callers("UnprotectBranch")) == list(rules)
 
@@ -130,7 +132,7 @@ async def test_nothing_is_restored_in_place_without_a_point_and_a_name_for_what_
 def test_a_declared_branch_is_reset_or_deleted_by_its_step_alone_and_only_the_rules_of_children_make_that_step(
     step, rules
 ):
-    assert list(_callers("reset_branch")) == [("engine/execute.py", "take")]
+    assert list(_callers("reset_branch")) == [("engine/execute.py", "_on_child")]
     assert list(_callers(step)) == [("core/children/rules.py", rule) for rule in rules]
 
 
