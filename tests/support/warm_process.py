@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 _IMPORTED = (
-    "apply_command", "ci.apply_command", "ci.drift_command", "ci.plan_command", "history_command", "plan_command",
+    "apply_command", "ci.apply_command", "ci.drift_command", "ci.plan_command", "history.command", "plan_command",
     "restore_command", "rollback_command", "status_command", "validate_command",
 )  # fmt: skip
 _SERVER = """
