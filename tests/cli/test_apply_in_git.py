@@ -90,6 +90,7 @@ def test_a_file_that_is_not_committed_is_told_in_the_receipt(desk, command, prod
     assert (commit, receipt.changed) == (last_commit(desk), True)
 
 
+@pytest.mark.thorough
 def test_two_applies_never_work_at_once(desk, command, production):
     production.sandbox.latency({"POST /accounts/[^/]+/hyperdrive/configs": 1500})
     first = command.start(desk, "apply")

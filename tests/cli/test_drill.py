@@ -165,6 +165,7 @@ def test_a_restore_that_fails_in_a_drill_is_written_down_with_what_was_proved_be
     assert len((reports / "dr-history.jsonl").read_text().splitlines()) == 1
 
 
+@pytest.mark.thorough
 def test_what_killed_drills_leave_is_swept_and_nothing_else_is_touched(production, command, tmp_path):
     by_hand = {"branch": {"name": "main.drill.20260101T000000000Z", "parent_id": production.branch("main")["id"]}}
     production.sandbox.neon("POST", f"/projects/{production.project}/branches", json=by_hand)

@@ -189,6 +189,7 @@ def test_a_production_that_was_never_restored_has_nothing_to_roll_back(shared_pr
     assert "production has been on origin as far back as origin/main tells: nothing to roll back" in said.stderr
 
 
+@pytest.mark.thorough
 def test_there_and_back_again_and_there_by_merged_proposals(make_production, tmp_path, run):
     """Restore, rollback, rollback of that, and once more: each merged and applied; the file comes back to the byte."""
     production = make_production()

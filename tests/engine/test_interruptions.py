@@ -88,7 +88,9 @@ def test_a_write_that_is_served_only_after_its_sender_was_killed_changes_nothing
     production.check_in_sync()
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 130), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "status"), [pytest.param(signal.SIGTERM, 130, marks=pytest.mark.thorough), (signal.SIGINT, 130)]
+)
 def test_a_signal_ends_the_run_at_once_with_a_sentence_and_the_next_run_goes_on(production, command, number, status):
     production.ask(production.shop.good)
     production.sandbox.latency({"OPERATION create_branch": 3000})

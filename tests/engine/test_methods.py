@@ -46,13 +46,17 @@ def _drift(production):
 @pytest.mark.parametrize(
     ("methods", "protected"),
     [
-        (["branch"] * 5, False),
-        (["in-place"] * 5, False),
-        (["in-place"] * 5, True),
-        (["branch", "in-place", "branch", "in-place", "in-place"], False),
-        (["in-place", "branch", "in-place", "branch", "branch"], True),
+        pytest.param(["branch"] * 5, False, id="branch"),
+        pytest.param(["in-place"] * 5, False, id="in place", marks=pytest.mark.thorough),
+        pytest.param(["in-place"] * 5, True, id="in place, protected", marks=pytest.mark.thorough),
+        pytest.param(
+            ["branch", "in-place", "branch", "in-place", "in-place"],
+            False,
+            id="a child, in place",
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param(["in-place", "branch", "in-place", "branch", "branch"], True, id="alternating, protected"),
     ],
-    ids=["branch", "in place", "in place, protected", "a child, in place", "alternating, protected"],
 )
 def test_whatever_the_methods_what_was_asked_is_live_and_all_else_is_held_as_it_was_left(
     make_production, methods, protected

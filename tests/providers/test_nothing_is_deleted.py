@@ -1,6 +1,7 @@
 """What is deleted or overwritten, shown by reading the code: whoever adds anything names it here, with its reason."""
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,25 @@ from reconciler.providers.http import Api
 _PACKAGE = Path(__file__).parents[2] / "reconciler"
 # The sandbox is the world that is acted on, and has deletions as Neon and Cloudflare have them.
 _FILES = sorted(path for path in _PACKAGE.rglob("*.py") if "sandbox" not in path.relative_to(_PACKAGE).parts)
+
+
+@functools.cache
+def _calls():
+    """List every function of ours, as (file, function, the names of whatever it calls)."""
+    return [
+        (path.relative_to(_PACKAGE).as_posix(), function.name, {_called(call) for call in _nodes(function, ast.Call)})
+        for path in _FILES
+        for function in _nodes(ast.parse(path.read_text()), ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+
+
+def _nodes(tree, kind):
+    return (node for node in ast.walk(tree) if isinstance(node, kind))
+
+
+def _called(call):
+    return getattr(call.func, "attr", getattr(call.func, "id", ""))
+
 
 # Requests with the method DELETE, by the file and the function that sends them, and what they delete.
 ALLOWED = {
@@ -64,12 +84,7 @@ def test_the_providers_of_data_have_no_method_that_deletes_or_overwrites_but_the
 
 def _callers(called):
     """Find who calls a function, a method or a class, as (file, function)."""
-    for path in _FILES:
-        for function in ast.walk(ast.parse(path.read_text())):
-            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-                calls = (node.func for node in ast.walk(function) if isinstance(node, ast.Call))
-                if any(called == getattr(each, "attr", getattr(each, "id", "")) for each in calls):
-                    yield path.relative_to(_PACKAGE).as_posix(), function.name
+    return ((file, function) for file, function, calls in _calls() if called in calls)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def broken(tmp_path):
     return mutated(next(each for each in MUTATIONS if each.name == "promote before gates"), tmp_path)
 
 
+@pytest.mark.thorough
 def test_a_schedule_that_violates_something_is_printed_as_a_script_that_does_so_again(broken, tmp_path):
     said = randomised("--processes", "1", "--examples", "30", "--steps", "6", "--smaller", "2", root=broken)
     assert said.returncode == 1, said.stdout + said.stderr
