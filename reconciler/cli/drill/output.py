@@ -5,13 +5,12 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-from reconciler.core.drill.phases import apportioned, restored_in
+from reconciler.core.drill.phases import tenths
 from reconciler.core.drill.results import Drill, Measured, Round, Traffic
 from reconciler.core.drill.trend import length
 from reconciler.core.instant import Instant
 
 # As the report shows them, so that the two agree and each adds up as it is read.
-_SHOWN = 0.1
 
 
 def as_json(drill: Drill) -> str:
@@ -40,9 +39,9 @@ def verdict(drill: Drill) -> str:
 
 def _round(found: Round) -> list[str]:
     lines = [f"{found.destruction}, restored to {found.target}"]
-    took = apportioned([each.seconds for each in found.phases], _SHOWN)
-    lines += [f"  {e.phase.value:20}{shown * _SHOWN:8.1f} s" for e, shown in zip(found.phases, took, strict=True)]
-    lines.append(f"  {'together':20}{restored_in(found):8.1f} s")
+    took = tenths([each.seconds for each in found.phases])
+    lines += [f"  {each.phase.value:20}{shown / 10:8.1f} s" for each, shown in zip(found.phases, took, strict=True)]
+    lines.append(f"  {'together':20}{found.seconds:8.1f} s")
     lines += [f"  {'proved' if each.holds else 'FAILED'}: {each.claim} ({each.seen})" for each in found.checks]
     if found.noticed is not None:
         lines.append(f"  {found.noticed.said}")

@@ -56,7 +56,7 @@ def done(drill: Drill) -> Done:
         method=printable(drill.method),
         commit=printable(drill.commit),
         rounds=len(drill.rounds),
-        seconds=round(drill.slowest, 3),
+        seconds=drill.slowest,
         promised=None if drill.promise is None else drill.promise.seconds,
         proved=drill.proved,
     )
@@ -67,7 +67,7 @@ def line(drill: Drill) -> str:
     past = done(drill)
     facts = {name: getattr(past, name) for name in Done.__slots__}
     rounds = [
-        {"destruction": printable(each.destruction), "seconds": round(each.seconds, 3), "proved": each.proved}
+        {"destruction": printable(each.destruction), "seconds": each.seconds, "proved": each.proved}
         for each in drill.rounds
     ]
     facts |= {

@@ -10,36 +10,32 @@ from reconciler.core.harmless import label
 _DAY = "2001-01-15"
 
 
-def apportioned(values: Sequence[float], unit: float) -> tuple[int, ...]:
-    """Round values to whole units so that the rounded ones add up to the rounded sum: each is off by less than one.
+def tenths(values: Sequence[float]) -> tuple[int, ...]:
+    """Round values to tenths so that the rounded ones add up to the rounded sum: each is off by less than one.
 
-    The units that are missing go to those that lost most by being cut off, the first of equals first.
+    The tenths that are missing go to those that lost most by being cut off, the first of equals first.
     """
-    exact = [value / unit for value in values]
+    exact = [10 * value for value in values]
     whole = [math.floor(each) for each in exact]
-    missing = round(math.fsum(exact)) - sum(whole)
+    # Rounded as `Round.seconds` is, and then as it is shown: the sum of a table is the number in every other place.
+    missing = round(10 * round(round(math.fsum(values), 3), 1)) - sum(whole)
     order = sorted(range(len(exact)), key=lambda n: (whole[n] - exact[n], n))
     gets = frozenset(order[:missing])
     return tuple(each + (n in gets) for n, each in enumerate(whole))
 
 
-def restored_in(measured: Round) -> float:
-    """Return what a round's restore took as it is shown: seconds, to the tenth, the sum of the shown phases."""
-    return sum(apportioned([each.seconds for each in measured.phases], 0.1)) / 10
-
-
 def phase_table(measured: Round, promised: float | None) -> str:
     """Write a round's phases as a table in Markdown: when each began, what it took, and its share of the promise."""
-    took = apportioned([each.seconds for each in measured.phases], 0.1)
+    took = tenths([each.seconds for each in measured.phases])
     rows = ["| Phase | Began after | Took |", "|---|--:|--:|"]
     rows += [
-        f"| {each.phase.value} | {each.began:.1f} s | {tenths / 10:.1f} s |"
-        for each, tenths in zip(measured.phases, took, strict=True)
+        f"| {each.phase.value} | {each.began:.1f} s | {shown / 10:.1f} s |"
+        for each, shown in zip(measured.phases, took, strict=True)
     ]
-    rows.append(f"| **all** |  | **{restored_in(measured):.1f} s** |")
+    rows.append(f"| **all** |  | **{measured.seconds:.1f} s** |")
     if promised is None:
         return "\n".join(rows)
-    shares = apportioned([100 * each.seconds / promised for each in measured.phases], 0.1)
+    shares = tenths([100 * each.seconds / promised for each in measured.phases])
     ends = ["Of the promise |", "--:|", *(f"{each / 10:.1f} % |" for each in shares), f"**{sum(shares) / 10:.1f} %** |"]
     return "\n".join(f"{row} {end}" if end != "--:|" else row + end for row, end in zip(rows, ends, strict=True))
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from reconciler.core.drill import trend
 from reconciler.core.drill.history import Done, PastDrill, Unread, done
 from reconciler.core.drill.notes import with_notes
-from reconciler.core.drill.phases import gantt, phase_table, restored_in
+from reconciler.core.drill.phases import gantt, phase_table
 from reconciler.core.drill.results import Drill, Round, TableProof, Traffic
 from reconciler.core.drill.trend import length
 from reconciler.core.harmless import code, printable, prose
@@ -70,7 +70,7 @@ def _front_matter(drill: Drill) -> str:
         f"method: {_quoted(drill.method)}",
         f"commit: {_quoted(drill.commit)}",
         f"rounds: {len(drill.rounds)}",
-        f"slowest_seconds: {_slowest(drill):.1f}",
+        f"slowest_seconds: {drill.slowest:.1f}",
         f"promised_seconds: {promised}",
         f"proved: {str(drill.proved).lower()}",
         f"promise_kept: {str(drill.kept).lower() if drill.promise else 'null'}",
@@ -107,7 +107,7 @@ def _summary(drill: Drill) -> str:
         return f"{damaged}, and {len(failed)} of {len(drill.rounds)} restores could not be proved to be whole: {names}."
     one = len(drill.rounds) == 1
     whole, it = ("the restore", "it") if one else ("each restore", "the slowest")
-    slowest = f"{it} took {length(_slowest(drill))}, {_against(drill)}"
+    slowest = f"{it} took {length(drill.slowest)}, {_against(drill)}"
     return f"{damaged}; {whole} was proved, check by check, to bring back what was there, and {slowest}."
 
 
@@ -121,17 +121,13 @@ def _against(drill: Drill) -> str:
     return f"{length(drill.slowest - promise.seconds)} longer than {promised}"
 
 
-def _slowest(drill: Drill) -> float:
-    return max((restored_in(each) for each in drill.rounds), default=0.0)
-
-
 def _rounds(drill: Drill) -> Iterator[str]:
     if not drill.rounds:
         return
     yield "## How long it took"
     rows = ["| Round | Destroyed | Restored in | Proved |", "|--:|---|--:|---|"]
     rows += [
-        f"| {number} | {prose(each.destruction)} | {restored_in(each):.1f} s | {'yes' if each.proved else '**no**'} |"
+        f"| {number} | {prose(each.destruction)} | {each.seconds:.1f} s | {'yes' if each.proved else '**no**'} |"
         for number, each in enumerate(drill.rounds, start=1)
     ]
     yield "\n".join(rows)
