@@ -13,11 +13,12 @@ _IMPORTED = (
     "restore_command", "rollback_command", "status_command", "validate_command",
 )  # fmt: skip
 _SERVER = """
-import importlib, json, os, sys
+import gc, importlib, json, os, sys
 from reconciler.cli import main
 for name in sys.argv[1:]:
     importlib.import_module(f"reconciler.cli.{name}")
 from tests.support.command import heed_interrupts
+gc.freeze()  # so that no child looks through what was imported, page by page, for garbage
 for line in sys.stdin:
     asked = json.loads(line)
     child = os.fork()
