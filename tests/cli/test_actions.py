@@ -68,7 +68,7 @@ def test_outside_of_actions_everything_is_empty_and_nothing_fails(capsys):
     actions.summary("# the summary")
     actions.output("name", "value")
     actions.error("title", "message", "f.jsonc", 3)
-    actions.mask("hidden")
+    actions.mask("canary-of-a-mask")
     said = capsys.readouterr()
     assert said.out == "# the summary\n"
     assert said.err == "name: value\nerror: f.jsonc:3: title: message\n"
@@ -195,9 +195,9 @@ def test_a_password_in_a_connection_string_becomes_stars(text, expected):
 
 def test_a_secret_that_is_learned_later_is_hidden_from_then_on(job, capsys):
     actions = job()
-    actions.mask("first\nsecond")
-    assert capsys.readouterr().out == "::add-mask::first\n::add-mask::second\n"
-    assert actions.redacted("first\nsecond") == STARS
+    actions.mask("canary-1\ncanary-2")
+    assert capsys.readouterr().out == "::add-mask::canary-1\n::add-mask::canary-2\n"
+    assert actions.redacted("canary-1\ncanary-2") == STARS
 
 
 def test_an_empty_credential_hides_nothing():
