@@ -153,6 +153,7 @@ def test_a_drill_whose_restore_leaves_the_damage_in_place_fails_and_takes_away_w
     assert "proved: false" in report.read_text()
 
 
+@pytest.mark.thorough
 def test_a_restore_that_fails_in_a_drill_is_written_down_with_what_was_proved_before(production, command):
     before, reports = there(production), production.root / "docs/postmortems"
     rounds = ("--destroy", "delete-half", "--destroy", "migration:more.sql")

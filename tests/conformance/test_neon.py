@@ -129,6 +129,7 @@ def test_one_violation_fails_the_whole_run(described, exchanges, tmp_path, viola
     assert f"{len(described.endpoints)} endpoints: 1 served, 0 answered 501, 0 only refused," in done.stdout
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("ci", [False, True])
 def test_without_the_description_the_run_says_so_and_fails_in_ci(tmp_path, ci):
     test = tmp_path / "test_it.py"

@@ -22,6 +22,7 @@ def bench(sandbox, shops, tmp_path_factory):
         yield bench
 
 
+@pytest.mark.thorough
 def test_a_clean_restore_makes_as_many_writes_as_are_made_to_fail_here(bench):
     assert len(bench.clean_writes) == len(_WRITES), bench.clean_writes
 
@@ -73,6 +74,7 @@ def test_reads_that_lag_behind_a_write_repeat_nothing(bench, number):
         assert len(bench.writes_now()) == len(_WRITES), "a write was repeated"
 
 
+@pytest.mark.thorough
 def test_a_list_of_branches_that_lags_behind_the_list_of_configs_does_not_make_a_config_of_ours_somebody_elses(bench):
     """A run has died after it made the config, and Neon does not show the branch to the next one yet."""
     with bench.restore() as production:
@@ -85,6 +87,7 @@ def test_a_list_of_branches_that_lags_behind_the_list_of_configs_does_not_make_a
         bench.check_restored()
 
 
+@pytest.mark.thorough
 def test_a_branch_that_neon_lists_and_does_not_know_yet_is_waited_for(bench):
     with bench.restore() as production:
         production.events.clear()
@@ -94,6 +97,7 @@ def test_a_branch_that_neon_lists_and_does_not_know_yet_is_waited_for(bench):
         bench.check_restored()
 
 
+@pytest.mark.thorough
 def test_a_lost_write_that_shows_only_after_a_while_counts_as_done(bench):
     write = next(each for each in bench.clean_writes if each.method == "PATCH")
     with bench.restore() as production:
@@ -107,6 +111,7 @@ def test_a_lost_write_that_shows_only_after_a_while_counts_as_done(bench):
         bench.check_restored()
 
 
+@pytest.mark.thorough
 def test_what_neon_never_comes_to_know_is_told_in_its_own_words(bench, monkeypatch):
     monkeypatch.setattr(Apply, "_patience", lambda *_: 0.0)
     with bench.restore() as production:
@@ -125,6 +130,7 @@ def _apply_until_converged(production):
     assert outcome.converged
 
 
+@pytest.mark.thorough
 def test_a_branch_that_neon_fails_to_make_ends_the_run_and_is_never_used(production, monkeypatch):
     monkeypatch.setattr(neon, "_FAILED_SECONDS", 0.2)
     primary = production.branch(PRIMARY)

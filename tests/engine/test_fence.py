@@ -128,6 +128,7 @@ def test_old_sessions_end_and_new_ones_can_not_write_from_before_the_switch_unti
     fenced.check_in_sync()
 
 
+@pytest.mark.thorough
 def test_a_run_that_is_killed_at_any_point_of_the_window_is_followed_by_one_that_lifts_the_fence_first(fenced):
     class DiesBefore:
         """Killed when the mark is set, and nothing else."""
@@ -166,6 +167,7 @@ def test_a_run_that_is_killed_at_any_point_of_the_window_is_followed_by_one_that
     assert not takes_writes(fenced, held(fenced))
 
 
+@pytest.mark.thorough
 def test_what_is_held_already_is_fenced_when_the_option_is_set_and_says_so_only_when_it_is_done(fenced):
     class Dies:
         """Killed before the database is read-only."""
@@ -192,6 +194,7 @@ def test_what_is_held_already_is_fenced_when_the_option_is_set_and_says_so_only_
     fenced.check_in_sync()
 
 
+@pytest.mark.thorough
 def test_a_list_of_versions_that_lags_behind_the_fence_leads_to_no_second_upload(fenced):
     lagging = []
 
@@ -208,6 +211,7 @@ def test_a_list_of_versions_that_lags_behind_the_fence_leads_to_no_second_upload
     fenced.check_live(GOOD)
 
 
+@pytest.mark.thorough
 def test_an_undo_that_is_killed_between_its_steps_comes_to_its_end(fenced):
     assert run(fenced).converged
     past = held(fenced)
@@ -224,6 +228,7 @@ def test_an_undo_that_is_killed_between_its_steps_comes_to_its_end(fenced):
     assert not takes_writes(fenced, held(fenced))
 
 
+@pytest.mark.thorough
 def test_a_run_that_fails_at_the_switch_leaves_users_with_a_database_that_takes_writes(fenced):
     fenced.sandbox.fault("status:400", "POST", "/deployments$", nth=1)
     with pytest.raises(ReconcilerError):
@@ -236,6 +241,7 @@ def test_a_run_that_fails_at_the_switch_leaves_users_with_a_database_that_takes_
     assert not takes_writes(fenced, held(fenced))
 
 
+@pytest.mark.thorough
 def test_where_that_can_not_be_lifted_it_is_said_that_writes_may_fail(fenced):
     fenced.sandbox.fault("status:400", "POST", "/deployments$", nth=1)
     fenced.sandbox.fault("status:400", "PATCH", "/endpoints/", nth=2)
@@ -245,6 +251,7 @@ def test_where_that_can_not_be_lifted_it_is_said_that_writes_may_fail(fenced):
     assert "400" in fenced.events[-1].why
 
 
+@pytest.mark.thorough
 def test_lifting_that_takes_too_long_is_given_up_and_said(fenced, monkeypatch):
     class Hangs:
         """Closes, and does not come back from opening the old one."""
@@ -264,6 +271,7 @@ def test_lifting_that_takes_too_long_is_given_up_and_said(fenced, monkeypatch):
     assert fenced.events[-1] == NotMended("no answer within 1 s")
 
 
+@pytest.mark.thorough
 def test_a_run_that_is_ended_in_order_between_fence_and_switch_lifts_the_fence(fenced):
     def report(event):
         fenced.events.append(event)
@@ -276,6 +284,7 @@ def test_a_run_that_is_ended_in_order_between_fence_and_switch_lifts_the_fence(f
     assert isinstance(fenced.events[-1].step, LiftFence)
 
 
+@pytest.mark.thorough
 def test_a_run_that_has_lost_its_right_lifts_nothing(fenced):
     class Lost:
         """Somebody else may be at work from the switch on."""
@@ -290,6 +299,7 @@ def test_a_run_that_has_lost_its_right_lifts_nothing(fenced):
     assert isinstance(fenced.events[-1], NotMended)
 
 
+@pytest.mark.thorough
 def test_a_suspension_keeps_no_run_from_letting_users_write_again(fenced):
     class Withdrawn:
         """The environment is suspended while its live branch is fenced."""
@@ -310,6 +320,7 @@ def test_a_suspension_keeps_no_run_from_letting_users_write_again(fenced):
     assert takes_writes(fenced)
 
 
+@pytest.mark.thorough
 def test_a_left_fence_is_lifted_though_the_plan_that_was_approved_is_another(fenced):
     killed_at(fenced, StepFinished, FenceBranch)
 
@@ -325,6 +336,7 @@ def test_a_left_fence_is_lifted_though_the_plan_that_was_approved_is_another(fen
     assert [type(each.step) for each in fenced.events if isinstance(each, StepFinished)] == [LiftFence]
 
 
+@pytest.mark.thorough
 def test_a_left_fence_is_lifted_though_what_is_asked_is_refused(fenced):
     killed_at(fenced, StepFinished, FenceBranch)
     fenced.ask(fenced.shop.good, id="b", **{"from": "r-20200101T000000000Z"})
@@ -334,6 +346,7 @@ def test_a_left_fence_is_lifted_though_what_is_asked_is_refused(fenced):
     assert takes_writes(fenced)
 
 
+@pytest.mark.thorough
 def test_a_last_check_that_fails_puts_back_a_database_that_takes_writes(fenced, web):
     fenced.verify(http=[web.url])
     fenced.desired["verify"]["http"][0]["for"] = "1ms"
@@ -352,6 +365,7 @@ def test_a_last_check_that_fails_puts_back_a_database_that_takes_writes(fenced, 
     assert takes_writes(fenced)
 
 
+@pytest.mark.thorough
 def test_a_moment_at_which_the_source_was_fenced_is_restored_to_a_branch_that_takes_writes(fenced):
     assert run(fenced).converged
     uri = fenced.uri(fenced.branch(held(fenced)))
@@ -363,6 +377,7 @@ def test_a_moment_at_which_the_source_was_fenced_is_restored_to_a_branch_that_ta
     assert takes_writes(fenced)
 
 
+@pytest.mark.thorough
 def test_a_role_that_sets_it_back_for_itself_is_found_out_and_nothing_is_switched(fenced):
     with superuser(fenced) as connection:
         connection.execute(f"alter role {ROLE} set default_transaction_read_only = off")
@@ -374,6 +389,7 @@ def test_a_role_that_sets_it_back_for_itself_is_found_out_and_nothing_is_switche
     assert fenced.rows() == DAMAGED
 
 
+@pytest.mark.thorough
 def test_a_role_that_does_not_own_the_database_is_fenced_by_its_owner(make_production):
     production = make_production(hyperdrive=False)
     branch = production.branch(PRIMARY)

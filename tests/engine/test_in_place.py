@@ -17,6 +17,7 @@ def held_in_place(production, timeline, before, sequence=1):
     return f"main.held.{timeline}.before.{before}{f'.{sequence}' if sequence > 1 else ''}.in-place"
 
 
+@pytest.mark.thorough
 def test_a_restore_in_place_keeps_branch_endpoint_and_password_and_holds_what_was_replaced(production):
     before, uri = production.branch(PRIMARY), production.uri(production.branch(PRIMARY))
     configs, deployments = production.own_configs(), production.deployments(production.scripts[0])
@@ -47,6 +48,7 @@ def test_undo_puts_back_what_was_held_as_it_was_left_and_holds_what_it_replaces(
     production.check_in_sync()
 
 
+@pytest.mark.thorough
 def test_a_second_restore_finds_the_moment_on_the_branch_that_was_preserved(production):
     production.ask(production.shop.good)
     production.apply()
@@ -55,6 +57,7 @@ def test_a_second_restore_finds_the_moment_on_the_branch_that_was_preserved(prod
     production.check_live(EARLY)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("methods", [("branch", "in-place"), ("in-place", "branch")])
 def test_the_method_may_change_between_a_restore_and_its_undo(production, methods):
     first, second = methods

@@ -105,6 +105,7 @@ def test_a_signal_ends_the_run_at_once_with_a_sentence_and_the_next_run_goes_on(
     _finish(production, command)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("write", ["restore", "undo"])
 def test_two_runs_at_once_both_end_and_make_one_of_each(production, command, write):
     production.ask(production.shop.good)

@@ -50,6 +50,7 @@ def test_a_last_check_that_fails_puts_the_old_timeline_back_once_and_for_all(pro
     production.check_in_sync()
 
 
+@pytest.mark.thorough
 def test_a_plan_that_was_approved_is_put_back_too_and_what_was_written_meanwhile_is_kept(make_production, web):
     production = make_production(workers=2)
     primary = production.branch(PRIMARY)
@@ -61,6 +62,7 @@ def test_a_plan_that_was_approved_is_put_back_too_and_what_was_written_meanwhile
     assert production.rows_on(f"main.failed.{production.timeline()}") == Rows(GOOD.listings, GOOD.clicks + 1)
 
 
+@pytest.mark.thorough
 def test_a_way_back_that_is_interrupted_is_gone_on_with_though_the_check_would_pass_by_now(production, web):
     primary = production.branch(PRIMARY)
     _ask_with_a_last_check_that_fails(production, web)
@@ -74,6 +76,7 @@ def test_a_way_back_that_is_interrupted_is_gone_on_with_though_the_check_would_p
     _check_put_back(production, primary)
 
 
+@pytest.mark.thorough
 def test_on_failure_hold_stops_with_the_old_timeline_whole_and_goes_on_when_the_check_passes(production, web):
     primary = production.branch(PRIMARY)
     _ask_with_a_last_check_that_fails(production, web)
@@ -90,6 +93,7 @@ def test_on_failure_hold_stops_with_the_old_timeline_whole_and_goes_on_when_the_
     production.check_live(GOOD)
 
 
+@pytest.mark.thorough
 def test_in_place_the_old_timeline_is_put_back_in_place_and_every_connection_is_made_anew(production, web):
     production.desired["primary"]["method"] = "in-place"
     primary = production.branch(PRIMARY)

@@ -108,6 +108,7 @@ def test_what_changes_right_before_a_step_ends_the_run_and_users_stay_where_they
     assert production.rows() == DAMAGED
 
 
+@pytest.mark.thorough
 def test_code_that_is_deployed_right_before_the_switch_is_not_overwritten_but_gets_the_new_database(production):
     newer = Upload(bindings=({"type": "plain_text", "name": "CODE", "text": "newer"},))
     (script,) = production.scripts
@@ -125,6 +126,7 @@ def test_code_that_is_deployed_right_before_the_switch_is_not_overwritten_but_ge
     assert "newer" in [each.get("text") for each in bindings]
 
 
+@pytest.mark.thorough
 def test_a_primary_that_is_renamed_by_hand_right_before_it_would_be_held_is_left_alone(production):
     production.ask(production.shop.good)
     assert apply_with(production, "RenameBranch", rename(PRIMARY, "main-old")) == "primary-missing"
@@ -132,6 +134,7 @@ def test_a_primary_that_is_renamed_by_hand_right_before_it_would_be_held_is_left
     assert production.rows_on("main-old") == DAMAGED
 
 
+@pytest.mark.thorough
 def test_a_branch_that_takes_the_primarys_name_between_the_two_renames_is_not_taken_for_the_primary(production):
     production.ask(production.shop.good)
     assert apply_with(production, "SetDefaultBranch", rename(PRIMARY, "main-elsewhere")) == "provenance-unknown"
@@ -149,6 +152,7 @@ def begin_operation(production, seconds):
     production.sandbox.calm()
 
 
+@pytest.mark.thorough
 def test_an_operation_that_is_not_ours_is_warned_of_by_the_plan_and_its_end_is_waited_for(production):
     production.ask(production.shop.good)
     begin_operation(production, 1.5)
@@ -162,6 +166,7 @@ def test_an_operation_that_is_not_ours_is_warned_of_by_the_plan_and_its_end_is_w
     production.check_live(GOOD)
 
 
+@pytest.mark.thorough
 def test_an_operation_that_is_not_ours_and_does_not_end_is_a_refusal_and_nothing_is_written(production, monkeypatch):
     monkeypatch.setattr(rivals, "PATIENCE", rivals.timedelta(seconds=0.6))
     production.ask(production.shop.good)

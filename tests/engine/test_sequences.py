@@ -120,6 +120,7 @@ def test_where_two_timelines_may_have_been_live_nothing_is_done_until_from_names
     assert production.branch(PRIMARY)["parent_id"] == child["id"]
 
 
+@pytest.mark.thorough
 def test_from_overrides_the_timeline_that_was_live(production):
     origin = production.branch(PRIMARY)
     production.ask(production.shop.good)
@@ -185,6 +186,7 @@ def test_hyperdrive_without_a_worker_gets_a_config_that_leads_to_the_restored_ro
     production.check_in_sync()
 
 
+@pytest.mark.thorough
 def test_two_workers_are_both_prepared_first_and_then_switched_right_after_each_other(make_production, web):
     production = make_production(workers=2)
     production.verify(http=[web.url])
@@ -204,6 +206,7 @@ def test_two_workers_are_both_prepared_first_and_then_switched_right_after_each_
     assert all(f'{script}="' in override for script in production.scripts)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("workers", [1, 2])
 def test_no_deployment_ever_shares_traffic_between_two_databases(make_production, web, workers):
     production = make_production(workers=workers)

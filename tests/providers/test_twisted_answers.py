@@ -136,6 +136,7 @@ def test_untwisted_the_answers_make_a_plan_and_every_call_succeeds(world):
         world.run(work)
 
 
+@pytest.mark.thorough
 @given(place=st.sampled_from(PLACES), twist=st.sampled_from(TWISTS))
 @example(place=("GET /projects/[^/]+/branches$", ("pagination",)), twist={"next": "forever"})
 @example(place=("GET .*/hyperdrive/configs", ("result_info", "total_count")), twist=10**9)
