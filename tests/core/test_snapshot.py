@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.core.snapshot.manifest import Contents, Manifest, Origin, Sequence, Table, differences
+from reconciler.core.snapshot.manifest import FORMAT, Contents, Manifest, Origin, Sequence, Table, differences
 from reconciler.core.snapshot.names import Taken, file_name, kept_name, scratch_name, to_prune
 from reconciler.errors import InputError
 
@@ -34,7 +34,7 @@ def test_a_manifest_is_read_as_it_was_written():
         "",
         "[]",
         "{}",
-        '{"format": 1}',
+        f'{{"format": {FORMAT}}}',
         MANIFEST.text.replace('"rows": 25', '"rows": "x"'),
         replace(MANIFEST, taken="yesterday").text,
         replace(MANIFEST, taken="2026-11-22T22:07:43").text,
@@ -47,8 +47,8 @@ def test_what_is_no_manifest_is_an_error_with_its_name(text):
 
 
 def test_a_manifest_of_another_format_is_an_error_with_both_numbers():
-    with pytest.raises(InputError, match="has format 2, and 1 is what can be read"):
-        Manifest.parse(MANIFEST.text.replace('"format": 1', '"format": 2'), "x.json")
+    with pytest.raises(InputError, match=f"has format 1, and {FORMAT} is what can be read"):
+        Manifest.parse(MANIFEST.text.replace(f'"format": {FORMAT}', '"format": 1'), "x.json")
 
 
 def test_a_database_like_the_snapshot_has_no_differences_and_its_sequences_may_be_further_on():

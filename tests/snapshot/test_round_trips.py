@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.rich_database import LONG
 
+UUID = "00000000-0000-4000-8000-00000000000"
+
 
 def test_what_was_damaged_is_as_it_was_and_the_damaged_database_is_kept(desk):
     before = desk.everything()
@@ -103,6 +105,16 @@ def test_roles_that_are_missing_are_named_and_do_without(plain_desk):
         ("a json, b point", "('1', '(1,2)')", "('2', '(1,2)')"),
         ("a text[]", "('{x,y}')", "('{y,x}')"),
         ("a int", "(1), (1)", "(2), (0)"),
+        ("a int, b int", "(1, 2)", "(2, 1)"),
+        ("a int, b int", "(1, 1), (2, 2)", "(1, 2), (2, 1)"),
+        ("a int2, b int8", "(1, null)", "(null, 1)"),
+        ("a varchar, b char(3), c uuid", f"('x', 'y', '{UUID}0')", f"('x', 'y', '{UUID}1')"),
+        ("a varchar, b char(3)", "('x', 'y')", "('y', 'x')"),
+        ("a timestamp", "('2026-11-21 09:55')", "('2026-11-21 09:56')"),
+        ("a timestamptz, b date", "('2026-11-21 09:55Z', null)", "('2026-11-21 09:56Z', null)"),
+        ("a bool, b bytea, c time", "(true, 'x', '09:55')", "(null, 'x', '09:55')"),
+        ("a bool, b bytea, c time", "(true, 'x', '09:55')", "(true, 'y', '09:55')"),
+        ('"{x}" int, "a:b" text', "(1, 'x')", "(2, 'x')"),
         ("a int", "(1), (1)", "(1)"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from reconciler.errors import InputError
 
-FORMAT = 1
+FORMAT = 2
 _NAMED = 5  # as many differences of one kind are named; the others are counted
 
 
