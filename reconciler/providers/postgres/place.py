@@ -187,7 +187,8 @@ def running(
             _end(place, process, variables)
         for stream in (process.stdin, process.stdout):
             if stream is not None:
-                stream.close()
+                with suppress(BrokenPipeError):  # of what it did not read any more
+                    stream.close()
 
 
 def failure(place: Place, what: str, said: IO[bytes]) -> SnapshotFailed:

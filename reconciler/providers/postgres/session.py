@@ -8,8 +8,10 @@ import secrets
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import IO, Any
 
 from reconciler.providers.postgres.place import Place, failure, running
@@ -25,33 +27,40 @@ set idle_in_transaction_session_timeout = 0; set max_parallel_workers_per_gather
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One connection. What is sent is answered in order."""
+    """One connection. What is sent is answered in order.
+
+    Statements are written and answers are read by threads of their own: psql takes no more of the ones while nobody
+    takes the others, and there may be a statement for each of thousands of tables.
+    """
 
     place: Place
     process: subprocess.Popen[bytes]
     said: IO[bytes]
     mark: str
+    writing: ThreadPoolExecutor
+    lines: SimpleQueue[bytes | None]
 
     def send(self, *statements: str) -> None:
         """Send statements, without waiting for their answers."""
-        assert self.process.stdin is not None
         text = "".join(f"{statement}\n;\n" for statement in statements) + f"\\echo {self.mark}\n"
-        try:
-            self.process.stdin.write(text.encode())
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            raise self._failed() from None
+        assert self.process.stdin is not None
+        self.writing.submit(_write, self.process.stdin, text)
 
     def receive(self) -> list[Any]:
         """Return the answers to what was sent, one for each row. Raises SnapshotFailed with what the server said."""
-        assert self.process.stdout is not None
-        answers = []
-        while (line := self.process.stdout.readline().decode().rstrip("\n")) != self.mark:
-            if not line and self.process.stdout.peek(1) == b"":  # type: ignore[attr-defined]  # a BufferedReader
-                raise self._failed()
-            if line:
-                answers.append(json.loads(line))
-        return answers
+        answers: list[Any] = []
+        while (line := self.lines.get()) is not None:
+            text = line.decode().rstrip("\n")
+            if text == self.mark:
+                return answers
+            if text:
+                answers.append(json.loads(text))
+        raise self._failed()
+
+    def check(self) -> None:
+        """Raise SnapshotFailed with what the server said, if the connection has ended."""
+        if self.process.poll() is not None:
+            raise self._failed()
 
     def ask(self, *statements: str) -> list[Any]:
         """Send statements and return their answers: each row must be one value of JSON, without line feeds."""
@@ -66,15 +75,35 @@ class Session:
 @contextmanager
 def session(place: Place) -> Iterator[Session]:
     """Connect to a place's database."""
-    with tempfile.TemporaryFile() as said:
-        command = place.command("psql", "-XqAt", "--no-password", "-v", "ON_ERROR_STOP=1")
-        with running(place, command, subprocess.PIPE, subprocess.PIPE, said) as process:
-            connected = Session(place, process, said, f"end-{secrets.token_hex(8)}")
-            connected.ask(SETTINGS)
-            yield connected
-            assert process.stdin is not None
-            process.stdin.close()
-            process.wait()
+    command = place.command("psql", "-XqAt", "--no-password", "-v", "ON_ERROR_STOP=1")
+    with (
+        tempfile.TemporaryFile() as said,
+        ThreadPoolExecutor(1) as writing,
+        ThreadPoolExecutor(1) as reading,
+        running(place, command, subprocess.PIPE, subprocess.PIPE, said) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        lines: SimpleQueue[bytes | None] = SimpleQueue()
+        reading.submit(_read, process.stdout, lines)
+        connected = Session(place, process, said, f"end-{secrets.token_hex(8)}", writing, lines)
+        connected.ask(SETTINGS)
+        yield connected
+        with suppress(BrokenPipeError):
+            writing.submit(process.stdin.close).result()
+        process.wait()
+
+
+def _write(stream: IO[bytes], text: str) -> None:
+    with suppress(BrokenPipeError):  # whoever waits for the answer is told why
+        stream.write(text.encode())
+        stream.flush()
+
+
+def _read(stream: IO[bytes], lines: SimpleQueue[bytes | None]) -> None:
+    for line in stream:
+        lines.put(line)
+    lines.put(None)
 
 
 def identifier(name: str) -> str:
