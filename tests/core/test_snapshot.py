@@ -18,7 +18,7 @@ CONTENTS = Contents(
     "5",
     ("0001_init",),
 )
-ORIGIN = Origin("shop", 150010, "UTF8", "C", "C", ("ada",))
+ORIGIN = Origin("shop", 150010, "UTF8", "C", "C", "c", None, None, ("ada",))
 MANIFEST = Manifest("2026-11-22T22:07:43.123+00:00", ORIGIN, CONTENTS, 15, 961, "ab" * 32, "c0ffee")
 
 

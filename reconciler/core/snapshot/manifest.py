@@ -68,6 +68,8 @@ class Origin:
     """The database that a snapshot was taken of. `roles` are those that own something in it or were granted something.
 
     `server` is PostgreSQL's version number, such as 150010; `locale` and `ctype` are as `create database` wants them.
+    `provider`, which orders texts, is libc (`c`), ICU (`i`) or PostgreSQL itself (`b`); the latter two have a locale of
+    their own, and ICU may have rules beside it.
     """
 
     database: str
@@ -75,6 +77,9 @@ class Origin:
     encoding: str
     locale: str
     ctype: str
+    provider: str
+    provider_locale: str | None
+    rules: str | None
     roles: tuple[str, ...]
 
 

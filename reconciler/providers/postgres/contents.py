@@ -17,6 +17,10 @@ _ORIGIN = """
 select json_build_object(
   'database', current_database(), 'server', current_setting('server_version_num')::int,
   'encoding', pg_encoding_to_char(encoding), 'locale', datcollate, 'ctype', datctype,
+  -- Columns that only some versions have.
+  'provider', coalesce(to_jsonb(pg_database) ->> 'datlocprovider', 'c'),
+  'provider_locale', coalesce(to_jsonb(pg_database) ->> 'datlocale', to_jsonb(pg_database) ->> 'daticulocale'),
+  'rules', to_jsonb(pg_database) ->> 'daticurules',
   'roles', (select coalesce(json_agg(distinct r.rolname), '[]') from pg_catalog.pg_shdepend d
             join pg_catalog.pg_roles r on r.oid = d.refobjid
             where d.refclassid = 'pg_catalog.pg_authid'::regclass and d.dbid = pg_database.oid))
@@ -51,6 +55,7 @@ from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'S') and c.relpersistence <> 't' and {_OURS} order by c.oid::regclass::text
 """
+# No index that pg_dump leaves out, as it was never finished; and nothing that is another session's alone.
 _OBJECTS = f"""
 select to_json(kind || ' ' || name) from (
   select case c.relkind when 'v' then 'view' when 'm' then 'materialised view' when 'i' then 'index'
@@ -58,17 +63,22 @@ select to_json(kind || ' ' || name) from (
          else 'type' end as kind, c.oid::regclass::text as name
   from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   where c.relkind in ('v', 'm', 'i', 'p', 'I', 'f', 'c') and {_OURS}
+  and not exists (select from pg_catalog.pg_index x
+                  where x.indexrelid = c.oid and c.relkind = 'i' and not (x.indisvalid and x.indisready))
   union all select 'extension', extname::text from pg_catalog.pg_extension
   union all select 'schema', nspname::text from pg_catalog.pg_namespace where nspname !~ '^pg_'
   union all select 'constraint', conname || ' of ' || conrelid::regclass::text
   from pg_catalog.pg_constraint k join pg_catalog.pg_class c on c.oid = k.conrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace where k.contype <> 'n' and {_OURS}
   union all select 'trigger', tgname || ' of ' || tgrelid::regclass::text
-  from pg_catalog.pg_trigger where not tgisinternal
-  union all select 'enum value', e.enumtypid::regtype::text || ' ' || e.enumlabel from pg_catalog.pg_enum e
+  from pg_catalog.pg_trigger g join pg_catalog.pg_class c on c.oid = g.tgrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace where not tgisinternal and {_OURS}
+  union all select 'enum value', e.enumtypid::regtype::text || ' ' || e.enumlabel
+  from pg_catalog.pg_enum e join pg_catalog.pg_type t on t.oid = e.enumtypid
+  join pg_catalog.pg_namespace n on n.oid = t.typnamespace where n.nspname !~ '^pg_temp'
   union all select 'function', p.oid::regprocedure::text
   from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-  where n.nspname not in ('pg_catalog', 'information_schema') and not exists (
+  where n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_temp' and not exists (
     select from pg_catalog.pg_depend d where d.deptype = 'e'
     and d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid)
 ) found order by kind || name collate "C"
@@ -158,7 +168,8 @@ def _row(columns: list[Any]) -> str:
 
 
 def _sequence(name: str) -> str:
-    following = "(case when s.is_called then s.last_value + q.seqincrement else s.last_value end)::text"
+    # As numerics: after the last one that a bigint can be, none follows.
+    following = "(s.last_value::numeric + case when s.is_called then q.seqincrement else 0 end)::text"
     return (
         f"select json_build_object('sequence', {literal(name)}, 'following', {following}, 'rises', q.seqincrement > 0) "
         f"from {name} s, pg_catalog.pg_sequence q where q.seqrelid = {literal(name)}::regclass"

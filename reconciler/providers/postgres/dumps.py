@@ -19,6 +19,9 @@ from reconciler.providers.postgres.session import Session, identifier, literal, 
 _MAINTENANCE = ("postgres", "template1")
 _LOOKS_SECONDS = 0.2
 _SWAPS = 5
+_SETS_TRANSACTION_TIMEOUT = 17
+# What is in every new database, and pg_dump does not say that a database lacks it.
+_IN_A_TEMPLATE = {"schema public": "drop schema public", "extension plpgsql": "drop extension plpgsql"}
 # A level of gzip, which every pg_restore can read: half the work of pg_dump's own choice, for some more bytes.
 _LEVEL = 1
 
@@ -29,6 +32,7 @@ Progress = Callable[[int, float], None]
 def prepared(place: Place, needed: int = 0) -> Place:
     """Return the place with programs that are as new as its server and as `needed`, the version that made a dump.
 
+    Nor are they too new: pg_restore sets `transaction_timeout` since version 17, which an older server does not know.
     Raises InputError where this machine has none, SnapshotFailed where a container's are older, or nobody answers.
     """
     if not isinstance(place, Plain):
@@ -42,7 +46,8 @@ def prepared(place: Place, needed: int = 0) -> Place:
     why = f"the server at {place.name} is PostgreSQL {server}"
     if needed > server:
         why += f" and the snapshot was made by pg_dump {needed}"
-    return replace(place, programs=programs(max(server, needed), why))
+    at_most = None if server >= _SETS_TRANSACTION_TIMEOUT else _SETS_TRANSACTION_TIMEOUT - 1
+    return replace(place, programs=programs(max(server, needed), why, at_most))
 
 
 def version(place: Place, program: str) -> int:
@@ -78,6 +83,7 @@ def take(place: Place, path: Path, progress: Progress) -> tuple[Origin, Contents
             with running(place, place.command("pg_dump", *arguments), subprocess.DEVNULL, file, said) as process:
                 _watch(process, lambda: path.stat().st_size, progress)
             if process.returncode:
+                connected.check()  # what ended the other connection has ended the snapshot that pg_dump was to see
                 raise failure(place, "pg_dump", said)
             _brought_to_disk(file.fileno(), path)
         return source, survey.finish(), major
@@ -108,6 +114,10 @@ def restored_beside(
         # Inside, as an interrupt may come when it is made and its making not yet answered.
         with _administration(place) as connected:
             connected.ask(_created(scratch, manifest.origin))
+        surplus = [drop for what, drop in _IN_A_TEMPLATE.items() if what not in manifest.contents.objects]
+        if surplus:
+            with session(place.at(scratch)) as connected:
+                connected.ask(*surplus)
         jobs = max(2, min(os.cpu_count() or 2, 8))
         _restore(place.at(scratch), path, manifest, (f"--jobs={jobs}",), progress)
         yield differences(manifest.contents, contents(place.at(scratch)))
@@ -226,6 +236,11 @@ def _administration(place: Place) -> Iterator[Session]:
 
 def _created(scratch: str, source: Origin) -> str:
     locale = f"encoding {literal(source.encoding)} lc_collate {literal(source.locale)} lc_ctype {literal(source.ctype)}"
+    if source.provider_locale is not None:
+        provider = {"i": "icu", "b": "builtin"}[source.provider]
+        locale += f" locale_provider {provider} {provider}_locale {literal(source.provider_locale)}"
+    if source.rules is not None:
+        locale += f" icu_rules {literal(source.rules)}"
     return f"create database {identifier(scratch)} template template0 {locale}"
 
 
@@ -237,7 +252,7 @@ def _ending(database: str) -> str:
 
 
 def _carried_over(connected: Session, database: str) -> list[str]:
-    """Return the statements that give the new database what no dump holds: owner, rights and settings of the old one.
+    """Return the statements that give the new database what no dump holds: the old one's owner, rights and settings.
 
     Asked before anything is renamed, and run after.
     """
@@ -247,16 +262,23 @@ def _carried_over(connected: Session, database: str) -> list[str]:
         *connected.ask(
             f"select to_json(format('alter database %s owner to %I', {name}, pg_catalog.pg_get_userbyid(datdba))) "
             f"from pg_catalog.pg_database where oid = {own}",
+            f"select to_json(format('alter database %s connection limit %s is_template %s', {name}, datconnlimit, "
+            "datistemplate::text)) from pg_catalog.pg_database "
+            f"where oid = {own} and (datconnlimit <> -1 or datistemplate)",
+            f"select to_json(format('comment on database %s is %L', {name}, description)) "
+            f"from pg_catalog.pg_shdescription where objoid = {own} and classoid = 'pg_catalog.pg_database'::regclass",
             f"select to_json(format('revoke all on database %s from public', {name})) "
             f"from pg_catalog.pg_database where oid = {own} and datacl is not null",
             f"select to_json(format('grant %s on database %s to %s%s', privilege_type, {name}, "
             "case grantee when 0 then 'public' else quote_ident(pg_catalog.pg_get_userbyid(grantee)) end, "
             "case when is_grantable then ' with grant option' else '' end)) "
             f"from pg_catalog.pg_database, pg_catalog.aclexplode(datacl) where oid = {own}",
-            # A list such as search_path is kept as it is written in SQL; everything else is one value.
+            # A list such as search_path is kept as it is written in SQL; everything else is one value. Each part of a
+            # name is quoted, as it may be a word of SQL.
             "select to_json(format('alter %s set %s to %s', case setrole when 0 then format('database %s', "
             f"{name}) else format('role %I in database %s', pg_catalog.pg_get_userbyid(setrole), {name}) end, "
-            "split_part(line, '=', 1), case when split_part(line, '=', 1) ~* '(search_path|_libraries|_tablespaces)$' "
+            "'\"' || replace(split_part(line, '=', 1), '.', '\".\"') || '\"', "
+            "case when split_part(line, '=', 1) ~* '(search_path|_libraries|_tablespaces)$' "
             "then substr(line, strpos(line, '=') + 1) else quote_literal(substr(line, strpos(line, '=') + 1)) end)) "
             f"from pg_catalog.pg_db_role_setting, unnest(setconfig) line where setdatabase = {own}",
         )

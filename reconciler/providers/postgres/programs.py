@@ -29,17 +29,27 @@ def any_programs() -> Path:
     return next((place for place, _ in _found()), Path())
 
 
-def programs(at_least: int, why: str) -> Path:
-    """Return the directory of the oldest programs that are new enough. Raises InputError with what was found."""
+def programs(at_least: int, why: str, at_most: int | None = None) -> Path:
+    """Return the directory of the oldest programs that are new enough, and no newer than `at_most`.
+
+    Raises InputError with what was found.
+    """
     found = list(_found())
-    fit = [(major, number, place) for number, (place, major) in enumerate(found) if major >= at_least]
+    fit = [
+        (major, number, place)
+        for number, (place, major) in enumerate(found)
+        if at_least <= major and (at_most is None or major <= at_most)
+    ]
     if fit:
         return min(fit)[2]
     there = ", ".join(f"{major} in {place}" for place, major in found) or "none at all"
+    wanted = f"{at_least} or newer" if at_most is None else f"{at_least} to {at_most}"
+    install = f"apt-get install postgresql-client-{at_least}, brew install postgresql@{at_least}"
+    if at_most is None:
+        install += ", or pip install 'reconciler[sandbox]'"
     raise InputError(
-        f"pg_dump and pg_restore {at_least} or newer are needed, as {why}; found: {there}",
-        hint=f"apt-get install postgresql-client-{at_least}, brew install libpq, or pip install "
-        "'reconciler[sandbox]'; RECONCILER_PG_BIN names a directory that has them",
+        f"pg_dump and pg_restore {wanted} are needed, as {why}; found: {there}",
+        hint=f"{install}; RECONCILER_PG_BIN names a directory that has them",
     )
 
 
