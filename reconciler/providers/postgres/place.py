@@ -1,7 +1,8 @@
 """Where a local database is reached, and how PostgreSQL's programs are run there: on this machine or in a container.
 
 No password is ever an argument, which everybody on the machine could read: it is in the environment of the child, and
-`docker exec -e NAME` takes it from the environment of the client. No `PG*` variable of the user is handed on.
+`docker exec -e NAME` takes it from the environment of the client. Of the user's `PG*` variables, PGPASSWORD alone is
+handed on, and to a plain server PGPASSFILE, where its address has no password.
 
 What is run bears a name of its own (`application_name`): ending the client of a container does not end what runs inside
 (neither Docker nor Podman hands a signal on without a terminal), and ending psql does not end a query that waits for a
@@ -10,39 +11,20 @@ lock. So the connections are ended by that name, and what has lost its connectio
 
 import os
 import secrets
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Protocol, Self
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
-
-import psycopg.conninfo
 
 from reconciler.core.redaction import CREDENTIALS, EVERYWHERE
 from reconciler.core.secret import Secret
 from reconciler.errors import InputError, SnapshotFailed
+from reconciler.providers.postgres.addresses import hosts, is_local, settings_of
+from reconciler.providers.postgres.engines import engine_of
 
 _TERMINATION_SECONDS = 10.0
-_VARIABLES = {
-    "host": "PGHOST",
-    "hostaddr": "PGHOSTADDR",
-    "port": "PGPORT",
-    "dbname": "PGDATABASE",
-    "user": "PGUSER",
-    "password": "PGPASSWORD",
-    "passfile": "PGPASSFILE",
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-    "channel_binding": "PGCHANNELBINDING",
-    "connect_timeout": "PGCONNECT_TIMEOUT",
-    "options": "PGOPTIONS",
-}
 # In a container the image's own variables say who may do what (those of the official image).
 _INSIDE = (
     'export PGUSER="${PGUSER:-${POSTGRES_USER:-postgres}}"; '
@@ -93,11 +75,13 @@ class Plain:
     @classmethod
     def of(cls, url: str, host_is: str | None) -> Self:
         """Read an address of libpq. Raises InputError where it is none, or its host is elsewhere and not named."""
-        settings = _settings(url)
+        settings = settings_of(url)
+        if "PGPASSWORD" not in settings and "PGPASSFILE" not in settings:
+            settings = {**settings, **_given("PGPASSWORD", "PGPASSFILE")}
         if password := settings.get("PGPASSWORD"):
             Secret(password)  # from now on nothing that is said holds it
-        for host in _hosts(settings):
-            if not _is_local(host) and host != host_is:
+        for host in hosts(settings):
+            if not is_local(host) and host != host_is:
                 hint = f"if you mean it: --host-is {host}"
                 raise InputError(f"{host} is not this machine, and snapshots are for local databases", hint=hint)
         return cls(settings, _token())
@@ -105,7 +89,7 @@ class Plain:
     @property
     def name(self) -> str:
         """The host and port."""
-        return f"{', '.join(_hosts(self.settings))}:{self.settings.get('PGPORT', '5432')}"
+        return f"{', '.join(hosts(self.settings))}:{self.settings.get('PGPORT', '5432')}"
 
     def command(self, program: str, *arguments: str, archive: Path | None = None) -> list[str]:
         """Run it from the directory of programs."""
@@ -130,22 +114,13 @@ class Container:
     token: str
 
     @classmethod
-    def find(cls, container: str, database: str | None, role: str | None) -> Self:
+    def find(cls, container: str, database: str | None, role: str | None, host_is: str | None) -> Self:
         """Ask Docker, then Podman, for a container that runs. Raises InputError with what they said."""
-        said = []
-        for engine in ("docker", "podman"):
-            if shutil.which(engine) is None:
-                said.append(f"{engine} is not installed")
-                continue
-            arguments = ["container", "inspect", "--format", "{{.State.Running}}", container]
-            answer = subprocess.run([engine, *arguments], capture_output=True, text=True, check=False)  # noqa: S603
-            if answer.returncode == 0 and answer.stdout.strip() == "true":
-                settings = {"PGDATABASE": database or "", "PGUSER": role or "", **_password()}
-                return cls(engine, container, {key: value for key, value in settings.items() if value}, _token())
-            problem = _last_line(answer.stderr) if answer.returncode else "it is there, and does not run"
-            said.append(f"{engine}: {problem}")
-        hint = "docker ps and podman ps show what runs; without --container, DATABASE_URL says where the database is"
-        raise InputError(f"no container {container} runs here ({'; '.join(said)})", hint=hint)
+        engine = engine_of(container, host_is)
+        settings = {"PGDATABASE": database or "", "PGUSER": role or "", **_given("PGPASSWORD")}
+        if password := settings.get("PGPASSWORD"):
+            Secret(password)
+        return cls(engine, container, {key: value for key, value in settings.items() if value}, _token())
 
     @property
     def name(self) -> str:
@@ -223,44 +198,9 @@ def _end(place: Place, process: "subprocess.Popen[bytes]", variables: Mapping[st
         process.wait()
 
 
-def _settings(url: str) -> Mapping[str, str]:
-    try:
-        found = psycopg.conninfo.conninfo_to_dict(_without_foreign(url))
-    except (psycopg.Error, ValueError) as error:
-        hint = "it looks like postgresql://USER:PASSWORD@localhost:5432/DATABASE"
-        raise InputError("the address of the database is none that PostgreSQL understands", hint=hint) from error
-    settings = {_VARIABLES[key]: str(value) for key, value in found.items() if key in _VARIABLES and value is not None}
-    if not settings.get("PGDATABASE"):
-        raise InputError("the address names no database", hint="…/DATABASE at its end")
-    return {"PGHOST": "localhost", **settings}
-
-
-def _without_foreign(url: str) -> str:
-    """Leave out parameters that are somebody else's: Prisma adds `schema`, `connection_limit` and others."""
-    if "://" not in url:
-        return url
-    parts = urlsplit(url)
-    kept = [(key, value) for key, value in parse_qsl(parts.query) if key in _VARIABLES]
-    return urlunsplit(parts._replace(query=urlencode(kept, quote_via=quote)))
-
-
-def _hosts(settings: Mapping[str, str]) -> list[str]:
-    text = ",".join(settings[name] for name in ("PGHOST", "PGHOSTADDR") if settings.get(name))
-    return text.split(",")
-
-
-def _is_local(host: str) -> bool:
-    if host in ("", "localhost") or host.startswith(("/", "@")):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _password() -> Mapping[str, str]:
-    password = os.environ.get("PGPASSWORD")
-    return {"PGPASSWORD": password} if password else {}
+def _given(*names: str) -> Mapping[str, str]:
+    """What the user has exported of these variables, and of no other that PostgreSQL's programs read."""
+    return {name: os.environ[name] for name in names if os.environ.get(name)}
 
 
 def _inherited() -> dict[str, str]:
@@ -269,10 +209,6 @@ def _inherited() -> dict[str, str]:
         key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_")) and key not in left_out
     }
     return {**kept, "LC_ALL": "C", "PGCONNECT_TIMEOUT": "10"}
-
-
-def _last_line(text: str) -> str:
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "it said nothing")
 
 
 def _token() -> str:
