@@ -4,14 +4,16 @@ No password is ever an argument, which everybody on the machine could read: it i
 `docker exec -e NAME` takes it from the environment of the client. Of the user's `PG*` variables, PGPASSWORD alone is
 handed on, and to a plain server PGPASSFILE, where its address has no password.
 
-What is run bears a name of its own (`application_name`): ending the client of a container does not end what runs inside
-(neither Docker nor Podman hands a signal on without a terminal), and ending psql does not end a query that waits for a
-lock. So the connections are ended by that name, and what has lost its connection ends.
+What is run bears a name of its own (PGAPPNAME): ending the client of a container does not end what runs inside (neither
+Docker nor Podman hands a signal on without a terminal), and ending psql does not end a query that waits for a lock. So
+both are ended by that name: what runs inside, connected or not yet, and then the connections that it had.
 """
 
 import os
 import secrets
+import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -25,18 +27,29 @@ from reconciler.providers.postgres.addresses import hosts, is_local, settings_of
 from reconciler.providers.postgres.engines import engine_of
 
 _TERMINATION_SECONDS = 10.0
-# In a container the image's own variables say who may do what (those of the official image).
+_LONGEST_SECONDS = 30.0
+_LOOKS_SECONDS = 1.0
+# In a container the image's own variables say who may do what (those of the official image). None of them may lead to
+# another server than the container's own: what an application's container has been told, for one, is its database.
 _INSIDE = (
+    'case "${PGHOST:-}" in *,* | 127.*[!0-9.]*) unset PGHOST ;; /* | @* | localhost | 127.* | ::1) ;; '
+    "*) unset PGHOST ;; esac; unset PGHOSTADDR PGSERVICE PGSERVICEFILE; "
     'export PGUSER="${PGUSER:-${POSTGRES_USER:-postgres}}"; '
     'export PGDATABASE="${PGDATABASE:-${POSTGRES_DB:-$PGUSER}}"; '
     'if [ -z "${PGPASSWORD+x}" ] && [ -n "${POSTGRES_PASSWORD+x}" ]; then export PGPASSWORD="$POSTGRES_PASSWORD"; fi; '
 )
 _RUN = _INSIDE + 'exec "$@"'
-# The archive is unlinked before it is used, so that nothing stays behind whatever happens; each of the parallel jobs
+_NO_ROOM = "the snapshot could not be put into the temporary directory of the container"
+# The archive is unlinked before it is filled, so that nothing stays behind whatever happens; each of the parallel jobs
 # opens it again through the descriptor.
 _RUN_ARCHIVE = (
-    _INSIDE + 'archive=$(mktemp) && cat > "$archive" && exec 4< "$archive" && rm -f "$archive" && '
-    'exec "$@" /proc/self/fd/4'
+    _INSIDE + 'archive=$(mktemp) && exec 4<> "$archive" && rm -f "$archive" && cat >&4 || '
+    f'{{ echo "{_NO_ROOM}" >&2; exit 1; }}; exec "$@" /proc/self/fd/4'
+)
+# What bears a name has it in its environment, and so has all that it starts.
+_KILL = (
+    'for each in /proc/[0-9]*; do if tr "\\0" "\\n" < "$each/environ" | grep -Fqx "PGAPPNAME=$1"; '
+    'then kill -KILL "${each#/proc/}" && echo killed; fi; done 2> /dev/null'
 )
 
 
@@ -61,6 +74,10 @@ class Place(Protocol):
 
     def at(self, database: str) -> Self:
         """Return the same place for another database."""
+        ...
+
+    def end(self, process: subprocess.Popen[bytes], name: str) -> None:
+        """End what a command line has started, which bears that name. Raises SnapshotFailed where it may go on."""
         ...
 
 
@@ -103,6 +120,12 @@ class Plain:
         """Return the same server for another database."""
         return replace(self, settings={**self.settings, "PGDATABASE": database})
 
+    def end(self, process: subprocess.Popen[bytes], name: str) -> None:  # noqa: ARG002  it has a group of its own
+        """Kill it, with the parallel jobs that it has started."""
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
 
 @dataclass(frozen=True, slots=True)
 class Container:
@@ -141,6 +164,30 @@ class Container:
         """Return the same container for another database."""
         return replace(self, settings={**self.settings, "PGDATABASE": database})
 
+    def end(self, process: subprocess.Popen[bytes], name: str) -> None:
+        """Kill it inside, until its client has ended by that, and there is nothing more to kill.
+
+        The client is left alone, as what it has asked for may only be about to start: it ends when that has ended.
+        """
+        until = time.monotonic() + _LONGEST_SECONDS
+        while time.monotonic() < until:
+            killed = self._kill(name)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_LOOKS_SECONDS)
+                if not killed:
+                    return
+        process.kill()
+        process.wait()
+        hint = f"{self.engine} restart {self.container} ends it"
+        raise SnapshotFailed(f"what was run in {self.name} could not be ended, and may go on", hint=hint)
+
+    def _kill(self, name: str) -> bool:
+        with suppress(OSError, subprocess.TimeoutExpired):
+            command = [self.engine, "exec", self.container, "sh", "-c", _KILL, "sh", name]
+            answer = _run_aside(command, _inherited())
+            return bool(answer.stdout)
+        return False
+
 
 @contextmanager
 def running(
@@ -158,7 +205,8 @@ def running(
     try:
         yield process
     finally:
-        if process.poll() is None:
+        # A client that was killed says nothing about what runs inside.
+        if process.poll() is None or process.returncode < 0:
             _end(place, process, variables)
         for stream in (process.stdin, process.stdout):
             if stream is not None:
@@ -171,31 +219,35 @@ def failure(place: Place, what: str, said: IO[bytes]) -> SnapshotFailed:
     text = EVERYWHERE(said.read()[-4000:].decode(errors="replace"))
     lines = [line for line in text.splitlines() if line.strip()]
     message = "; ".join(lines[:3]) if lines else "it said nothing"
-    return SnapshotFailed(f"{what} failed at {place.name}: {message}")
+    hint = ""
+    if _NO_ROOM in text:
+        hint = "make room in /tmp of the container, or restore through a port of it: --database-url"
+    return SnapshotFailed(f"{what} failed at {place.name}: {message}", hint=hint)
 
 
-def _end(place: Place, process: "subprocess.Popen[bytes]", variables: Mapping[str, str]) -> None:
-    """End a program: its connections first, or the server would go on with what it was asked until it notices."""
+def _end(place: Place, process: subprocess.Popen[bytes], variables: Mapping[str, str]) -> None:
+    """End a program, then its connections, or the server would go on with what it was asked until it notices."""
     query = (
-        "select pg_terminate_backend(pid) from pg_stat_activity "
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
         "where application_name = current_setting('application_name') and pid <> pg_backend_pid()"
     )
-    with suppress(OSError, subprocess.TimeoutExpired):
-        subprocess.run(  # noqa: S603  as above
-            place.command("psql", "-XqAt", "--no-password", "-c", query),
-            env=dict(variables),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            start_new_session=True,
-            timeout=_TERMINATION_SECONDS,
-        )
-    process.terminate()
     try:
-        process.wait(_TERMINATION_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        place.end(process, variables["PGAPPNAME"])
+    finally:
+        with suppress(OSError, subprocess.TimeoutExpired):
+            _run_aside(place.command("psql", "-XqAt", "--no-password", "-c", query), variables)
+
+
+def _run_aside(command: list[str], variables: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(  # noqa: S603  no shell, and the arguments are ours
+        command,
+        env=dict(variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        start_new_session=True,
+        timeout=_TERMINATION_SECONDS,
+    )
 
 
 def _given(*names: str) -> Mapping[str, str]:
