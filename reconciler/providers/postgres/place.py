@@ -123,7 +123,8 @@ class Plain:
     def end(self, process: subprocess.Popen[bytes], name: str) -> None:  # noqa: ARG002  it has a group of its own
         """Kill it, with the parallel jobs that it has started."""
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError, PermissionError):  # it has ended just now
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
