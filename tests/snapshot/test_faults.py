@@ -15,9 +15,9 @@ from tests.support.waiting import eventually
 
 
 @contextmanager
-def started(desk, verb):
+def started(desk, verb, *words):
     """Start it as a person does, in a group of its own, and wait for its end."""
-    command = [*PROGRAM, "snapshot", verb, *desk.options]
+    command = [*PROGRAM, "snapshot", verb, *desk.options, *words]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

@@ -74,19 +74,24 @@ def plain_server(place):
 
 
 @contextmanager
-def server_in_container(image):
-    """A container of its own, with a cluster in which every local login is trusted and others need the password."""
+def server_in_container(image, *more):
+    """A container of its own, with a cluster in which every local login is trusted and others need the password.
+
+    `more` is what `podman run` is told besides.
+    """
     name, port = f"reconciler-test-{secrets.token_hex(4)}", _free_port()
     script = (
         "set -e; echo $POSTGRES_PASSWORD > /tmp/password; ln -s /usr/lib/postgresql/15/bin/* /usr/local/bin/; "
-        'chown postgres /tmp/password; as="setpriv --reuid=postgres --regid=postgres --init-groups"; '
+        "mkdir -p /var/run/postgresql; chown postgres /tmp/password /var/run/postgresql; "
+        'as="setpriv --reuid=postgres --regid=postgres --init-groups"; '
         "$as initdb -D /tmp/data -U postgres --auth-local=trust --auth-host=scram-sha-256 --pwfile=/tmp/password "
         "--locale=C --encoding=UTF8 --no-sync > /dev/null; "
-        f"exec $as postgres -D /tmp/data -F -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=/tmp"
+        f"exec $as postgres -D /tmp/data -F -p {port} -c listen_addresses=127.0.0.1 "
+        "-c unix_socket_directories=/tmp,/var/run/postgresql"
     )
     limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
     given = ["-e", f"POSTGRES_PASSWORD={PASSWORD}", "-e", f"PGPORT={port}", "-e", "PGHOST=/tmp"]
-    command = ["podman", "run", "-d", "--rm", "--runtime", "runc", "--network", "host", *limits, *given]
+    command = ["podman", "run", "-d", "--rm", "--runtime", "runc", "--network", "host", *limits, *given, *more]
     subprocess.run([*command, "--name", name, image, "sh", "-c", script], check=True, capture_output=True)
     try:
         yield _answering(Server(port, name))

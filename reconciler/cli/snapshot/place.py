@@ -48,7 +48,7 @@ class Where:
     def place(self) -> Place:
         """Find the database. Raises InputError."""
         if self.container is not None:
-            return Container.find(self.container, self.database, self.role)
+            return Container.find(self.container, self.database, self.role, self.host_is)
         url = self.url or os.environ.get("DATABASE_URL")
         if not url:
             hint = "--container NAME, --database-url URL, or DATABASE_URL in the environment"

@@ -1,60 +1,55 @@
 """Where a local database is reached, and how PostgreSQL's programs are run there: on this machine or in a container.
 
 No password is ever an argument, which everybody on the machine could read: it is in the environment of the child, and
-`docker exec -e NAME` takes it from the environment of the client. No `PG*` variable of the user is handed on.
+`docker exec -e NAME` takes it from the environment of the client. Of the user's `PG*` variables, PGPASSWORD alone is
+handed on, and to a plain server PGPASSFILE, where its address has no password.
 
-What is run bears a name of its own (`application_name`): ending the client of a container does not end what runs inside
-(neither Docker nor Podman hands a signal on without a terminal), and ending psql does not end a query that waits for a
-lock. So the connections are ended by that name, and what has lost its connection ends.
+What is run bears a name of its own (PGAPPNAME): ending the client of a container does not end what runs inside (neither
+Docker nor Podman hands a signal on without a terminal), and ending psql does not end a query that waits for a lock. So
+both are ended by that name: what runs inside, connected or not yet, and then the connections that it had.
 """
 
 import os
 import secrets
-import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Protocol, Self
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
-
-import psycopg.conninfo
 
 from reconciler.core.redaction import CREDENTIALS, EVERYWHERE
 from reconciler.core.secret import Secret
 from reconciler.errors import InputError, SnapshotFailed
+from reconciler.providers.postgres.addresses import hosts, is_local, settings_of
+from reconciler.providers.postgres.engines import engine_of
 
 _TERMINATION_SECONDS = 10.0
-_VARIABLES = {
-    "host": "PGHOST",
-    "hostaddr": "PGHOSTADDR",
-    "port": "PGPORT",
-    "dbname": "PGDATABASE",
-    "user": "PGUSER",
-    "password": "PGPASSWORD",
-    "passfile": "PGPASSFILE",
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-    "channel_binding": "PGCHANNELBINDING",
-    "connect_timeout": "PGCONNECT_TIMEOUT",
-    "options": "PGOPTIONS",
-}
-# In a container the image's own variables say who may do what (those of the official image).
+_LONGEST_SECONDS = 30.0
+_LOOKS_SECONDS = 1.0
+# In a container the image's own variables say who may do what (those of the official image). None of them may lead to
+# another server than the container's own: what an application's container has been told, for one, is its database.
 _INSIDE = (
+    'case "${PGHOST:-}" in *,* | 127.*[!0-9.]*) unset PGHOST ;; /* | @* | localhost | 127.* | ::1) ;; '
+    "*) unset PGHOST ;; esac; unset PGHOSTADDR PGSERVICE PGSERVICEFILE; "
     'export PGUSER="${PGUSER:-${POSTGRES_USER:-postgres}}"; '
     'export PGDATABASE="${PGDATABASE:-${POSTGRES_DB:-$PGUSER}}"; '
     'if [ -z "${PGPASSWORD+x}" ] && [ -n "${POSTGRES_PASSWORD+x}" ]; then export PGPASSWORD="$POSTGRES_PASSWORD"; fi; '
 )
 _RUN = _INSIDE + 'exec "$@"'
-# The archive is unlinked before it is used, so that nothing stays behind whatever happens; each of the parallel jobs
+_NO_ROOM = "the snapshot could not be put into the temporary directory of the container"
+# The archive is unlinked before it is filled, so that nothing stays behind whatever happens; each of the parallel jobs
 # opens it again through the descriptor.
 _RUN_ARCHIVE = (
-    _INSIDE + 'archive=$(mktemp) && cat > "$archive" && exec 4< "$archive" && rm -f "$archive" && '
-    'exec "$@" /proc/self/fd/4'
+    _INSIDE + 'archive=$(mktemp) && exec 4<> "$archive" && rm -f "$archive" && cat >&4 || '
+    f'{{ echo "{_NO_ROOM}" >&2; exit 1; }}; exec "$@" /proc/self/fd/4'
+)
+# What bears a name has it in its environment, and so has all that it starts.
+_KILL = (
+    'for each in /proc/[0-9]*; do if tr "\\0" "\\n" < "$each/environ" | grep -Fqx "PGAPPNAME=$1"; '
+    'then kill -KILL "${each#/proc/}" && echo killed; fi; done 2> /dev/null'
 )
 
 
@@ -81,6 +76,10 @@ class Place(Protocol):
         """Return the same place for another database."""
         ...
 
+    def end(self, process: subprocess.Popen[bytes], name: str) -> None:
+        """End what a command line has started, which bears that name. Raises SnapshotFailed where it may go on."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Plain:
@@ -93,11 +92,13 @@ class Plain:
     @classmethod
     def of(cls, url: str, host_is: str | None) -> Self:
         """Read an address of libpq. Raises InputError where it is none, or its host is elsewhere and not named."""
-        settings = _settings(url)
+        settings = settings_of(url)
+        if "PGPASSWORD" not in settings and "PGPASSFILE" not in settings:
+            settings = {**settings, **_given("PGPASSWORD", "PGPASSFILE")}
         if password := settings.get("PGPASSWORD"):
             Secret(password)  # from now on nothing that is said holds it
-        for host in _hosts(settings):
-            if not _is_local(host) and host != host_is:
+        for host in hosts(settings):
+            if not is_local(host) and host != host_is:
                 hint = f"if you mean it: --host-is {host}"
                 raise InputError(f"{host} is not this machine, and snapshots are for local databases", hint=hint)
         return cls(settings, _token())
@@ -105,7 +106,7 @@ class Plain:
     @property
     def name(self) -> str:
         """The host and port."""
-        return f"{', '.join(_hosts(self.settings))}:{self.settings.get('PGPORT', '5432')}"
+        return f"{', '.join(hosts(self.settings))}:{self.settings.get('PGPORT', '5432')}"
 
     def command(self, program: str, *arguments: str, archive: Path | None = None) -> list[str]:
         """Run it from the directory of programs."""
@@ -119,6 +120,13 @@ class Plain:
         """Return the same server for another database."""
         return replace(self, settings={**self.settings, "PGDATABASE": database})
 
+    def end(self, process: subprocess.Popen[bytes], name: str) -> None:  # noqa: ARG002  it has a group of its own
+        """Kill it, with the parallel jobs that it has started."""
+        if process.poll() is None:
+            with suppress(ProcessLookupError, PermissionError):  # it has ended just now
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
 
 @dataclass(frozen=True, slots=True)
 class Container:
@@ -130,22 +138,13 @@ class Container:
     token: str
 
     @classmethod
-    def find(cls, container: str, database: str | None, role: str | None) -> Self:
+    def find(cls, container: str, database: str | None, role: str | None, host_is: str | None) -> Self:
         """Ask Docker, then Podman, for a container that runs. Raises InputError with what they said."""
-        said = []
-        for engine in ("docker", "podman"):
-            if shutil.which(engine) is None:
-                said.append(f"{engine} is not installed")
-                continue
-            arguments = ["container", "inspect", "--format", "{{.State.Running}}", container]
-            answer = subprocess.run([engine, *arguments], capture_output=True, text=True, check=False)  # noqa: S603
-            if answer.returncode == 0 and answer.stdout.strip() == "true":
-                settings = {"PGDATABASE": database or "", "PGUSER": role or "", **_password()}
-                return cls(engine, container, {key: value for key, value in settings.items() if value}, _token())
-            problem = _last_line(answer.stderr) if answer.returncode else "it is there, and does not run"
-            said.append(f"{engine}: {problem}")
-        hint = "docker ps and podman ps show what runs; without --container, DATABASE_URL says where the database is"
-        raise InputError(f"no container {container} runs here ({'; '.join(said)})", hint=hint)
+        engine = engine_of(container, host_is)
+        settings = {"PGDATABASE": database or "", "PGUSER": role or "", **_given("PGPASSWORD")}
+        if password := settings.get("PGPASSWORD"):
+            Secret(password)
+        return cls(engine, container, {key: value for key, value in settings.items() if value}, _token())
 
     @property
     def name(self) -> str:
@@ -166,6 +165,30 @@ class Container:
         """Return the same container for another database."""
         return replace(self, settings={**self.settings, "PGDATABASE": database})
 
+    def end(self, process: subprocess.Popen[bytes], name: str) -> None:
+        """Kill it inside, until its client has ended by that, and there is nothing more to kill.
+
+        The client is left alone, as what it has asked for may only be about to start: it ends when that has ended.
+        """
+        until = time.monotonic() + _LONGEST_SECONDS
+        while time.monotonic() < until:
+            killed = self._kill(name)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_LOOKS_SECONDS)
+                if not killed:
+                    return
+        process.kill()
+        process.wait()
+        hint = f"{self.engine} restart {self.container} ends it"
+        raise SnapshotFailed(f"what was run in {self.name} could not be ended, and may go on", hint=hint)
+
+    def _kill(self, name: str) -> bool:
+        with suppress(OSError, subprocess.TimeoutExpired):
+            command = [self.engine, "exec", self.container, "sh", "-c", _KILL, "sh", name]
+            answer = _run_aside(command, _inherited())
+            return bool(answer.stdout)
+        return False
+
 
 @contextmanager
 def running(
@@ -183,7 +206,8 @@ def running(
     try:
         yield process
     finally:
-        if process.poll() is None:
+        # A client that was killed says nothing about what runs inside.
+        if process.poll() is None or process.returncode < 0:
             _end(place, process, variables)
         for stream in (process.stdin, process.stdout):
             if stream is not None:
@@ -197,71 +221,40 @@ def failure(place: Place, what: str, said: IO[bytes]) -> SnapshotFailed:
     text = EVERYWHERE(said.read()[-4000:].decode(errors="replace"))
     lines = [line for line in text.splitlines() if line.strip()]
     message = "; ".join(lines[:3]) if lines else "it said nothing"
-    return SnapshotFailed(f"{what} failed at {place.name}: {message}")
+    hint = ""
+    if _NO_ROOM in text:
+        hint = "make room in /tmp of the container, or restore through a port of it: --database-url"
+    return SnapshotFailed(f"{what} failed at {place.name}: {message}", hint=hint)
 
 
-def _end(place: Place, process: "subprocess.Popen[bytes]", variables: Mapping[str, str]) -> None:
-    """End a program: its connections first, or the server would go on with what it was asked until it notices."""
+def _end(place: Place, process: subprocess.Popen[bytes], variables: Mapping[str, str]) -> None:
+    """End a program, then its connections, or the server would go on with what it was asked until it notices."""
     query = (
-        "select pg_terminate_backend(pid) from pg_stat_activity "
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
         "where application_name = current_setting('application_name') and pid <> pg_backend_pid()"
     )
-    with suppress(OSError, subprocess.TimeoutExpired):
-        subprocess.run(  # noqa: S603  as above
-            place.command("psql", "-XqAt", "--no-password", "-c", query),
-            env=dict(variables),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            start_new_session=True,
-            timeout=_TERMINATION_SECONDS,
-        )
-    process.terminate()
     try:
-        process.wait(_TERMINATION_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        place.end(process, variables["PGAPPNAME"])
+    finally:
+        with suppress(OSError, subprocess.TimeoutExpired):
+            _run_aside(place.command("psql", "-XqAt", "--no-password", "-c", query), variables)
 
 
-def _settings(url: str) -> Mapping[str, str]:
-    try:
-        found = psycopg.conninfo.conninfo_to_dict(_without_foreign(url))
-    except (psycopg.Error, ValueError) as error:
-        hint = "it looks like postgresql://USER:PASSWORD@localhost:5432/DATABASE"
-        raise InputError("the address of the database is none that PostgreSQL understands", hint=hint) from error
-    settings = {_VARIABLES[key]: str(value) for key, value in found.items() if key in _VARIABLES and value is not None}
-    if not settings.get("PGDATABASE"):
-        raise InputError("the address names no database", hint="…/DATABASE at its end")
-    return {"PGHOST": "localhost", **settings}
+def _run_aside(command: list[str], variables: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(  # noqa: S603  no shell, and the arguments are ours
+        command,
+        env=dict(variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        start_new_session=True,
+        timeout=_TERMINATION_SECONDS,
+    )
 
 
-def _without_foreign(url: str) -> str:
-    """Leave out parameters that are somebody else's: Prisma adds `schema`, `connection_limit` and others."""
-    if "://" not in url:
-        return url
-    parts = urlsplit(url)
-    kept = [(key, value) for key, value in parse_qsl(parts.query) if key in _VARIABLES]
-    return urlunsplit(parts._replace(query=urlencode(kept, quote_via=quote)))
-
-
-def _hosts(settings: Mapping[str, str]) -> list[str]:
-    text = ",".join(settings[name] for name in ("PGHOST", "PGHOSTADDR") if settings.get(name))
-    return text.split(",")
-
-
-def _is_local(host: str) -> bool:
-    if host in ("", "localhost") or host.startswith(("/", "@")):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _password() -> Mapping[str, str]:
-    password = os.environ.get("PGPASSWORD")
-    return {"PGPASSWORD": password} if password else {}
+def _given(*names: str) -> Mapping[str, str]:
+    """What the user has exported of these variables, and of no other that PostgreSQL's programs read."""
+    return {name: os.environ[name] for name in names if os.environ.get(name)}
 
 
 def _inherited() -> dict[str, str]:
@@ -270,10 +263,6 @@ def _inherited() -> dict[str, str]:
         key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_")) and key not in left_out
     }
     return {**kept, "LC_ALL": "C", "PGCONNECT_TIMEOUT": "10"}
-
-
-def _last_line(text: str) -> str:
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "it said nothing")
 
 
 def _token() -> str:
