@@ -144,12 +144,27 @@ def _of_hyperdrive(
     config = named(configs, name)
     if config is None:
         yield f'there is no Hyperdrive config "{name}", which is to lead to "{lineage.live.branch.name}"'
+        yield from _led_astray(observed, lineage.live.branch, branches, configs)
     else:
         yield from _of_config(desired, config, lineage.live.branch)
     identity, called = config.id if config else "", {each.id: f'"{each.name}"' for each in configs}
     for seen in observed.workers:
         if isinstance(seen, ObservedWorker):
             yield from _of_worker(seen, name, identity, called)
+
+
+def _led_astray(
+    observed: Observed, live: Branch, branches: tuple[Branch, ...], configs: tuple[HyperdriveConfig, ...]
+) -> Iterator[str]:
+    """Say where users are, as their config leads elsewhere."""
+    hosts = {each.endpoint.host: f' ("{each.name}")' for each in branches if each.endpoint is not None}
+    workers = [each for each in observed.workers if isinstance(each, ObservedWorker)]
+    for config in configs:
+        if any(each.serves(config.id) for each in workers):
+            yield (
+                f'Hyperdrive config "{config.name}", which is in use, leads to {config.host}:{config.port}'
+                f'{hosts.get(config.host, "")}, not to "{live.name}"'
+            )
 
 
 def _of_config(desired: Desired, config: HyperdriveConfig, branch: Branch) -> Iterator[str]:

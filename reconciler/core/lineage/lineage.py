@@ -257,7 +257,8 @@ class Lineage:
 def accounts_for(reset: Instant, branches: Iterable[Branch]) -> bool:
     """Tell whether one of these was made by the restore that reset a branch at that time, to keep what it held.
 
-    So whoever resets a branch otherwise is found out, unless it is within minutes of a restore in place.
+    So whoever resets a branch otherwise is found out, unless it is within minutes of a restore in place and no other
+    branch keeps what was there.
     """
     made_so = (each for each in branches if each.mark is None or each.name.endswith(IN_PLACE))
     return any(abs(reset - each.created_at) <= SAME_RESTORE for each in made_so)

@@ -132,7 +132,9 @@ def _primary(desired: Desired, branch: Branch, branches: tuple[Branch, ...], sig
     replaced_by, preserved = last.before if last else ORIGIN, _is_preserved(desired, branch, branches)
     if reset is not None:
         signs += _strays(branch, reset, [each for each in branches if not names[each.id]])
-    if reset is not None and accounts_for(reset, [each for each in branches if names[each.id]]):
+    held = [each for each in branches if names[each.id]]
+    if reset is not None and accounts_for(reset, held):
+        signs += _made_nearer(branch, reset, held, [each for each in branches if not names[each.id]])
         return Carrier(branch, replaced_by, preserved=preserved)
     carried = mark.timeline if mark else replaced_by if preserved or reset is not None else ORIGIN
     if reset is not None and (carried != ORIGIN or last is not None):
@@ -147,6 +149,22 @@ def _strays(primary: Branch, reset: Instant, others: list[Branch]) -> list[str]:
         f'"{each.name}" was made when "{primary.name}" was restored, and its name does not tell what it holds'
         for each in others
         if each.name.startswith(f"{primary.name}.held.") and accounts_for(reset, [each])
+    ]
+
+
+def _made_nearer(primary: Branch, reset: Instant, held: list[Branch], others: list[Branch]) -> list[str]:
+    """Find what a restore by hand has preserved within minutes of one of ours.
+
+    A branch that is preserved is made by the very request that resets the primary, so the nearest one was made by it.
+    It is a root, or the parent of the primary; what is made of a branch for a preview is neither.
+    """
+    ours = min(abs(reset - each.created_at) for each in held)
+    return [
+        f'"{primary.name}" was reset or restored once more, at {reset}: "{each.name}" was made then, and its name does '
+        "not tell what it holds"
+        for each in others
+        if each.id != primary.id and each.mark is None and abs(reset - each.created_at) < ours
+        if each.parent_id is None or each.id == primary.parent_id
     ]
 
 

@@ -1,5 +1,7 @@
 """`reconciler adopt`, as people call it: what it shows, the one name that it changes, and what is possible after it."""
 
+from datetime import timedelta
+
 import pytest
 
 from reconciler.cli import adopt_command
@@ -10,6 +12,24 @@ from tests.exhaustive.timeless import LoopClock
 from tests.support.database import text
 
 OLD = "main_old_2026-11-22"
+
+
+@pytest.fixture
+def ours(worlds):
+    """A production that was restored in place by an apply, right now."""
+    stage = Stage(worlds, "first restore, rebind")
+    stage.asked["primary"]["method"] = "in-place"
+    stage.write()
+    assert stage.apply().converged
+    return stage
+
+
+def restore_by_hand(stage, moment):
+    primary = stage.branch("main").id
+    body = {"source_branch_id": primary, "source_timestamp": moment, "preserve_under_name": OLD}
+    path = f"/projects/{stage.world.project_id}/branches/{primary}/restore"
+    stage.do(stage.world.neon("POST", path, json=body))
+    stage.do(idle(stage.world))
 
 
 async def idle(world):
@@ -25,11 +45,8 @@ def stage(worlds, monkeypatch):
     stage.write()
     monkeypatch.setattr(stage.world.histories, "note", lambda: None)  # what is done by hand is in no history of ours
     monkeypatch.setattr(stage.watch, "_look", lambda: ())
-    primary, moment = stage.branch("main").id, text(stage.world.moments[0])
-    body = {"source_branch_id": primary, "source_timestamp": moment, "preserve_under_name": OLD}
-    path = f"/projects/{stage.world.project_id}/branches/{primary}/restore"
-    stage.do(stage.world.neon("POST", path, json=body))
-    stage.do(idle(stage.world))
+    moment = text(stage.world.moments[0])
+    restore_by_hand(stage, moment)
     stage.world.loop.leapt += 600
     monkeypatch.chdir(stage.world.root)
     monkeypatch.setattr(adopt_command.asyncio, "run", stage.do)
@@ -38,6 +55,17 @@ def stage(worlds, monkeypatch):
     stage.timeline = "r-" + moment.replace("-", "").replace(":", "").replace(".", "") + "-by-hand"
     stage.held = f"main.held.origin.before.{stage.timeline}.in-place"
     return stage
+
+
+def test_a_restore_by_hand_right_after_one_of_ours_is_not_taken_for_ours(ours, monkeypatch):
+    monkeypatch.setattr(ours.world.histories, "note", lambda: None)
+    monkeypatch.setattr(ours.watch, "_look", lambda: ())
+    ours.world.loop.leapt += 20
+    restore_by_hand(ours, text(ours.branch("main").last_reset_at + timedelta(seconds=10)))
+    (refusal,) = plan(*ours.observe()).refusals
+    assert refusal.rule == "provenance-unknown"
+    assert '"main" was reset or restored once more, at 2026-01-01T00:04:24.000Z' in refusal.message
+    assert f'"{OLD}" was made then' in refusal.message
 
 
 def adopt(stage, capsys, *options):

@@ -132,6 +132,11 @@ def edit_host(stage):
     config(stage).origin["host"] = "elsewhere.example"
 
 
+@by_hand("edits the host of the config that a restore in place left in use", "first restore, in place")
+def edit_host_left_in_use(stage):
+    edit_host(stage)
+
+
 @by_hand("deploys another binding")
 def deploy_another(stage):
     script = stage.world.scripts[0]
