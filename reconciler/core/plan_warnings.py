@@ -75,7 +75,10 @@ def _about_the_pen(desired: Desired, observed: Observed, lineage: Lineage, steps
 def _about_leftovers(desired: Desired, observed: Observed, lineage: Lineage) -> Iterator[str]:
     for each in lineage.candidates:
         if each.timeline != desired.timeline and each.branch.id != lineage.live.branch.id:
-            yield f'"{each.branch.name}" was prepared and is not asked for any more; it is left alone'
+            yield (
+                f'"{each.branch.name}" was prepared and is not asked for any more; it never served, and is left alone, '
+                "with its compute (neon branches delete, when nobody will ask for it again)"
+            )
     branches = observed.branches if isinstance(observed.branches, tuple) else ()
     for each in lineage.proved:
         yield from (f"{refusal.message}; {refusal.hint}" for refusal in undeletable(each, lineage, branches))
