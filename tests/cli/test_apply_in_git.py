@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from reconciler.cli.environments import EnvironmentFile
-from reconciler.cli.sharing import shared_repository
+from reconciler.cli.repository.environments import EnvironmentFile
+from reconciler.cli.repository.shared import shared_repository
 from reconciler.core.instant import Instant
 from reconciler.core.receipt import Result
 from tests.support import database

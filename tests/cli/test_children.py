@@ -5,10 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.cli import children_status, plan_text
-from reconciler.cli.plan_command import status_of
-from reconciler.cli.plan_comment import Planned, Subject, comment
-from reconciler.cli.wording import counted, describe, phase, target
+from reconciler.cli.plan import status_of
 from reconciler.core.compute_settings import ComputeSettings
 from reconciler.core.desired import Child, Method, Restore
 from reconciler.core.drift import Answer
@@ -26,6 +23,10 @@ from reconciler.core.steps import (
     ResetChild,
     arguments,
 )
+from reconciler.render import declared_branches as children_status
+from reconciler.render import plan as plan_text
+from reconciler.render.comment import Planned, Subject, comment
+from reconciler.render.wording import counted, describe, phase, target
 from tests.core.test_children import RESET, asked, kept, ours, world
 from tests.core.test_health import GOOD
 from tests.core.worlds import CREATED, DESIRED, MAIN, WORLD, asking, hours_ago

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 
-from reconciler.cli.wording import describe
 from reconciler.core.desired import Restore
 from reconciler.core.holding_pen.pen import Unit, units
 from reconciler.core.holding_pen.pruning import make_room
@@ -32,6 +31,7 @@ from reconciler.core.refusals import NameTaken, Refusal
 from reconciler.core.scene import Refused, Scene, read
 from reconciler.core.steps import DeleteBranch, DeleteHyperdrive, RenameBranch
 from reconciler.core.timeline import ORIGIN
+from reconciler.render.wording import describe
 from tests.core.in_place_worlds import (
     ASKED,
     BY_BRANCH,

@@ -7,7 +7,7 @@ import asyncio
 
 import pytest
 
-from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core import rivals
 from reconciler.core.plan import plan

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from reconciler.cli.progress import Progress
+from reconciler.cli.console.progress import Progress
 from reconciler.core.desired import HttpGate, SqlGate
 from reconciler.core.drill.marks import Mark, measured, phase_of
 from reconciler.core.drill.results import Measured, Phase
