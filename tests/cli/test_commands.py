@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.core.plan import plan
 from reconciler.engine.apply import PlanChanged
-from tests.core.malformed import MALFORMED
+from tests.core.file.malformed import MALFORMED
 from tests.support.database import DAMAGED, EARLY, GOOD
 from tests.support.plain_words import run_main
 from tests.support.shops import PRIMARY

@@ -20,7 +20,7 @@ from reconciler.core.history import Change, compile_history
 from reconciler.errors import InputError
 from reconciler.render.history.page import as_page
 from reconciler.render.history.picture import LANES_A_PICTURE, Axis
-from tests.core.test_history import NOW, ONE, changes, hours_ago, receipt, text
+from tests.core.history.test_history import NOW, ONE, changes, hours_ago, receipt, text
 
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",

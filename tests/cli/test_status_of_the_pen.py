@@ -7,7 +7,7 @@ from reconciler.core.plan import plan
 from reconciler.render import plan as plan_text
 from reconciler.render.status import as_markdown, as_text, facts_of
 from tests.core.in_place_worlds import BY_BRANCH, changed
-from tests.core.test_pen import ENDED, LEAF, LEAF_CONFIG, UNDONE, later
+from tests.core.rules.test_retention import ENDED, LEAF, LEAF_CONFIG, UNDONE, later
 from tests.core.worlds import DESIRED, WORLD, after
 
 

@@ -8,9 +8,7 @@ from reconciler.core.lineage.provenance import trace
 from reconciler.core.observed import Observed, named
 from reconciler.core.plan import plan
 from reconciler.core.predict import predict
-from reconciler.core.steps import (
-    Step,
-)
+from reconciler.core.steps import Step
 from reconciler.core.timeline import Timeline
 from tests.core.worlds import DESIRED, asking, ended, hours_ago
 
