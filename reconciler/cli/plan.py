@@ -6,8 +6,8 @@ from reconciler.cli.console.exit_status import ExitStatus
 from reconciler.cli.repository import environments
 from reconciler.cli.repository import suspension as suspending
 from reconciler.cli.wiring import look
-from reconciler.core.observed import Observed
-from reconciler.core.plan import Plan, plan
+from reconciler.core.model.observed import Observed
+from reconciler.core.plan.plan import Plan, plan
 from reconciler.render import plan as plan_text
 
 

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from reconciler.core.desired import Desired
-from reconciler.core.holding_pen.orphans import Orphan, orphans
-from reconciler.core.holding_pen.pen import Unit, units
-from reconciler.core.holding_pen.room import Room, branches_room, configs_room, without_ended
-from reconciler.core.instant import for_people
-from reconciler.core.lineage.lineage import Carrier
-from reconciler.core.observed import Observed, ObservedWorker, Project, Unknown
-from reconciler.core.plan import Plan
-from reconciler.core.rewound import since
+from reconciler.core.lineage.lineage import TimelineBranch
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import Observed, ObservedWorker, Project, Unknown
+from reconciler.core.plan.plan import Plan
+from reconciler.core.rules.restore.role_changes import since
+from reconciler.core.rules.retention.orphans import Orphan, orphans
+from reconciler.core.rules.retention.retained import RetainedBranch, units
+from reconciler.core.rules.retention.room import Room, branches_room, configs_room, without_ended
+from reconciler.core.values.instant import for_people
 from reconciler.render import declared_branches
 from reconciler.render.markdown import code, prose
 from reconciler.render.wording import counted
@@ -31,9 +31,9 @@ def facts_of(found: Plan, observed: Observed) -> dict[str, Any]:
         "in_sync": found.in_sync,
         "desired_timeline": str(found.desired.timeline),
         "live": _carrier(lineage.live) if lineage else None,
-        "held": [_held(each, observed) for each in held if each.carrier not in failed],
+        "held": [_held(each, observed) for each in held if each.timeline_branch not in failed],
         "candidates": [_carrier(each) for each in lineage.candidates] if lineage else [],
-        "failed": [_held(each, observed) for each in held if each.carrier in failed],
+        "failed": [_held(each, observed) for each in held if each.timeline_branch in failed],
         "orphans": [_orphan(each, observed) for each in orphans(found.desired, observed, lineage)] if lineage else [],
         "room": _room(found.desired, observed),
         "children": declared_branches.facts(found.desired, observed),
@@ -47,10 +47,10 @@ def facts_of(found: Plan, observed: Observed) -> dict[str, Any]:
     }
 
 
-def _carrier(carrier: Carrier) -> dict[str, Any]:
-    branch = carrier.branch
+def _carrier(timeline_branch: TimelineBranch) -> dict[str, Any]:
+    branch = timeline_branch.branch
     return {
-        "timeline": str(carrier.timeline),
+        "timeline": str(timeline_branch.timeline),
         "branch": branch.name,
         "id": branch.id,
         "created_at": str(branch.created_at),
@@ -60,9 +60,9 @@ def _carrier(carrier: Carrier) -> dict[str, Any]:
     }
 
 
-def _held(unit: Unit, observed: Observed) -> dict[str, Any]:
+def _held(unit: RetainedBranch, observed: Observed) -> dict[str, Any]:
     """Say what is held, since when and until when, how large it is, and what will become of it."""
-    return _carrier(unit.carrier) | {
+    return _carrier(unit.timeline_branch) | {
         "hyperdrive": [each.name for each in unit.configs],
         "replaced_at": str(unit.replaced_at) if unit.replaced_at else None,
         "held_until": str(unit.until) if unit.until else None,
@@ -185,8 +185,8 @@ def _lease_lines(lease: dict[str, str] | None) -> list[str]:
     return [f"{lease['owner']} is at work since {lease['taken_at']} (until {lease['expires_at']}{where})"]
 
 
-def _line(carrier: dict[str, Any]) -> str:
-    return f'{carrier["timeline"]}, on branch "{carrier["branch"]}" ({carrier["id"]}), created {carrier["created_at"]}'
+def _line(timeline_branch: dict[str, Any]) -> str:
+    return f'{timeline_branch["timeline"]}, on branch "{timeline_branch["branch"]}" ({timeline_branch["id"]}), created {timeline_branch["created_at"]}'
 
 
 def as_markdown(facts: dict[str, Any], stopped: str) -> str:
