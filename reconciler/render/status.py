@@ -185,8 +185,8 @@ def _lease_lines(lease: dict[str, str] | None) -> list[str]:
     return [f"{lease['owner']} is at work since {lease['taken_at']} (until {lease['expires_at']}{where})"]
 
 
-def _line(timeline_branch: dict[str, Any]) -> str:
-    return f'{timeline_branch["timeline"]}, on branch "{timeline_branch["branch"]}" ({timeline_branch["id"]}), created {timeline_branch["created_at"]}'
+def _line(found: dict[str, Any]) -> str:
+    return f'{found["timeline"]}, on branch "{found["branch"]}" ({found["id"]}), created {found["created_at"]}'
 
 
 def as_markdown(facts: dict[str, Any], stopped: str) -> str:
