@@ -12,9 +12,10 @@ from reconciler.cli.options.moment import read_moment
 from reconciler.cli.repository import environments
 from reconciler.core.desired import Desired, Outside, Worker
 from reconciler.core.drill.results import Stays
-from reconciler.core.instant import Instant, for_people
-from reconciler.core.observed import ObservedWorker, Unknown
-from reconciler.core.outside import measured, stays_of
+from reconciler.core.model.desired import Desired, Outside, Worker
+from reconciler.core.model.observed import ObservedWorker, Unknown
+from reconciler.core.plan.not_restored import stays_of
+from reconciler.core.values.instant import Instant, for_people
 from reconciler.errors import InputError
 from reconciler.providers.working_tree import Checkout
 from reconciler.render.markdown import prose

@@ -170,4 +170,4 @@ def _revisions(base: Base) -> Iterator[_Revision]:
 
 
 def _asked(text: str | None) -> Timeline | None:
-    return None if text is None else asked_timeline(text)
+    return None if text is None else desired_timeline(text)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+<<<<<<< HEAD:reconciler/render/status.py
 from reconciler.core.desired import Desired
 from reconciler.core.holding_pen.orphans import Orphan, orphans
 from reconciler.core.holding_pen.pen import Unit, units
@@ -16,6 +17,29 @@ from reconciler.render.markdown import code, prose
 from reconciler.render.wording import counted
 
 _KINDS = (("held", "held"), ("candidate", "candidates"), ("failed", "failed"))
+=======
+import click
+
+from reconciler.render import declared_branches as children_status
+from reconciler.cli.repository import environments
+from reconciler.render import status as status_markdown
+from reconciler.cli.repository import suspension as suspending
+from reconciler.cli.plan import Status
+from reconciler.cli.wiring import look
+from reconciler.render.wording import counted
+from reconciler.core.lineage.lineage import TimelineBranch
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import Observed, ObservedWorker, Project, Unknown
+from reconciler.core.plan.plan import Plan, plan
+from reconciler.core.rules.restore.role_changes import since
+from reconciler.core.rules.retention.orphans import Orphan, orphans
+from reconciler.core.rules.retention.retained import RetainedBranch, units
+from reconciler.core.rules.retention.room import Room, branches_room, configs_room, without_ended
+from reconciler.core.values.instant import for_people
+from reconciler.errors import GitError
+from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.repository import Repository
+>>>>>>> origin/main:reconciler/cli/status_command.py
 
 
 def facts_of(found: Plan, observed: Observed) -> dict[str, Any]:
@@ -31,9 +55,9 @@ def facts_of(found: Plan, observed: Observed) -> dict[str, Any]:
         "in_sync": found.in_sync,
         "desired_timeline": str(found.desired.timeline),
         "live": _carrier(lineage.live) if lineage else None,
-        "held": [_held(each, observed) for each in held if each.carrier not in failed],
+        "held": [_held(each, observed) for each in held if each.timeline_branch not in failed],
         "candidates": [_carrier(each) for each in lineage.candidates] if lineage else [],
-        "failed": [_held(each, observed) for each in held if each.carrier in failed],
+        "failed": [_held(each, observed) for each in held if each.timeline_branch in failed],
         "orphans": [_orphan(each, observed) for each in orphans(found.desired, observed, lineage)] if lineage else [],
         "room": _room(found.desired, observed),
         "children": declared_branches.facts(found.desired, observed),
@@ -47,10 +71,10 @@ def facts_of(found: Plan, observed: Observed) -> dict[str, Any]:
     }
 
 
-def _carrier(carrier: Carrier) -> dict[str, Any]:
-    branch = carrier.branch
+def _carrier(timeline_branch: TimelineBranch) -> dict[str, Any]:
+    branch = timeline_branch.branch
     return {
-        "timeline": str(carrier.timeline),
+        "timeline": str(timeline_branch.timeline),
         "branch": branch.name,
         "id": branch.id,
         "created_at": str(branch.created_at),
@@ -60,9 +84,9 @@ def _carrier(carrier: Carrier) -> dict[str, Any]:
     }
 
 
-def _held(unit: Unit, observed: Observed) -> dict[str, Any]:
+def _held(unit: RetainedBranch, observed: Observed) -> dict[str, Any]:
     """Say what is held, since when and until when, how large it is, and what will become of it."""
-    return _carrier(unit.carrier) | {
+    return _carrier(unit.timeline_branch) | {
         "hyperdrive": [each.name for each in unit.configs],
         "replaced_at": str(unit.replaced_at) if unit.replaced_at else None,
         "held_until": str(unit.until) if unit.until else None,
@@ -185,6 +209,7 @@ def _lease_lines(lease: dict[str, str] | None) -> list[str]:
     return [f"{lease['owner']} is at work since {lease['taken_at']} (until {lease['expires_at']}{where})"]
 
 
+<<<<<<< HEAD:reconciler/render/status.py
 def _line(carrier: dict[str, Any]) -> str:
     return f'{carrier["timeline"]}, on branch "{carrier["branch"]}" ({carrier["id"]}), created {carrier["created_at"]}'
 
@@ -228,3 +253,8 @@ def shares(worker: dict[str, Any]) -> str:
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) if rows else ""
+=======
+def _line(held: dict[str, Any]) -> str:
+    where = f'on branch "{held["branch"]}" ({held["id"]})'
+    return f"{held['timeline']}, {where}, created {held['created_at']}"
+>>>>>>> origin/main:reconciler/cli/status_command.py

@@ -16,7 +16,6 @@ from reconciler.cli.repository import environments
 from reconciler.cli.repository.shared import Superseded
 from reconciler.core.desired import Desired
 from reconciler.core.steps import WriteBinding
-from reconciler.core.suspension import Suspension
 from reconciler.engine.apply import Outcome, PlanChanged
 from reconciler.errors import Suspended
 from reconciler.render import plan as plan_text

@@ -11,7 +11,8 @@ from reconciler.core.plan import Plan
 from reconciler.core.receipt import GateResult, Identities, Receipt, Result, TakenStep, WorkerIdentity
 from reconciler.core.redaction import EVERYWHERE
 from reconciler.core.steps import Step, VerifyBranch, VerifyLive, VerifyWorker
-from reconciler.core.suspension import Suspension
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.redaction import EVERYWHERE
 from reconciler.engine.apply import Apply, StepFinished
 from reconciler.errors import GateFailed, ReconcilerError, Suspended
 from reconciler.render.wording import describe, target

@@ -79,7 +79,7 @@ def since(body: str) -> Instant | None:
     """Read from an issue's body since when its drift is known."""
     found = _SINCE.search(body)
     try:
-        return Instant.told(found[1]) if found else None
+        return Instant.parse(found[1]) if found else None
     except ValueError:
         return None
 
