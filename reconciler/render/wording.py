@@ -47,7 +47,7 @@ from reconciler.core.steps import (
     WorkerStep,
     WriteBinding,
 )
-from reconciler.core.values.instant import for_people
+from reconciler.core.values.duration import for_people
 from reconciler.render.point import point
 
 _ON_FAILURE = {OnFailure.ROLLBACK: "what is live now is put back", OnFailure.HOLD: "stop there and wait"}
