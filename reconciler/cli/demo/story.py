@@ -15,7 +15,7 @@ from reconciler.core.values.instant import Instant
 from reconciler.engine.apply import Apply, Outcome
 from reconciler.engine.observe import observe
 from reconciler.ports import Origin, Ports
-from reconciler.render import plan as plan_text
+from reconciler.render.plan import as_text
 from reconciler.render.wording import phase
 
 _SCRIPT, _BINDING = "tech961-api", "HYPERDRIVE"
@@ -113,7 +113,7 @@ class Story:
         desired = self._file.read()
         observed = await observe(desired, self._ports)
         planned = plan(desired, observed)
-        self._say("\n" + "\n".join(f"   | {line}" for line in plan_text.as_text(planned, observed).splitlines()) + "\n")
+        self._say("\n" + "\n".join(f"   | {line}" for line in as_text(planned, observed).splitlines()) + "\n")
         with Progress() as progress:
             return await Apply(desired, self._ports, progress.report).run(planned.digest)
 
