@@ -83,7 +83,7 @@ def test_a_restore_is_planned_in_one_comment_a_status_the_summary_and_a_file(des
     body = the_comment(github, number).body
     digest = re.search("--expect ([0-9a-f]{16})", body)[1]
     assert body.startswith(f"{MARKER}\n")
-    for expected in ("origin is live, r-", "0042 dropped Listing", "```mermaid", "history window", "Guards that passed"):
+    for expected in ("origin is live, r-", "0042 dropped Listing", "```mermaid", "window", "Guards that passed"):
         assert expected in body
     state, description = statuses(github, commit)["reconciler/plan/production"]
     assert state == "success"

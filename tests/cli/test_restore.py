@@ -107,7 +107,7 @@ def test_an_lsn_is_proposed_with_its_timeline_and_every_plan_says_that_it_bears_
     desk.merge(proposed)
     text = run(desk, "plan").stdout
     assert "desired   lsn-0-1A2B3C8: the data as of LSN 0/1A2B3C8 of origin\n" in text
-    assert "window   an LSN bears no time: " in text
+    assert "window    an LSN bears no time: " in text
     assert 'from "main" at LSN 0/1A2B3C8' in text
     assert "lost to users: every write after LSN 0/1A2B3C8 of origin\n" in text
 
