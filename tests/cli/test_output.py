@@ -20,7 +20,8 @@ from reconciler.core.binding import Binding, BindingKind
 from reconciler.core.desired import Outside, Restore
 from reconciler.core.plan import plan
 from reconciler.engine.apply import LooksAgain, StepDropped, StepStarted
-from tests.core.worlds import DESIRED, SEEN, WORLD, asking, hours_ago
+from tests.core.files import DESIRED, asking, hours_ago
+from tests.core.worlds import SEEN, WORLD
 from tests.support.plain_words import run_program
 
 ROOT = Path(__file__).parents[2]

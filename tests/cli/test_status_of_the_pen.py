@@ -6,9 +6,10 @@ from datetime import timedelta
 from reconciler.cli import plan_text
 from reconciler.cli.status_command import _as_text, _facts, as_markdown
 from reconciler.core.plan import plan
-from tests.core.in_place_worlds import BY_BRANCH, changed
+from tests.core.files import BY_BRANCH, DESIRED
+from tests.core.plans import after
 from tests.core.rules.test_retention import ENDED, LEAF, LEAF_CONFIG, UNDONE, later
-from tests.core.worlds import DESIRED, WORLD, after
+from tests.core.worlds import WORLD, changed
 
 
 def facts(desired, observed):

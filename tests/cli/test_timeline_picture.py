@@ -12,7 +12,9 @@ from reconciler.core.harmless import label
 from reconciler.core.observed import Branch, Unknown
 from reconciler.core.plan import plan
 from reconciler.core.timeline import ORIGIN, HeldName, Timeline
-from tests.core.worlds import DESIRED, MAIN, WORLD, after, asking, hours_ago
+from tests.core.files import DESIRED, asking, hours_ago
+from tests.core.plans import after
+from tests.core.worlds import MAIN, WORLD
 from tests.support import mermaid
 
 ASKED = asking(Restore(hours_ago(24), "inc-42"))

@@ -9,7 +9,8 @@ from reconciler.core.identity import Table, check_identity, check_tables
 from reconciler.core.observed import Mark
 from reconciler.core.timeline import candidate_name
 from reconciler.errors import GateFailed
-from tests.core.worlds import DESIRED, MAIN, asking, hours_ago
+from tests.core.files import DESIRED, asking, hours_ago
+from tests.core.worlds import MAIN
 
 ASKED = asking(Restore(hours_ago(24), "inc-42"))
 CANDIDATE = replace(

@@ -11,7 +11,9 @@ from reconciler.core.lineage.provenance import trace
 from reconciler.core.observed import Mark, Observed
 from reconciler.core.refusals import PrimaryMissing, ProvenanceUnknown, SourceAmbiguous, SourceNotHeld
 from reconciler.core.timeline import ORIGIN, HeldName, Timeline
-from tests.core.worlds import DESIRED, MAIN, WORLD, after, asking, hours_ago
+from tests.core.files import DESIRED, asking, hours_ago
+from tests.core.plans import after
+from tests.core.worlds import MAIN, WORLD
 
 FIRST = Restore(hours_ago(20), "first")
 SECOND = Restore(hours_ago(10), "second")

@@ -13,7 +13,8 @@ from reconciler.core.drill.results import Stays
 from reconciler.core.observed import Observed, Unknown
 from reconciler.core.outside import measured, spelled, stays, unreached
 from reconciler.core.plan import plan
-from tests.core.worlds import DESIRED, SEEN, WORLD, asking, hours_ago, restores
+from tests.core.files import DESIRED, asking, hours_ago, restores
+from tests.core.worlds import SEEN, WORLD
 
 PHOTOS = Binding(BindingKind.R2, "tech961-photos", "PHOTOS")
 SEARCHES = Binding(BindingKind.ANALYTICS_ENGINE, "tech961_searches", "SEARCHES")

@@ -16,7 +16,9 @@ from reconciler.core.plan import plan
 from reconciler.core.predict import predict
 from reconciler.core.scene import Refused
 from reconciler.core.steps import RestoreBranch
-from tests.core.worlds import DESIRED, WORLD, asked, asking, ended, hours_ago, restores, world_for
+from tests.core.files import DESIRED, asked, asking, hours_ago, restores
+from tests.core.plans import ended
+from tests.core.worlds import WORLD, world_for
 
 
 @st.composite

@@ -8,7 +8,8 @@ from reconciler.core.desired import Restore
 from reconciler.core.mending import mending
 from reconciler.core.observed import Branch, Mark, Unknown
 from reconciler.core.timeline import Timeline
-from tests.core.worlds import DESIRED, MAIN, PROJECT, WORLD, asking, hours_ago
+from tests.core.files import DESIRED, asking, hours_ago
+from tests.core.worlds import MAIN, PROJECT, WORLD
 
 RESTORE = Restore(hours_ago(3))
 TIMELINE = Timeline(RESTORE.to)

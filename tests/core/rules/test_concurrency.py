@@ -13,7 +13,9 @@ from reconciler.core.predict import predict
 from reconciler.core.rivals import conflicts, in_the_way
 from reconciler.core.scene import Refused
 from reconciler.core.steps import CreateBranch, ProtectBranch, RestoreBranch, UnprotectBranch
-from tests.core.worlds import DESIRED, NOW, PROJECT, SEEN, WORLD, after, asking, hours_ago, with_main
+from tests.core.files import DESIRED, NOW, asking, hours_ago
+from tests.core.plans import after
+from tests.core.worlds import PROJECT, SEEN, WORLD, with_main
 
 RESTORE = Restore(hours_ago(24), "inc-42")
 OURS = Claim("production", "p", "main", (("", "api"),))

@@ -16,7 +16,9 @@ from reconciler.core.plan import plan
 from reconciler.core.predict import predict
 from reconciler.core.scene import Refused
 from reconciler.core.steps import CreateBranch, FenceBranch, LiftFence, RenameBranch, Step, SwitchTraffic, VerifyLive
-from tests.core.worlds import DESIRED, MAIN, WORLD, after, asked, asking, ended, hours_ago, world_for
+from tests.core.files import DESIRED, asked, asking, hours_ago
+from tests.core.plans import after, ended
+from tests.core.worlds import MAIN, WORLD, world_for
 
 RESTORE = Restore(hours_ago(24), "inc-42")
 FENCED = replace(DESIRED, primary=replace(DESIRED.primary, fence=True))

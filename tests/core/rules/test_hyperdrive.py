@@ -14,7 +14,9 @@ from reconciler.core.observed import Endpoint, Unknown
 from reconciler.core.plan import plan
 from reconciler.core.predict import predict
 from reconciler.core.steps import CreateHyperdrive, RenewPassword, RepointHyperdrive, UpdateHyperdrive, arguments
-from tests.core.worlds import CONFIG, DESIRED, MAIN, NOW, WORLD, after, asking, hours_ago
+from tests.core.files import DESIRED, NOW, asking, hours_ago
+from tests.core.plans import after
+from tests.core.worlds import CONFIG, MAIN, WORLD
 
 RESTORE = Restore(hours_ago(24))
 MTLS = Mtls("ca-1", "cert-1", "verify-full")

@@ -16,8 +16,9 @@ from reconciler.core.observed import Unknown
 from reconciler.core.plan import plan
 from reconciler.core.refusals import NotAppliedYet, Refusal, TimelineUsed
 from reconciler.core.timeline import ORIGIN, Timeline
+from tests.core.files import DESIRED, NOW, asking, hours_ago
 from tests.core.lineage.test_lineage import sequence
-from tests.core.worlds import DESIRED, NOW, WORLD, asking, hours_ago, with_main
+from tests.core.worlds import WORLD, with_main
 
 # A class with slots is made twice, and the first one is nobody's: the module has the other.
 ALL = sorted(
