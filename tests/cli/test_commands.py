@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.engine.apply import PlanChanged
 from tests.core.file.malformed import MALFORMED
 from tests.support.database import DAMAGED, EARLY, GOOD

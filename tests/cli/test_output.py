@@ -16,9 +16,9 @@ from reconciler.cli.main import COMMANDS
 from reconciler.cli.markdown import prose
 from reconciler.cli.progress import Progress
 from reconciler.cli.wording import describe, phase, target
-from reconciler.core.binding import Binding, BindingKind
-from reconciler.core.desired import Outside, Restore
-from reconciler.core.plan import plan
+from reconciler.core.model.desired import Outside, Restore
+from reconciler.core.model.worker_bindings import Binding, BindingKind
+from reconciler.core.plan.plan import plan
 from reconciler.engine.apply import LooksAgain, StepDropped, StepStarted
 from tests.core.files import DESIRED, asking, hours_ago
 from tests.core.worlds import SEEN, WORLD

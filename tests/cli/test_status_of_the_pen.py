@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from reconciler.cli import plan_text
 from reconciler.cli.status_command import _as_text, _facts, as_markdown
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from tests.core.files import BY_BRANCH, DESIRED
 from tests.core.plans import after
 from tests.core.rules.test_retention import ENDED, LEAF, LEAF_CONFIG, UNDONE, later

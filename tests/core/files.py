@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
-from reconciler.core.desired import (
+from reconciler.core.model.desired import (
     DeployDriver,
     Desired,
     HttpGate,
@@ -17,12 +17,12 @@ from reconciler.core.desired import (
     Verify,
     Worker,
 )
-from reconciler.core.hyperdrive.settings import Strategy
-from reconciler.core.instant import Instant
-from reconciler.core.timeline import Timeline
+from reconciler.core.model.hyperdrive import Strategy
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.timeline import Timeline
 
 PROJECT_ID = "aged-wildflower-123456"
-NOW = Instant.asked("2026-11-22T10:00:00Z")
+NOW = Instant.parse_strict("2026-11-22T10:00:00Z")
 CREATED = NOW.before(timedelta(days=5))
 WORKER = Worker("wrangler.jsonc", "HYPERDRIVE")
 DESIRED = Desired(

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from reconciler.core.desired import Desired
-from reconciler.core.instant import Instant
+from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.lineage.provenance import trace
-from reconciler.core.observed import Observed
-from reconciler.core.plan import plan
-from reconciler.core.predict import predict
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import Observed
+from reconciler.core.plan.plan import plan
 from reconciler.core.steps import Step
+from reconciler.core.steps.predict import predict
+from reconciler.core.values.instant import Instant
 from tests.core.files import DESIRED
 
 
@@ -70,6 +70,6 @@ def step_of(desired: Desired, observed: Observed, kind: str) -> Any:
 
 
 def lineage_of(observed: Observed, desired: Desired = DESIRED) -> Lineage:
-    lineage = trace(desired, observed.branches)
+    lineage = infer_lineage(desired, observed.branches)
     assert isinstance(lineage, Lineage)
     return lineage

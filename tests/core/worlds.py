@@ -3,13 +3,13 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from reconciler.core.desired import Desired
-from reconciler.core.observed import (
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import (
+    Annotation,
     Branch,
     DeployedVersion,
     Endpoint,
     HyperdriveConfig,
-    Mark,
     Observed,
     ObservedWorker,
     Project,
@@ -24,7 +24,7 @@ SEEN = ObservedWorker("wrangler.jsonc", None, "tech961-api", "c0", (DeployedVers
 WORLD = Observed(NOW, PROJECT, (MAIN,), (CONFIG,), (SEEN,))
 MADE = Branch(
     "br-candidate", CANDIDATE, hours_ago(20), MAIN.id, resolved_at=RESTORE.to, lsn="0/1",
-    endpoint=Endpoint("ep-candidate", "ep-candidate.neon.tech"), mark=Mark("production", RESTORED),
+    endpoint=Endpoint("ep-candidate", "ep-candidate.neon.tech"), mark=Annotation("production", RESTORED),
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.engine.apply import Apply
 from reconciler.engine.observe import observe
 from reconciler.sandbox import timestamps

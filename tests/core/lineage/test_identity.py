@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.desired import Method, Restore
-from reconciler.core.identity import Table, check_identity, check_tables
-from reconciler.core.observed import Mark
-from reconciler.core.timeline import candidate_name
+from reconciler.core.model.desired import Method, Restore
+from reconciler.core.model.observed import Annotation, Table
+from reconciler.core.rules.restore.identity import check_identity, check_tables
+from reconciler.core.values.timeline import candidate_name
 from reconciler.errors import GateFailed
 from tests.core.files import DESIRED, asking, hours_ago
 from tests.core.worlds import MAIN
@@ -20,7 +20,7 @@ CANDIDATE = replace(
     default=False,
     parent_id=MAIN.id,
     resolved_at=hours_ago(24),
-    mark=Mark("production", ASKED.timeline),
+    mark=Annotation("production", ASKED.timeline),
 )
 
 
@@ -38,7 +38,7 @@ def test_what_was_asked_passes_and_so_does_what_is_live():
         ({"resolved_at": None}, "does not tell which moment"),
         ({"name": "main.candidate.other"}, "cannot tell which timeline is live"),
         ({"mark": None}, "it does not carry r-"),
-        ({"mark": Mark("staging", ASKED.timeline)}, "it does not carry r-"),
+        ({"mark": Annotation("staging", ASKED.timeline)}, "it does not carry r-"),
     ],
 )
 def test_what_differs_fails_with_what_differs(changes, said):

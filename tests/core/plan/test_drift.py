@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.drift import Answer
-from reconciler.core.observed import Branch, Unknown
-from reconciler.core.plan import plan
+from reconciler.core.model.observed import Branch, Unknown
+from reconciler.core.plan.drift import Answer
+from reconciler.core.plan.plan import plan
 from tests.core.files import ASKED_IN_PLACE as ASKED
 from tests.core.files import CREATED, DESIRED, IN_PLACE, OTHER, RESTORE, RESTORED, asking, hours_ago
 from tests.core.files import HELD_IN_PLACE as HELD

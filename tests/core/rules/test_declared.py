@@ -5,33 +5,33 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.children import guards as child_guards
-from reconciler.core.children.child import in_order, lifetime, record, records
-from reconciler.core.desired import FOREVER, Child, Lift, Liftable
 from reconciler.core.health.diagnosis import diagnose
-from reconciler.core.instant import Instant
-from reconciler.core.observed import (
+from reconciler.core.model.declared_branch import in_order, lifetime, record, records
+from reconciler.core.model.desired import FOREVER, DeclaredBranch, Lift, Liftable
+from reconciler.core.model.observed import (
     Branch,
-    ChildMark,
     Claim,
     Databases,
+    DeclaredAnnotation,
     DeployedVersion,
     Endpoint,
     HyperdriveConfig,
     Unknown,
 )
-from reconciler.core.plan import plan
-from reconciler.core.predict import predict
-from reconciler.core.scene import read
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context.planning import read
+from reconciler.core.rules.declared import guards as child_guards
 from reconciler.core.steps import CreateChild, CreateDatabase, DeleteChild, ExpireChild, ProtectChild, ResetChild
+from reconciler.core.steps.predict import predict
+from reconciler.core.values.instant import Instant
 from tests.core.files import BY_BRANCH, CREATED, DESIRED, NOW, gated, hours_ago
 from tests.core.health.test_health import GOOD
 from tests.core.health.test_health import observed as observed_as
 from tests.core.plans import after, ended, planned, taken_until, warnings
 from tests.core.worlds import MAIN, PROJECT, WORLD, with_main
 
-STAGING = Child("staging")
-RESET = Child("staging", reset="b")
+STAGING = DeclaredBranch("staging")
+RESET = DeclaredBranch("staging", reset="b")
 DAYS = timedelta(days=9)
 
 
@@ -40,7 +40,7 @@ def asked(*branches, desired=DESIRED):
 
 
 def ours(name="staging", reset="", *, schema_only=False, **more):
-    mark = ChildMark("production", name, reset, schema_only)
+    mark = DeclaredAnnotation("production", name, reset, schema_only)
     endpoint = Endpoint(f"ep-{name}", f"ep-{name}.neon.tech")
     return Branch(
         f"br-{name}", name, CREATED, more.pop("parent_id", MAIN.id), **{"child": mark, "endpoint": endpoint} | more
@@ -69,12 +69,15 @@ def made(name, source="main", reset="", compute=True):
     )
 
 
-FULL = Child("staging", None, "first", timedelta(days=7), None, True, "reports")
+FULL = DeclaredBranch("staging", None, "first", timedelta(days=7), None, True, "reports")
 BEFORE = world(databases=(Databases(MAIN.id, ("tech961",)),))
 
 
 def test_a_branch_is_made_as_declared():
-    found = plan(asked(FULL, Child("drill", "staging2"), Child("staging2", protected=True, compute=False)), BEFORE)
+    found = plan(
+        asked(FULL, DeclaredBranch("drill", "staging2"), DeclaredBranch("staging2", protected=True, compute=False)),
+        BEFORE,
+    )
     assert found.steps == (
         made("staging", reset="first"),
         ExpireChild(branch="staging", seconds=7 * 86_400, at=None, reason=""),
@@ -97,8 +100,8 @@ def test_a_minute_changes_no_digest():
 AGED = ours(expires_at=lifetime(DAYS, ours()))
 RECORDED = (ours(reset="a", last_reset_at=hours_ago(1)), kept("b", 1))
 MOVED = ours(parent_id="br-old", expires_at=Instant(CREATED.milliseconds + 20 * 86_400_000))
-NO_COMPUTE, EXPIRING = Child("staging", compute=False), Child("staging", expires=DAYS)
-UNPROTECTED, REPORTS = Child("staging", protected=False), Child("staging", database="reports")
+NO_COMPUTE, EXPIRING = DeclaredBranch("staging", compute=False), DeclaredBranch("staging", expires=DAYS)
+UNPROTECTED, REPORTS = DeclaredBranch("staging", protected=False), DeclaredBranch("staging", database="reports")
 STEPS = {
     "a compute is added": (STAGING, world(ours(endpoint=None)), ["AddCompute"]),
     "and never taken away": (NO_COMPUTE, world(ours()), []),
@@ -113,13 +116,13 @@ STEPS = {
     "an expiry is set": (EXPIRING, world(ours()), ["ExpireChild"]),
     "and left": (EXPIRING, world(AGED), []),
     "and put right": (EXPIRING, world(ours(expires_at=hours_ago(-1))), ["ExpireChild"]),
-    "and cleared": (Child("staging", expires=FOREVER), world(AGED), ["ClearExpiry"]),
-    "where there is one": (Child("staging", expires=FOREVER), world(ours()), []),
+    "and cleared": (DeclaredBranch("staging", expires=FOREVER), world(AGED), ["ClearExpiry"]),
+    "where there is one": (DeclaredBranch("staging", expires=FOREVER), world(ours()), []),
     "an expiry that is not declared": (STAGING, world(AGED), []),
     "protection is taken": (UNPROTECTED, world(ours(protected=True)), ["ProtectChild"]),
     "where there is some": (UNPROTECTED, world(ours()), []),
     "protection that is not declared": (STAGING, world(ours(protected=True)), []),
-    "protection is left": (Child("staging", protected=True), world(ours(protected=True)), []),
+    "protection is left": (DeclaredBranch("staging", protected=True), world(ours(protected=True)), []),
     "a database is made": (REPORTS, with_databases("tech961"), ["CreateDatabase"]),
     "where it is missing": (REPORTS, with_databases("reports"), []),
     "for certain": (REPORTS, world(ours()), []),
@@ -173,7 +176,7 @@ NOT_RESET = {
 
 @pytest.mark.parametrize(("child", "observed", "said"), NOT_RESET.values(), ids=NOT_RESET)
 def test_a_reset_or_creation_is_refused(child, observed, said):
-    ((_, message),) = refused(asked(child, Child("p")), observed)
+    ((_, message),) = refused(asked(child, DeclaredBranch("p")), observed)
     assert said in message
 
 
@@ -190,7 +193,7 @@ def test_a_config_without_users_stops_no_reset():
 
 
 def test_what_carries_a_timeline_is_not_reset():
-    (refusal,) = child_guards.reset(read(asked(), WORLD), Child("main"), MAIN)
+    (refusal,) = child_guards.reset(read(asked(), WORLD), DeclaredBranch("main"), MAIN)
     assert "it carries origin" in refusal.message
 
 
@@ -200,11 +203,13 @@ def test_what_carries_a_timeline_is_not_reset():
 @pytest.mark.parametrize(
     ("child", "words"),
     [
-        (Child("staging", reset="b", expires=timedelta(days=1)), "reset, expires"),
-        (Child("staging", protected=False, schema_only=True), "protected: false, schema_only"),
+        (DeclaredBranch("staging", reset="b", expires=timedelta(days=1)), "reset, expires"),
+        (DeclaredBranch("staging", protected=False, schema_only=True), "protected: false, schema_only"),
     ],
 )
-@pytest.mark.parametrize("mark", [None, ChildMark("other", "staging"), ChildMark("production", "renamed")])
+@pytest.mark.parametrize(
+    "mark", [None, DeclaredAnnotation("other", "staging"), DeclaredAnnotation("production", "renamed")]
+)
 def test_a_branch_of_others_is_not_harmed(child, words, mark):
     ((rule, message),) = refused(asked(child), world(ours(child=mark)))
     assert (rule, f"and {words} could cost its owner data" in message) == ("child-not-ours", True)
@@ -212,7 +217,7 @@ def test_a_branch_of_others_is_not_harmed(child, words, mark):
 
 @pytest.mark.parametrize("made", [True, False])
 def test_a_schema_only_branch_stays_so(made):
-    ((rule, message),) = refused(asked(Child("staging", schema_only=not made)), world(ours(schema_only=made)))
+    ((rule, message),) = refused(asked(DeclaredBranch("staging", schema_only=not made)), world(ours(schema_only=made)))
     assert (rule, "was made with the schema only" in message) == ("child-differs", made)
 
 
@@ -235,14 +240,14 @@ STAY = {
 @pytest.mark.parametrize(("branch", "more", "reason"), STAY.values(), ids=STAY)
 def test_an_undeclared_branch_is_kept_by(branch, more, reason):
     others = [Branch("br-s", "s", CREATED, more["of"])] if "of" in more else []
-    desired = asked(Child("new", more["declared"], expires=hours_ago(1))) if "declared" in more else asked()
+    desired = asked(DeclaredBranch("new", more["declared"], expires=hours_ago(1))) if "declared" in more else asked()
     observed = world(branch, *others, **{key: more[key] for key in ("configs", "claims") if key in more})
     assert plan(desired, observed).in_sync
     assert warnings(desired, observed, f'"a" is not declared any more and is not deleted: {reason}')
 
 
 def test_a_branch_whose_time_is_over_is_not_made():
-    desired = asked(Child("new", expires=hours_ago(1)))
+    desired = asked(DeclaredBranch("new", expires=hours_ago(1)))
     assert plan(desired, WORLD).in_sync
     assert warnings(desired, WORLD, f'"new" was to be there until {hours_ago(1)}')
 
@@ -257,7 +262,7 @@ def test_without_a_list_ours_are_named_and_left():
 
 
 def test_an_expiry_may_be_a_moment():
-    (step,) = plan(asked(Child("staging", expires=hours_ago(-5))), world(ours())).steps
+    (step,) = plan(asked(DeclaredBranch("staging", expires=hours_ago(-5))), world(ours())).steps
     assert (step.at, step.seconds) == (hours_ago(-5), None)
 
 
@@ -272,7 +277,7 @@ def test_an_expiry_may_be_a_moment():
     ],
 )
 def test_an_expiry_is_refused(branches, expires, said):
-    ((rule, message),) = refused(asked(Child("staging", expires=expires)), world(*branches))
+    ((rule, message),) = refused(asked(DeclaredBranch("staging", expires=expires)), world(*branches))
     assert (rule, said in message) == ("child-kept", True)
 
 
@@ -287,20 +292,25 @@ ROOTS = [Branch(f"br-{n}", f"root{n}", CREATED, protected=n < 2) for n in range(
     ("child", "branches", "project", "room"),
     [
         (STAGING, [ours("a"), ours("b")], NARROW, ("branches", 3, 3)),
-        (Child("shape", schema_only=True), ROOTS, replace(LAUNCH, branches_limit=None), ("root branches", 5, 5)),
-        (Child("staging", protected=True), [*ROOTS, ours()], LAUNCH, ("protected branches", 2, 2)),
+        (
+            DeclaredBranch("shape", schema_only=True),
+            ROOTS,
+            replace(LAUNCH, branches_limit=None),
+            ("root branches", 5, 5),
+        ),
+        (DeclaredBranch("staging", protected=True), [*ROOTS, ours()], LAUNCH, ("protected branches", 2, 2)),
     ],
 )
 def test_missing_room_is_refused_with_numbers(child, branches, project, room):
-    declared = asked(child, Child("a"), Child("b")) if project is NARROW else asked(child)
+    declared = asked(child, DeclaredBranch("a"), DeclaredBranch("b")) if project is NARROW else asked(child)
     (refusal,) = plan(declared, world(*branches, project=project)).refusals
     assert (refusal.rule, refusal.kind, refusal.count, refusal.limit) == ("child-limit", *room)
 
 
 def test_a_restore_does_not_wait_for_a_declared_branch():
-    desired = asked(STAGING, Child("shape", schema_only=True), desired=BY_BRANCH)
+    desired = asked(STAGING, DeclaredBranch("shape", schema_only=True), desired=BY_BRANCH)
     found = plan(desired, world(ours("one"), project=NARROW))
-    assert (found.is_about_children, len(found.steps) > 3) == (True, True)
+    assert (found.is_about_declared_branches, len(found.steps) > 3) == (True, True)
     assert {(each.kind, each.count, each.limit) for each in found.refusals} == {("branches", 3, 3)}
 
 
@@ -335,7 +345,7 @@ def test_a_branch_of_an_older_timeline_is_named_and_kept():
 
 
 PROTECTED = replace(with_main(protected=True).branches[0])
-THREE = asked(RESET, Child("drill", "staging"), Child("preview"))
+THREE = asked(RESET, DeclaredBranch("drill", "staging"), DeclaredBranch("preview"))
 FAMILY = replace(WORLD, branches=(PROTECTED, ours(), ours("drill", parent_id="br-staging")))
 
 
@@ -362,7 +372,7 @@ def test_names_of_kept_branches_are_read_back():
 
 
 def test_parents_come_first_in_the_order_of_the_file():
-    declared = (Child("c", "b"), Child("b", "a"), Child("a"), Child("z"))
+    declared = (DeclaredBranch("c", "b"), DeclaredBranch("b", "a"), DeclaredBranch("a"), DeclaredBranch("z"))
     assert [each.name for each in in_order(declared)] == ["a", "z", "b", "c"]
 
 

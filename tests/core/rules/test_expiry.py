@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.desired import Child, Desired
-from reconciler.core.drift import Answer
-from reconciler.core.holding_pen import expiry
-from reconciler.core.observed import Observed, Unknown, Use, named
-from reconciler.core.plan import plan
-from reconciler.core.scene import Scene, read
+from reconciler.core.model.desired import DeclaredBranch, Desired
+from reconciler.core.model.observed import Observed, Unknown, Use, named
+from reconciler.core.plan.drift import Answer
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context.planning import PlanningContext, read
+from reconciler.core.rules.retention import expiry
 from reconciler.core.steps import ClearExpiry, DeleteBranch, DeleteHyperdrive, ExpireHeld
 from tests.core.files import ASKED_IN_PLACE, DESIRED, HELD_IN_PLACE, IN_PLACE, hours_ago, primary
 from tests.core.plans import after, lineage_of, planned, rules
@@ -107,14 +107,14 @@ def test_a_minute_changes_no_digest():
     [(ON, SEEN, given(14)), (asking(True, None), EXPIRING, CLEARED), (ON, ENDED, DELETED)],
 )
 def test_a_refused_declared_branch_changes_nothing_here(desired, observed, steps):
-    both = replace(desired, branches=(Child("staging", parent="nowhere"),))
+    both = replace(desired, branches=(DeclaredBranch("staging", parent="nowhere"),))
     assert (plan(both, observed).steps, rules(both, observed)) == (steps, ["child-parent"])
 
 
 def test_what_ended_is_never_given_an_expiry():
-    scene = read(ON, ENDED)
-    assert isinstance(scene, Scene)
-    assert expiry.give(scene) == ()
+    context = read(ON, ENDED)
+    assert isinstance(context, PlanningContext)
+    assert expiry.give(context) == ()
 
 
 def test_an_expiry_by_hand_inside_the_history_is_replaced():

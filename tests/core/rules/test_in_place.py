@@ -4,18 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.desired import Method
-from reconciler.core.holding_pen.deletion import undeletable
-from reconciler.core.hyperdrive.choice import expected_config
-from reconciler.core.instant import Instant
-from reconciler.core.lineage.lineage import Carrier, Lineage
-from reconciler.core.next_steps import next_steps
-from reconciler.core.observed import Observed, Unknown, named
-from reconciler.core.plan import plan
-from reconciler.core.predict import predict
-from reconciler.core.scene import Refused
+from reconciler.core.lineage.hyperdrive import expected_config
+from reconciler.core.lineage.lineage import Lineage, TimelineBranch
+from reconciler.core.model.desired import Method
+from reconciler.core.model.observed import Observed, Unknown, named
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context.planning import Blocked
+from reconciler.core.rules.next_steps import next_steps
+from reconciler.core.rules.retention.deletion import undeletable
 from reconciler.core.steps import DeleteBranch
-from reconciler.core.timeline import ORIGIN
+from reconciler.core.steps.predict import predict
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.timeline import ORIGIN
 from tests.core.files import (
     ASKED_IN_PLACE,
     BY_BRANCH,
@@ -154,7 +154,7 @@ def test_only_a_reset_by_hand_is_blamed_on_others():
 def test_a_copy_without_its_original_is_not_restored():
     copied = killed_after(IN_PLACE, after(asking(OTHER, IN_PLACE), RESTORED_WORLD), "CreateBranch")
     found = next_steps(IN_PLACE, changed(copied, HELD, name="renamed"))
-    assert isinstance(found, Refused)
+    assert isinstance(found, Blocked)
     assert ["timeline-not-held"] == [each.rule for each in found.refusals]
 
 
@@ -191,7 +191,7 @@ def killed_twice(world: Observed = WORLD) -> Observed:
 
 def test_a_spent_candidate_is_replaced_from_what_is_held():
     observed = killed_twice()
-    assert CANDIDATE == lineage_of(observed).spent.branch.name
+    assert CANDIDATE == lineage_of(observed).stale_candidate.branch.name
     steps = plan(ASKED, observed).steps
     assert ["RenameBranch", "DeleteBranch", "RenameBranch", "CreateBranch"] == kinds(steps[:4])
     assert (CANDIDATE, PROVED, KEPT_TWICE) == (steps[2].branch, steps[2].to, steps[3].source)
@@ -297,17 +297,17 @@ def test_what_failed_in_place_can_be_undone_by_branch():
 # The one deletion
 
 
-def proved(**changes: object) -> tuple[Carrier, Lineage, Observed]:
+def proved(**changes: object) -> tuple[TimelineBranch, Lineage, Observed]:
     """What may be deleted: a restore in place that was checked, and the branch that it was proved on."""
     observed = changed(killed_after(ASKED, WORLD, "RenameBranch"), PROVED, **changes)
     lineage = lineage_of(observed)
-    (carrier,) = lineage.proved
-    return carrier, lineage, observed
+    (timeline_branch,) = lineage.proved
+    return timeline_branch, lineage, observed
 
 
 def test_what_proved_a_restore_is_deleted_after_it():
-    carrier, lineage, observed = proved()
-    assert [] == undeletable(carrier, lineage, observed.branches)
+    timeline_branch, lineage, observed = proved()
+    assert [] == undeletable(timeline_branch, lineage, observed.branches)
     assert DeleteBranch(branch=PROVED, reason="") == next_steps(ASKED, observed)[0]
 
 
@@ -327,10 +327,10 @@ PREVIEW = replace(MAIN, id="br-child", name="preview", parent_id=proved()[0].bra
     ids=["default", "protected", "parent", "not ours", "only copy", "other copy not ready"],
 )
 def test_a_proof_is_left_alone_where(changes, lost, live, more, reason):
-    carrier, lineage, observed = proved(**changes)
+    timeline_branch, lineage, observed = proved(**changes)
     branch = replace(lineage.live.branch, ready=live.get("ready", True))
     now = replace(lineage.live, timeline=live.get("timeline", RESTORED), branch=branch)
-    (refusal,) = undeletable(carrier, replace(lineage, live=now, **lost), (*observed.branches, *more))
+    (refusal,) = undeletable(timeline_branch, replace(lineage, live=now, **lost), (*observed.branches, *more))
     assert (reason,) == refusal.reasons
 
 

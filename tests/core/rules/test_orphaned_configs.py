@@ -6,10 +6,10 @@ import pytest
 
 from reconciler.cli.status_command import _as_text, _facts
 from reconciler.cli.wording import describe
-from reconciler.core.holding_pen.orphans import Orphan, orphans
-from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached
-from reconciler.core.observed import Endpoint, Observed, Unknown, UploadedVersion, Use, named
-from reconciler.core.plan import plan
+from reconciler.core.model.observed import Endpoint, Observed, Unknown, UploadedVersion, Use, named
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context.limits import BranchLimitReached, ConfigLimitReached
+from reconciler.core.rules.retention.orphans import Orphan, orphans
 from reconciler.core.steps import DeleteHyperdrive
 from tests.core.files import BY_BRANCH, DESIRED, asking, primary
 from tests.core.plans import after, lineage_of, planned

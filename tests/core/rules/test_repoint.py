@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.desired import Desired, Lift, Liftable, Method, Restore
-from reconciler.core.hyperdrive.repointing import about_to_move
-from reconciler.core.hyperdrive.settings import CACHING_OFF, Caching, Strategy
-from reconciler.core.next_steps import next_steps
-from reconciler.core.observed import Branch, DeployedVersion, Endpoint, Observed, Unknown
-from reconciler.core.plan import plan
-from reconciler.core.timeline import ORIGIN, failed_name
+from reconciler.core.model.desired import Desired, Lift, Liftable, Method, Restore
+from reconciler.core.model.hyperdrive import CACHING_OFF, Caching, Strategy
+from reconciler.core.model.observed import Branch, DeployedVersion, Endpoint, Observed, Unknown
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.hyperdrive.repoint import about_to_move
+from reconciler.core.rules.next_steps import next_steps
+from reconciler.core.values.timeline import ORIGIN, failed_name
 from tests.core.files import BY_BRANCH, CANDIDATE, DESIRED, RESTORE, WORKER, asked, asking, gated, hours_ago, primary
 from tests.core.plans import (
     after,

@@ -7,31 +7,32 @@ import pytest
 from hypothesis import given
 
 from reconciler.cli.wording import describe
-from reconciler.core.desired import Child, Desired, Restore
-from reconciler.core.holding_pen.pen import Unit, units
-from reconciler.core.holding_pen.pruning import make_room
-from reconciler.core.instant import Instant
-from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
+from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.lineage.provenance import trace
-from reconciler.core.observed import (
+from reconciler.core.model.desired import DeclaredBranch, Desired, Restore
+from reconciler.core.model.observed import (
+    Annotation,
     Claim,
     DeployedVersion,
     Endpoint,
-    Mark,
     Observed,
     Unknown,
     UploadedVersion,
     Use,
     named,
 )
-from reconciler.core.observed import HyperdriveConfig as Config
-from reconciler.core.plan import plan
-from reconciler.core.predict import predict
-from reconciler.core.refusals import NameTaken, Refusal
-from reconciler.core.scene import Refused, Scene, read
+from reconciler.core.model.observed import HyperdriveConfig as Config
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context.limits import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
+from reconciler.core.rules.context.planning import Blocked, PlanningContext, read
+from reconciler.core.rules.restore.guards import NameTaken
+from reconciler.core.rules.retention.pruning import make_room
+from reconciler.core.rules.retention.retained import RetainedBranch, units
 from reconciler.core.steps import DeleteBranch, DeleteHyperdrive
-from reconciler.core.timeline import ORIGIN
+from reconciler.core.steps.predict import predict
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.timeline import ORIGIN
 from tests.core.files import (
     ASKED_IN_PLACE,
     BY_BRANCH,
@@ -67,12 +68,12 @@ RECENT = later(UNDONE, timedelta(hours=2))
 FULL = with_project(ENDED, branches_limit=2)
 
 
-def unit(observed: Observed, name: str, desired: Desired = DESIRED) -> Unit:
+def unit(observed: Observed, name: str, desired: Desired = DESIRED) -> RetainedBranch:
     (found,) = [each for each in units(desired, observed, lineage_of(observed, desired)) if each.branch.name == name]
     return found
 
 
-def of_leaf(observed: Observed, desired: Desired = DESIRED) -> Unit:
+def of_leaf(observed: Observed, desired: Desired = DESIRED) -> RetainedBranch:
     return unit(observed, LEAF, desired)
 
 
@@ -177,7 +178,7 @@ KEPT = {
     "protected": (changed(ENDED, LEAF, protected=True), "it is protected: unprotect it, and it goes"),
     "protected as the primary": (SHIELDED, "it is protected, as it was the primary: unprotect it, or set"),
     "another environment's mark": (
-        changed(ENDED, LEAF, mark=Mark("staging", RESTORED)), 'it is annotated for environment "staging"'
+        changed(ENDED, LEAF, mark=Annotation("staging", RESTORED)), 'it is annotated for environment "staging"'
     ),
     "another environment's primary": (
         replace(ENDED, claims=(Claim("staging", DESIRED.primary.project, LEAF),)),
@@ -283,10 +284,10 @@ def test_missing_room_is_refused_where(restore, observed):
 
 
 def refused_for_room(observed: Observed, *full: Refusal) -> list[str]:
-    scene = read(DESIRED, observed)
-    assert isinstance(scene, Scene)
-    refused = make_room(scene, Refused(full))
-    assert isinstance(refused, Refused)
+    context = read(DESIRED, observed)
+    assert isinstance(context, PlanningContext)
+    refused = make_room(context, Blocked(full))
+    assert isinstance(refused, Blocked)
     return [each.hint for each in refused.refusals]
 
 
@@ -341,19 +342,19 @@ def test_a_hold_begins_with_its_replacement():
 def test_no_plan_deletes_what_is_needed_or_held(history):
     desired, observed = history
     for observed in (later(observed, timedelta(days=days)) for days in (0, 5, 30)):
-        lineage = trace(desired, observed.branches)
+        lineage = infer_lineage(desired, observed.branches)
         if not isinstance(lineage, Lineage):
             continue
         held = {each.branch.name: each for each in units(desired, observed, lineage)}
         seen = observed
         for step in plan(desired, observed).steps:
             if isinstance(step, DeleteBranch) and ".proved." not in step.branch:
-                branch, tells = named(seen.branches, step.branch), trace(desired, seen.branches)
+                branch, tells = named(seen.branches, step.branch), infer_lineage(desired, seen.branches)
                 assert held[step.branch].until <= seen.at
                 assert not any(each.parent_id == branch.id for each in seen.branches)
-                assert held[step.branch].carrier.timeline != desired.timeline
+                assert held[step.branch].timeline_branch.timeline != desired.timeline
                 assert branch.id != tells.live.branch.id
-                assert trace(desired, predict(seen, step).branches).live == tells.live
+                assert infer_lineage(desired, predict(seen, step).branches).live == tells.live
             if isinstance(step, DeleteHyperdrive):
                 assert held[step.branch].until <= seen.at
                 assert step.name != desired.hyperdrive.name
@@ -373,12 +374,12 @@ def test_without_a_restore_nothing_is_held(observed):
 
 # Beside declared branches
 
-COPY = Child("copy", parent=LEAF)
+COPY = DeclaredBranch("copy", parent=LEAF)
 SCHEMA, RESET = replace(COPY, schema_only=True), replace(COPY, reset="sprint-12")
-MADE_FIRST = after(replace(DESIRED, branches=(Child("copy"),)), replace(ENDED, uses=Unknown("not now")))
+MADE_FIRST = after(replace(DESIRED, branches=(DeclaredBranch("copy"),)), replace(ENDED, uses=Unknown("not now")))
 
 
-def declaring(*children: Child, desired: Desired = DESIRED) -> Desired:
+def declaring(*children: DeclaredBranch, desired: Desired = DESIRED) -> Desired:
     return replace(desired, branches=children)
 
 
@@ -398,7 +399,7 @@ def test_the_parent_of_a_declared_branch_stays(child, observed, stays):
 
 
 EXPIRING = changed(RECENT, LEAF, expires_at=RECENT.at.after(14 * DAY))
-NOWHERE = declaring(Child("mine", parent="nowhere"))
+NOWHERE = declaring(DeclaredBranch("mine", parent="nowhere"))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.engine.apply import StepDropped
 from tests.engine.without_rows.stage import Stage
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.engine.apply import StepFinished
 from reconciler.errors import GateFailed, LeaseLost, ReconcilerError
 from reconciler.sandbox import timestamps

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.engine.apply import LooksAgain, PlanChanged, StepFailed, StepStarted, StepUncertain
 from reconciler.errors import GateFailed, LeaseLost, NotConverged, Suspended
 from reconciler.sandbox import timestamps

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.observed import Unbound, Unknown
-from reconciler.core.plan import plan
+from reconciler.core.model.observed import Unbound, Unknown
+from reconciler.core.plan.plan import plan
 from reconciler.engine.execute import Executor
 from reconciler.engine.observe import observe
 from reconciler.errors import NotConverged

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.engine.apply import StepDropped
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.neon.state import PLANS

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.hyperdrive.settings import CACHING_OFF
-from reconciler.core.observed import Unknown
-from reconciler.core.plan import plan
+from reconciler.core.model.hyperdrive import CACHING_OFF
+from reconciler.core.model.observed import Unknown
+from reconciler.core.plan.plan import plan
 from reconciler.core.steps import AwaitCache, RepointHyperdrive
 from reconciler.engine.apply import StepDropped, StepFinished
 from reconciler.sandbox import timestamps
