@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from reconciler.cli.environments import EnvironmentFile
-from reconciler.cli.sharing import shared_repository
+from reconciler.cli.repository.environments import EnvironmentFile
+from reconciler.cli.repository.shared import shared_repository
 from reconciler.core.records.receipt import Result
 from reconciler.core.values.instant import Instant
 from tests.support import database

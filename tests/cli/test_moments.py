@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from reconciler.cli.moments import read_moment
+from reconciler.cli.options.moment import read_moment
 from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
 

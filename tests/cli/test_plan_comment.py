@@ -8,11 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cli import plan_text
 from reconciler.cli.ci.drift_report import Drift, issue
-from reconciler.cli.markdown import code, cut, fenced, prose
-from reconciler.cli.plan_comment import LIMIT_BYTES, MARKER, Mistaken, Planned, Subject, Unplanned, comment, full
-from reconciler.cli.wording import describe
 from reconciler.core.file.reading import Problem
 from reconciler.core.model.desired import Method, Outside, Restore
 from reconciler.core.model.observed import Unknown
@@ -21,6 +17,10 @@ from reconciler.core.records.suspension import Suspension
 from reconciler.core.steps import VerifyLive
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import ORIGIN
+from reconciler.render import plan as plan_text
+from reconciler.render.comment import LIMIT_BYTES, MARKER, Mistaken, Planned, Subject, Unplanned, comment, full
+from reconciler.render.markdown import code, cut, fenced, prose
+from reconciler.render.wording import describe
 from tests.core.files import DESIRED, NOW, asking, hours_ago
 from tests.core.plans import after
 from tests.core.rules.test_last_check import GATED, run

@@ -28,7 +28,8 @@ from reconciler.core.steps import (
     VerifyBranch,
     VerifyWorker,
 )
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.instant import Instant
 
 _SOON = timedelta(hours=2)
 # A fence is two logins and one call to Neon, a switch two calls to Cloudflare, each with a look at everything after it.
@@ -70,7 +71,8 @@ def _about_the_pen(desired: Desired, observed: Observed, lineage: Lineage, steps
         if each.branch.name in deleted:
             yield (
                 f'"{each.branch.name}" is deleted for good, as its hold ended at {each.until}: '
-                f'{each.timeline_branch.timeline} can\'t be put back as it was left. A longer "hold" in the file keeps it'
+                f"{each.timeline_branch.timeline} "
+                'can\'t be put back as it was left. A longer "hold" in the file keeps it'
             )
 
 

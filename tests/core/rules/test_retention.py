@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 
-from reconciler.cli.wording import describe
 from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.model.desired import DeclaredBranch, Desired, Restore
@@ -33,6 +32,7 @@ from reconciler.core.steps import DeleteBranch, DeleteHyperdrive
 from reconciler.core.steps.predict import predict
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN
+from reconciler.render.wording import describe
 from tests.core.files import (
     ASKED_IN_PLACE,
     BY_BRANCH,

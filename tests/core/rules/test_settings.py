@@ -14,7 +14,7 @@ from reconciler.core.plan.plan import plan
 from reconciler.core.plan.safety_net import mending
 from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.steps import AddCompute, ProtectBranch, SetCompute, SetHistory, UnprotectBranch
-from reconciler.core.values.instant import for_people
+from reconciler.core.values.duration import for_people
 from reconciler.core.values.timeline import Timeline
 from tests.core.files import DESIRED, NOW, asked, asking, hours_ago, restores
 from tests.core.plans import after, killed_after, kinds, rules, step_of

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.cli.markdown import prose
+from reconciler.core.values.escaping import prose
 from reconciler.core.values.redaction import CREDENTIALS, EVERYWHERE, STARS, Redaction
 from reconciler.core.values.secret import Secret
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.cli import adopt_command
+from reconciler.cli import adopt as adopt_command
 from reconciler.core.plan.plan import plan
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.stage import Stage
