@@ -87,35 +87,39 @@ def project(state: NeonState, found: Project) -> Json:
 
 def branch(state: NeonState, found: Branch) -> Json:
     """Render a branch. What a root or an unsettled branch does not have is absent, not null."""
-    return {
-        "id": found.id,
-        "slug": found.id,
-        "project_id": found.project_id,
-        "project_slug": found.project_id,
-        "name": found.name,
-        "current_state": found.current_state,
-        "state_changed_at": render(found.state_changed_at),
-        "creation_source": "console",
-        "primary": found.default,
-        "default": found.default,
-        "protected": found.protected,
-        "created_at": render(found.created_at),
-        "updated_at": render(found.updated_at),
-        "init_source": found.init_source,
-    } | _BRANCH_CONSUMPTION | _present(
+    return (
         {
-            "parent_id": found.parent_id,
-            "parent_lsn": found.parent_lsn,
-            "parent_timestamp": _moment(found.parent_timestamp),
-            "pending_state": found.pending_state,
-            "expires_at": _moment(found.expires_at),
-            "ttl_interval_seconds": found.ttl_seconds,
-            "last_reset_at": _moment(found.last_reset_at),
-            "restore_status": found.restore_status,
-            "restored_from": found.restored_from,
-            "restored_as": found.restored_as,
-            "restricted_actions": _restricted(state, found),
+            "id": found.id,
+            "slug": found.id,
+            "project_id": found.project_id,
+            "project_slug": found.project_id,
+            "name": found.name,
+            "current_state": found.current_state,
+            "state_changed_at": render(found.state_changed_at),
+            "creation_source": "console",
+            "primary": found.default,
+            "default": found.default,
+            "protected": found.protected,
+            "created_at": render(found.created_at),
+            "updated_at": render(found.updated_at),
+            "init_source": found.init_source,
         }
+        | _BRANCH_CONSUMPTION
+        | _present(
+            {
+                "parent_id": found.parent_id,
+                "parent_lsn": found.parent_lsn,
+                "parent_timestamp": _moment(found.parent_timestamp),
+                "pending_state": found.pending_state,
+                "expires_at": _moment(found.expires_at),
+                "ttl_interval_seconds": found.ttl_seconds,
+                "last_reset_at": _moment(found.last_reset_at),
+                "restore_status": found.restore_status,
+                "restored_from": found.restored_from,
+                "restored_as": found.restored_as,
+                "restricted_actions": _restricted(state, found),
+            }
+        )
     )
 
 
