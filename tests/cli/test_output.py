@@ -14,7 +14,8 @@ from reconciler.core.model.desired import Restore
 from reconciler.core.plan.plan import plan
 from reconciler.engine.apply import LooksAgain, StepDropped, StepStarted
 from reconciler.render.wording import describe, phase, target
-from tests.core.worlds import DESIRED, WORLD, asking, hours_ago
+from tests.core.files import DESIRED, asking, hours_ago
+from tests.core.worlds import WORLD
 from tests.support.plain_words import run_program
 
 ROOT = Path(__file__).parents[2]

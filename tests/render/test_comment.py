@@ -12,7 +12,8 @@ from reconciler.core.model.desired import Restore
 from reconciler.core.plan.plan import plan
 from reconciler.core.records.suspension import Suspension
 from reconciler.render.comment import LIMIT_BYTES, MARKER, Mistaken, Planned, Subject, Unplanned, comment, full
-from tests.core.worlds import DESIRED, NOW, WORLD, asking, hours_ago
+from tests.core.files import DESIRED, NOW, asking, hours_ago
+from tests.core.worlds import WORLD
 from tests.render.test_markdown import balanced
 
 ASKED = asking(Restore(hours_ago(24), "inc-42", "migration 0042 dropped Listing"))

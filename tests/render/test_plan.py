@@ -18,8 +18,10 @@ from reconciler.core.values.timeline import ORIGIN
 from reconciler.render.markdown import prose
 from reconciler.render.plan import as_json, as_markdown, as_text
 from reconciler.render.wording import counted, describe
+from tests.core.files import DESIRED, NOW, asking, hours_ago
+from tests.core.plans import after
 from tests.core.rules.test_last_check import GATED, run
-from tests.core.worlds import DESIRED, NOW, SEEN, WORLD, after, asking, hours_ago
+from tests.core.worlds import SEEN, WORLD
 
 ASKED = asking(Restore(hours_ago(24), "inc-42", "migration 0042 dropped Listing"))
 IN_PLACE = replace(ASKED, primary=replace(ASKED.primary, method=Method.IN_PLACE))
