@@ -5,22 +5,22 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import assert_never
 
-from reconciler.core.children.child import lifetime
-from reconciler.core.desired import DeployDriver, Desired, Worker
-from reconciler.core.fence import marked, noted, unmarked
-from reconciler.core.identity import check_identity, check_tables
-from reconciler.core.lineage.source_by_receipts import as_told
-from reconciler.core.observed import (
+from reconciler.core.lineage.receipts import with_source_from_receipts
+from reconciler.core.model.compute_name import marked, noted, unmarked
+from reconciler.core.model.declared_branch import lifetime
+from reconciler.core.model.desired import DeployDriver, Desired, Worker
+from reconciler.core.model.observed import (
+    Annotation,
     Branch,
-    ChildMark,
+    DeclaredAnnotation,
     Endpoint,
     HyperdriveConfig,
-    Mark,
     Observed,
     ObservedWorker,
     UploadedVersion,
     named,
 )
+from reconciler.core.rules.restore.identity import check_identity, check_tables
 from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,
@@ -63,7 +63,7 @@ from reconciler.core.steps import (
     WorkerStep,
     WriteBinding,
 )
-from reconciler.core.timeline import Point, candidate_name
+from reconciler.core.values.timeline import Point, candidate_name
 from reconciler.engine.recheck import recheck
 from reconciler.errors import GateFailed, NotConverged, ProviderError
 from reconciler.ports import Origin, Ports, Rebinding
@@ -76,7 +76,7 @@ class Executor:
     """Takes the steps that one look at the world has led to."""
 
     def __init__(self, desired: Desired, observed: Observed, ports: Ports) -> None:
-        self._desired = as_told(desired, observed)
+        self._desired = with_source_from_receipts(desired, observed)
         self._observed = observed
         self._ports = ports
         self._project = desired.primary.project
@@ -98,7 +98,7 @@ class Executor:
         neon, project = self._ports.neon, self._project
         match step:
             case CreateBranch():
-                mark = Mark(step.environment, step.timeline, step.protects)
+                mark = Annotation(step.environment, step.timeline, step.protects)
                 await neon.create_branch(project, step.name, self._branch(step.source).id, step.at, mark, step.compute)
             case AwaitBranch():
                 await neon.await_branch(project, self._branch(step.branch).id)
@@ -182,7 +182,7 @@ class Executor:
         neon, project = self._ports.neon, self._project
         match step:
             case CreateChild():
-                child = ChildMark(step.environment, step.name, step.reset, step.schema_only)
+                child = DeclaredAnnotation(step.environment, step.name, step.reset, step.schema_only)
                 source = self._branch(step.source).id
                 await neon.create_child(project, step.name, source, child, compute=step.compute)
             case ResetChild():

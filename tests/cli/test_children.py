@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.cli import children_status, plan_text
-from reconciler.cli.plan_command import status_of
-from reconciler.cli.plan_comment import Planned, Subject, comment
-from reconciler.cli.wording import counted, describe, phase, target
+from reconciler.cli.plan import status_of
 from reconciler.core.compute_settings import ComputeSettings
 from reconciler.core.desired import Child, Method, Restore
 from reconciler.core.drift import Answer
 from reconciler.core.health.diagnosis import diagnose
-from reconciler.core.hyperdrive.settings import Settings
-from reconciler.core.observed import Branch
-from reconciler.core.plan import plan
+from reconciler.core.model.compute import ComputeSettings
+from reconciler.core.model.desired import DeclaredBranch, Method, Restore
+from reconciler.core.model.hyperdrive import Settings
+from reconciler.core.model.observed import Branch
+from reconciler.core.plan.drift import Answer
+from reconciler.core.plan.plan import plan
 from reconciler.core.steps import (
     CreateChild,
     CreateDatabase,
@@ -26,8 +26,12 @@ from reconciler.core.steps import (
     ResetChild,
     arguments,
 )
-from tests.core.test_children import RESET, asked, kept, ours, world
-from tests.core.test_health import GOOD
+from reconciler.render import declared_branches as children_status
+from reconciler.render import plan as plan_text
+from reconciler.render.comment import Planned, Subject, comment
+from reconciler.render.wording import counted, describe, phase, target
+from tests.core.health.test_health import GOOD
+from tests.core.rules.test_declared import RESET, asked, kept, ours, world
 from tests.core.worlds import CREATED, DESIRED, MAIN, WORLD, asking, hours_ago
 
 SUBJECT = Subject("0123456789abcdef", "https://github.example/acme/shop/actions/runs/1/attempts/1")
@@ -95,7 +99,7 @@ def test_the_status_tells_of_each_declared_branch_what_it_is_and_of_others_that_
     staging = ours("staging", "b", last_reset_at=hours_ago(1), expires_at=hours_ago(-1))
     theirs = Branch("br-t", "theirs", CREATED, protected=True)
     observed = world(staging, kept("b", 1), theirs, SOMEBODYS)
-    desired = asked(RESET, Child("theirs"), Child("missing"))
+    desired = asked(RESET, DeclaredBranch("theirs"), DeclaredBranch("missing"))
     found = plan(desired, observed)
     facts = children_status.facts(desired, observed)
     assert [(each["name"], each["id"]) for each in facts] == [
@@ -124,7 +128,7 @@ def test_what_we_made_and_the_file_does_not_declare_any_more_is_managed_here_and
     assert set(children_status.unmanaged(DESIRED, observed, found.lineage)) > {"staging", "somebodys"}
 
 
-NOWHERE = Child("preview", "nowhere")
+NOWHERE = DeclaredBranch("preview", "nowhere")
 TOO_MANY = replace(DESIRED.hyperdrive, settings=Settings(connection_limit=97))
 SMALL = replace(MAIN, endpoint=replace(MAIN.endpoint, settings=ComputeSettings(0.25, 0.25)))
 

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.engine.apply import PlanChanged
-from tests.core.malformed import MALFORMED
+from tests.core.file.malformed import MALFORMED
 from tests.support.database import DAMAGED, EARLY, GOOD
 from tests.support.plain_words import run_main
 from tests.support.shops import PRIMARY

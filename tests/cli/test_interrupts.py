@@ -6,7 +6,7 @@ from datetime import timedelta
 import click
 import pytest
 
-from reconciler.cli.durations import Duration
+from reconciler.cli.options.duration import Duration
 from reconciler.core.receipt import Result
 from tests.cli.test_apply_in_git import LEASE, asking, leave_lease
 from tests.support.database import DAMAGED

@@ -8,20 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cli import plan_text
 from reconciler.cli.ci.drift_report import Drift, issue
-from reconciler.cli.markdown import code, cut, fenced, prose
-from reconciler.cli.plan_comment import LIMIT_BYTES, MARKER, Mistaken, Planned, Subject, Unplanned, comment, full
-from reconciler.cli.wording import describe
 from reconciler.core.desired import Method, Outside, Restore
 from reconciler.core.file.reading import Problem
-from reconciler.core.lsn import Lsn
-from reconciler.core.observed import Unknown
-from reconciler.core.plan import plan
+from reconciler.core.model.desired import Method, Outside, Restore
+from reconciler.core.model.observed import Unknown
+from reconciler.core.plan.plan import plan
+from reconciler.core.records.suspension import Suspension
 from reconciler.core.steps import VerifyLive
 from reconciler.core.suspension import Suspension
 from reconciler.core.timeline import ORIGIN
-from tests.core.test_last_check import GATED, run
+from reconciler.render import plan as plan_text
+from reconciler.render.comment import LIMIT_BYTES, MARKER, Mistaken, Planned, Subject, Unplanned, comment, full
+from reconciler.render.markdown import code, cut, fenced, prose
+from reconciler.render.wording import describe
+from tests.core.rules.test_last_check import GATED, run
 from tests.core.worlds import DESIRED, NOW, WORLD, after, asking, hours_ago
 
 ASKED = asking(Restore(hours_ago(24), "inc-42", "migration 0042 dropped Listing"))
@@ -113,7 +114,7 @@ def test_the_comment_of_a_restore_has_all_that_a_reviewer_asks_for():
 
 
 def test_a_restore_to_an_lsn_is_told_with_its_timeline_and_without_an_age():
-    asked = asking(Restore(Lsn.asked("0/1A2B3C8"), source=ORIGIN))
+    asked = asking(Restore(Lsn.parse_strict("0/1A2B3C8"), source=ORIGIN))
     text = said(Planned(plan(asked, WORLD), WORLD))
     for words in (
         "| that point | LSN 0/1A2B3C8 of origin |",

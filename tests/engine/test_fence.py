@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.steps import FenceBranch, LiftFence, SwitchTraffic, UploadVersion
 from reconciler.engine import apply as engine

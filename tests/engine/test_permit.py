@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.engine.apply import Apply
 from reconciler.errors import LeaseLost

@@ -6,9 +6,9 @@ import json
 import httpx
 import pytest
 
-from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.engine.apply import Apply
 from reconciler.engine.observe import observe
 from reconciler.sandbox import timestamps

@@ -7,15 +7,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reconciler.cli.markdown import code, cut, prose
-from reconciler.cli.status_command import seen_workers, served
-from reconciler.cli.wording import counted, describe
 from reconciler.core.hyperdrive.choice import expected_config
 from reconciler.core.instant import Instant
 from reconciler.core.observed import Observed, ObservedWorker
 from reconciler.core.plan import Plan
 from reconciler.core.receipt import Receipt, Result
 from reconciler.core.refusals import PrimaryMissing, Refusal
+from reconciler.render.markdown import code, cut, prose
+from reconciler.render.status import seen_workers, served
+from reconciler.render.wording import counted, describe
 
 LABEL = "reconciler-drift"
 LIMIT_BYTES = 60_000
@@ -79,7 +79,7 @@ def since(body: str) -> Instant | None:
     """Read from an issue's body since when its drift is known."""
     found = _SINCE.search(body)
     try:
-        return Instant.told(found[1]) if found else None
+        return Instant.parse(found[1]) if found else None
     except ValueError:
         return None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from reconciler.cli.ci.own_branch import refuse_work_of_others
-from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.core.desired import Desired, Worker, WriteBack
 from reconciler.core.hyperdrive.choice import expected_config
 from reconciler.core.observed import Observed, ObservedWorker

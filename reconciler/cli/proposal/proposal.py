@@ -16,15 +16,15 @@ from urllib.parse import quote
 
 import click
 
-from reconciler.cli import point_text
 from reconciler.cli.ci.actions import Actions
-from reconciler.cli.plan_command import rendered, status_of
+from reconciler.cli.plan import rendered, status_of
 from reconciler.cli.proposal.base import Base, Examined
 from reconciler.cli.proposal.text import is_held
 from reconciler.cli.wiring import connected_github
 from reconciler.core.file.edit import restore_text, with_restore_text
 from reconciler.errors import InputError, PushRejected
 from reconciler.providers.github import GitHub, PullRequest, repository_of
+from reconciler.render import point as point_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ async def _review(change: Change, found: Found, github: GitHub) -> PullRequest:
 
 def refused(examined: Examined, form: str) -> int | None:
     """Print refusals as `plan` does and return the exit status; None where nothing about the primary is refused."""
-    if not examined.plan.refusals or examined.plan.is_about_children:
+    if not examined.plan.refusals or examined.plan.is_about_declared_branches:
         return None
     click.echo(rendered(examined.plan, examined.observed, form))
     return status_of(examined.plan)

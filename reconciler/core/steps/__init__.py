@@ -9,11 +9,9 @@ What a step acts on says in which module it is, and which function says, predict
 
 from dataclasses import fields
 
-from reconciler.core.compute_settings import ComputeSettings
-from reconciler.core.desired import DeployDriver, OnFailure
-from reconciler.core.hyperdrive.settings import Caching, Mtls, Settings
-from reconciler.core.instant import Instant
-from reconciler.core.lsn import Lsn
+from reconciler.core.model.compute import ComputeSettings
+from reconciler.core.model.desired import DeployDriver, OnFailure
+from reconciler.core.model.hyperdrive import Caching, Mtls, Settings
 from reconciler.core.steps.branch import (
     AddCompute,
     AwaitBranch,
@@ -61,7 +59,9 @@ from reconciler.core.steps.worker import (
     WorkerStep,
     WriteBinding,
 )
-from reconciler.core.timeline import Timeline
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.lsn import Lsn
+from reconciler.core.values.timeline import Timeline
 
 __all__ = [
     "AddCompute",

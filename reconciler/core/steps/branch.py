@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from reconciler.core.compute_settings import UNSAID, ComputeSettings
+from reconciler.core.model.compute import UNSAID, ComputeSettings
 from reconciler.core.steps.effect import Effect
-from reconciler.core.timeline import Point, Timeline
+from reconciler.core.values.timeline import Point, Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from reconciler.core.instant import Instant
 from reconciler.core.steps.effect import Effect
+from reconciler.core.values.instant import Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from reconciler.core.hyperdrive.settings import NOTHING, Settings
+from reconciler.core.model.hyperdrive import NOTHING, Settings
 from reconciler.core.steps.effect import Effect
 
 

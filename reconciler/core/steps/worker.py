@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from reconciler.core.desired import DeployDriver, OnFailure
+from reconciler.core.model.desired import DeployDriver, OnFailure
 from reconciler.core.steps.effect import Effect
 
 

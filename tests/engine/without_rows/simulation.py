@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from reconciler.cli import wiring
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.engine.apply import Apply, StepStarted
 from reconciler.engine.observe import observe
 from reconciler.errors import LeaseLost

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.cli import adopt_command
+from reconciler.cli import adopt as adopt_command
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.simulation import rules
 from tests.support.database import text

@@ -10,9 +10,9 @@ from reconciler.cli.drill.repository import DrillRepository
 from reconciler.cli.drill.round import DrillRound, Manner
 from reconciler.cli.drill.site import DrillRefused, Plot
 from reconciler.cli.drill.sweep import Sweeper
-from reconciler.cli.environments import EnvironmentFile
-from reconciler.core import jsonc
-from reconciler.core.drill.destruction import Wish
+from reconciler.cli.repository.environments import EnvironmentFile
+from reconciler.core.file import jsonc
+from reconciler.core.model.destruction import DestructionSpec
 from reconciler.core.drill.names import DrillNames
 from reconciler.errors import InputError, NotConverged, ProviderError, ReconcilerError
 from reconciler.ports import Rebinding
@@ -196,7 +196,7 @@ def test_a_failed_sweep_hides_neither_cause_nor_remedy(live):
     said = []
 
     async def run(desired, ports):
-        await DrillRound(plot_of(live, desired, ports, said.append), Manner(20), {}).run(Wish.parse("truncate"))
+        await DrillRound(plot_of(live, desired, ports, said.append), Manner(20), {}).run(DestructionSpec.parse("truncate"))
 
     live.fault("status", "POST", "/hyperdrive/configs$", 403)
     live.fault("status", "DELETE", "/branches/", 403)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.observed import Unbound, Unknown
+from reconciler.core.model.observed import Unbound, Unknown
 from reconciler.engine.execute import Executor
 from reconciler.engine.observe import observe
 from reconciler.errors import NotConverged

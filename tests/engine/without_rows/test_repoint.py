@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.hyperdrive.settings import CACHING_OFF
-from reconciler.core.observed import Unknown
+from reconciler.core.model.hyperdrive import CACHING_OFF
+from reconciler.core.model.observed import Unknown
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.simulation import GATED, rules, taken
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.observed import Unknown
-from reconciler.core.rewound import since
+from reconciler.core.model.observed import Unknown
+from reconciler.core.rules.restore.role_changes import since
 from reconciler.engine.apply import Apply, StepDropped
 from reconciler.engine.observe import with_replaced
 from reconciler.errors import ProviderError

@@ -1,0 +1,162 @@
+"""What holds for every plan, whatever is asked and whatever was interrupted before."""
+
+import sys
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.lineage.infer import infer_lineage
+from reconciler.core.lineage.lineage import Lineage
+from reconciler.core.model.desired import DeployDriver, Desired, Method, Restore
+from reconciler.core.model.observed import Observed
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context.planning import Blocked
+from reconciler.core.rules.next_steps import next_steps
+from reconciler.core.steps import RestoreBranch
+from reconciler.core.steps.predict import predict
+from tests.core.worlds import DESIRED, WORLD, asked, asking, ended, hours_ago, restores, world_for
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[Desired, Observed]:
+    """A file that was changed several times, each apply having been killed after any number of steps."""
+    desired = draw(asked())
+    observed = world_for(desired, protected=draw(st.booleans()))
+    choices = draw(st.lists(restores, min_size=1, max_size=3))
+    methods = st.sampled_from(Method)
+    for restore in draw(st.lists(st.sampled_from([None, *choices]), max_size=5)):
+        steps = plan(asking(restore, desired, draw(methods)), observed).steps
+        for step in steps[: draw(st.integers(0, len(steps)))]:
+            observed = predict(observed, step)
+        observed = ended(observed)
+    return asking(draw(st.sampled_from([None, *choices])), desired, draw(methods)), observed
+
+
+@given(histories())
+def test_every_plan_ends_and_its_steps_in_order_lead_to_in_sync(history):
+    desired, observed = history
+    found = plan(desired, observed)
+    for step in found.steps:
+        observed = predict(observed, step)
+    assert found.refusals or plan(desired, observed).in_sync
+
+
+@given(histories(), st.data())
+def test_after_any_prefix_the_rest_of_the_plan_is_the_plan_of_the_new_state(history, data):
+    desired, observed = history
+    steps = plan(desired, observed).steps
+    cut = data.draw(st.integers(0, len(steps)))
+    for step in steps[:cut]:
+        observed = predict(observed, step)
+    assert steps[cut:] == plan(desired, observed).steps
+
+
+@given(histories(), st.data())
+def test_a_run_that_was_killed_anywhere_is_continued_to_the_same_end_with_one_branch_per_timeline(history, data):
+    desired, observed = history
+    found = plan(desired, observed)
+    for step in found.steps[: data.draw(st.integers(0, len(found.steps)))]:
+        observed = predict(observed, step)
+    resumed = plan(desired, ended(observed))
+    assert bool(found.refusals) == bool(resumed.refusals)
+    final = ended(observed)
+    for step in resumed.steps:
+        final = predict(final, step)
+    lineage = infer_lineage(desired, final.branches)
+    assert found.refusals or isinstance(lineage, Lineage)
+    if isinstance(lineage, Lineage) and not found.refusals:
+        assert desired.timeline == lineage.live.timeline
+        timelines = [each.timeline for each in lineage.all]
+        assert len(timelines) == len(set(timelines))
+
+
+@given(histories())
+def test_what_was_live_is_never_lost_from_sight(history):
+    desired, observed = history
+    steps = plan(desired, observed).steps
+    copies = {each.id for each in observed.branches if ".candidate." in each.name or ".proved." in each.name}
+    before = {branch.id for branch in observed.branches} - copies
+    for step in steps:
+        observed = predict(observed, step)
+    assert before <= {branch.id for branch in observed.branches}
+
+
+@given(histories())
+def test_the_primary_is_never_overwritten_without_a_free_name_for_what_it_holds(history):
+    desired, observed = history
+    for step in plan(desired, observed).steps:
+        if isinstance(step, RestoreBranch):
+            assert step.keep_as not in {branch.name for branch in observed.branches}
+            assert next(each for each in observed.branches if each.name == step.proved_on).lsn
+        observed = predict(observed, step)
+
+
+@given(histories())
+def test_what_was_protected_as_the_primary_is_so_at_the_end(history):
+    desired, observed = history
+    found = plan(desired, observed)
+    protected = [each.protected for each in observed.branches if each.name == "main"]
+    for step in found.steps:
+        observed = predict(observed, step)
+    if protected == [True] and not found.refusals and not any("protected branches" in each for each in found.warnings):
+        assert [each.protected for each in observed.branches if each.name == "main"] == [True]
+
+
+@given(histories())
+def test_no_traffic_moves_before_the_gates_have_passed_and_no_name_moves_before_the_traffic(history):
+    desired, observed = history
+    lineage = infer_lineage(desired, observed.branches)
+    names = [type(step).__name__ for step in plan(desired, observed).steps]
+    starts_from_another = isinstance(lineage, Lineage) and lineage.live.timeline != desired.timeline
+    if "SwitchTraffic" in names and starts_from_another:
+        assert "VerifyBranch" in names[: names.index("SwitchTraffic")]
+        timeline_branch = lineage.timeline_branch(desired.timeline)
+        if desired.verify.http and (timeline_branch is None or timeline_branch.held is None):
+            assert "VerifyWorker" in names[: names.index("SwitchTraffic")]
+    if "RenameBranch" in names:
+        assert "SwitchTraffic" not in names[names.index("RenameBranch") :]
+
+
+@given(histories())
+def test_steps_that_come_out_together_write_at_most_once_to_neon(history):
+    desired, observed = history
+    to_neon = {"CreateBranch", "AddCompute", "ClearExpiry", "RenameBranch", "SetDefaultBranch", "ProtectBranch"}
+    to_neon |= {"UnprotectBranch", "RestoreBranch", "DeleteBranch"}
+    to_neon |= {"FenceBranch", "LiftFence"}
+    for wave in plan(desired, observed).waves:
+        assert sum(type(step).__name__ in to_neon for step in wave) <= 1
+
+
+@given(histories())
+def test_the_digest_does_not_depend_on_the_clock_or_on_the_order_of_lists(history):
+    desired, observed = history
+    later = replace(
+        ended(observed), branches=tuple(reversed(observed.branches)), configs=tuple(reversed(observed.configs))
+    )
+    first, second = plan(desired, observed), plan(desired, later)
+    assert first.refusals or first.digest == second.digest
+
+
+@given(histories(), restores)
+def test_the_same_file_always_means_the_same_timeline(history, restore):
+    desired, observed = history
+    once = next_steps(asking(restore, desired), observed)
+    again = next_steps(asking(restore, desired), observed)
+    assert once == again or isinstance(once, Blocked)
+
+
+def test_the_digest_of_a_pull_request_is_that_of_its_merge_also_where_the_code_is_deployed_anew():
+    worker = replace(DESIRED.workers[0], deploy=DeployDriver.WRANGLER)
+    desired = asking(Restore(hours_ago(1)), replace(DESIRED, workers=(worker,)))
+    proposed, merged = (plan(desired, replace(WORLD, commit=commit)) for commit in ("a" * 40, "b" * 40))
+    assert proposed.steps != merged.steps
+    assert proposed.digest == merged.digest
+
+
+def test_rules_that_never_settle_are_an_error_and_no_plan_without_end(monkeypatch):
+    """A plan of three waves, where no more than two are let: as any would be whose rules chase each other."""
+    monkeypatch.setattr(sys.modules[plan.__module__], "_MOST_WAVES", 2)
+    with pytest.raises(AssertionError, match="did not settle within 2 waves; the last was "):
+        plan(asking(Restore(hours_ago(24))), WORLD)
