@@ -10,12 +10,13 @@ import click
 from reconciler.cli.console.exit_status import ExitStatus
 from reconciler.cli.options.moment import read_moment
 from reconciler.cli.repository import environments
-from reconciler.core.desired import Desired, Outside, Worker
+from reconciler.core.drill.not_restored import measured
 from reconciler.core.drill.results import Stays
 from reconciler.core.model.desired import Desired, Outside, Worker
 from reconciler.core.model.observed import ObservedWorker, Unknown
 from reconciler.core.plan.not_restored import stays_of
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
 from reconciler.providers.working_tree import Checkout
 from reconciler.render.markdown import prose

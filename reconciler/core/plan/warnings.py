@@ -28,7 +28,8 @@ from reconciler.core.steps import (
     VerifyBranch,
     VerifyWorker,
 )
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.instant import Instant
 
 _SOON = timedelta(hours=2)
 # A fence is two logins and one call to Neon, a switch two calls to Cloudflare, each with a look at everything after it.

@@ -22,7 +22,7 @@ from reconciler.core.steps import (
     SetHistory,
     UnprotectBranch,
 )
-from reconciler.core.values.instant import for_people
+from reconciler.core.values.duration import for_people
 from reconciler.core.values.timeline import Timeline
 from tests.core.in_place_worlds import changed, killed_after, kinds, rules, step_of
 from tests.core.worlds import (

@@ -103,7 +103,7 @@ class Simulation:
         return self.loop.run_until_complete(coroutine)
 
     def change(self, **sections):
-        """Commit changes to the file: a mapping changes the keys that it has, and anything else replaces its section."""
+        """Change sections of the file: a mapping changes its keys, and anything else replaces the section."""
         for name, value in sections.items():
             if isinstance(value, dict):
                 self.desired.setdefault(name, {}).update(value)
@@ -112,7 +112,7 @@ class Simulation:
         self.world.write()
 
     def ask(self, restore):
-        """Commit a restore as the file has it; None asks for `origin`."""
+        """Ask for a restore as the file has it; None asks for `origin`."""
         self.change(primary={"restore": restore})
 
     def leave_out(self, *sections):

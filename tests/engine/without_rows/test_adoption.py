@@ -6,7 +6,6 @@ import pytest
 
 from reconciler.cli import adopt as adopt_command
 from reconciler.sandbox import timestamps
-from tests.engine.without_rows.simulation import rules
 from tests.support.database import text
 
 OLD = "main_old_2026-11-22"
@@ -118,10 +117,11 @@ def test_a_run_killed_after_the_rename_is_continued(by_hand, adopt, capsys, monk
     def dies(_adopting, _text):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    timeline = adopt_command.timeline_named(by_hand.restored)
+    with monkeypatch.context() as patch:
         patch.setattr(adopt_command._Adopting, "_write", dies)
-        timeline = adopt_command.timeline_named(by_hand.restored)
-        by_hand.do(adopting(by_hand).run(timeline, "", None, yes=True))
+        with pytest.raises(KeyboardInterrupt):
+            by_hand.do(adopting(by_hand).run(timeline, "", None, yes=True))
     capsys.readouterr()
     status, said = adopt("--timeline", by_hand.restored, "--yes")
     assert status == 0

@@ -7,13 +7,13 @@ import pytest
 
 from reconciler.cli.drill import site as drill_site
 from reconciler.cli.drill.repository import DrillRepository
-from reconciler.cli.drill.round import DrillRound, Manner
-from reconciler.cli.drill.site import DrillRefused, Plot
+from reconciler.cli.drill.round import DrillOptions, DrillRound
+from reconciler.cli.drill.site import DrillRefused, DrillTarget
 from reconciler.cli.drill.sweep import Sweeper
 from reconciler.cli.repository.environments import EnvironmentFile
+from reconciler.core.drill.names import DrillNames
 from reconciler.core.file import jsonc
 from reconciler.core.model.destruction import DestructionSpec
-from reconciler.core.drill.names import DrillNames
 from reconciler.errors import InputError, NotConverged, ProviderError, ReconcilerError
 from reconciler.ports import Rebinding
 
@@ -27,9 +27,9 @@ def live(simulate, monkeypatch):
     return simulation
 
 
-def plot_of(simulation, desired, ports, say, *, later=timedelta()):
+def target_of(simulation, desired, ports, say, *, later=timedelta()):
     names = DrillNames.of(desired, ports.clock.now().after(later))
-    return Plot(desired, EnvironmentFile(simulation.world.file, simulation.world.root), names, ports, None, say)
+    return DrillTarget(desired, EnvironmentFile(simulation.world.file, simulation.world.root), names, ports, None, say)
 
 
 async def nothing(_plot, _branch):
@@ -38,21 +38,21 @@ async def nothing(_plot, _branch):
 
 @pytest.fixture
 def drill(live, tmp_path):
-    """Make what a drill makes, run `use(plot, branch)`, and sweep; return what the drill has said."""
+    """Make what a drill makes, run `use(target, branch)`, and sweep; return what the drill has said."""
 
     def run(use=nothing, *, sweep=True):
         said, directory = [], tmp_path / str(len(list(tmp_path.iterdir())))
         directory.mkdir()
 
         async def do(desired, ports):
-            plot = plot_of(live, desired, ports, said.append)
-            repository = DrillRepository(directory, plot.names.environment)
+            target = target_of(live, desired, ports, said.append)
+            repository = DrillRepository(directory, target.names.environment)
             try:
-                await use(plot, await drill_site.make(plot, repository))
+                await use(target, await drill_site.make(target, repository))
             finally:
                 repository.close()
                 if sweep:
-                    await Sweeper(desired, ports, said.append).sweep(plot.names)
+                    await Sweeper(desired, ports, said.append).sweep(target.names)
 
         live.connected(do)
         return said
@@ -106,9 +106,9 @@ def own_worker(live):
 def test_what_a_drill_makes_is_its_own_and_goes(live, drill):
     before, found = there(live), []
 
-    async def use(plot, branch):
-        await drill_site.refuse_unless_own(plot, await drill_site.owner(plot, branch))
-        found.append((branch, await plot.ports.cloudflare.uses()))
+    async def use(target, branch):
+        await drill_site.refuse_unless_own(target, await drill_site.owner(target, branch))
+        found.append((branch, await target.ports.cloudflare.uses()))
 
     said = drill(use)
     ((branch, uses),) = found
@@ -136,8 +136,10 @@ def test_lost_answers_make_nothing_twice(live, drill):
     for path in ("/branches$", "/hyperdrive/configs$"):
         live.fault("drop-after", "POST", path)
 
-    async def use(plot, branch):
-        found.extend(each.name for each in await plot.ports.neon.branches(plot.project) if plot.names.has_branch(each))
+    async def use(target, branch):
+        found.extend(
+            each.name for each in await target.ports.neon.branches(target.project) if target.names.has_branch(each)
+        )
         assert found == [branch.name]
 
     drill(use)
@@ -147,11 +149,11 @@ def test_lost_answers_make_nothing_twice(live, drill):
 def test_a_foreign_config_forbids_damage_and_deletion(live, drill):
     before, refused = there(live), []
 
-    async def use(plot, branch):
-        origin = await plot.ports.neon.origin(plot.project, branch.id, *plot.login)
-        await plot.ports.cloudflare.create_config("theirs", origin)
+    async def use(target, branch):
+        origin = await target.ports.neon.origin(target.project, branch.id, *target.login)
+        await target.ports.cloudflare.create_config("theirs", origin)
         with pytest.raises(DrillRefused) as error:
-            await drill_site.refuse_unless_own(plot, await drill_site.owner(plot, branch))
+            await drill_site.refuse_unless_own(target, await drill_site.owner(target, branch))
         refused.extend(error.value.refusals)
 
     said = drill(use)
@@ -166,10 +168,10 @@ def test_a_foreign_config_forbids_damage_and_deletion(live, drill):
 
 
 def test_production_itself_is_never_damaged(drill):
-    async def use(plot, _):
-        primary = next(each for each in await plot.ports.neon.branches(plot.project) if each.name == "main")
+    async def use(target, _):
+        primary = next(each for each in await target.ports.neon.branches(target.project) if each.name == "main")
         with pytest.raises(DrillRefused, match="the login"):
-            await drill_site.refuse_unless_own(plot, await drill_site.owner(plot, primary))
+            await drill_site.refuse_unless_own(target, await drill_site.owner(target, primary))
 
     drill(use)
 
@@ -196,7 +198,9 @@ def test_a_failed_sweep_hides_neither_cause_nor_remedy(live):
     said = []
 
     async def run(desired, ports):
-        await DrillRound(plot_of(live, desired, ports, said.append), Manner(20), {}).run(DestructionSpec.parse("truncate"))
+        await DrillRound(target_of(live, desired, ports, said.append), DrillOptions(20), {}).run(
+            DestructionSpec.parse("truncate")
+        )
 
     live.fault("status", "POST", "/hyperdrive/configs$", 403)
     live.fault("status", "DELETE", "/branches/", 403)
@@ -211,19 +215,19 @@ def test_a_second_drill_at_once_takes_nothing_of_the_first(live, drill, tmp_path
     before, seen = (there(live), own and serving(live, own)), []
 
     async def begin_another(desired, ports):
-        plot = plot_of(live, desired, ports, lambda _: None, later=timedelta(seconds=1))
-        repository = DrillRepository(tmp_path, plot.names.environment)
+        target = target_of(live, desired, ports, lambda _: None, later=timedelta(seconds=1))
+        repository = DrillRepository(tmp_path, target.names.environment)
         try:
             with pytest.raises(InputError, match="is still borrowed" if is_borrowed else "there is a Worker"):
-                await drill_site.make(plot, repository)
+                await drill_site.make(target, repository)
         finally:
             repository.close()
-            await Sweeper(desired, ports, lambda _: None).sweep(plot.names)
+            await Sweeper(desired, ports, lambda _: None).sweep(target.names)
 
-    async def use(plot, _):
-        script = plot.script(plot.production.workers[0])
+    async def use(target, _):
+        script = target.script(target.production.workers[0])
         for another in (nothing, begin_another):
-            await another(plot.production, plot.ports)
+            await another(target.production, target.ports)
             seen.append((there(live), serving(live, script)))
 
     drill(use)
@@ -245,8 +249,8 @@ def test_what_the_file_lacks_is_said_before_anything_is_made(live, drill, lacks)
 def test_a_borrowed_worker_is_given_back(live, drill, own_worker):
     before, borrowed = (there(live), serving(live, own_worker)), []
 
-    async def use(plot, _):
-        borrowed.append(plot.script(plot.production.workers[0]))
+    async def use(target, _):
+        borrowed.append(target.script(target.production.workers[0]))
 
     drill(use)
     assert borrowed == [own_worker]

@@ -95,7 +95,7 @@ MISSING = [
 
 @pytest.mark.parametrize(("kind", "look", "said"), MISSING, ids=[kind for kind, *_ in MISSING])
 def test_a_step_for_what_is_missing_says_so(gated, kind, look, said):
-    desired, observed = gated.observe()
+    _, observed = gated.observe()
     (step,) = [each for each in gated.plan().steps if names([each]) == [kind]]
 
     async def take(desired, ports):

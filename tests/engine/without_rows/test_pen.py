@@ -35,8 +35,7 @@ def orphaned(due):
 @pytest.fixture
 def shielded(simulate):
     """The same of a primary that was protected, and so is what is held; the file lets it go all the same."""
-    simulation = simulate("hold ended, protected")
-    return simulation
+    return simulate("hold ended, protected")
 
 
 def is_gone(simulation):

@@ -35,7 +35,7 @@ from reconciler.core.steps import (
     Step,
     UnprotectBranch,
 )
-from reconciler.core.values.instant import for_people
+from reconciler.core.values.duration import for_people
 
 
 @dataclass(frozen=True, slots=True)

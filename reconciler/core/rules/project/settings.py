@@ -17,7 +17,8 @@ from reconciler.core.rules.context.planning import Blocked, PlanningContext, rea
 from reconciler.core.rules.hyperdrive import settings as hyperdrive_upkeep
 from reconciler.core.rules.project import compute_size, protection
 from reconciler.core.steps import SetCompute, SetHistory, Step, UnprotectBranch
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.instant import Instant
 
 # The longest history by plan (Neon documentation, Plans); the kinds of a plan begin with its name.
 LONGEST_HISTORY = {"free": timedelta(hours=6), "launch": timedelta(days=7), "scale": timedelta(days=30)}
