@@ -20,7 +20,8 @@ from reconciler.engine.apply import LooksAgain, StepDropped, StepStarted
 from reconciler.render import plan as plan_text
 from reconciler.render.markdown import prose
 from reconciler.render.wording import describe, phase, target
-from tests.core.worlds import DESIRED, SEEN, WORLD, asking, hours_ago
+from tests.core.files import DESIRED, asking, hours_ago
+from tests.core.worlds import SEEN, WORLD
 from tests.support.plain_words import run_program
 
 ROOT = Path(__file__).parents[2]

@@ -16,8 +16,9 @@ from reconciler.core.records.receipt import Result
 from reconciler.core.steps import CreateBranch
 from reconciler.core.steps.predict import predict
 from reconciler.core.values.timeline import ORIGIN
+from tests.core.files import DESIRED, NOW, asking, hours_ago
 from tests.core.lineage.test_lineage import FIRST, SECOND, sequence, timeline
-from tests.core.worlds import DESIRED, NOW, WORLD, asking, hours_ago
+from tests.core.worlds import WORLD
 from tests.support.long_history import example
 
 PROJECT_ID = DESIRED.primary.project

@@ -16,7 +16,9 @@ from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.steps import RestoreBranch
 from reconciler.core.steps.predict import predict
-from tests.core.worlds import DESIRED, WORLD, asked, asking, ended, hours_ago, restores, world_for
+from tests.core.files import DESIRED, asked, asking, hours_ago, restores
+from tests.core.plans import ended
+from tests.core.worlds import WORLD, world_for
 
 
 @st.composite

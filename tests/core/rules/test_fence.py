@@ -16,7 +16,9 @@ from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.steps import CreateBranch, FenceBranch, LiftFence, RenameBranch, Step, SwitchTraffic, VerifyLive
 from reconciler.core.steps.predict import predict
-from tests.core.worlds import DESIRED, MAIN, WORLD, after, asked, asking, ended, hours_ago, world_for
+from tests.core.files import DESIRED, asked, asking, hours_ago
+from tests.core.plans import after, ended
+from tests.core.worlds import MAIN, WORLD, world_for
 
 RESTORE = Restore(hours_ago(24), "inc-42")
 FENCED = replace(DESIRED, primary=replace(DESIRED.primary, fence=True))

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from reconciler.errors import ReconcilerError
-from reconciler.sandbox.storage_without_postgres import lsn_at
+from reconciler.sandbox.without_postgres.storage import lsn_at
 from reconciler.sandbox.timestamps import now
 
 
