@@ -1,4 +1,4 @@
-"""`reconciler adopt`: tell which timeline a primary carries that somebody restored by hand."""
+"""`reconciler adopt`: record which timeline is live after a restore by hand."""
 
 import asyncio
 import os
@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 import click
 
 from reconciler.cli.console.exit_status import ExitStatus
+from reconciler.cli.console.messages import warn
 from reconciler.cli.repository import environments
 from reconciler.cli.repository.shared import actor_here, shared_repository
 from reconciler.cli.restore import timeline_named
@@ -38,7 +39,7 @@ from reconciler.render.plan_description import headline
 def command(
     environment: str | None, name: str | None, source: str | None, held: str, *, as_origin: bool, yes: bool
 ) -> int:
-    """Record which timeline a primary carries that somebody restored by hand, so that it can be told again.
+    """Record which timeline is live after a restore by hand.
 
     The moment that was restored is the timeline's name: r-20261121T095500000Z is 2026-11-21T09:55:00Z, lsn-0-1A2B3C8
     is the LSN 0/1A2B3C8, and -ID may follow. The branch that keeps what the primary held before gets the name that says
@@ -75,7 +76,7 @@ class _Adopting:
                 return ExitStatus.REFUSED
             is_asked = desired_timeline(self._text) == timeline
             if found.rename is None and is_asked:
-                click.echo(f"{self._desired.environment}: {timeline} is told to be live already; nothing to adopt")
+                click.echo(f"{self._desired.environment}: {timeline} is recorded as live already; nothing to adopt")
                 return ExitStatus.DONE
             for line in _recorded(self._file, found, is_asked=is_asked):
                 click.echo(line)
@@ -86,10 +87,10 @@ class _Adopting:
             return ExitStatus.DONE
 
     async def _record(self, ports: Ports, observed: Observed, found: Adoption, permit: Permit | None) -> None:
-        """Rename first: a file that asks for what can't be told yet would have it restored once more."""
+        """Rename first: a file that asks for a timeline without its name would have it restored once more."""
         if self._repository is not None:
             leased = permit is not None
-            watch = SuspensionWatch(self._repository, self._desired.environment, ports.clock, _warn, leased=leased)
+            watch = SuspensionWatch(self._repository, self._desired.environment, ports.clock, warn, leased=leased)
             await watch.confirm()
         if permit is not None:
             await permit.confirm()
@@ -154,9 +155,5 @@ def _recorded(file: environments.EnvironmentFile, found: Adoption, *, is_asked: 
         yield f"take back  git checkout {shown}"
 
 
-def _warn(message: str) -> None:
-    click.echo(f"warning: {message}", err=True)
-
-
 def _waiting(state: LeaseState, seconds: float) -> None:
-    _warn(f"{state.owner} has been at work since {state.taken_at}; waiting, for {seconds:.0f} s at most")
+    warn(f"{state.owner} has been at work since {state.taken_at}; waiting, for {seconds:.0f} s at most")

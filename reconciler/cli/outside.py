@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import click
 
@@ -18,6 +17,7 @@ from reconciler.core.plan.not_restored import stays_of
 from reconciler.core.values.duration import for_people
 from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
+from reconciler.providers.clock import SystemClock
 from reconciler.providers.working_tree import Checkout
 from reconciler.render.markdown import prose
 from reconciler.render.wording import describe_outside
@@ -25,7 +25,7 @@ from reconciler.render.wording import describe_outside
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What is outside, each with how it stands to the target; `unread` says which files could not be read."""
+    """What is outside, each compared with the target; `unread` lists the files that could not be read."""
 
     environment: str
     now: Instant
@@ -56,7 +56,7 @@ def command(environment: str | None, moment: str | None, form: str) -> int:
     be read.
     """
     file = environments.find(environment)
-    now = Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
+    now = SystemClock().now()
     target = None if moment is None else _past(read_moment(moment, now), now)
     found = inventory(file.read(), Checkout(file.root), target, now)
     for each in found.unread:

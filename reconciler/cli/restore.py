@@ -3,7 +3,6 @@
 import asyncio
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import click
 
@@ -20,6 +19,7 @@ from reconciler.core.values.instant import Instant
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import Point, Timeline
 from reconciler.errors import InputError
+from reconciler.providers.clock import SystemClock
 
 
 @click.command(name="restore")
@@ -50,7 +50,7 @@ def command(  # noqa: PLR0913  one parameter for each option
 
     Exit status: 0 proposed, or live already, 3 refused, 1 error.
     """
-    now = Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
+    now = SystemClock().now()
     of = timeline_named(source)
     restore = Restore(_point(moment, lsn, of, now), identity, one_line(reason), of)
     return asyncio.run(_propose(environments.find(environment), restore, review=review, form=form))
@@ -76,8 +76,8 @@ async def _propose(file: environments.EnvironmentFile, restore: Restore, *, revi
     examined = _once_only(await examine(base, text, os.environ))
     if (status := refused(examined, form)) is not None:
         return status
-    if told := _already(base, examined):
-        nothing_to_do(base, examined, form, *told)
+    if lines := _already(base, examined):
+        nothing_to_do(base, examined, form, *lines)
         return ExitStatus.DONE
     change = Change(
         base=base,

@@ -125,7 +125,7 @@ def _held_only(examined: Examined) -> Examined:
 def _replaced_instead(examined: Examined) -> Timeline | None:
     """Return what the live timeline replaced, where the one that was asked for before it is not held.
 
-    That was merged and never applied, or its hold is over; whoever rolls back wants what users had.
+    That was merged and never applied, or its hold is over; a rollback restores what users had.
     """
     lineage = examined.plan.lineage
     if lineage is None or not any(isinstance(each, TimelineNotHeld) for each in examined.plan.refusals):
@@ -149,11 +149,11 @@ def _last(base: Base, live: Timeline) -> _Undo:
         text = with_restore_text(base.text, restore_text(revision.before))
         return _Undo(text, proposal_text.revert_subject(revision.subject), revision.commit)
     hint = f"reconciler rollback {name} --to-timeline NAME goes to one that is held: reconciler status {name}"
-    raise InputError(f"{name} has been on {live} as far back as {base.where} tells: nothing to roll back", hint=hint)
+    raise InputError(f"{name} has been on {live} as far back as {base.where} goes: nothing to roll back", hint=hint)
 
 
 def _to(base: Base, timeline: Timeline) -> _Undo:
-    """Ask for an older timeline as the file once asked for it, reason included, or else as its name tells."""
+    """Ask for an older timeline as the file once did, reason included, or else by its name."""
     subject = f"Roll {base.environment} back to {timeline}"
     for revision in _revisions(base):
         if revision.after is not None and _asked(revision.after) == timeline:

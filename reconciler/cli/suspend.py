@@ -1,6 +1,6 @@
 """`reconciler suspend`: stop all applying to an environment for a while."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import click
 
@@ -13,6 +13,7 @@ from reconciler.core.values.duration import for_people
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.redaction import EVERYWHERE
 from reconciler.errors import GitError, InputError, PushRejected
+from reconciler.providers.clock import SystemClock
 from reconciler.providers.git.lease import Lease
 from reconciler.providers.git.suspension import Found, SuspensionRef
 
@@ -30,18 +31,18 @@ _TRIES = 5
     help="90s, 30m, 2h or 3d; 30d at most.",
 )
 @click.option("--reason", required=True, metavar="TEXT", help="Why, for those whose apply it stops.")
-@click.option("--replace", is_flag=True, help="Put it in the place of a suspension that stands.")
+@click.option("--replace", is_flag=True, help="Replace a suspension that is in force.")
 def command(environment: str | None, span: timedelta, reason: str, *, replace: bool) -> int:
     """Stop all applying to an environment: on laptops, in workflows, and before the next step of what is under way.
 
     Kept as a ref on the Git remote, for everybody; it ends by itself, and `reconciler resume` ends it at once. Whoever
-    looks (plan, status, history, the comment on a pull request) is told, and is not stopped; nor is whoever prepares a
+    status, history and the comment on a pull request show it and still work; so do
     pull request (restore, rollback).
 
     Exit status: 0 suspended, 3 it is already, 1 error.
     """
     file = environments.find(environment)
-    now = Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
+    now = SystemClock().now()
     wanted = Suspension(file.name, shown(actor_here(), 200), now, now.before(-_checked(span)), _why(reason))
     ref = reference(file)
     for _ in range(_TRIES):
@@ -55,7 +56,7 @@ def command(environment: str | None, span: timedelta, reason: str, *, replace: b
         try:
             ref.set(wanted, found.id if found else "")
         except PushRejected:
-            continue  # somebody was faster: see who
+            continue  # another suspension was pushed first
         click.echo(_done(wanted, ref, found))
         _warn_of_others(file)
         return ExitStatus.DONE
@@ -63,7 +64,7 @@ def command(environment: str | None, span: timedelta, reason: str, *, replace: b
 
 
 def reference(file: environments.EnvironmentFile) -> SuspensionRef:
-    """Return where an environment's suspension stands. Raises InputError where there is nowhere to keep one."""
+    """Return the Git ref of an environment's suspension. Raises InputError where none can be kept."""
     repository = shared_repository(file)
     if repository is not None:
         return SuspensionRef(repository, file.name)
@@ -88,7 +89,7 @@ def _checked(span: timedelta) -> timedelta:
     if span > LONGEST:
         raise InputError(
             f"--for {for_people(span)} is longer than {for_people(LONGEST)}, the longest that a suspension may last",
-            hint="what is to stop for longer is suspended again then, by somebody who looks",
+            hint="suspend it again before it ends, if that is still needed",
         )
     return span
 
@@ -109,7 +110,7 @@ def _done(suspension: Suspension, ref: SuspensionRef, replaced: Found | None) ->
         lines.append(f"  replaced: {replaced.suspension.message}")
     lines.append(f"  every apply refuses until then; reconciler resume {suspension.environment} ends it")
     if not ref.is_shared:
-        lines.append(f"  only here: the repository has no remote, so {ref.name} stops nobody who applies elsewhere")
+        lines.append(f"  only here: the repository has no remote, so {ref.name} stops no apply elsewhere")
     return "\n".join(lines)
 
 

@@ -166,10 +166,10 @@ def look(environment: str | None) -> tuple[Desired, Observed]:
 
 
 def _telling(waiting: Waiting) -> RetryHook:
-    def told(details: RetryDetails) -> None:
+    def report(details: RetryDetails) -> None:
         waiting(str(details.caused_by).splitlines()[0], details.wait_for)
 
-    return told
+    return report
 
 
 def _require(names: Sequence[str], environment: Mapping[str, str]) -> None:

@@ -59,13 +59,13 @@ def cut(text: str, limit: int, rest: str) -> str:
     """Return the text if it has at most `limit` bytes of UTF-8; else without whole lines of its middle.
 
     What the cut leaves open (code, details, a table) is closed before it and opened again after it. In its place
-    stands how much is missing, and `rest`: where all of it is.
+    is a note of how much is missing, and `rest`: where all of it is.
     """
     if _size(text) <= limit:
         return text
     lines = text.split("\n")
     states = tuple(_states(lines))
-    reserve = 512  # for what stands at the cut; that may need more, where much is open
+    reserve = 512  # for the note at the cut and what it closes, which may need more
     while True:
         shorter = _without_middle(lines, states, limit - reserve, rest)
         if _size(shorter) <= limit:

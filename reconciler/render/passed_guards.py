@@ -90,7 +90,7 @@ def _reuse(plan: Plan) -> Iterator[str]:
 def _pointers(plan: Plan, observed: Observed) -> Iterator[str]:
     configs = () if isinstance(observed.configs, Unknown) else observed.configs
     if config := named(configs, expected_config(plan.desired, observed)):
-        yield f'Hyperdrive config "{config.name}" leads to {config.host}, as {config.user} to {config.database}'
+        yield f'Hyperdrive config "{config.name}" points to {config.host}, as {config.user} to {config.database}'
     workers = [each.script for each in observed.workers if isinstance(each, ObservedWorker)]
     if workers:
         yield f"every Worker is deployed, and each is named once: {', '.join(workers)}"

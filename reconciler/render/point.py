@@ -5,7 +5,7 @@ from reconciler.core.values.duration import for_people
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import Point
 
-NO_TIME = "an LSN bears no time: whether the history still has it, Neon tells before anything is changed"
+NO_TIME = "an LSN has no time: Neon checks that the history still has it before anything is changed"
 
 
 def point(at: Point) -> str:

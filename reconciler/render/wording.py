@@ -135,7 +135,7 @@ def _on_hyperdrive(step: HyperdriveStep) -> str:  # noqa: PLR0911  one sentence 
         case RenewPassword():
             return f'give Hyperdrive config "{step.hyperdrive}" the password that role {step.role} has now'
         case DeleteHyperdrive():
-            leads = f'leads to "{step.branch}"' if step.branch else "leads to no branch any more"
+            leads = f'points to "{step.branch}"' if step.branch else "points to no existing branch"
             return f'delete Hyperdrive config "{step.name}", which {leads}'
         case _:
             assert_never(step)

@@ -52,5 +52,5 @@ def test_the_phases_add_up_as_they_are_read_and_are_those_of_the_report():
 
 def test_what_could_not_be_told_apart_is_not_said_to_be_none():
     unknown = replace(DRILL, rounds=(replace(ROUND, traffic=replace(ROUND.traffic, stale=None)),))
-    assert "0 failed, stale ones not told apart, longest gap" in as_text(unknown)
+    assert "0 failed, stale ones not distinguished, longest gap" in as_text(unknown)
     assert "0 failed, 3 stale, longest gap" in as_text(DRILL)

@@ -179,7 +179,7 @@ def test_a_project_without_a_worker_is_imported_with_its_default_branch_or_the_o
     status, printed, _ = run(estate, "import", "other", *options, "--print", "--even-if-not-in-sync")
     assert (status, jsonc.read(printed).value) == (0, value)
     assert "as --branch says" in text
-    assert "no Worker leads to any; the default branch" in printed
+    assert "no Worker points to one; the default branch" in printed
 
 
 def test_an_environment_that_has_lost_its_file_gets_the_timeline_that_neon_tells(run, estate):

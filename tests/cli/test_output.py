@@ -26,7 +26,7 @@ def test_a_look_that_is_repeated_says_why_and_for_how_long_at_most(capsys):
     with Progress() as progress:
         progress.report(LooksAgain('a Hyperdrive config named "x" exists', 30.0))
     assert capsys.readouterr().err.endswith(
-        '?   a Hyperdrive config named "x" exists: a list that lags behind looks the same, so it is looked at again, '
+        '?   a Hyperdrive config named "x" exists: a list that lags behind looks the same, so it is read again, '
         "for 30 s at most\n"
     )
 

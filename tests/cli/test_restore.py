@@ -240,7 +240,7 @@ def test_twice_the_same_is_one_branch_with_one_commit(desk, run):
     again = restore(run, desk, "--format", "json")
     assert again.status == 0
     assert json.loads(again.stdout)["commit"] == first["commit"]
-    assert "was there already, with this change" in again.stderr
+    assert "exists already, with this change" in again.stderr
     assert desk.remote_branches() == ["main", branch(desk)]
 
 
@@ -376,7 +376,7 @@ def test_a_file_that_leads_out_of_the_repository_is_told_so(desk, run, tmp_path)
     (desk.root / FILE).symlink_to(elsewhere)
     said = restore(run, desk)
     assert said.status == 1
-    assert "leads out of the repository" in said.stderr
+    assert "points outside the repository" in said.stderr
 
 
 def test_a_file_that_is_not_on_main_yet_is_told_so(desk, run):

@@ -27,7 +27,7 @@ def shown(text: str) -> str:
 
 
 class Outlet:
-    """A text stream in front of another one. `drawing` lets control characters pass, for what draws on a terminal.
+    """A text stream in front of another one. With `drawing`, control characters pass, for progress bars.
 
     It has no `buffer`: bytes would go past it.
     """
@@ -55,15 +55,15 @@ class Outlet:
         self._stream.flush()
 
     def isatty(self) -> bool:
-        """Tell whether a person looks at it."""
+        """Whether it is a terminal."""
         return self._stream.isatty()
 
     def fileno(self) -> int:
-        """Return the descriptor behind. What is written to it goes past this: children inherit it, and nobody else."""
+        """Return the descriptor behind, for child processes. What is written to it is not redacted."""
         return self._stream.fileno()
 
     def writable(self) -> bool:
-        """Tell that it can be written to."""
+        """Whether it can be written to: always."""
         return True
 
     @property
@@ -78,7 +78,7 @@ class Outlet:
 
     @property
     def closed(self) -> bool:
-        """Tell whether the stream behind is closed."""
+        """Whether the stream behind is closed."""
         return self._stream.closed
 
     @property

@@ -50,11 +50,12 @@ class Progress:
     def report(self, event: Event) -> None:
         """Show an event."""
         if isinstance(event, NotMended):
-            self._say(f"!!  writes may fail until this is run again, as a fence may not be lifted: {shown(event.why)}")
+            what = "writes may fail until you run this again, as a fence may still be in place"
+            self._say(f"!!  {what}: {shown(event.why)}")
             return
         if isinstance(event, LooksAgain):
             self._say(
-                f"?   {shown(event.why)}: a list that lags behind looks the same, so it is looked at again, "
+                f"?   {shown(event.why)}: a list that lags behind looks the same, so it is read again, "
                 f"for {event.seconds:.0f} s at most"
             )
             return
@@ -73,7 +74,7 @@ class Progress:
                 self._say(f"no  {what}: {event.why}; putting back what was live")
             case StepDropped():
                 self._ended(event.step)
-                self._say(f"-   {what}: not done, and not needed any more: somebody else has changed things meanwhile")
+                self._say(f"-   {what}: not done and no longer needed: something else has changed meanwhile")
             case StepUncertain():
                 self._say(f"?   {what}: {event.why}; looking again")
             case _:

@@ -81,7 +81,7 @@ def _lease(repository: Repository, environment: str) -> LeaseSign | Unknown:
 def _problem(error: GitError) -> Unknown:
     kind = Wrong if isinstance(error, RemoteRefused) else Unknown
     hint = error.hint or "is the remote up, and is there a network?"
-    return kind(error.message, f"{hint}; if nobody else can be at work: reconciler apply --without-lease")
+    return kind(error.message, f"{hint}; if no other apply can be running: reconciler apply --without-lease")
 
 
 async def _protection(

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from reconciler.cli.console.interrupts import ending_in_order
+from reconciler.cli.console.messages import say
 from reconciler.cli.drill import files as drill_files
 from reconciler.cli.drill import trend as drill_trend
 from reconciler.cli.drill.promise import promise
@@ -99,11 +100,11 @@ def _trend(directory: Path, environment: str, form: str) -> int:
 
 
 def _run(work: Coroutine[Any, Any, int]) -> int:
-    """Run it to its end, whoever ends it."""
+    """Run it to its end, also after an interrupt."""
     try:
         return asyncio.run(work)
     except asyncio.CancelledError:
-        _say("interrupted; whatever may be left of it, reconciler drill --clean takes away")
+        say("interrupted; whatever may be left of it, reconciler drill --clean takes away")
         return _INTERRUPTED
 
 
@@ -120,11 +121,11 @@ def _request(
     asked = (
         destructions or (ALL if every else tuple(DestructionSpec.parse(each) for each in settings.destroy)) or ALL[:1]
     )
-    return DrillRequest(file, asked, options, promise(settings, file.root), directory, _say)
+    return DrillRequest(file, asked, options, promise(settings, file.root), directory, say)
 
 
 async def _drill(request: DrillRequest, form: str) -> int:
-    with ending_in_order(_say):
+    with ending_in_order(say):
         try:
             return _ended(request, await drill(request), form)
         except DrillRefused as refused:
@@ -136,9 +137,9 @@ async def _on_sandbox(
 ) -> int:
     from reconciler.cli.drill.sandbox import staged
 
-    with ending_in_order(_say), tempfile.TemporaryDirectory(prefix="reconciler-drill-") as directory:
-        async with staged(Path(directory), _say) as stage:
-            # The example tells there which database answers, whatever that holds.
+    with ending_in_order(say), tempfile.TemporaryDirectory(prefix="reconciler-drill-") as directory:
+        async with staged(Path(directory), say) as stage:
+            # The example's /ping names the database that answers, whatever it holds.
             visited = replace(options, path="/ping", visited=options.visited and stage.visited)
             request = _request(stage.file, destructions, visited, reports, every=every)
             try:
@@ -149,11 +150,11 @@ async def _on_sandbox(
 
 async def _clean(file: EnvironmentFile) -> int:
     production = file.read()
-    with ending_in_order(_say):
+    with ending_in_order(say):
         async with connected(production, file.root) as ports:
-            swept = await Sweeper(production, ports, _say).everything()
+            swept = await Sweeper(production, ports, say).everything()
     if not swept.gone and not swept.left:
-        _say("no drill has left anything")
+        say("no drill has left anything")
     return _NOT_PROVED if swept.left else _PROVED
 
 
@@ -164,7 +165,7 @@ def _ended(request: DrillRequest, found: Drill, form: str) -> int:
     path = drill_files.keep(found, request.reports)
     if form == "markdown":
         click.echo(path.read_text(encoding="utf-8"), nl=False)
-    _say(f"the report is {path}")
+    say(f"the report is {path}")
     return status_of(found)
 
 
@@ -178,7 +179,3 @@ def status_of(found: Drill) -> int:
 def _refused(error: DrillRefused) -> int:
     click.echo(error.report, err=True)
     return _REFUSED
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)

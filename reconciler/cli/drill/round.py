@@ -135,7 +135,7 @@ class DrillRound:
         return Finished(finished, restored.commit, await asyncio.to_thread(database.server))
 
     async def _accident(self, destruction: DestructionSpec, script: str, branch: Branch) -> _Accident:
-        """Write the canaries, look at everything, and destroy something: what the guard lets be destroyed."""
+        """Write the canaries, read everything, and destroy what the guard allows."""
         origin = await drill_site.owner(self._target, branch)
         await drill_site.refuse_unless_own(self._target, origin)
         database = DrillDatabase(origin)
@@ -204,7 +204,7 @@ class DrillRound:
         return _Restored(commit, str(desired.timeline), traffic)
 
     async def _visitor(self, stack: AsyncExitStack) -> Visitor | None:
-        """Send somebody to the drill's Worker, where there is one that answers."""
+        """Send requests to the drill's Worker, if it has one with an address."""
         target = self._target
         if target.address is None or not target.production.workers:
             return None
@@ -240,7 +240,7 @@ class DrillRound:
             return None
         await self._target.ports.clock.sleep(_STALE_SECONDS)
         seen = visitor.seen.since(clock.switching)
-        stale = seen.stale if visitor.seen.tells else None
+        stale = seen.stale if visitor.seen.names_databases else None
         return Traffic(self._options.per_second, seen.count, seen.failed, stale, seen.longest_gap)
 
     async def _ids(self, branch: Branch, live: Branch) -> tuple[tuple[str, str], ...]:

@@ -39,7 +39,7 @@ class DrillRequest:
 async def drill(
     request: DrillRequest, environment: Mapping[str, str] = os.environ, address: Address | None = None
 ) -> Drill:
-    """Do all rounds. `address` tells where a Worker answers, if that is not workers.dev.
+    """Do all rounds. `address` finds a Worker's URL, if that is not workers.dev.
 
     What goes wrong in a round ends the drill, and is its result. Raises ReconcilerError where nothing was begun:
     DrillRefused where a guard has refused, InputError where what was asked can't be done.

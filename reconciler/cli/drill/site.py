@@ -20,7 +20,7 @@ from reconciler.core.values.timeline import ORIGIN
 from reconciler.errors import AnswerLost, InputError, NotConverged, ReconcilerError
 from reconciler.ports import Origin, Ports, Rebinding
 
-# What a killed drill leaves goes by itself after that, where Neon lets branches expire.
+# What a killed drill leaves behind expires after that, where the plan has branch expiration.
 _LIFE = timedelta(days=1)
 _SLOW = "Cloudflare's lists may lag behind: drill again in a minute"
 
@@ -43,7 +43,7 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class DrillTarget:
-    """Where a drill takes place. `address` tells where a Worker answers; None where Workers are not visited."""
+    """What a drill damages and restores. `address` finds a Worker's URL; None where no requests are sent."""
 
     production: Desired
     file: EnvironmentFile
@@ -82,7 +82,7 @@ def script_of(production: Desired, ports: Ports, worker: Worker) -> str:
     borrowed = ports.tree.read(replace(worker, environment=environment)).script
     if borrowed == script:
         hint = "name another wrangler environment in drill.worker: production's Worker is not borrowed"
-        raise InputError(f"drill.worker leads to {script}, which is production's", hint=hint)
+        raise InputError(f"drill.worker names {script}, which is production's", hint=hint)
     return borrowed
 
 
@@ -118,7 +118,7 @@ async def owner(target: DrillTarget, branch: Branch) -> Origin:
 
 
 async def refuse_unless_own(target: DrillTarget, origin: Origin) -> None:
-    """Look at Neon and Cloudflare, and raise DrillRefused where a login may lead to anything but the drill's branch."""
+    """Read Neon and Cloudflare. Raises DrillRefused if a login may reach anything but the drill's branch."""
     branches = await target.ports.neon.branches(target.project)
     configs = await target.ports.cloudflare.configs() if target.production.hyperdrive else ()
     place = Place(origin.host, origin.port)
@@ -190,7 +190,7 @@ async def _copy(target: DrillTarget, worker: Worker, config: str) -> Copied:
     change = Rebinding(worker.binding, config, label, "reconciler-drill")
     left_out = await cloudflare.copy_worker(file.script, live.id, script, change)
     if left_out:
-        target.say(f"{script} is made without what leads to production's own: {', '.join(left_out)}")
+        target.say(f"{script} has no bindings to production's own resources: {', '.join(left_out)}")
     if not await cloudflare.deployed(script, worker.binding):
         raise NotConverged(f"Worker {script} was made, and nothing of it is deployed", hint=_SLOW)
     return Copied(worker, script)

@@ -1,7 +1,7 @@
 """Takes away what a drill has made, its own or that of one that was killed, and nothing else.
 
 First the Workers, then the Hyperdrive configs, then the branches, leaf first. Each is read again before, and the rules
-(`core.drill.leftovers`) must let it go; what stays is said, with the reasons.
+(`core.drill.leftovers`) must allow the deletion; what stays is reported with the reasons.
 """
 
 from collections.abc import Callable
@@ -80,7 +80,7 @@ class Sweeper:
         cloudflare = self._ports.cloudflare
         version = to_serve_again(await cloudflare.uploaded(script, binding, LENDING))
         if not version:
-            self._note(f"Worker {script}", ("no label tells which version served before the drill",))
+            self._note(f"Worker {script}", ("no label names the version that served before the drill",))
             return
         await cloudflare.deploy(script, [(version, 100)], "reconciler drill gives it back")
         self._say(f"Worker {script} serves version {version} again")

@@ -80,7 +80,7 @@ def command(  # noqa: PLR0913  one parameter for each option
     for line in _told(proposed):
         click.echo(line, err=True)
     if not proposed.plan.in_sync and not even_if_not_in_sync:
-        click.echo("nothing was written: mend that and run it again, or give --even-if-not-in-sync", err=True)
+        click.echo("nothing was written: fix that and run it again, or give --even-if-not-in-sync", err=True)
         return ExitStatus.ERROR if status_of(proposed.plan) is ExitStatus.ERROR else ExitStatus.REFUSED
     _write(path, proposed.text, only_print=only_print)
     return ExitStatus.DONE
@@ -130,7 +130,7 @@ def _write(path: Path, text: str, *, only_print: bool) -> None:
 
 
 def _told(proposed: _Proposed) -> Iterator[str]:
-    """Say what was read from what, what does not fit and how it is mended, and what plan says."""
+    """Say what was read from where, what does not fit, how to fix it, and what plan says."""
     desired, because, found = proposed.plan.desired, proposed.imported.because, proposed.plan
     yield f"project   {desired.primary.project}: {because.project}"
     yield f"branch    {desired.primary.branch}: {because.branch}"
@@ -139,7 +139,7 @@ def _told(proposed: _Proposed) -> Iterator[str]:
         hyperdrive = desired.hyperdrive
         yield f"database  {hyperdrive.database} as {hyperdrive.role}: {because.hyperdrive}"
         if hyperdrive.is_repointed:
-            yield f'strategy  repoint: "{hyperdrive.name}" leads to what was restored, which has no config of its own'
+            yield f'strategy  repoint: "{hyperdrive.name}" points to what was restored, which has no config of its own'
     for worker, reason in zip(desired.workers, because.workers, strict=True):
         yield f"worker    {worker.config}, {worker.binding}: {reason}"
     if desired.primary.hold is None:
@@ -177,12 +177,12 @@ def _name_of_old(proposed: _Proposed, refusal: object) -> str:
 
 
 def _misfit(step: Step, observed: Observed) -> tuple[str, str]:
-    """Say what a step that is not to be there would mend, and how to mend it by hand."""
+    """Say what an unexpected step would repair, and how to repair it by hand."""
     match step:
         case SetDefaultBranch(branch=branch):
             return (
                 f'"{branch}" is not the default branch of the project',
-                f'make it so (neon branches set-default "{branch}"), which moves no traffic, or let apply do it',
+                f'make it so (neon branches set-default "{branch}"), which moves no traffic, or leave it to apply',
             )
         case UploadVersion(script=script) | SwitchTraffic(script=script):
             return (
@@ -190,7 +190,7 @@ def _misfit(step: Step, observed: Observed) -> tuple[str, str]:
                 "deploy what the file says (wrangler deploy), or put the id that is deployed into the file",
             )
         case _:
-            return f"{describe(step)}: {step.reason}", "mend it by hand, or let apply take this step"
+            return f"{describe(step)}: {step.reason}", "repair it by hand, or leave this step to apply"
 
 
 def _bound(script: str, observed: Observed) -> str:

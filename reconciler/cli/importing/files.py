@@ -37,7 +37,7 @@ def _inside(root: Path, name: str) -> Path:
 
 
 def _below(root: Path) -> list[Path]:
-    """Find them; not in hidden directories and those of packages, which nobody deploys from."""
+    """Find them; hidden directories and those of packages are skipped."""
     found = []
     for directory, inner, files in os.walk(root):
         inner[:] = sorted(name for name in inner if not name.startswith(".") and name != "node_modules")

@@ -1,13 +1,12 @@
 """Finds desired-state files and reads them."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.core.file.reading import read_desired_state
 from reconciler.core.model.desired import Desired
-from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
+from reconciler.providers.clock import SystemClock
 
 DIRECTORY = "desired-state"
 _LONGEST_BYTES = 1_000_000
@@ -37,7 +36,7 @@ class EnvironmentFile:
             raise InputError(f"{shown}: is not UTF-8 (byte {error.start})", hint="save it as UTF-8") from error
         if len(content) > _LONGEST_BYTES:
             raise InputError(f"{shown}: is longer than {_LONGEST_BYTES:,} bytes", hint="is it the file that you mean?")
-        now = Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
+        now = SystemClock().now()
         return read_desired_state(text, file=shown, environment=self.name, now=now)
 
     def _content(self) -> bytes:

@@ -15,7 +15,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Superseded(ReconcilerError):
-    """The default branch asks for something newer than this checkout does: an older wish must not undo it."""
+    """The default branch has a newer file than this checkout, which must not undo it."""
 
 
 def shared_repository(file: EnvironmentFile, environment: Mapping[str, str] = os.environ) -> Repository | None:
@@ -34,17 +34,17 @@ def shared_repository(file: EnvironmentFile, environment: Mapping[str, str] = os
 
 
 def leads_to_sandbox(environment: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether what is asked of Neon is asked of a sandbox of this machine."""
+    """Whether NEON_API_HOST points to a sandbox on this machine."""
     return _is_on_this_machine(environment.get("NEON_API_HOST", ""))
 
 
 def actor(environment: Mapping[str, str] = os.environ) -> str:
-    """Name who is at work: whom GitHub names, or the user of this machine."""
+    """Name who runs this: the actor that GitHub names, or the user of this machine."""
     return environment.get("GITHUB_ACTOR") or _user()
 
 
 def actor_here(environment: Mapping[str, str] = os.environ) -> str:
-    """Name who is at work, and on which machine."""
+    """Name who runs this, and on which machine."""
     return f"{actor(environment)} on {socket.gethostname()}"
 
 
@@ -52,7 +52,7 @@ def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        return "somebody"
+        return "unknown user"
 
 
 def refuse_if_superseded(file: EnvironmentFile, repository: Repository) -> None:
@@ -75,13 +75,13 @@ def refuse_if_superseded(file: EnvironmentFile, repository: Repository) -> None:
 
 
 def _is_on_this_machine(address: str) -> bool:
-    """Tell whether an API is on this machine, which Neon's and Cloudflare's never are."""
+    """Whether an API is on this machine, which Neon's and Cloudflare's never are."""
     parts = urlsplit(address)
     return parts.scheme in ("http", "https") and parts.hostname in _LOOPBACK
 
 
 def _is_local(address: str) -> bool:
-    """Tell whether a remote is on this machine: a path, or an address on loopback."""
+    """Whether a remote is on this machine: a path, or an address on loopback."""
     if _is_on_this_machine(address) or address.startswith("file://"):
         return True
     return ":" not in address.partition("/")[0]  # git@host:path and https://… have one there

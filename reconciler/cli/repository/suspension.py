@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.repository.shared import shared_repository
@@ -11,13 +10,14 @@ from reconciler.core.plan.plan import Plan
 from reconciler.core.records.suspension import Suspension
 from reconciler.core.values.instant import Instant
 from reconciler.errors import GitError
+from reconciler.providers.clock import SystemClock
 from reconciler.providers.git.suspension import SuspensionRef
 from reconciler.render.plan import suspension_facts
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is known of an environment's suspension at a moment: one that stands or is over, or None.
+    """What is known of an environment's suspension at a moment: one in force, one that is over, or None.
 
     `unread` says why it could not be read where it counts, and is empty otherwise; what is known is then a copy.
     """
@@ -28,7 +28,7 @@ class Seen:
 
     @property
     def standing(self) -> Suspension | None:
-        """The suspension, if its time has not gone by."""
+        """The suspension, if it is still in force."""
         return self.suspension if self.suspension is not None and not self.suspension.is_over(self.at) else None
 
     @property
@@ -54,7 +54,7 @@ class Seen:
 
 def look(file: EnvironmentFile, environment: Mapping[str, str] = os.environ, *, fetch: bool = True) -> Seen:
     """Read whether an environment is suspended; without `fetch`, from the copy that is kept here. Raises nothing."""
-    now = Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
+    now = SystemClock().now()
     copy = None
     try:
         repository = shared_repository(file, environment)
@@ -69,7 +69,7 @@ def look(file: EnvironmentFile, environment: Mapping[str, str] = os.environ, *, 
 
 
 def shown_in(found: Plan, seen: Seen) -> Plan:
-    """Return the plan with the suspension that stands, which it is shown with, and with what is not known of it."""
+    """Return the plan with the suspension in force, and a warning where it could not be read."""
     unread = f"whether {found.desired.environment} is suspended could not be read: {seen.unread}"
     warnings = (*found.warnings, unread) if seen.unread else found.warnings
     return replace(found, suspension=seen.standing, warnings=warnings)

@@ -1,9 +1,8 @@
 """The timelines of an environment as pictures in SVG: a lane for each, the newest on top. Pure.
 
 Places are percentages, so a picture fits a phone as well as a wide screen and its letters stay legible. The axis keeps
-the order of moments and not their distances: half of it goes by the clock, half by counting what happened, so that
-three restores in an hour after a year of peace can be told apart. Many timelines become several pictures, each with an
-axis of its own.
+the order of moments and not their distances: half of it goes by the clock, half by counting events, so that three
+restores in an hour after a year without one stay apart. Many timelines become several pictures, each with its own axis.
 """
 
 import itertools

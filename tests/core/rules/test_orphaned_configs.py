@@ -52,7 +52,7 @@ def orphan(observed: Observed, desired=DESIRED) -> Orphan:
 def test_an_unused_one_is_deleted_after_a_hold():
     (step,) = plan(DESIRED, GONE).steps
     assert step == DeleteHyperdrive(name=LEAF_CONFIG, branch="", reason="")
-    assert describe(step) == f'delete Hyperdrive config "{LEAF_CONFIG}", which leads to no branch any more'
+    assert describe(step) == f'delete Hyperdrive config "{LEAF_CONFIG}", which points to no existing branch'
     assert [each.name for each in after(DESIRED, GONE).configs] == ["tech961"]
 
 
@@ -146,6 +146,7 @@ def test_status_names_it_with_its_fate():
     facts = facts_of(plan(DESIRED, GONE), GONE) | {"lease": None}
     (told,) = facts["orphans"]
     assert (told["hyperdrive"], told["id"], told["kept_by"]) == (LEAF_CONFIG, IDENTITY, [])
-    assert f'  orphan     Hyperdrive config "{LEAF_CONFIG}" leads to no branch any more ({told["host"]}): an apply' in (
-        as_text(facts, "")
+    assert (
+        f'  orphan     Hyperdrive config "{LEAF_CONFIG}" points to no existing branch ({told["host"]}): an apply'
+        in (as_text(facts, ""))
     )
