@@ -9,28 +9,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from reconciler.core.accounts import Account
-from reconciler.core.binding import Binding
-from reconciler.core.compute_settings import UNSAID, ComputeSettings
-from reconciler.core.desired import HttpGate, SqlGate, Worker
-from reconciler.core.hyperdrive.settings import NOTHING, Settings
-from reconciler.core.identity import Table
-from reconciler.core.instant import Instant
-from reconciler.core.observed import (
+from reconciler.core.model.compute import UNSAID, ComputeSettings
+from reconciler.core.model.desired import HttpGate, SqlGate, Worker
+from reconciler.core.model.hyperdrive import NOTHING, Settings
+from reconciler.core.model.observed import (
+    Annotation,
     Branch,
-    ChildMark,
     Claim,
+    DeclaredAnnotation,
     DeployedVersion,
     HyperdriveConfig,
-    Mark,
     Operation,
     Project,
+    Table,
     UploadedVersion,
     Use,
 )
-from reconciler.core.receipt import Receipt
-from reconciler.core.secret import Secret
-from reconciler.core.timeline import Point
+from reconciler.core.model.roles_and_databases import RoleOrDatabase
+from reconciler.core.model.worker_bindings import Binding
+from reconciler.core.records.receipt import Receipt
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.secret import Secret
+from reconciler.core.values.timeline import Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Neon(Protocol):
         name: str,
         source: str,
         at: Point | None,
-        mark: Mark,
+        mark: Annotation,
         compute: ComputeSettings = UNSAID,
     ) -> None:
         """Create a branch from the branch with the id `source` as it was `at` (or is), with a compute, and wait for it.
@@ -149,14 +149,18 @@ class Neon(Protocol):
         """Delete a branch and its compute. One that is not there any more is deleted."""
         ...
 
-    async def create_child(self, project: str, name: str, source: str, mark: ChildMark, *, compute: bool) -> None:
+    async def create_child(
+        self, project: str, name: str, source: str, mark: DeclaredAnnotation, *, compute: bool
+    ) -> None:
         """Create a branch from the branch with the id `source` as it is, with the annotations `mark`, and wait for it.
 
         A name that is taken is an AnswerLost: an earlier call may have made it.
         """
         ...
 
-    async def create_drill_branch(self, project: str, name: str, source: str, mark: Mark, expires: Instant) -> None:
+    async def create_drill_branch(
+        self, project: str, name: str, source: str, mark: Annotation, expires: Instant
+    ) -> None:
         """Create a branch of the branch with the id `source` as it is, for a drill, with a compute, and wait for it.
 
         It expires then, where Neon lets the account's branches expire. A name that is taken is an AnswerLost.
@@ -182,11 +186,11 @@ class Neon(Protocol):
         """List the tables of a database on a branch as it was `at` a moment or an LSN."""
         ...
 
-    async def roles(self, project: str, branch: str) -> tuple[Account, ...]:
+    async def roles(self, project: str, branch: str) -> tuple[RoleOrDatabase, ...]:
         """Read the roles of the branch with this id."""
         ...
 
-    async def databases(self, project: str, branch: str) -> tuple[Account, ...]:
+    async def databases(self, project: str, branch: str) -> tuple[RoleOrDatabase, ...]:
         """Read the databases of the branch with this id."""
         ...
 

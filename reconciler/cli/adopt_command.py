@@ -12,13 +12,13 @@ from reconciler.cli.plan_command import Status
 from reconciler.cli.restore_command import timeline_named
 from reconciler.cli.sharing import actor_here, shared_repository
 from reconciler.cli.wiring import connected
-from reconciler.core.desired import Desired
-from reconciler.core.file.edit import asked_timeline, with_restore
-from reconciler.core.lineage.adoption import Adoption, adoption
-from reconciler.core.observed import Branch, Observed, named
-from reconciler.core.plan import Plan, plan
-from reconciler.core.refusals import Refusal
-from reconciler.core.timeline import ORIGIN, Timeline
+from reconciler.core.file.edit import desired_timeline, with_restore
+from reconciler.core.importing.adoption import Adoption, adoption
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import Branch, Observed, named
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.plan.plan import Plan, plan
+from reconciler.core.values.timeline import ORIGIN, Timeline
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
 from reconciler.ports import Clock, Permit, Ports
@@ -71,7 +71,7 @@ class _Adopting:
             if isinstance(found, Refusal):
                 click.echo(f"refused    {found.rule}: {found.message}\n           hint: {found.hint}")
                 return Status.REFUSED
-            is_asked = asked_timeline(self._text) == timeline
+            is_asked = desired_timeline(self._text) == timeline
             if found.rename is None and is_asked:
                 click.echo(f"{self._desired.environment}: {timeline} is told to be live already; nothing to adopt")
                 return Status.DONE
@@ -96,7 +96,7 @@ class _Adopting:
             branch = named(branches, found.rename.branch)
             assert branch is not None  # it was found among them
             await ports.neon.rename_branch(self._desired.primary.project, branch.id, found.rename.to)
-        if asked_timeline(self._text) != found.asked.timeline:
+        if desired_timeline(self._text) != found.asked.timeline:
             self._write(with_restore(self._text, found.asked.primary.restore))
         after = await observe(found.asked, ports)
         click.echo(plan_text.headline(plan(found.asked, after)))

@@ -14,9 +14,9 @@ from reconciler.cli.plan_command import Status, rendered, status_of
 from reconciler.cli.progress import Progress
 from reconciler.cli.sharing import Superseded
 from reconciler.cli.wording import counted, target
-from reconciler.core.desired import Desired
+from reconciler.core.model.desired import Desired
+from reconciler.core.records.suspension import Suspension
 from reconciler.core.steps import WriteBinding
-from reconciler.core.suspension import Suspension
 from reconciler.engine.apply import Outcome, PlanChanged
 from reconciler.errors import Suspended
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from reconciler.core.children.child import is_ours, record, records
-from reconciler.core.desired import Child, Desired
 from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.observed import Branch, Observed, named
+from reconciler.core.model.declared_branch import is_ours, record, records
+from reconciler.core.model.desired import DeclaredBranch, Desired
+from reconciler.core.model.observed import Branch, Observed, named
 
 
 def facts(desired: Desired, observed: Observed) -> list[dict[str, Any]]:
@@ -17,7 +17,7 @@ def facts(desired: Desired, observed: Observed) -> list[dict[str, Any]]:
 def unmanaged(desired: Desired, observed: Observed, lineage: Lineage | None) -> list[str]:
     """Name the branches that carry no timeline, are not declared, and keep nothing for one that is: nobody's here."""
     branches = observed.branches if isinstance(observed.branches, tuple) else ()
-    ours = {each.branch.id for each in (*lineage.all, *lineage.older, *lineage.proved)} if lineage else set()
+    ours = {each.branch.id for each in (*lineage.all, *lineage.superseded, *lineage.proved)} if lineage else set()
     names = {child.name for child in desired.branches or ()}
     if desired.branches is not None:  # what we made and the file does not declare any more is deleted
         names |= {branch.name for branch in branches if is_ours(desired.environment, branch)}
@@ -46,7 +46,7 @@ def line(child: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _facts(desired: Desired, child: Child, branches: tuple[Branch, ...]) -> dict[str, Any]:
+def _facts(desired: Desired, child: DeclaredBranch, branches: tuple[Branch, ...]) -> dict[str, Any]:
     branch = named(branches, child.name)
     if branch is None:
         return {"name": child.name, "id": None}

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.core.desired import Desired
 from reconciler.core.file.reading import read_desired_state
-from reconciler.core.instant import Instant
+from reconciler.core.model.desired import Desired
+from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
 
 DIRECTORY = "desired-state"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reconciler.core.harmless import code, prose, shortened
+from reconciler.core.values.escaping import code, prose, shortened
 
 __all__ = ["code", "cut", "fenced", "prose", "shortened"]
 

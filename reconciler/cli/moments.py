@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
 
 _LOCAL = re.compile(
@@ -78,7 +78,7 @@ def read_moment(text: str, now: Instant) -> Instant:
 
 def _rfc3339(text: str) -> Instant:
     try:
-        return Instant.asked(text)
+        return Instant.parse_strict(text)
     except ValueError as error:
         raise InputError(f'"{text}" {error}', hint=_HINT) from error
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
-from reconciler.core.redaction import EVERYWHERE
+from reconciler.core.values.redaction import EVERYWHERE
 
 # Not tab and line feed. U+2028 and U+2029 end lines for some readers; the others turn text around or are no characters.
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

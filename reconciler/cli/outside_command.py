@@ -12,11 +12,12 @@ from reconciler.cli.markdown import prose
 from reconciler.cli.moments import read_moment
 from reconciler.cli.plan_command import Status
 from reconciler.cli.wording import describe_outside
-from reconciler.core.desired import Desired, Outside, Worker
+from reconciler.core.drill.not_restored import measured
 from reconciler.core.drill.results import Stays
-from reconciler.core.instant import Instant, for_people
-from reconciler.core.observed import ObservedWorker, Unknown
-from reconciler.core.outside import measured, stays_of
+from reconciler.core.model.desired import Desired, Outside, Worker
+from reconciler.core.model.observed import ObservedWorker, Unknown
+from reconciler.core.plan.not_restored import stays_of
+from reconciler.core.values.instant import Instant, for_people
 from reconciler.errors import InputError
 from reconciler.providers.working_tree import Checkout
 

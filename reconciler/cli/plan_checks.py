@@ -7,11 +7,11 @@ sees what was looked at, and not only that nothing was found.
 from collections.abc import Iterator
 
 from reconciler.cli.point_text import point
-from reconciler.core.hyperdrive.choice import expected_config
-from reconciler.core.instant import Instant, for_people
-from reconciler.core.observed import Branch, Observed, ObservedWorker, Project, Unknown, named
-from reconciler.core.plan import Plan
+from reconciler.core.lineage.hyperdrive import expected_config
+from reconciler.core.model.observed import Branch, Observed, ObservedWorker, Project, Unknown, named
+from reconciler.core.plan.plan import Plan
 from reconciler.core.steps import CreateBranch, VerifyBranch
+from reconciler.core.values.instant import Instant, for_people
 
 
 def passed(plan: Plan, observed: Observed) -> tuple[str, ...]:
@@ -76,12 +76,14 @@ def _of_the_moment(moment: Instant, source: Branch, observed: Observed, project:
 
 def _reuse(plan: Plan) -> Iterator[str]:
     assert plan.lineage is not None
-    carrier = plan.lineage.carrier(plan.desired.timeline)
-    if carrier is None or carrier == plan.lineage.live:
+    timeline_branch = plan.lineage.timeline_branch(plan.desired.timeline)
+    if timeline_branch is None or timeline_branch == plan.lineage.live:
         return
-    state = "is held" if carrier.held is not None else "was prepared from the right source"
+    state = "is held" if timeline_branch.held is not None else "was prepared from the right source"
     proved = any(isinstance(step, VerifyBranch) for step in plan.steps)
-    yield f'"{carrier.branch.name}" {state}' + (", and is verified before anything points to it" if proved else "")
+    yield f'"{timeline_branch.branch.name}" {state}' + (
+        ", and is verified before anything points to it" if proved else ""
+    )
 
 
 def _pointers(plan: Plan, observed: Observed) -> Iterator[str]:

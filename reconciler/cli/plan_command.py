@@ -6,8 +6,8 @@ import click
 
 from reconciler.cli import environments, plan_text, suspending
 from reconciler.cli.wiring import look
-from reconciler.core.observed import Observed
-from reconciler.core.plan import Plan, plan
+from reconciler.core.model.observed import Observed
+from reconciler.core.plan.plan import Plan, plan
 
 
 class Status(IntEnum):

@@ -11,10 +11,10 @@ from reconciler.cli import plan_checks, point_text, timeline_picture
 from reconciler.cli.markdown import code, cut, fenced, prose
 from reconciler.cli.wording import counted, describe, describe_outside, kept_as
 from reconciler.core.file.reading import Problem
-from reconciler.core.instant import for_people
-from reconciler.core.observed import Observed, Project
-from reconciler.core.plan import Plan
+from reconciler.core.model.observed import Observed, Project
+from reconciler.core.plan.plan import Plan
 from reconciler.core.steps import CreateBranch
+from reconciler.core.values.instant import for_people
 
 MARKER = "<!-- reconciler:plan -->"
 LIMIT_BYTES = 60_000
@@ -154,7 +154,7 @@ def _window(plan: Plan, observed: Observed) -> Iterator[tuple[str, str]]:
     restore, project = plan.desired.primary.restore, observed.project
     if restore is None or not isinstance(project, Project):
         return
-    if plan.lineage is not None and plan.lineage.carrier(plan.desired.timeline) is not None:
+    if plan.lineage is not None and plan.lineage.timeline_branch(plan.desired.timeline) is not None:
         yield "history window", "not needed any more: a branch with this timeline exists"
         return
     if restore.moment is None:
@@ -176,8 +176,8 @@ def _data(plan: Plan, observed: Observed) -> Iterator[tuple[str, str]]:
         yield "the data", "does not change"
         return
     created = any(isinstance(step, CreateBranch) and step.at for step in plan.steps)
-    carrier = plan.lineage.carrier(plan.desired.timeline) if plan.lineage else None
-    if restore is not None and (created or carrier is None or carrier.held is None):
+    timeline_branch = plan.lineage.timeline_branch(plan.desired.timeline) if plan.lineage else None
+    if restore is not None and (created or timeline_branch is None or timeline_branch.held is None):
         since = point_text.with_age(restore, observed.at, " (the last {age})")
         yield "lost to users", f"every write after {since}"
     else:
@@ -190,7 +190,7 @@ def _ways_on(plan: Plan) -> Iterator[str]:
     command = f"reconciler apply {plan.desired.environment}"
     if plan.unreadable:
         yield "nothing is decided on what could not be read: mend the cause, then run this job again"
-    elif plan.is_about_children and plan.steps:
+    elif plan.is_about_declared_branches and plan.steps:
         yield f"the apply workflow takes these steps on a merge, or by hand `{command}`, and leaves out what is refused"
     elif plan.refusals and plan.steps:
         yield f"these steps put back what was live: the apply workflow takes them on a merge, or by hand `{command}`"

@@ -8,12 +8,12 @@ from reconciler.cli import point_text, suspending
 from reconciler.cli.children_status import unmanaged
 from reconciler.cli.markdown import code, fenced, prose
 from reconciler.cli.wording import describe, describe_outside, kept_as, target
-from reconciler.core.holding_pen.pen import Unit, units
-from reconciler.core.instant import for_people
-from reconciler.core.observed import Observed, Project
-from reconciler.core.outside import spelled
-from reconciler.core.plan import Plan
+from reconciler.core.model.observed import Observed, Project
+from reconciler.core.plan.not_restored import spelled
+from reconciler.core.plan.plan import Plan
+from reconciler.core.rules.retention.retained import RetainedBranch, units
 from reconciler.core.steps import arguments
+from reconciler.core.values.instant import for_people
 
 
 def as_json(plan: Plan) -> str:
@@ -126,20 +126,20 @@ def _situation(plan: Plan, observed: Observed) -> Iterator[str]:
     if plan.suspension is not None:
         yield f"  stopped  {plan.suspension.message}"
     for each in units(plan.desired, observed, plan.lineage) if plan.lineage else ():
-        if plan.lineage and each.carrier in plan.lineage.held:
-            yield f'  held     {each.carrier.timeline}, on branch "{each.branch.name}"{_until(each)}'
+        if plan.lineage and each.timeline_branch in plan.lineage.held:
+            yield f'  held     {each.timeline_branch.timeline}, on branch "{each.branch.name}"{_until(each)}'
     for name in unmanaged(plan.desired, observed, plan.lineage) if plan.desired.branches is not None else ():
         yield f'  other    branch "{name}" (not managed here)'
 
 
-def _until(unit: Unit) -> str:
+def _until(unit: RetainedBranch) -> str:
     return f", until {unit.until} at least" if unit.until is not None else ""
 
 
 def _window(plan: Plan, observed: Observed) -> Iterator[str]:
     """Say how long the moment can still be restored, as long as no branch has been made from it."""
     restore, project = plan.desired.primary.restore, observed.project
-    made = plan.lineage is None or plan.lineage.carrier(plan.desired.timeline) is not None
+    made = plan.lineage is None or plan.lineage.timeline_branch(plan.desired.timeline) is not None
     if restore is None or made or not isinstance(project, Project):
         return
     if restore.moment is None:
@@ -163,8 +163,8 @@ def _data(plan: Plan, observed: Observed) -> Iterator[str]:
     if live == plan.desired.timeline:
         yield f"  {live} stays live; no data changes"
         return
-    carrier = plan.lineage.carrier(plan.desired.timeline) if plan.lineage else None
-    if restore is not None and (carrier is None or carrier.held is None):
+    timeline_branch = plan.lineage.timeline_branch(plan.desired.timeline) if plan.lineage else None
+    if restore is not None and (timeline_branch is None or timeline_branch.held is None):
         since = point_text.with_age(restore, observed.at, " (the last {age})")
         yield f"  lost to users: every write after {since}"
     else:
@@ -182,7 +182,7 @@ def _refusals(plan: Plan) -> Iterator[str]:
 def _closing(plan: Plan) -> str:  # noqa: PLR0911  one sentence per state, and no more
     if plan.unreadable:
         return "nothing is decided on what could not be read: run it again"
-    if plan.is_about_children and plan.steps:
+    if plan.is_about_declared_branches and plan.steps:
         name = plan.desired.environment
         return f"digest {plan.digest}: `reconciler apply {name}` takes these steps, and leaves out what is refused"
     if plan.refusals and plan.steps:

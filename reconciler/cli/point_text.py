@@ -1,8 +1,8 @@
 """Words for what a restore goes back to: a moment, which has an age, or an LSN, of which none is known."""
 
-from reconciler.core.desired import Restore
-from reconciler.core.instant import Instant, for_people
-from reconciler.core.timeline import spelled
+from reconciler.core.model.desired import Restore
+from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.timeline import spelled
 
 NO_TIME = "an LSN bears no time: whether the history still has it, Neon tells before anything is changed"
 

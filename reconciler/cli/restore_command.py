@@ -13,12 +13,12 @@ from reconciler.cli.plan_command import Status
 from reconciler.cli.proposal import text as proposal_text
 from reconciler.cli.proposal.base import Base, Examined, examine
 from reconciler.cli.proposal.proposal import Change, nothing_to_do, preview, propose, refused, report
-from reconciler.core.desired import Restore
-from reconciler.core.file.edit import asked_timeline, with_restore
-from reconciler.core.instant import Instant
-from reconciler.core.lsn import Lsn
-from reconciler.core.refusals import TimelineUsed
-from reconciler.core.timeline import Point, Timeline
+from reconciler.core.file.edit import desired_timeline, with_restore
+from reconciler.core.model.desired import Restore
+from reconciler.core.plan.proposal import TimelineUsed
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.lsn import Lsn
+from reconciler.core.values.timeline import Point, Timeline
 from reconciler.errors import InputError
 
 
@@ -65,7 +65,7 @@ def _point(moment: str | None, lsn: str | None, source: Timeline | None, now: In
     if source is None:
         raise InputError(f"{lsn} belongs to one timeline, and none is named", hint="add --from, such as --from origin")
     try:
-        return Lsn.asked(lsn)
+        return Lsn.parse_strict(lsn)
     except ValueError as error:
         raise InputError(f'"{lsn}" {error}') from error
 
@@ -95,7 +95,7 @@ async def _propose(file: environments.EnvironmentFile, restore: Restore, *, revi
 def _once_only(examined: Examined) -> Examined:
     """Refuse to restore to a timeline that is held: asking for it again makes it live as it was left."""
     timeline, lineage = examined.desired.timeline, examined.plan.lineage
-    held = lineage.carrier(timeline) if lineage else None
+    held = lineage.timeline_branch(timeline) if lineage else None
     if held is None or held.held is None or examined.plan.live == timeline:
         return examined
     refusal = TimelineUsed(timeline, held.branch.name, examined.desired.environment)
@@ -105,7 +105,7 @@ def _once_only(examined: Examined) -> Examined:
 def _already(base: Base, examined: Examined) -> list[str]:
     """Say why there is nothing to propose; nothing where there is."""
     name, timeline = base.environment, examined.desired.timeline
-    asked = asked_timeline(base.text) == timeline
+    asked = desired_timeline(base.text) == timeline
     again = "to restore to that moment once more, give another --id"
     if examined.plan.live == timeline:
         lines = [f"{name}: {timeline} is live already; {again}"]

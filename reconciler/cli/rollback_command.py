@@ -13,11 +13,13 @@ from reconciler.cli.proposal import text as proposal_text
 from reconciler.cli.proposal.base import Base, Examined, examine
 from reconciler.cli.proposal.proposal import Change, nothing_to_do, preview, propose, refused, report
 from reconciler.cli.restore_command import one_line, timeline_named
-from reconciler.core.desired import Restore
-from reconciler.core.file.edit import asked_timeline, restore_text, with_restore, with_restore_text
-from reconciler.core.lineage.provenance import timeline_before
-from reconciler.core.refusals import NotAppliedYet, Refusal, TimelineNotHeld
-from reconciler.core.timeline import Timeline
+from reconciler.core.file.edit import desired_timeline, restore_text, with_restore, with_restore_text
+from reconciler.core.lineage.infer import timeline_before
+from reconciler.core.model.desired import Restore
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.plan.proposal import NotAppliedYet
+from reconciler.core.rules.restore.guards import TimelineNotHeld
+from reconciler.core.values.timeline import Timeline
 from reconciler.errors import InputError
 
 
@@ -170,4 +172,4 @@ def _revisions(base: Base) -> Iterator[_Revision]:
 
 
 def _asked(text: str | None) -> Timeline | None:
-    return None if text is None else asked_timeline(text)
+    return None if text is None else desired_timeline(text)

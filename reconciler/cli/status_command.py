@@ -9,15 +9,15 @@ from reconciler.cli import children_status, environments, status_markdown, suspe
 from reconciler.cli.plan_command import Status
 from reconciler.cli.wiring import look
 from reconciler.cli.wording import counted
-from reconciler.core.desired import Desired
-from reconciler.core.holding_pen.orphans import Orphan, orphans
-from reconciler.core.holding_pen.pen import Unit, units
-from reconciler.core.holding_pen.room import Room, branches_room, configs_room, without_ended
-from reconciler.core.instant import for_people
-from reconciler.core.lineage.lineage import Carrier
-from reconciler.core.observed import Observed, ObservedWorker, Project, Unknown
-from reconciler.core.plan import Plan, plan
-from reconciler.core.rewound import since
+from reconciler.core.lineage.lineage import TimelineBranch
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import Observed, ObservedWorker, Project, Unknown
+from reconciler.core.plan.plan import Plan, plan
+from reconciler.core.rules.restore.role_changes import since
+from reconciler.core.rules.retention.orphans import Orphan, orphans
+from reconciler.core.rules.retention.retained import RetainedBranch, units
+from reconciler.core.rules.retention.room import Room, branches_room, configs_room, without_ended
+from reconciler.core.values.instant import for_people
 from reconciler.errors import GitError
 from reconciler.providers.git.lease import Lease
 from reconciler.providers.git.repository import Repository
@@ -77,9 +77,9 @@ def _facts(found: Plan, observed: Observed) -> dict[str, Any]:
         "in_sync": found.in_sync,
         "desired_timeline": str(found.desired.timeline),
         "live": _carrier(lineage.live) if lineage else None,
-        "held": [_held(each, observed) for each in held if each.carrier not in failed],
+        "held": [_held(each, observed) for each in held if each.timeline_branch not in failed],
         "candidates": [_carrier(each) for each in lineage.candidates] if lineage else [],
-        "failed": [_held(each, observed) for each in held if each.carrier in failed],
+        "failed": [_held(each, observed) for each in held if each.timeline_branch in failed],
         "orphans": [_orphan(each, observed) for each in orphans(found.desired, observed, lineage)] if lineage else [],
         "room": _room(found.desired, observed),
         "children": children_status.facts(found.desired, observed),
@@ -93,10 +93,10 @@ def _facts(found: Plan, observed: Observed) -> dict[str, Any]:
     }
 
 
-def _carrier(carrier: Carrier) -> dict[str, Any]:
-    branch = carrier.branch
+def _carrier(timeline_branch: TimelineBranch) -> dict[str, Any]:
+    branch = timeline_branch.branch
     return {
-        "timeline": str(carrier.timeline),
+        "timeline": str(timeline_branch.timeline),
         "branch": branch.name,
         "id": branch.id,
         "created_at": str(branch.created_at),
@@ -106,9 +106,9 @@ def _carrier(carrier: Carrier) -> dict[str, Any]:
     }
 
 
-def _held(unit: Unit, observed: Observed) -> dict[str, Any]:
+def _held(unit: RetainedBranch, observed: Observed) -> dict[str, Any]:
     """Say what is held, since when and until when, how large it is, and what will become of it."""
-    return _carrier(unit.carrier) | {
+    return _carrier(unit.timeline_branch) | {
         "hyperdrive": [each.name for each in unit.configs],
         "replaced_at": str(unit.replaced_at) if unit.replaced_at else None,
         "held_until": str(unit.until) if unit.until else None,
@@ -236,5 +236,6 @@ def _lease_lines(lease: dict[str, str] | None) -> list[str]:
     return [f"{lease['owner']} is at work since {lease['taken_at']} (until {lease['expires_at']}{where})"]
 
 
-def _line(carrier: dict[str, Any]) -> str:
-    return f'{carrier["timeline"]}, on branch "{carrier["branch"]}" ({carrier["id"]}), created {carrier["created_at"]}'
+def _line(held: dict[str, Any]) -> str:
+    where = f'on branch "{held["branch"]}" ({held["id"]})'
+    return f"{held['timeline']}, {where}, created {held['created_at']}"

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.cli.point_text import point
-from reconciler.core.harmless import label
-from reconciler.core.lineage.lineage import Carrier, Lineage
-from reconciler.core.lineage.provenance import trace
-from reconciler.core.observed import Observed
-from reconciler.core.plan import Plan
-from reconciler.core.predict import predict
+from reconciler.core.lineage.infer import infer_lineage
+from reconciler.core.lineage.lineage import Lineage, TimelineBranch
+from reconciler.core.model.observed import Observed
+from reconciler.core.plan.plan import Plan
 from reconciler.core.steps import CreateBranch
-from reconciler.core.timeline import Timeline
+from reconciler.core.steps.predict import predict
+from reconciler.core.values.escaping import label
+from reconciler.core.values.timeline import Timeline
 
 _MOST_HELD = 4
 _STYLES = (
@@ -45,9 +45,9 @@ def picture(plan: Plan, observed: Observed) -> str:
     if after is not None and _places(after) != _places(plan.lineage):
         scenes.append(_Scene("after", "after", after, plan.desired.timeline, _made_from(plan)))
     lines = ["flowchart TB"]
-    for scene in scenes:
-        lines += [f'  subgraph {scene.key}["{scene.title}"]', "    direction LR"]
-        lines += [f"    {line}" for line in _drawn(scene)]
+    for context in scenes:
+        lines += [f'  subgraph {context.key}["{context.title}"]', "    direction LR"]
+        lines += [f"    {line}" for line in _drawn(context)]
         lines += ["  end"]
     if len(scenes) > 1:
         lines += ["  before ==> after"]
@@ -57,7 +57,7 @@ def picture(plan: Plan, observed: Observed) -> str:
 def _after(plan: Plan, observed: Observed) -> Lineage | None:
     for step in plan.steps:
         observed = predict(observed, step)
-    found = trace(plan.desired, observed.branches) if isinstance(observed.branches, tuple) else None
+    found = infer_lineage(plan.desired, observed.branches) if isinstance(observed.branches, tuple) else None
     return found if isinstance(found, Lineage) else None
 
 
@@ -72,24 +72,24 @@ def _made_from(plan: Plan) -> tuple[Timeline, Timeline, str] | None:
     return None
 
 
-def _drawn(scene: _Scene) -> Iterator[str]:
-    shown = _shown(scene)
-    names = {each.timeline: f"{scene.key}{number}" for number, each in enumerate(shown)}
+def _drawn(context: _Scene) -> Iterator[str]:
+    shown = _shown(context)
+    names = {each.timeline: f"{context.key}{number}" for number, each in enumerate(shown)}
     for each in shown:
-        kind = _kind(each, scene.lineage)
+        kind = _kind(each, context.lineage)
         says = f"live, on {label(each.branch.name)}" if kind == "live" else kind
         name = names[each.timeline]
         yield f'{name}["{label(str(each.timeline))}<br/>{says}"]'
         yield f"class {name} {kind}"
-    left = len(scene.lineage.all) - len(shown)
+    left = len(context.lineage.all) - len(shown)
     if left:
-        yield f'{scene.key}More["and {left} more, held or prepared"]'
-        yield f"class {scene.key}More held"
-    yield from _edges(scene, shown, names)
+        yield f'{context.key}More["and {left} more, held or prepared"]'
+        yield f"class {context.key}More held"
+    yield from _edges(context, shown, names)
 
 
-def _edges(scene: _Scene, shown: list[Carrier], names: dict[Timeline, str]) -> Iterator[str]:
-    made = scene.made_from
+def _edges(context: _Scene, shown: list[TimelineBranch], names: dict[Timeline, str]) -> Iterator[str]:
+    made = context.made_from
     if made is not None and made[0] in names and made[1] in names:
         yield f'{names[made[0]]} -.->|"{label(made[2])}"| {names[made[1]]}'
     for each in shown:
@@ -98,9 +98,9 @@ def _edges(scene: _Scene, shown: list[Carrier], names: dict[Timeline, str]) -> I
             yield f'{names[each.timeline]} -->|"replaced by"| {names[successor]}'
 
 
-def _shown(scene: _Scene) -> list[Carrier]:
+def _shown(context: _Scene) -> list[TimelineBranch]:
     """Choose the live timeline, those that the plan is about, and the youngest of the others."""
-    lineage, concerned = scene.lineage, {scene.wanted, *(scene.made_from or ())[:2]}
+    lineage, concerned = context.lineage, {context.wanted, *(context.made_from or ())[:2]}
     first = [each for each in lineage.all if each == lineage.live or each.timeline in concerned]
     others = sorted(
         (each for each in lineage.all if each not in first), key=lambda each: each.branch.created_at, reverse=True
@@ -108,7 +108,7 @@ def _shown(scene: _Scene) -> list[Carrier]:
     return first + others[: max(0, _MOST_HELD + 1 - len(first))]
 
 
-def _kind(carrier: Carrier, lineage: Lineage) -> str:
-    if carrier == lineage.live:
+def _kind(timeline_branch: TimelineBranch, lineage: Lineage) -> str:
+    if timeline_branch == lineage.live:
         return "live"
-    return "held" if carrier.held is not None else "prepared"
+    return "held" if timeline_branch.held is not None else "prepared"

@@ -8,8 +8,8 @@ import click
 
 from reconciler.cli import environments
 from reconciler.core.file.reading import DesiredStateError
-from reconciler.core.refusals import Refusal
-from reconciler.core.rivals import conflicts
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.rules.context.concurrency import conflicts
 from reconciler.providers.clock import SystemClock
 from reconciler.providers.working_tree import claims_of
 

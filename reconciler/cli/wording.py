@@ -5,8 +5,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from reconciler.cli.point_text import point
-from reconciler.core.desired import FOREVER, OnFailure, Outside
-from reconciler.core.instant import for_people
+from reconciler.core.model.desired import FOREVER, OnFailure, Outside
 from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,
@@ -49,6 +48,7 @@ from reconciler.core.steps import (
     WorkerStep,
     WriteBinding,
 )
+from reconciler.core.values.instant import for_people
 
 _ON_FAILURE = {OnFailure.ROLLBACK: "what is live now is put back", OnFailure.HOLD: "stop there and wait"}
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from reconciler.core.instant import Instant
-from reconciler.core.observed import Observed
-from reconciler.core.plan import Plan
+from reconciler.core.model.observed import Observed
+from reconciler.core.plan.plan import Plan
 from reconciler.core.steps import Step
+from reconciler.core.values.instant import Instant
 from reconciler.errors import ReconcilerError
 
 

@@ -11,17 +11,17 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeGuard
 
-from reconciler.core import rivals
-from reconciler.core.desired import Desired
-from reconciler.core.instant import Instant
-from reconciler.core.mending import mending
-from reconciler.core.next_steps import next_steps
-from reconciler.core.observed import Observed, Operation, Unknown
-from reconciler.core.plan import Plan, plan
-from reconciler.core.refusals import Refusal
-from reconciler.core.rewound import Change, changes
-from reconciler.core.scene import Refused
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import Observed, Operation, Unknown
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.plan.plan import Plan, plan
+from reconciler.core.plan.safety_net import mending
+from reconciler.core.rules.context import concurrency
+from reconciler.core.rules.context.planning import Blocked
+from reconciler.core.rules.next_steps import next_steps
+from reconciler.core.rules.restore.role_changes import Change, changes
 from reconciler.core.steps import Step
+from reconciler.core.values.instant import Instant
 from reconciler.engine.effects import carry_out
 from reconciler.engine.events import (
     LooksAgain,
@@ -103,7 +103,7 @@ class Apply:
         begun = clock.elapsed()
         planned, observed = await self._begin(expect)
         while wave := self._wave(planned, observed):
-            busy = rivals.in_the_way(self._desired, observed, wave)
+            busy = concurrency.in_the_way(self._desired, observed, wave)
             observed = await (self._stand_by(wave, busy, observed) if busy else self._take(wave, observed))
             self.observed = observed
         final = plan(self._desired, observed)
@@ -123,7 +123,7 @@ class Apply:
     def _wave(self, planned: Plan, observed: Observed) -> tuple[Step, ...]:
         """Return what is to be taken now: of a plan that was refused, what it has all the same."""
         steps = next_steps(self._desired, observed) if planned.steps else ()
-        if isinstance(steps, Refused):
+        if isinstance(steps, Blocked):
             return ()
         only_mends = planned.refusals and all(step.is_safety_net for step in planned.steps)
         return tuple(step for step in steps if step.is_safety_net) if only_mends else steps
@@ -243,7 +243,7 @@ class Apply:
         while True:
             observed = await self._look(passed)
             asked = next_steps(self._desired, observed)
-            if isinstance(asked, Refused):
+            if isinstance(asked, Blocked):
                 if not asked.is_verdict and not all(step.is_seen_done(observed) for step in pending):
                     return observed
                 asked = ()
@@ -296,7 +296,7 @@ class Apply:
             raise PlanChanged(self._expected, plan(self._desired, observed), observed)
 
 
-def _doubtful(asked: tuple[Step, ...] | Refused) -> Refusal | None:
+def _doubtful(asked: tuple[Step, ...] | Blocked) -> Refusal | None:
     """Find a refusal that may be gone on the next look."""
-    refusals = asked.refusals if isinstance(asked, Refused) else ()
+    refusals = asked.refusals if isinstance(asked, Blocked) else ()
     return next((each for each in refusals if each.may_lag), None)

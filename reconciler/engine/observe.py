@@ -5,28 +5,29 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
-from reconciler.core import rewound
-from reconciler.core.accounts import Account, Accounts
-from reconciler.core.desired import DeployDriver, Desired, Worker
-from reconciler.core.holding_pen import expiry, pruning
-from reconciler.core.hyperdrive.choice import config_name
-from reconciler.core.hyperdrive.repointing import about_to_move
-from reconciler.core.hyperdrive.upkeep import logged_in_to
+from reconciler.core.lineage.hyperdrive import config_name
+from reconciler.core.lineage.infer import effective_desired, infer_lineage
 from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.lineage.provenance import attainable, trace
-from reconciler.core.lineage.source_by_receipts import as_told, live_and_open
-from reconciler.core.lineage.told import Told, told_by
-from reconciler.core.next_steps import label_purpose
-from reconciler.core.observed import (
+from reconciler.core.lineage.live_spans import live_spans
+from reconciler.core.lineage.receipts import live_and_open, with_source_from_receipts
+from reconciler.core.model.desired import DeployDriver, Desired, Worker
+from reconciler.core.model.observed import (
     Branch,
     Databases,
     HyperdriveConfig,
+    LiveSpan,
     Observed,
     ObservedWorker,
     Unbound,
     Unknown,
     named,
 )
+from reconciler.core.model.roles_and_databases import RoleOrDatabase, RolesAndDatabases
+from reconciler.core.rules.hyperdrive.repoint import about_to_move
+from reconciler.core.rules.hyperdrive.settings import logged_in_to
+from reconciler.core.rules.next_steps import label_purpose
+from reconciler.core.rules.restore import role_changes
+from reconciler.core.rules.retention import expiry, pruning
 from reconciler.errors import BindingAbsent, InputError, ProviderError
 from reconciler.ports import Ports, WranglerFile
 
@@ -39,7 +40,7 @@ async def observe(
     ports: Ports,
     passed: frozenset[str] = frozenset(),
     failed: frozenset[str] = frozenset(),
-    known: tuple[Accounts, ...] = (),
+    known: tuple[RolesAndDatabases, ...] = (),
 ) -> Observed:
     """Read the project, its branches, the Hyperdrive configs, the Workers and their wrangler.jsonc files.
 
@@ -70,9 +71,9 @@ async def observe(
         claims=ports.tree.claims(desired.environment, at),
         failed=failed,
     )
-    observed = replace(observed, told=await _told(desired, branches, ports))
+    observed = replace(observed, live_spans=await _told(desired, branches, ports))
     accounts, databases, seen = await asyncio.gather(
-        _accounts(as_told(desired, observed), observed, ports, known),
+        _accounts(with_source_from_receipts(desired, observed), observed, ports, known),
         _databases(desired, branches, ports),
         _with_sharers(desired, observed, ports),
     )
@@ -80,19 +81,19 @@ async def observe(
     return await _with_uses(desired, seen, ports)
 
 
-async def _told(desired: Desired, branches: tuple[Branch, ...] | Unknown, ports: Ports) -> tuple[Told, ...]:
+async def _told(desired: Desired, branches: tuple[Branch, ...] | Unknown, ports: Ports) -> tuple[LiveSpan, ...]:
     """Read the receipts, where Neon leaves open what they may tell. Where they can't be read, they are no help."""
     left = live_and_open(desired, branches)
     if left is None:
         return ()
     receipts = await asyncio.to_thread(ports.tree.receipts)
-    return told_by(receipts, desired.environment, desired.primary.project, left[0])
+    return live_spans(receipts, desired.environment, desired.primary.project, left[0])
 
 
 async def with_replaced(desired: Desired, observed: Observed, ports: Ports) -> Observed:
     """Read the roles and databases of what is live and of what that has replaced, to see what a restore has changed."""
-    lineage = None if isinstance(observed.branches, Unknown) else trace(desired, observed.branches)
-    before = rewound.replaced(lineage) if isinstance(lineage, Lineage) else None
+    lineage = None if isinstance(observed.branches, Unknown) else infer_lineage(desired, observed.branches)
+    before = role_changes.replaced(lineage) if isinstance(lineage, Lineage) else None
     if not isinstance(lineage, Lineage) or before is None:
         return observed
     read = await _read_accounts(desired, (lineage.live.branch.id, before.branch.id), ports, ())
@@ -100,14 +101,14 @@ async def with_replaced(desired: Desired, observed: Observed, ports: Ports) -> O
 
 
 async def _accounts(
-    desired: Desired, observed: Observed, ports: Ports, known: tuple[Accounts, ...]
-) -> tuple[Accounts, ...] | Unknown:
-    return await _read_accounts(desired, rewound.worth_reading(desired, observed.branches), ports, known)
+    desired: Desired, observed: Observed, ports: Ports, known: tuple[RolesAndDatabases, ...]
+) -> tuple[RolesAndDatabases, ...] | Unknown:
+    return await _read_accounts(desired, role_changes.worth_reading(desired, observed.branches), ports, known)
 
 
 async def _read_accounts(
-    desired: Desired, wanted: tuple[str, ...], ports: Ports, known: tuple[Accounts, ...]
-) -> tuple[Accounts, ...] | Unknown:
+    desired: Desired, wanted: tuple[str, ...], ports: Ports, known: tuple[RolesAndDatabases, ...]
+) -> tuple[RolesAndDatabases, ...] | Unknown:
     have, project = {each.branch_id: each for each in known}, desired.primary.project
     read = await asyncio.gather(*(_accounts_of(project, each, ports) for each in wanted if each not in have))
     for each in read:
@@ -117,13 +118,13 @@ async def _read_accounts(
     return tuple(have.values())
 
 
-async def _accounts_of(project: str, branch: str, ports: Ports) -> Accounts | Unknown:
+async def _accounts_of(project: str, branch: str, ports: Ports) -> RolesAndDatabases | Unknown:
     roles, databases = await asyncio.gather(
         _known(ports.neon.roles, project, branch), _known(ports.neon.databases, project, branch)
     )
     if isinstance(roles, Unknown):
         return roles
-    return databases if isinstance(databases, Unknown) else Accounts(branch, roles, databases)
+    return databases if isinstance(databases, Unknown) else RolesAndDatabases(branch, roles, databases)
 
 
 async def _databases(desired: Desired, branches: tuple[Branch, ...] | Unknown, ports: Ports) -> tuple[Databases, ...]:
@@ -138,7 +139,7 @@ async def _databases(desired: Desired, branches: tuple[Branch, ...] | Unknown, p
     return tuple(Databases(each, _names(accounts)) for each, accounts in zip(wanted, found, strict=True))
 
 
-def _names(accounts: tuple[Account, ...] | Unknown) -> tuple[str, ...] | Unknown:
+def _names(accounts: tuple[RoleOrDatabase, ...] | Unknown) -> tuple[str, ...] | Unknown:
     return accounts if isinstance(accounts, Unknown) else tuple(each.name for each in accounts)
 
 
@@ -197,13 +198,15 @@ async def _with_uploads(desired: Desired, observed: Observed, ports: Ports) -> O
     if hyperdrive is None or isinstance(configs, Unknown):
         return observed
     branches = () if isinstance(observed.branches, Unknown) else observed.branches
-    lineage = trace(desired, branches)
+    lineage = infer_lineage(desired, branches)
     if not isinstance(lineage, Lineage):
         return observed
-    desired = attainable(desired, lineage)
-    carrier = lineage.carrier(desired.timeline)
+    desired = effective_desired(desired, lineage)
+    timeline_branch = lineage.timeline_branch(desired.timeline)
     config = (
-        named(configs, config_name(desired, carrier, lineage, branches, configs, observed.workers)) if carrier else None
+        named(configs, config_name(desired, timeline_branch, lineage, branches, configs, observed.workers))
+        if timeline_branch
+        else None
     )
     workers = await asyncio.gather(
         *(
@@ -216,7 +219,7 @@ async def _with_uploads(desired: Desired, observed: Observed, ports: Ports) -> O
 
 async def _with_uses(desired: Desired, observed: Observed, ports: Ports) -> Observed:
     """Ask who uses the Hyperdrive configs of the account, where the answer decides whether something is deleted."""
-    lineage = None if isinstance(observed.branches, Unknown) else trace(desired, observed.branches)
+    lineage = None if isinstance(observed.branches, Unknown) else infer_lineage(desired, observed.branches)
     if not isinstance(lineage, Lineage):
         return observed
     if not pruning.must_know_uses(desired, observed, lineage) and not expiry.must_know_uses(desired, observed, lineage):

@@ -9,9 +9,9 @@ expiry), right before the call, and the rules, guards included, must still ask f
 
 from dataclasses import replace
 
-from reconciler.core.desired import Desired
-from reconciler.core.next_steps import next_steps
-from reconciler.core.observed import UNASKED, Observed, ObservedWorker
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import UNASKED, Observed, ObservedWorker
+from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.steps import Part, Step
 from reconciler.engine.observe import observe
 from reconciler.errors import WorldMoved

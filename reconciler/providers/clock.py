@@ -4,7 +4,7 @@ import asyncio
 import time
 from datetime import UTC, datetime
 
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 
 
 class SystemClock:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from reconciler.core.hyperdrive.settings import NOTHING, Settings
-from reconciler.core.observed import DeployedVersion, HyperdriveConfig, UploadedVersion, Use
+from reconciler.core.model.hyperdrive import NOTHING, Settings
+from reconciler.core.model.observed import DeployedVersion, HyperdriveConfig, UploadedVersion, Use
 from reconciler.errors import AnswerLost, ProviderError
 from reconciler.ports import Clock, Origin, Rebinding
 from reconciler.providers.cloudflare_copy import copied_worker, modules

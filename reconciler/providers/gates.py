@@ -6,8 +6,8 @@ A gate that could not run has not passed.
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from reconciler.core.desired import HttpGate, SqlGate
-from reconciler.core.identity import Table
+from reconciler.core.model.desired import HttpGate, SqlGate
+from reconciler.core.model.observed import Table
 from reconciler.ports import Origin
 from reconciler.providers import http_gates
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
-from reconciler.core.secret import Secret
+from reconciler.core.values.secret import Secret
 from reconciler.errors import AnswerLost, InputError, ProviderError
 from reconciler.providers.github_calls import MANNERS, Calls, explain
 from reconciler.providers.github_models import CommitState, DeploymentState, Issue, PullRequest, body_in

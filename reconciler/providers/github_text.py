@@ -1,6 +1,6 @@
 """Texts as long as GitHub takes them: a longer one is refused as a whole, with 422. Without secrets, before any cut."""
 
-from reconciler.core.redaction import EVERYWHERE
+from reconciler.core.values.redaction import EVERYWHERE
 
 # "body is too long (maximum is 65536 characters)", "title is too long (maximum is 256 characters)", and for the
 # description of a status or deployment status "maximum is 140 characters".

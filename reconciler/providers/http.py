@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import stamina
 
-from reconciler.core.redaction import EVERYWHERE
-from reconciler.core.secret import Secret
+from reconciler.core.values.redaction import EVERYWHERE
+from reconciler.core.values.secret import Secret
 from reconciler.errors import AnswerLost, InputError, ProviderError, Unreachable
 from reconciler.providers.budget import Budget, Pace
 

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import stamina
 
-from reconciler.core import json_pointer
-from reconciler.core.desired import VERSION_PLACEHOLDER, HttpGate
-from reconciler.core.redaction import EVERYWHERE
+from reconciler.core.model.desired import VERSION_PLACEHOLDER, HttpGate
+from reconciler.core.values import json_pointer
+from reconciler.core.values.redaction import EVERYWHERE
 from reconciler.errors import GateFailed
 from reconciler.providers.http import trusted
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from reconciler.core.hyperdrive.settings import CACHING_OFF, CACHING_ON, Caching, Mtls, Settings
-from reconciler.core.observed import HyperdriveConfig
+from reconciler.core.model.hyperdrive import CACHING_OFF, CACHING_ON, Caching, Mtls, Settings
+from reconciler.core.model.observed import HyperdriveConfig
 from reconciler.ports import Origin
 from reconciler.providers.told import Told, told
 

@@ -9,16 +9,15 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from reconciler.core.accounts import Account
-from reconciler.core.compute_settings import UNSAID, ComputeSettings
-from reconciler.core.fence import is_marked, is_noted
-from reconciler.core.identity import Table
-from reconciler.core.instant import Instant
-from reconciler.core.lsn import Lsn
-from reconciler.core.observed import Branch, ChildMark, Endpoint, Mark, Operation, Project
-from reconciler.core.redaction import EVERYWHERE
-from reconciler.core.secret import Secret
-from reconciler.core.timeline import Point, Timeline
+from reconciler.core.model.compute import UNSAID, ComputeSettings
+from reconciler.core.model.compute_name import is_marked, is_noted
+from reconciler.core.model.observed import Annotation, Branch, DeclaredAnnotation, Endpoint, Operation, Project, Table
+from reconciler.core.model.roles_and_databases import RoleOrDatabase
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.lsn import Lsn
+from reconciler.core.values.redaction import EVERYWHERE
+from reconciler.core.values.secret import Secret
+from reconciler.core.values.timeline import Point, Timeline
 from reconciler.errors import AnswerLost, ProviderError
 from reconciler.ports import Clock, Compute, Origin
 from reconciler.providers.http import Api, Look
@@ -75,7 +74,7 @@ class NeonApi:
     async def branches(self, project: str) -> tuple[Branch, ...]:
         """Read every branch, with annotations and read-write endpoints."""
         found: dict[str, Told] = {}
-        annotations: dict[str, tuple[Mark | None, ChildMark | None]] = {}
+        annotations: dict[str, tuple[Annotation | None, DeclaredAnnotation | None]] = {}
         cursor: dict[str, str] = {}
         while True:
             page = await self._get(f"/projects/{project}/branches", limit=_PAGE, **cursor)
@@ -156,7 +155,7 @@ class NeonApi:
         name: str,
         source: str,
         at: Point | None,
-        mark: Mark,
+        mark: Annotation,
         compute: ComputeSettings = UNSAID,
     ) -> None:
         """Create a branch of the branch `source` as it was `at` (or is), with a compute and the annotations of `mark`.
@@ -238,14 +237,18 @@ class NeonApi:
         """Delete a branch with its compute. Neon answers 204 where it is not there (API reference, "Delete branch")."""
         await self._write(project, "DELETE", f"/projects/{project}/branches/{branch}", None)
 
-    async def create_child(self, project: str, name: str, source: str, mark: ChildMark, *, compute: bool) -> None:
+    async def create_child(
+        self, project: str, name: str, source: str, mark: DeclaredAnnotation, *, compute: bool
+    ) -> None:
         """Create a branch of the branch `source` as it is, with the annotations of `mark`. Its name keeps it single."""
         branch = {"name": name, "parent_id": source} | ({"init_source": "schema-only"} if mark.schema_only else {})
         endpoints = {"endpoints": [{"type": "read_write"}]} if compute else {}
         body = {"branch": branch, "annotation_value": child_annotations(mark)} | endpoints
         await self._write(project, "POST", f"/projects/{project}/branches", body)
 
-    async def create_drill_branch(self, project: str, name: str, source: str, mark: Mark, expires: Instant) -> None:
+    async def create_drill_branch(
+        self, project: str, name: str, source: str, mark: Annotation, expires: Instant
+    ) -> None:
         """Create a branch for a drill. Whether an account's branches may expire is not documented: it does without."""
         annotations = {ENVIRONMENT_KEY: mark.environment, TIMELINE_KEY: mark.timeline.name, PURPOSE_KEY: "drill"}
         branch = {"name": name, "parent_id": source}
@@ -290,11 +293,11 @@ class NeonApi:
         body = await self._get(path, db_name=database, format="json", **_point("", at))
         return frozenset(Table(each.text("schema"), each.text("name")) for each in body.part("json").each("tables"))
 
-    async def roles(self, project: str, branch: str) -> tuple[Account, ...]:
+    async def roles(self, project: str, branch: str) -> tuple[RoleOrDatabase, ...]:
         """Read the roles of a branch, which Neon lists without pages."""
         return tuple(map(_account, (await self._get(f"/projects/{project}/branches/{branch}/roles")).each("roles")))
 
-    async def databases(self, project: str, branch: str) -> tuple[Account, ...]:
+    async def databases(self, project: str, branch: str) -> tuple[RoleOrDatabase, ...]:
         """Read the databases of a branch, which Neon lists without pages."""
         listed = await self._get(f"/projects/{project}/branches/{branch}/databases")
         return tuple(map(_account, listed.each("databases")))
@@ -416,7 +419,7 @@ def _parts(uri: str) -> tuple[str, int, str]:
         raise ProviderError("Neon answered a connection URI that is no URI") from None
 
 
-def _branch(item: Told, mark: Mark | None, child: ChildMark | None, endpoint: Endpoint | None) -> Branch:
+def _branch(item: Told, mark: Annotation | None, child: DeclaredAnnotation | None, endpoint: Endpoint | None) -> Branch:
     return Branch(
         id=item.id("id"),
         name=item.text("name"),
@@ -446,7 +449,7 @@ def _is_ready(item: Told) -> bool:
     return item.maybe_text("current_state") in ("ready", "archived") and not item.maybe_text("pending_state")
 
 
-def _marks(annotations: Told | None) -> dict[str, tuple[Mark | None, ChildMark | None]]:
+def _marks(annotations: Told | None) -> dict[str, tuple[Annotation | None, DeclaredAnnotation | None]]:
     """Read the annotations of branches, by their ids."""
     if annotations is None:
         return {}
@@ -454,17 +457,17 @@ def _marks(annotations: Told | None) -> dict[str, tuple[Mark | None, ChildMark |
     return {key: (_mark(each), child_mark(each)) for key, each in told_of.items()}
 
 
-def _mark(annotation: Told | None) -> Mark | None:
+def _mark(annotation: Told | None) -> Annotation | None:
     value = annotation.maybe("value") if annotation else None
     if value is None:
         return None
     timeline, environment = Timeline.parse(value.maybe_text(TIMELINE_KEY)), value.maybe_text(ENVIRONMENT_KEY)
     protects = bool(value.maybe_text(PROTECTS_KEY))
-    return Mark(environment, timeline, protects) if environment and timeline else None
+    return Annotation(environment, timeline, protects) if environment and timeline else None
 
 
-def _account(item: Told) -> Account:
-    return Account(item.text("name"), item.moment("created_at"), item.moment("updated_at"))
+def _account(item: Told) -> RoleOrDatabase:
+    return RoleOrDatabase(item.text("name"), item.moment("created_at"), item.moment("updated_at"))
 
 
 def _endpoint(item: Told) -> Endpoint:

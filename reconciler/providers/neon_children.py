@@ -1,6 +1,6 @@
 """The annotations of a declared branch at Neon: set in the request that creates it, and never again."""
 
-from reconciler.core.observed import ChildMark
+from reconciler.core.model.observed import DeclaredAnnotation
 from reconciler.providers.told import Told
 
 _ENVIRONMENT_KEY = "reconciler.environment"
@@ -10,7 +10,7 @@ _RESET_KEY = "reconciler.reset"
 _PURPOSES = {False: "declared branch", True: "declared branch, schema only"}
 
 
-def child_annotations(mark: ChildMark) -> dict[str, str]:
+def child_annotations(mark: DeclaredAnnotation) -> dict[str, str]:
     """Return the annotations that say for what a branch was made, and which reset was asked for then."""
     annotations = {
         _ENVIRONMENT_KEY: mark.environment,
@@ -20,11 +20,11 @@ def child_annotations(mark: ChildMark) -> dict[str, str]:
     return annotations | ({_RESET_KEY: mark.reset} if mark.reset else {})
 
 
-def child_mark(annotation: Told | None) -> ChildMark | None:
+def child_mark(annotation: Told | None) -> DeclaredAnnotation | None:
     """Read them; None where they are not those of a declared branch."""
     value = annotation.maybe("value") if annotation else None
     purpose = value.maybe_text(_PURPOSE_KEY) if value else ""
     if value is None or purpose not in _PURPOSES.values():
         return None
     environment, name = value.maybe_text(_ENVIRONMENT_KEY), value.maybe_text(_NAME_KEY)
-    return ChildMark(environment, name, value.maybe_text(_RESET_KEY), purpose == _PURPOSES[True])
+    return DeclaredAnnotation(environment, name, value.maybe_text(_RESET_KEY), purpose == _PURPOSES[True])

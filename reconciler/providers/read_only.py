@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any, Self
 
-from reconciler.core.observed import Unknown
-from reconciler.core.secret import Secret
+from reconciler.core.model.observed import Unknown
+from reconciler.core.values.secret import Secret
 from reconciler.errors import InputError, ProviderError, Unreachable
 from reconciler.providers.http import Answer, Api, Explain, Look, Manners
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 from reconciler.errors import ProviderError
 
 _LONGEST_TEXT = 65_536
@@ -144,7 +144,7 @@ class Told:
         if not text:
             return None
         try:
-            return Instant.told(text)
+            return Instant.parse(text)
         except ValueError:
             raise self._wrong(key, "something that is no time") from None
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from reconciler.core.desired import Worker
 from reconciler.core.file.reading import read_desired_state
-from reconciler.core.instant import Instant
-from reconciler.core.observed import Claim
-from reconciler.core.receipt import Receipt, parse
+from reconciler.core.model.desired import Worker
+from reconciler.core.model.observed import Claim
+from reconciler.core.records.receipt import Receipt, parse
+from reconciler.core.values.instant import Instant
 from reconciler.errors import GitError, InputError
 from reconciler.ports import WranglerFile
 from reconciler.providers.git.notes import Notes

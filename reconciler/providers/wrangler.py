@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.core.desired import Worker
-from reconciler.core.redaction import EVERYWHERE
-from reconciler.core.secret import Secret
+from reconciler.core.model.desired import Worker
+from reconciler.core.values.redaction import EVERYWHERE
+from reconciler.core.values.secret import Secret
 from reconciler.errors import DeployFailed, InputError
 from reconciler.ports import Rebinding
 from reconciler.providers.cloudflare_access import NEEDED

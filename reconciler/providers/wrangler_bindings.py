@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.core.binding import Binding, BindingKind
+from reconciler.core.model.worker_bindings import Binding, BindingKind
 
 
 @dataclass(frozen=True, slots=True)

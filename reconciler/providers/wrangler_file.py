@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, NoReturn
 
-from reconciler.core import jsonc
-from reconciler.core.binding import Binding
+from reconciler.core.file import jsonc
+from reconciler.core.model.worker_bindings import Binding
 from reconciler.errors import BindingAbsent, InputError, JsoncError
 from reconciler.providers.wrangler_bindings import bindings_of
 

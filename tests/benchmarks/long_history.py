@@ -12,8 +12,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.core.history import compile_history
-from reconciler.core.instant import Instant
+from reconciler.core.history.entries import compile_history
+from reconciler.core.values.instant import Instant
 from reconciler.providers.git.history import changes_of
 from reconciler.providers.git.notes import Notes
 from reconciler.providers.git.repository import Repository

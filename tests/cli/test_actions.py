@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.cli.ci.actions import SUMMARY_BYTES, Actions
-from reconciler.core.redaction import STARS, Redaction
+from reconciler.core.values.redaction import STARS, Redaction
 from reconciler.errors import InputError
 
 SECRETS = {"NEON_API_KEY": "napi_canary", "CLOUDFLARE_API_TOKEN": "cf+canary/=", "GITHUB_TOKEN": "ghs_canary"}

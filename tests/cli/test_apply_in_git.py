@@ -7,8 +7,8 @@ import pytest
 
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.sharing import shared_repository
-from reconciler.core.instant import Instant
-from reconciler.core.receipt import Result
+from reconciler.core.records.receipt import Result
+from reconciler.core.values.instant import Instant
 from tests.support import database
 from tests.support.database import GOOD
 from tests.support.desk import FILE, Desk, written
@@ -120,7 +120,7 @@ def test_the_lease_of_a_run_that_died_is_taken_over_and_the_plan_made_again(desk
 
 def leave_lease(desk, seconds):
     """Let the lease on the remote be one that would expire long from now, and is not renewed any more."""
-    now = Instant.told("2026-11-22T00:00:00Z")
+    now = Instant.parse("2026-11-22T00:00:00Z")
     record = {
         "environment": "production", "owner": "a run that died", "run": "", "taken_at": str(now),
         "expires_at": "2999-01-01T00:00:00.000Z", "nonce": "0" * 16, "renewal": 3, "seconds": seconds, "version": 1,

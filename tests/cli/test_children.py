@@ -9,13 +9,13 @@ from reconciler.cli import children_status, plan_text
 from reconciler.cli.plan_command import status_of
 from reconciler.cli.plan_comment import Planned, Subject, comment
 from reconciler.cli.wording import counted, describe, phase, target
-from reconciler.core.compute_settings import ComputeSettings
-from reconciler.core.desired import Child, Method, Restore
-from reconciler.core.drift import Answer
 from reconciler.core.health.diagnosis import diagnose
-from reconciler.core.hyperdrive.settings import Settings
-from reconciler.core.observed import Branch
-from reconciler.core.plan import plan
+from reconciler.core.model.compute import ComputeSettings
+from reconciler.core.model.desired import DeclaredBranch, Method, Restore
+from reconciler.core.model.hyperdrive import Settings
+from reconciler.core.model.observed import Branch
+from reconciler.core.plan.drift import Answer
+from reconciler.core.plan.plan import plan
 from reconciler.core.steps import (
     CreateChild,
     CreateDatabase,
@@ -95,7 +95,7 @@ def test_the_status_tells_of_each_declared_branch_what_it_is_and_of_others_that_
     staging = ours("staging", "b", last_reset_at=hours_ago(1), expires_at=hours_ago(-1))
     theirs = Branch("br-t", "theirs", CREATED, protected=True)
     observed = world(staging, kept("b", 1), theirs, SOMEBODYS)
-    desired = asked(RESET, Child("theirs"), Child("missing"))
+    desired = asked(RESET, DeclaredBranch("theirs"), DeclaredBranch("missing"))
     found = plan(desired, observed)
     facts = children_status.facts(desired, observed)
     assert [(each["name"], each["id"]) for each in facts] == [
@@ -124,7 +124,7 @@ def test_what_we_made_and_the_file_does_not_declare_any_more_is_managed_here_and
     assert set(children_status.unmanaged(DESIRED, observed, found.lineage)) > {"staging", "somebodys"}
 
 
-NOWHERE = Child("preview", "nowhere")
+NOWHERE = DeclaredBranch("preview", "nowhere")
 TOO_MANY = replace(DESIRED.hyperdrive, settings=Settings(connection_limit=97))
 SMALL = replace(MAIN, endpoint=replace(MAIN.endpoint, settings=ComputeSettings(0.25, 0.25)))
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from reconciler.cli.drill.files import keep
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 from tests.core.drills import DRILL, UNPROVED
 from tests.support.desk import Runner
 from tests.support.job import Job
@@ -87,7 +87,7 @@ def test_a_drill_that_failed_before_any_restore_was_whole_has_a_pull_request_too
 def test_a_drill_whose_report_is_not_merged_yet_keeps_its_own_branch(desk, job, github):
     keep(DRILL, desk.root / WHERE)
     job()
-    keep(replace(DRILL, begun=Instant.asked("2027-03-31T08:00:00Z")), desk.root / WHERE)
+    keep(replace(DRILL, begun=Instant.parse_strict("2027-03-31T08:00:00Z")), desk.root / WHERE)
     assert job().status == 0
     assert [pull.head for pull in github.pulls()] == [BRANCH, "drill/production-20270331T080000000Z"]
 

@@ -4,9 +4,9 @@ import json
 import re
 
 import pytest
-
-from reconciler.core.plan import plan
 from reconciler.engine.apply import PlanChanged
+
+from reconciler.core.plan.plan import plan
 from tests.core.malformed import MALFORMED
 from tests.support.database import DAMAGED, EARLY, GOOD
 from tests.support.plain_words import run_main

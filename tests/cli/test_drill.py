@@ -11,8 +11,8 @@ import pytest
 
 from reconciler.cli.drill.command import status_of
 from reconciler.cli.drill.promise import promise
-from reconciler.core.desired import DrillSettings, RtoSource
 from reconciler.core.drill.results import Phase, Promise
+from reconciler.core.model.desired import DrillSettings, RtoSource
 from tests.core.drills import DRILL, UNPROVED
 from tests.support.database import DAMAGED
 from tests.support.plain_words import run_program

@@ -9,11 +9,11 @@ from reconciler.cli.drill.files import keep, recorded, refuse_to_overwrite
 from reconciler.cli.drill.trend import trend
 from reconciler.core.drill.history import FILE, Unread, added, done
 from reconciler.core.drill.notes import END
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
 from tests.core.drills import DRILL, slower
 
-LATER = replace(slower(2_400), begun=Instant.asked("2028-03-30T08:00:00Z"))
+LATER = replace(slower(2_400), begun=Instant.parse_strict("2028-03-30T08:00:00Z"))
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_report_with_words_outside_of_its_notes_is_refused_before_and_after_a_
     report.write_text(report.read_text() + "\nand ours\n")
     with pytest.raises(InputError, match="was changed outside of its room for notes"):
         refuse_to_overwrite(tmp_path, DRILL.begun, "production")
-    again = replace(DRILL, begun=Instant.asked("2027-03-31T08:00:00Z"))
+    again = replace(DRILL, begun=Instant.parse_strict("2027-03-31T08:00:00Z"))
     with pytest.raises(InputError, match="was changed outside of its room for notes"):
         keep(again, tmp_path)
     assert report.read_text().endswith("\nand ours\n")

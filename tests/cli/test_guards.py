@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.cli.plan_comment import Planned, section
 from reconciler.cli.plan_text import as_markdown, as_text
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from tests.support.receipts import receipts
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.cli.history.text import visible
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 from reconciler.providers.git.history import changes_of
 from tests.support.long_history import example, make_long_history
 from tests.support.plain_words import run_program
@@ -94,7 +94,7 @@ def test_the_text_keeps_to_its_columns_and_names_what_is_live_and_held(repositor
 
 
 def test_the_newest_are_shown_and_the_rest_counted(tmp_path):
-    now = Instant.asked("2026-11-22T10:00:00Z")
+    now = Instant.parse_strict("2026-11-22T10:00:00Z")
     directory = make_long_history(tmp_path / "long", commits=41, restores=20, now=now)
     lines = said(directory).stdout.splitlines()
     assert lines[-1] == "11 older entries: --limit 0 shows all"
@@ -266,7 +266,7 @@ def test_a_shallow_clone_says_that_it_does_not_know_all(repository, tmp_path):
 
 
 def test_500_restores_in_10000_commits_are_all_there(tmp_path):
-    now = Instant.asked("2026-11-22T10:00:00Z")
+    now = Instant.parse_strict("2026-11-22T10:00:00Z")
     directory = make_long_history(tmp_path / "long", commits=10_000, restores=500, now=now)
     found = facts(directory)
     assert len(changes_of(directory, FILE)) == 501

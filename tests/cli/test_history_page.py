@@ -17,7 +17,7 @@ import pytest
 
 from reconciler.cli.history.page import as_page, write_page
 from reconciler.cli.history.picture import LANES_A_PICTURE, Axis
-from reconciler.core.history import Change, compile_history
+from reconciler.core.history.entries import Change, compile_history
 from reconciler.errors import InputError
 from tests.core.test_history import NOW, ONE, changes, hours_ago, receipt, text
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from reconciler.core import jsonc
+from reconciler.core.file import jsonc
 from reconciler.providers import neon
 from tests.support import canned
 from tests.support.answers import Answers, Reply

@@ -8,10 +8,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from reconciler.cli.moments import read_moment
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
 
-NOW = Instant.asked("2026-11-21T12:00:00.250Z")
+NOW = Instant.parse_strict("2026-11-21T12:00:00.250Z")
 ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "Asia/Beirut", "Australia/Lord_Howe", "Etc/UTC", "UTC"]
 
 milliseconds = st.integers(0, 999).map(lambda count: timedelta(milliseconds=count))

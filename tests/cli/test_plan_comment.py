@@ -13,14 +13,14 @@ from reconciler.cli.ci.drift_report import Drift, issue
 from reconciler.cli.markdown import code, cut, fenced, prose
 from reconciler.cli.plan_comment import LIMIT_BYTES, MARKER, Mistaken, Planned, Subject, Unplanned, comment, full
 from reconciler.cli.wording import describe
-from reconciler.core.desired import Method, Outside, Restore
 from reconciler.core.file.reading import Problem
-from reconciler.core.lsn import Lsn
-from reconciler.core.observed import Unknown
-from reconciler.core.plan import plan
+from reconciler.core.model.desired import Method, Outside, Restore
+from reconciler.core.model.observed import Unknown
+from reconciler.core.plan.plan import plan
+from reconciler.core.records.suspension import Suspension
 from reconciler.core.steps import VerifyLive
-from reconciler.core.suspension import Suspension
-from reconciler.core.timeline import ORIGIN
+from reconciler.core.values.lsn import Lsn
+from reconciler.core.values.timeline import ORIGIN
 from tests.core.test_last_check import GATED, run
 from tests.core.worlds import DESIRED, NOW, WORLD, after, asking, hours_ago
 
@@ -113,7 +113,7 @@ def test_the_comment_of_a_restore_has_all_that_a_reviewer_asks_for():
 
 
 def test_a_restore_to_an_lsn_is_told_with_its_timeline_and_without_an_age():
-    asked = asking(Restore(Lsn.asked("0/1A2B3C8"), source=ORIGIN))
+    asked = asking(Restore(Lsn.parse_strict("0/1A2B3C8"), source=ORIGIN))
     text = said(Planned(plan(asked, WORLD), WORLD))
     for words in (
         "| that point | LSN 0/1A2B3C8 of origin |",

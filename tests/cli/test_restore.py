@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from reconciler.core.file.edit import restore_text, with_restore_text
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 from tests.support import database, github_description
 from tests.support.desk import FILE, Desk, Runner, written
 from tests.support.github import Fault, GitHubServer
@@ -469,4 +469,4 @@ def test_as_a_process_it_says_the_same(desk, command):
     assert said.status == 3, said.stderr
     assert instant is None
     assert "before-source-existed" in said.stdout
-    assert Instant.asked(re.search(r"the data as of (\S+) \(10 min", said.stdout)[1])
+    assert Instant.parse_strict(re.search(r"the data as of (\S+) \(10 min", said.stdout)[1])

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from reconciler.cli import plan_text
 from reconciler.cli.status_command import _as_text, _facts, as_markdown
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from tests.core.in_place_worlds import BY_BRANCH, changed
 from tests.core.test_pen import ENDED, LEAF, LEAF_CONFIG, UNDONE, later
 from tests.core.worlds import DESIRED, WORLD, after

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.receipt import Result
-from reconciler.core.suspension import Suspension
+from reconciler.core.records.receipt import Result
+from reconciler.core.records.suspension import Suspension
 from reconciler.providers.clock import SystemClock
 from tests.core.test_suspension import HOSTILE
 from tests.support import database

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from reconciler.core.refusals import Refusal
+from reconciler.core.model.refusal import Refusal
 from tests.conformance import test_guards_table
 from tests.support.drift_table import PATH, rows
 

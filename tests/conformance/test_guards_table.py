@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from reconciler import core
-from reconciler.core.desired import Liftable
-from reconciler.core.refusals import Refusal
+from reconciler.core.model.desired import Liftable
+from reconciler.core.model.refusal import Refusal
 
 _ROOT = Path(__file__).parents[2]
 _TEXT = (_ROOT / "docs" / "guards.md").read_text()

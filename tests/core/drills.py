@@ -14,9 +14,9 @@ from reconciler.core.drill.results import (
     TableProof,
     Traffic,
 )
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 
-BEGUN = Instant.asked("2027-03-30T08:00:00Z")
+BEGUN = Instant.parse_strict("2027-03-30T08:00:00Z")
 LISTING = TableProof("public.Listing", 1_200, None, 1_200, "aa11" * 8, None, "aa11" * 8)
 CLICK = TableProof("public.Click", 70_000, 70_000, 70_000, "bb22" * 8, "bb22" * 8, "bb22" * 8)
 SECONDS = (1.26, 0.34, 2.17, 5.55, 1.15, 0.84, 3.33, 0.46)

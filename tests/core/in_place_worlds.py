@@ -2,16 +2,14 @@
 
 from dataclasses import replace
 
-from reconciler.core.desired import Desired, HttpGate, Method, Restore
+from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.lineage.provenance import trace
-from reconciler.core.observed import Observed, named
-from reconciler.core.plan import plan
-from reconciler.core.predict import predict
-from reconciler.core.steps import (
-    Step,
-)
-from reconciler.core.timeline import Timeline
+from reconciler.core.model.desired import Desired, HttpGate, Method, Restore
+from reconciler.core.model.observed import Observed, named
+from reconciler.core.plan.plan import plan
+from reconciler.core.steps import Step
+from reconciler.core.steps.predict import predict
+from reconciler.core.values.timeline import Timeline
 from tests.core.worlds import DESIRED, asking, ended, hours_ago
 
 RESTORE = Restore(hours_ago(24), "inc-42")
@@ -34,7 +32,7 @@ def rules(desired: Desired, observed: Observed) -> list[str]:
 
 
 def lineage_of(observed: Observed, desired: Desired = IN_PLACE) -> Lineage:
-    lineage = trace(desired, observed.branches)
+    lineage = infer_lineage(desired, observed.branches)
     assert isinstance(lineage, Lineage)
     return lineage
 

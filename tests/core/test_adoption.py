@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.desired import Restore
-from reconciler.core.lineage.adoption import Adoption, adoption
-from reconciler.core.lsn import Lsn
-from reconciler.core.observed import Mark, Unknown
-from reconciler.core.plan import plan
-from reconciler.core.predict import predict
-from reconciler.core.timeline import ORIGIN, Timeline
+from reconciler.core.importing.adoption import Adoption, adoption
+from reconciler.core.model.desired import Restore
+from reconciler.core.model.observed import Annotation, Unknown
+from reconciler.core.plan.plan import plan
+from reconciler.core.steps.predict import predict
+from reconciler.core.values.lsn import Lsn
+from reconciler.core.values.timeline import ORIGIN, Timeline
 from tests.core.in_place_worlds import ASKED, HELD, RESTORE, RESTORED, changed
 from tests.core.worlds import DESIRED, MAIN, WORLD, after, asking, hours_ago, with_main
 
@@ -43,10 +43,10 @@ def test_what_the_console_preserved_is_named_as_what_was_replaced_and_the_plan_i
     assert found.asked == asking(Restore(BY_HAND.to, BY_HAND.id))
     assert plan(found.asked, world).in_sync
     assert plan(found.asked, world).drift == ()
-    assert plan(asking(None), world).lineage.carrier(ORIGIN).branch.id == OLD.id
+    assert plan(asking(None), world).lineage.timeline_branch(ORIGIN).branch.id == OLD.id
 
 
-LSN = Timeline(Lsn.asked("0/1A2B3C8"), "by-hand")
+LSN = Timeline(Lsn.parse_strict("0/1A2B3C8"), "by-hand")
 
 
 @pytest.mark.parametrize("source", [None, Timeline(hours_ago(9))])
@@ -110,8 +110,8 @@ def test_what_is_told_already_needs_no_name():
         (with_main(last_reset_at=RESET), BY_HAND, "", "no branch keeps what it held before"),
         (PRESERVED, BY_HAND, "main", '"main" is not a branch that was preserved or replaced then'),
         (PRESERVED, Timeline(hours_ago(1)), "", f"it got what it holds at {RESET}, before that moment"),
-        (with_main(mark=Mark("staging", RESTORED)), ORIGIN, "", 'annotated for environment "staging"'),
-        (with_main(mark=Mark("staging", RESTORED), last_reset_at=RESET), BY_HAND, "", "no branch keeps"),
+        (with_main(mark=Annotation("staging", RESTORED)), ORIGIN, "", 'annotated for environment "staging"'),
+        (with_main(mark=Annotation("staging", RESTORED), last_reset_at=RESET), BY_HAND, "", "no branch keeps"),
         (with_main(name="gone"), BY_HAND, "", 'no branch is named "main"'),
         (replace(WORLD, branches=Unknown("no answer")), BY_HAND, "", "no branch is named"),
     ],
@@ -129,17 +129,21 @@ def test_where_two_branches_may_keep_it_one_has_to_be_named():
 
 
 def test_a_branch_of_another_environment_keeps_nothing_of_this_one():
-    world = replace(WORLD, branches=(PRESERVED.branches[0], replace(OLD, mark=Mark("staging", RESTORED))))
+    world = replace(WORLD, branches=(PRESERVED.branches[0], replace(OLD, mark=Annotation("staging", RESTORED))))
     assert "no branch keeps" in refused(DESIRED, world, BY_HAND)
 
 
 def test_the_timeline_that_was_live_before_needs_another_id():
-    world = replace(PRESERVED, branches=tuple(replace(b, mark=Mark("production", BY_HAND)) for b in PRESERVED.branches))
+    world = replace(
+        PRESERVED, branches=tuple(replace(b, mark=Annotation("production", BY_HAND)) for b in PRESERVED.branches)
+    )
     assert "give the restore another id" in refused(DESIRED, world, BY_HAND)
 
 
 def test_signs_that_would_still_disagree_are_refused_and_quoted():
-    claims = replace(MAIN, id="br-c", name=f"main.candidate.{BY_HAND}", mark=Mark("production", BY_HAND), default=False)
+    claims = replace(
+        MAIN, id="br-c", name=f"main.candidate.{BY_HAND}", mark=Annotation("production", BY_HAND), default=False
+    )
     misnamed = replace(claims, id="br-d", name="mine")
     world = replace(PRESERVED, branches=(*PRESERVED.branches, claims, misnamed))
     assert 'whose branch would be "main.candidate' in refused(DESIRED, world, BY_HAND)

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.desired import FOREVER, Child
 from reconciler.core.file.reading import DesiredStateError, read_desired_state
-from reconciler.core.instant import Instant
+from reconciler.core.model.desired import FOREVER, DeclaredBranch
+from reconciler.core.values.instant import Instant
 from tests.core.malformed import HYPERDRIVE, PRIMARY
 
-NOW = Instant.asked("2026-11-22T10:00:00Z")
+NOW = Instant.parse_strict("2026-11-22T10:00:00Z")
 
 
 def read(branches, *others):
@@ -32,10 +32,10 @@ def test_a_branch_is_read_as_it_is_declared():
         '{"name": "w", "expires": "2w"}]'
     )
     assert read(whole, HYPERDRIVE).branches == (
-        Child("staging", "base", "sprint-12", timedelta(hours=36), False, True, "reports"),
-        Child("base", expires=FOREVER, protected=True),
-        Child("shape", expires=Instant.asked("2026-12-01T09:00:00Z"), schema_only=True),
-        Child("w", expires=timedelta(days=14)),
+        DeclaredBranch("staging", "base", "sprint-12", timedelta(hours=36), False, True, "reports"),
+        DeclaredBranch("base", expires=FOREVER, protected=True),
+        DeclaredBranch("shape", expires=Instant.parse_strict("2026-12-01T09:00:00Z"), schema_only=True),
+        DeclaredBranch("w", expires=timedelta(days=14)),
     )
 
 

@@ -5,32 +5,30 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.children import guards as child_guards
-from reconciler.core.children.child import in_order, lifetime, record, records
-from reconciler.core.children.refusals import (
-    ChildDatabasesUnknown,
-    ChildDiffers,
-    ChildKept,
-    ChildLimitReached,
-    ChildNotOurs,
-    ChildParentUnusable,
-)
-from reconciler.core.desired import FOREVER, Child, HttpGate, Lift, Liftable, Restore
 from reconciler.core.health.diagnosis import diagnose
-from reconciler.core.instant import Instant
-from reconciler.core.observed import (
+from reconciler.core.model.declared_branch import in_order, lifetime, record, records
+from reconciler.core.model.desired import FOREVER, DeclaredBranch, HttpGate, Lift, Liftable, Restore
+from reconciler.core.model.observed import (
     Branch,
-    ChildMark,
     Claim,
     Databases,
+    DeclaredAnnotation,
     DeployedVersion,
     Endpoint,
     HyperdriveConfig,
     Unknown,
 )
-from reconciler.core.plan import plan
-from reconciler.core.predict import predict
-from reconciler.core.scene import read
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context.planning import read
+from reconciler.core.rules.declared import guards as child_guards
+from reconciler.core.rules.declared.guards import (
+    DeclaredBranchDiffers,
+    DeclaredBranchKept,
+    DeclaredBranchLimitReached,
+    DeclaredBranchNotOurs,
+    DeclaredDatabasesUnknown,
+    DeclaredParentUnusable,
+)
 from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,
@@ -42,11 +40,13 @@ from reconciler.core.steps import (
     ProtectChild,
     ResetChild,
 )
+from reconciler.core.steps.predict import predict
+from reconciler.core.values.instant import Instant
 from tests.core.test_health import GOOD
 from tests.core.test_health import observed as observed_as
 from tests.core.worlds import CREATED, DESIRED, MAIN, NOW, PROJECT, WORLD, asking, ended, hours_ago
 
-STAGING = Child("staging")
+STAGING = DeclaredBranch("staging")
 
 
 def asked(*branches, desired=DESIRED):
@@ -54,7 +54,7 @@ def asked(*branches, desired=DESIRED):
 
 
 def ours(name, reset="", *, schema_only=False, **more):
-    mark = ChildMark("production", name, reset, schema_only)
+    mark = DeclaredAnnotation("production", name, reset, schema_only)
     endpoint = Endpoint(f"ep-{name}", f"ep-{name}.neon.tech")
     return Branch(
         f"br-{name}", name, CREATED, more.pop("parent_id", MAIN.id), child=mark, **{"endpoint": endpoint} | more
@@ -77,12 +77,15 @@ def refused(desired, observed):
     return [(each.rule, each.message) for each in plan(desired, observed).refusals]
 
 
-FULL = Child("staging", None, "first", timedelta(days=7), None, True, "reports")
+FULL = DeclaredBranch("staging", None, "first", timedelta(days=7), None, True, "reports")
 
 
 def test_a_branch_is_made_as_declared_and_the_plan_has_every_step_of_it():
     observed = world(databases=(Databases(MAIN.id, ("tech961",)),))
-    found = plan(asked(FULL, Child("drill", "staging2"), Child("staging2", protected=True, compute=False)), observed)
+    found = plan(
+        asked(FULL, DeclaredBranch("drill", "staging2"), DeclaredBranch("staging2", protected=True, compute=False)),
+        observed,
+    )
     assert found.steps == (
         CreateChild(
             name="staging",
@@ -134,15 +137,15 @@ def test_a_branch_that_neon_is_still_making_is_waited_for():
 
 def test_a_compute_is_added_and_never_taken_away():
     assert kinds(asked(STAGING), world(ours("staging", endpoint=None))) == [AddCompute]
-    assert kinds(asked(Child("staging", compute=False)), world(ours("staging"))) == []
-    assert kinds(asked(Child("staging", compute=False)), world(ours("staging", endpoint=None))) == []
+    assert kinds(asked(DeclaredBranch("staging", compute=False)), world(ours("staging"))) == []
+    assert kinds(asked(DeclaredBranch("staging", compute=False)), world(ours("staging", endpoint=None))) == []
 
 
 # Resets.
 
 
 def test_a_reset_is_asked_for_until_annotations_or_a_kept_branch_say_that_it_was_done():
-    desired = asked(Child("staging", reset="b"))
+    desired = asked(DeclaredBranch("staging", reset="b"))
     assert kinds(desired, world(ours("staging", "a"))) == [ResetChild]
     assert kinds(desired, world(ours("staging", "b"))) == []
     assert kinds(desired, world(ours("staging", "a", last_reset_at=hours_ago(1)), kept("b", 1))) == []
@@ -161,12 +164,12 @@ def test_a_reset_keeps_what_the_branch_held_and_its_life_begins_anew():
 
 def test_a_reset_to_another_branch_than_the_parent_leaves_the_expiry_to_be_set():
     until = Instant(CREATED.milliseconds + 20 * 86_400_000)
-    desired = asked(Child("staging", reset="b", expires=timedelta(days=20)))
+    desired = asked(DeclaredBranch("staging", reset="b", expires=timedelta(days=20)))
     assert kinds(desired, world(ours("staging", parent_id="br-old", expires_at=until))) == [ResetChild, ExpireChild]
 
 
 def test_of_what_resets_have_kept_only_the_newest_stays():
-    desired = asked(Child("staging", reset="b"))
+    desired = asked(DeclaredBranch("staging", reset="b"))
     observed = world(ours("staging", last_reset_at=hours_ago(1)), kept("b", 1), kept("a", 2))
     (step,) = plan(desired, observed).steps
     assert step == DeleteChild(branch="staging.before-reset.a", reason="")
@@ -180,7 +183,7 @@ def test_of_what_resets_have_kept_only_the_newest_stays():
     assert kinds(asked(STAGING), world(others, kept("b", 1), kept("a", 2))) == []
 
 
-RESET = Child("staging", reset="b")
+RESET = DeclaredBranch("staging", reset="b")
 HOSTED = HyperdriveConfig("c1", "other", "ep-staging.neon.tech", 5432, "tech961", "app")
 
 
@@ -198,7 +201,8 @@ def test_what_must_not_be_reset_or_made_is_refused_with_the_reason(branches, mor
     extra = [] if branches and branches[0].name == "staging" else [ours("staging")]
     for each in (extra, []) if more else (extra,):
         (message,) = [
-            message for _, message in refused(asked(replace(RESET, **more), Child("p")), world(*branches, *each))
+            message
+            for _, message in refused(asked(replace(RESET, **more), DeclaredBranch("p")), world(*branches, *each))
         ]
         assert said in message
 
@@ -210,8 +214,8 @@ def test_a_branch_from_which_users_are_served_is_not_reset():
     observed = world(ours("staging"), configs=(*WORLD.configs, HOSTED), workers=(served,))
     reasons = [each.message for each in child_guards.reset(read(asked(RESET), observed), RESET, ours("staging"))]
     assert reasons == ['"staging" must not be reset: users are served from it, by Hyperdrive config "other"']
-    carrier = Child("main")
-    assert "it carries origin" in child_guards.reset(read(asked(), WORLD), carrier, MAIN)[0].message
+    timeline_branch = DeclaredBranch("main")
+    assert "it carries origin" in child_guards.reset(read(asked(), WORLD), timeline_branch, MAIN)[0].message
 
 
 # Whose it is.
@@ -220,11 +224,13 @@ def test_a_branch_from_which_users_are_served_is_not_reset():
 @pytest.mark.parametrize(
     ("child", "words"),
     [
-        (Child("staging", reset="b", expires=timedelta(days=1)), "reset, expires"),
-        (Child("staging", protected=False, schema_only=True), "protected: false, schema_only"),
+        (DeclaredBranch("staging", reset="b", expires=timedelta(days=1)), "reset, expires"),
+        (DeclaredBranch("staging", protected=False, schema_only=True), "protected: false, schema_only"),
     ],
 )
-@pytest.mark.parametrize("mark", [None, ChildMark("other", "staging"), ChildMark("production", "renamed")])
+@pytest.mark.parametrize(
+    "mark", [None, DeclaredAnnotation("other", "staging"), DeclaredAnnotation("production", "renamed")]
+)
 def test_nothing_that_could_harm_is_done_to_what_somebody_else_has_made(child, words, mark):
     observed = world(replace(ours("staging"), child=mark))
     ((rule, message),) = refused(asked(child), observed)
@@ -235,7 +241,7 @@ def test_nothing_that_could_harm_is_done_to_what_somebody_else_has_made(child, w
 @pytest.mark.parametrize(("made", "declared"), [(True, False), (False, True)])
 def test_a_branch_made_with_the_schema_only_stays_so(made, declared):
     ((rule, message),) = refused(
-        asked(Child("staging", schema_only=declared)), world(ours("staging", schema_only=made))
+        asked(DeclaredBranch("staging", schema_only=declared)), world(ours("staging", schema_only=made))
     )
     assert rule == "child-differs"
     assert ("was made with the schema only" in message) is made
@@ -257,7 +263,7 @@ def test_what_is_not_declared_any_more_is_deleted_leaf_first_unless_something_ha
     configs = (*WORLD.configs, replace(HOSTED, host="ep-c.neon.tech"))
     claimed = (Claim("demo", PROJECT.id, "e"),)
     observed = world(*stay.values(), somebodys, configs=configs, claims=claimed)
-    desired = asked(Child("new", "f", expires=hours_ago(1)))
+    desired = asked(DeclaredBranch("new", "f", expires=hours_ago(1)))
     found = plan(desired, observed)
     assert found.in_sync
     told = " ".join(found.warnings)
@@ -285,15 +291,15 @@ def test_where_the_file_says_nothing_of_branches_none_is_touched_and_ours_are_to
 
 def test_an_expiry_is_counted_from_creation_or_reset_set_once_and_cleared_by_forever():
     span = timedelta(days=9)
-    desired = asked(Child("staging", expires=span))
+    desired = asked(DeclaredBranch("staging", expires=span))
     assert kinds(desired, world(ours("staging"))) == [ExpireChild]
     right = lifetime(span, ours("staging"))
     assert kinds(desired, world(ours("staging", expires_at=right))) == []
     assert kinds(desired, world(ours("staging", expires_at=hours_ago(-1)))) == [ExpireChild]
     at = hours_ago(-5)
-    (step,) = plan(asked(Child("staging", expires=at)), world(ours("staging"))).steps
+    (step,) = plan(asked(DeclaredBranch("staging", expires=at)), world(ours("staging"))).steps
     assert (step.at, step.seconds) == (at, None)
-    forever = asked(Child("staging", expires=FOREVER))
+    forever = asked(DeclaredBranch("staging", expires=FOREVER))
     assert kinds(forever, world(ours("staging", expires_at=right))) == [ClearExpiry]
     assert kinds(forever, world(ours("staging"))) == []
     assert kinds(asked(STAGING), world(ours("staging", expires_at=right))) == []
@@ -309,24 +315,24 @@ def test_an_expiry_is_counted_from_creation_or_reset_set_once_and_cleared_by_for
     ],
 )
 def test_an_expiry_that_neon_does_not_take_is_refused(changes, expires, said):
-    ((rule, message),) = refused(asked(Child("staging", expires=expires)), world(ours("staging", **changes)))
+    ((rule, message),) = refused(asked(DeclaredBranch("staging", expires=expires)), world(ours("staging", **changes)))
     assert rule == "child-kept"
     assert said in message
 
 
 def test_a_branch_with_children_does_not_expire():
     observed = world(ours("staging"), Branch("br-x", "x", CREATED, "br-staging"))
-    ((_, message),) = refused(asked(Child("staging", expires=timedelta(days=9))), observed)
+    ((_, message),) = refused(asked(DeclaredBranch("staging", expires=timedelta(days=9))), observed)
     assert message.endswith("must not expire: x was made from it")
 
 
 def test_protection_is_set_and_taken_as_declared_and_left_alone_otherwise():
     protected = world(ours("staging", protected=True))
-    (step,) = plan(asked(Child("staging", protected=False)), protected).steps
+    (step,) = plan(asked(DeclaredBranch("staging", protected=False)), protected).steps
     assert step == ProtectChild(branch="staging", protected=False, reason="")
     assert kinds(asked(STAGING), protected) == []
-    assert kinds(asked(Child("staging", protected=True)), protected) == []
-    assert kinds(asked(Child("staging", protected=False)), world(ours("staging"))) == []
+    assert kinds(asked(DeclaredBranch("staging", protected=True)), protected) == []
+    assert kinds(asked(DeclaredBranch("staging", protected=False)), world(ours("staging"))) == []
 
 
 # Room.
@@ -335,21 +341,21 @@ def test_protection_is_set_and_taken_as_declared_and_left_alone_otherwise():
 def test_where_there_is_no_room_that_is_told_with_the_numbers_and_the_primary_is_restored_all_the_same():
     project = replace(PROJECT, plan="launch", branches_limit=3)
     restore = asking(Restore(hours_ago(24), "inc-42"))
-    desired = asked(STAGING, Child("shape", schema_only=True), desired=restore)
+    desired = asked(STAGING, DeclaredBranch("shape", schema_only=True), desired=restore)
     found = plan(desired, world(ours("one"), project=project, workers=WORLD.workers))
-    assert found.is_about_children
+    assert found.is_about_declared_branches
     assert len(found.steps) > 3
     assert {(each.kind, each.count, each.limit) for each in found.refusals} == {("branches", 3, 3)}
     lifted = replace(asked(STAGING), lift=(Lift(Liftable.BRANCH_LIMIT, "ticket"),))
     assert kinds(lifted, world(project=replace(project, branches_limit=1))) == [CreateChild]
     roots = [Branch(f"br-{n}", f"root{n}", CREATED) for n in range(4)]
     ((rule, message),) = refused(
-        asked(Child("shape", schema_only=True)), world(*roots, project=replace(project, branches_limit=None))
+        asked(DeclaredBranch("shape", schema_only=True)), world(*roots, project=replace(project, branches_limit=None))
     )
     assert (rule, message.endswith("the project has 5 root branches, and may have 5")) == ("child-limit", True)
     guarded = [replace(each, protected=True) for each in roots[:2]]
     ((_, message),) = refused(
-        asked(Child("staging", protected=True)),
+        asked(DeclaredBranch("staging", protected=True)),
         world(*guarded, ours("staging"), project=replace(project, branches_limit=None)),
     )
     assert message.endswith("the project has 2 protected branches, and may have 2")
@@ -374,7 +380,7 @@ def test_what_failed_its_last_check_is_told_and_branches_wait():
 
 
 def test_a_database_is_made_where_it_is_missing_and_never_where_that_is_not_known():
-    desired = asked(Child("staging", database="reports"))
+    desired = asked(DeclaredBranch("staging", database="reports"))
     assert kinds(desired, world(ours("staging"), databases=(Databases("br-staging", ("tech961",)),))) == [
         CreateDatabase
     ]
@@ -401,7 +407,7 @@ def test_what_a_reset_costs_and_new_passwords_are_told():
     observed = replace(
         WORLD, branches=(replace(MAIN, protected=True), ours("staging"), ours("drill", parent_id="br-staging"))
     )
-    desired = asked(RESET, Child("drill", "staging"), Child("preview"))
+    desired = asked(RESET, DeclaredBranch("drill", "staging"), DeclaredBranch("preview"))
     told = " ".join(plan(desired, observed).warnings)
     assert 'resetting "staging" drops its connections for some seconds' in told
     assert '"drill" becomes a child of that' in told
@@ -418,24 +424,24 @@ def test_names_of_what_resets_keep_are_read_back_and_others_are_not():
 
 
 def test_parents_come_first_and_else_the_order_of_the_file_stays():
-    made = (Child("c", "b"), Child("b", "a"), Child("a"), Child("z"))
+    made = (DeclaredBranch("c", "b"), DeclaredBranch("b", "a"), DeclaredBranch("a"), DeclaredBranch("z"))
     assert [each.name for each in in_order(made)] == ["a", "z", "b", "c"]
 
 
 @pytest.mark.parametrize(
     ("refusal", "way_out"),
     [
-        (ChildParentUnusable("a", "b", "x"), "without one it is the primary"),
-        (ChildNotOurs("a", ("reset",)), "give the declared branch another name"),
-        (ChildDiffers("a", "x"), "it is made anew then"),
-        (ChildKept("a", "expire", ("x",)), "take it out of the branch's entry"),
-        (ChildLimitReached("a", "branches", 3, 3), "the primary does not wait for this"),
-        (ChildDatabasesUnknown("a", "503"), "run it again when this can be read"),
+        (DeclaredParentUnusable("a", "b", "x"), "without one it is the primary"),
+        (DeclaredBranchNotOurs("a", ("reset",)), "give the declared branch another name"),
+        (DeclaredBranchDiffers("a", "x"), "it is made anew then"),
+        (DeclaredBranchKept("a", "expire", ("x",)), "take it out of the branch's entry"),
+        (DeclaredBranchLimitReached("a", "branches", 3, 3), "the primary does not wait for this"),
+        (DeclaredDatabasesUnknown("a", "503"), "run it again when this can be read"),
     ],
 )
 def test_each_refusal_of_a_branch_names_a_way_out(refusal, way_out):
     assert way_out in refusal.hint
-    assert refusal.about_child
+    assert refusal.about_declared_branch
 
 
 def test_a_refused_branch_does_not_make_the_doctor_say_that_a_restore_would_fail():

@@ -10,15 +10,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from openapi_schema_validator import OAS31Validator
 
-from reconciler.core.compute_settings import NEVER, UNSAID, ComputeSettings
-from reconciler.core.desired import FOREVER, Desired, HttpGate, Method, OnFailure, Outside, Restore, WriteBack
 from reconciler.core.file.model import json_schema
 from reconciler.core.file.reading import DesiredStateError, Problem, read_desired_state
-from reconciler.core.instant import Instant
-from reconciler.core.timeline import ORIGIN, Timeline
+from reconciler.core.model.compute import NEVER, UNSAID, ComputeSettings
+from reconciler.core.model.desired import FOREVER, Desired, HttpGate, Method, OnFailure, Outside, Restore, WriteBack
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.timeline import ORIGIN, Timeline
 from tests.core.malformed import HYPERDRIVE, MALFORMED, PRIMARY, WORKER
 
-NOW = Instant.asked("2026-11-22T10:00:00Z")
+NOW = Instant.parse_strict("2026-11-22T10:00:00Z")
 
 
 def read(text: str, environment: str = "production") -> Desired:
@@ -59,7 +59,7 @@ def test_a_whole_file_is_read():
       "verify": { "sql": [ { "name": "n", "query": "select 5", "expect": 5 } ] },
     }"""
     desired = read(text)
-    to = Instant.asked("2026-11-21T09:55:00.500Z")
+    to = Instant.parse_strict("2026-11-21T09:55:00.500Z")
     assert Restore(to, "inc-42", "0042 dropped Listing", ORIGIN) == desired.primary.restore
     assert Timeline(to, "inc-42") == desired.timeline
     assert (Method.IN_PLACE, None) == (desired.primary.method, desired.primary.hold)

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.drift import Answer
-from reconciler.core.observed import Branch, Unknown
-from reconciler.core.plan import plan
+from reconciler.core.model.observed import Branch, Unknown
+from reconciler.core.plan.drift import Answer
+from reconciler.core.plan.plan import plan
 from reconciler.core.steps import RestoreBranch
 from tests.core.in_place_worlds import (
     ASKED,

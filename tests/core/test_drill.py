@@ -8,22 +8,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.compute_settings import UNSAID
-from reconciler.core.desired import DrillSettings, Hyperdrive, Restore, RtoSource
-from reconciler.core.drill.checks import Seen, checks, table_proofs, unlike
-from reconciler.core.drill.destruction import ALL, Column, Kind, Table, Wish, identifier, possible
+from reconciler.core.drill.checks import Seen, checks, diff, table_proofs
+from reconciler.core.drill.destruction import Column, Table, identifier, possible
 from reconciler.core.drill.file import drill_file
 from reconciler.core.drill.guard import Place, damage
 from reconciler.core.drill.history import done
 from reconciler.core.drill.leftovers import branch_stays, config_stays, is_another_drills, to_serve_again, worker_stays
-from reconciler.core.drill.marks import Mark as Moment
+from reconciler.core.drill.marks import Annotation as Moment
 from reconciler.core.drill.marks import measured, phase_of
 from reconciler.core.drill.names import DrillNames, drill_environment, drill_script, is_of_a_drill, lending
 from reconciler.core.drill.results import Drill, Measured, Phase, Promise, Round, Stretch
 from reconciler.core.file.reading import DesiredStateError, read_desired_state
-from reconciler.core.next_steps import next_steps
-from reconciler.core.observed import Branch, DeployedVersion, Endpoint, HyperdriveConfig, Mark, UploadedVersion, Use
-from reconciler.core.plan import plan
+from reconciler.core.model.compute import UNSAID
+from reconciler.core.model.desired import DrillSettings, Hyperdrive, Restore, RtoSource
+from reconciler.core.model.destruction import ALL, DestructionSpec, Kind
+from reconciler.core.model.observed import (
+    Annotation,
+    Branch,
+    DeployedVersion,
+    Endpoint,
+    HyperdriveConfig,
+    UploadedVersion,
+    Use,
+)
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.snapshot.manifest import Contents
 from reconciler.core.snapshot.manifest import Table as Counted
 from reconciler.core.steps import (
@@ -34,7 +43,7 @@ from reconciler.core.steps import (
     SwitchTraffic,
     VerifyBranch,
 )
-from reconciler.core.timeline import ORIGIN, Timeline
+from reconciler.core.values.timeline import ORIGIN, Timeline
 from reconciler.errors import InputError
 from tests.core.drills import once
 from tests.core.worlds import CONFIG, DESIRED, MAIN, NOW, WORLD, asking, hours_ago, with_main
@@ -45,7 +54,7 @@ BRANCH = Branch(
     "main.drill.20261122T100000000Z",
     NOW,
     parent_id="br-main",
-    mark=Mark("production-drill-20261122t100000000z", ORIGIN),
+    mark=Annotation("production-drill-20261122t100000000z", ORIGIN),
     endpoint=Endpoint("ep-drill", "ep-drill.neon.tech"),
 )
 DRILLED = HyperdriveConfig("cd", "tech961-drill-20261122T100000000Z", "ep-drill.neon.tech", 5432, "tech961", "app")
@@ -94,17 +103,19 @@ CORRUPTION = (
     ],
 )  # fmt: skip
 def test_a_destruction_is_chosen_from_what_there_is_the_most_rows_first_and_every_name_is_quoted(wish, first, sql):
-    found = possible(Wish.parse(wish), TABLES, "drop schema public")
+    found = possible(DestructionSpec.parse(wish), TABLES, "drop schema public")
     assert (found[0].what, found[0].sql) == (first, sql)
-    assert str(Wish.parse(wish)) == wish
+    assert str(DestructionSpec.parse(wish)) == wish
 
 
 def test_what_one_table_does_not_let_be_done_is_tried_with_the_next_and_never_with_a_tools_own():
-    every = [each.what for kind in Kind for each in possible(Wish(kind, "x" * (kind is Kind.MIGRATION)), TABLES)]
+    every = [
+        each.what for kind in Kind for each in possible(DestructionSpec(kind, "x" * (kind is Kind.MIGRATION)), TABLES)
+    ]
     assert [each for each in every if "_prisma" in each or "canary" in each] == []
-    dropped = [each.what for each in possible(Wish(Kind.DROP_TABLE), TABLES)]
+    dropped = [each.what for each in possible(DestructionSpec(Kind.DROP_TABLE), TABLES)]
     assert dropped == ['drop table public."Click"', 'drop table public."Listing"', "drop table public.empty"]
-    corrupted = [each.what for each in possible(Wish(Kind.CORRUPT_COLUMN), TABLES)]
+    corrupted = [each.what for each in possible(DestructionSpec(Kind.CORRUPT_COLUMN), TABLES)]
     assert corrupted == [
         'corrupt column "a ""b""" of public."Listing"', 'corrupt column "price" of public."Listing"',
     ]  # fmt: skip
@@ -119,13 +130,13 @@ def test_what_one_table_does_not_let_be_done_is_tried_with_the_next_and_never_wi
 )
 def test_what_can_not_be_destroyed_is_an_error_that_lists_the_tables(wish, said):
     with pytest.raises(InputError, match=said) as error:
-        possible(Wish.parse(wish), TABLES)
+        possible(DestructionSpec.parse(wish), TABLES)
     assert 'public."Listing"' in error.value.hint
 
 
 def test_where_there_is_no_table_that_is_said():
     with pytest.raises(InputError, match="truncate can't be done to any table") as error:
-        possible(Wish(Kind.TRUNCATE), ())
+        possible(DestructionSpec(Kind.TRUNCATE), ())
     assert error.value.hint == "there is: no table at all"
 
 
@@ -134,7 +145,7 @@ def test_where_there_is_no_table_that_is_said():
 )
 def test_what_is_no_destruction_is_an_error_that_says_what_is(text, said):
     with pytest.raises(InputError, match=said) as error:
-        Wish.parse(text)
+        DestructionSpec.parse(text)
     assert error.value.hint
 
 
@@ -178,8 +189,8 @@ def test_what_drills_have_left_is_found_by_branches_and_by_configs():
         ({"name": f"{BRANCH.name}2"}, False),
         ({"name": "main"}, False),
         ({"mark": None}, False),
-        ({"mark": Mark("production", ORIGIN)}, False),
-        ({"mark": Mark("production-drill-20261122t100000001z", ORIGIN)}, False),
+        ({"mark": Annotation("production", ORIGIN)}, False),
+        ({"mark": Annotation("production-drill-20261122t100000001z", ORIGIN)}, False),
     ],
 )
 def test_a_branch_is_a_drills_by_its_name_and_by_its_annotation(changes, is_ours):
@@ -218,8 +229,8 @@ def test_the_branch_of_the_drill_itself_may_be_damaged():
         ("it is protected", {"branch": replace(BRANCH, protected=True)}),
         ("it is a root branch", {"branch": replace(BRANCH, parent_id=None)}),
         ("it has no annotation", {"branch": replace(BRANCH, mark=None)}),
-        ('annotated for environment "production"', {"branch": replace(BRANCH, mark=Mark("production", ORIGIN))}),
-        ("annotated", {"branch": replace(BRANCH, mark=Mark(NAMES.environment, Timeline(NOW)))}),
+        ('annotated for environment "production"', {"branch": replace(BRANCH, mark=Annotation("production", ORIGIN))}),
+        ("annotated", {"branch": replace(BRANCH, mark=Annotation(NAMES.environment, Timeline(NOW)))}),
         ("the login leads to ep-main.neon.tech:5432", {"place": Place("ep-main.neon.tech", 5432)}),
         ("the login leads to", {"branch": replace(BRANCH, endpoint=None)}),
         ('"tech961" leads to it', {"configs": (replace(CONFIG, host="ep-drill.neon.tech"),)}),
@@ -388,7 +399,7 @@ def test_where_there_was_nothing_to_lose_nothing_is_proved_but_a_large_object_is
 
 def test_more_differences_than_anybody_reads_are_counted():
     many = replace(GOOD, roles=frozenset({"app", *"vwxyz"}))
-    assert len(unlike(many, GOOD)) == 5
+    assert len(diff(many, GOOD)) == 5
     assert checks(many, GOOD, GOOD)[1].seen.endswith("; and 2 more")
 
 

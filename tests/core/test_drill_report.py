@@ -10,13 +10,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from reconciler.core.document import document
+from reconciler.core.drill.document import document
 from reconciler.core.drill.history import done, line, read_history
 from reconciler.core.drill.notes import BEGIN, END, notes_of, with_notes
 from reconciler.core.drill.phases import gantt, phase_table, tenths
 from reconciler.core.drill.report import environment_of, file_name, report
 from reconciler.core.drill.results import Check, Measured, Noticed, Phase, Stretch
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
 from tests.core.drills import CLICK, DRILL, LISTING, ROUND, UNPROVED, once, slower
 
@@ -37,7 +37,7 @@ def numbers(column, text):
     ],
 )
 def test_a_report_is_named_by_its_quarter(begun, name):
-    assert file_name(Instant.asked(begun)) == name
+    assert file_name(Instant.parse_strict(begun)) == name
 
 
 def test_it_says_in_one_sentence_how_it_went():
@@ -251,7 +251,7 @@ def test_a_phase_that_was_taken_up_again_is_a_bar_for_each_stretch_and_a_line_in
 
 def test_this_drill_is_in_the_trend_once_whether_or_not_it_is_recorded():
     other = replace(done(DRILL), environment="staging", seconds=7.0)
-    older = replace(done(DRILL), begun=Instant.asked("2026-03-30T08:00:00Z"), seconds=99.0)
+    older = replace(done(DRILL), begun=Instant.parse_strict("2026-03-30T08:00:00Z"), seconds=99.0)
     broken = read_history("{}")
     for history in ((*broken, other, older), (*broken, other, older, done(DRILL))):
         text = report(DRILL, None, history)

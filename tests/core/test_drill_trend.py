@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from reconciler.core.drill.history import Done, Unread, added, done, line, read_history
 from reconciler.core.drill.trend import ending, length, svg, table
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 from tests.core.drills import DRILL, ROUND, UNPROVED, slower
 
 PASSED = done(DRILL)
-LATE = replace(done(slower(2_400)), begun=Instant.asked("2028-03-30T08:00:00Z"))
-FAILED = replace(done(replace(DRILL, rounds=(UNPROVED,))), begun=Instant.asked("2029-03-30T08:00:00Z"))
+LATE = replace(done(slower(2_400)), begun=Instant.parse_strict("2028-03-30T08:00:00Z"))
+FAILED = replace(done(replace(DRILL, rounds=(UNPROVED,))), begun=Instant.parse_strict("2029-03-30T08:00:00Z"))
 SVG = "{http://www.w3.org/2000/svg}"
 
 

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.desired import Child, Desired
-from reconciler.core.drift import Answer
-from reconciler.core.holding_pen import expiry
-from reconciler.core.observed import Observed, Unknown, Use, named
-from reconciler.core.plan import plan
-from reconciler.core.scene import Scene, read
+from reconciler.core.model.desired import DeclaredBranch, Desired
+from reconciler.core.model.observed import Observed, Unknown, Use, named
+from reconciler.core.plan.drift import Answer
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context.planning import PlanningContext, read
+from reconciler.core.rules.retention import expiry
 from reconciler.core.steps import ClearExpiry, DeleteBranch, DeleteHyperdrive, ExpireHeld
 from tests.core.in_place_worlds import ASKED, HELD, IN_PLACE, changed, kinds, lineage_of, rules
 from tests.core.test_pen import LEAF, LEAF_CONFIG, UNDONE, later, of_leaf
@@ -82,7 +82,7 @@ def test_nothing_gets_an_expiry_where(desired, observed):
 
 
 def refused_of_a_branch(desired: Desired) -> Desired:
-    return replace(desired, branches=(Child("staging", parent="nowhere"),))
+    return replace(desired, branches=(DeclaredBranch("staging", parent="nowhere"),))
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_the_longest_hold_with_an_expiry_stays_within_what_neon_takes():
 def test_what_is_held_too_long_is_deleted_and_gets_none():
     ended = later(UNDONE, 8 * DAY)
     assert kinds(plan(ON, ended).steps) == ["DeleteHyperdrive", "DeleteBranch"]
-    scene = read(ON, ended)
-    assert isinstance(scene, Scene)
-    assert expiry.give(scene) == ()
+    context = read(ON, ended)
+    assert isinstance(context, PlanningContext)
+    assert expiry.give(context) == ()
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.desired import Desired, HttpGate, Restore
-from reconciler.core.fence import is_marked, marked, unmarked
+from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.lineage.provenance import trace
-from reconciler.core.next_steps import next_steps
-from reconciler.core.observed import DeployedVersion, Endpoint, Observed, named
-from reconciler.core.plan import plan
-from reconciler.core.predict import predict
-from reconciler.core.scene import Refused
+from reconciler.core.model.compute_name import is_marked, marked, unmarked
+from reconciler.core.model.desired import Desired, HttpGate, Restore
+from reconciler.core.model.observed import DeployedVersion, Endpoint, Observed, named
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context.planning import Blocked
+from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.steps import CreateBranch, FenceBranch, LiftFence, RenameBranch, Step, SwitchTraffic, VerifyLive
+from reconciler.core.steps.predict import predict
 from tests.core.worlds import DESIRED, MAIN, WORLD, after, asked, asking, ended, hours_ago, world_for
 
 RESTORE = Restore(hours_ago(24), "inc-42")
@@ -46,7 +46,7 @@ def kinds(steps: tuple[Step, ...]) -> list[str]:
 
 
 def lineage_of(desired: Desired, observed: Observed) -> Lineage:
-    lineage = trace(desired, observed.branches)
+    lineage = infer_lineage(desired, observed.branches)
     assert isinstance(lineage, Lineage)
     return lineage
 
@@ -232,7 +232,7 @@ def test_runs_that_are_killed_anywhere_never_switch_from_what_takes_writes_nor_l
             for step in wave:
                 check_switch(desired, observed, step)
                 observed, taken = predict(observed, step), taken + 1
-        refused = isinstance(wave, Refused)
+        refused = isinstance(wave, Blocked)
         observed = ended(observed)
     lineage = lineage_of(desired, observed)
     if not lineage.swapping:
@@ -244,11 +244,11 @@ def test_runs_that_are_killed_anywhere_never_switch_from_what_takes_writes_nor_l
 def check_switch(desired: Desired, observed: Observed, step: Step) -> None:
     """A switch to another timeline needs a fence that this very run has made, and what is switched to takes writes."""
     lineage = lineage_of(desired, observed)
-    carrier = lineage.carrier(desired.timeline)
-    if not isinstance(step, SwitchTraffic) or carrier is None:
+    timeline_branch = lineage.timeline_branch(desired.timeline)
+    if not isinstance(step, SwitchTraffic) or timeline_branch is None:
         return
-    assert not carrier.branch.fenced
-    if carrier != lineage.live and not lineage.swapping:
+    assert not timeline_branch.branch.fenced
+    if timeline_branch != lineage.live and not lineage.swapping:
         assert lineage.live.branch.fenced
         assert f"fence:{lineage.live.branch.name}" in observed.passed
 

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.desired import Desired, Method, Restore
-from reconciler.core.instant import Instant
+from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.lineage.provenance import trace
-from reconciler.core.observed import Observed, named
-from reconciler.core.plan import Plan, plan
-from reconciler.core.predict import predict
+from reconciler.core.model.desired import Desired, Method, Restore
+from reconciler.core.model.observed import Observed, named
+from reconciler.core.plan.plan import Plan, plan
 from reconciler.core.steps import CreateBranch, DeleteBranch, RestoreBranch, Step
-from reconciler.core.timeline import ORIGIN, Timeline
+from reconciler.core.steps.predict import predict
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.timeline import ORIGIN, Timeline
 from tests.core.worlds import DESIRED, MAIN, asking, ended, hours_ago, world_for
 
 _MINUTE = 60_000
@@ -54,7 +54,7 @@ class Truth:
 
     def settle(self, desired: Desired, begun: Instant) -> None:
         """Note what is live by now. What was prepared by a run that died may have become so at any time since."""
-        lineage = trace(desired, self.observed.branches)
+        lineage = infer_lineage(desired, self.observed.branches)
         assert isinstance(lineage, Lineage)
         timeline = lineage.live.timeline
         if timeline != self.live[-1][1]:
@@ -72,7 +72,7 @@ class Truth:
 
 # What is asked, how, after how many steps it is killed, and the minutes until the next one. What is asked is a restore
 # that was asked before, None, or a new restore to so many minutes ago.
-Wish = tuple[Restore | int | None, Method, int, int]
+DestructionSpec = tuple[Restore | int | None, Method, int, int]
 A, B = Restore(hours_ago(60), "a"), Restore(hours_ago(50), "b")
 BRANCH, IN_PLACE = Method.BRANCH, Method.IN_PLACE
 ALL = 99
@@ -85,7 +85,7 @@ wishes = st.tuples(
 )
 
 
-def lived_through(asked: list[Wish], *, protected: bool) -> Truth:
+def lived_through(asked: list[DestructionSpec], *, protected: bool) -> Truth:
     """A world with a past; for each of its plans, and after each of its steps, what is read is checked."""
     truth = Truth(replace(world_for(DESIRED, protected=protected), at=hours_ago(40)))
     for number, (wish, method, steps, pause) in enumerate(asked):
@@ -105,11 +105,11 @@ def lived_through(asked: list[Wish], *, protected: bool) -> Truth:
 
 
 def check_signs(truth: Truth, desired: Desired) -> None:
-    lineage = trace(desired, truth.observed.branches)
+    lineage = infer_lineage(desired, truth.observed.branches)
     assert isinstance(lineage, Lineage)
-    parts = (lineage.held, lineage.older, lineage.candidates, lineage.failed, lineage.proved)
-    for carrier in (lineage.live, *(each for part in parts for each in part)):
-        assert truth.holds[carrier.branch.id] == carrier.timeline, carrier.branch.name
+    parts = (lineage.held, lineage.superseded, lineage.candidates, lineage.failed, lineage.proved)
+    for timeline_branch in (lineage.live, *(each for part in parts for each in part)):
+        assert truth.holds[timeline_branch.branch.id] == timeline_branch.timeline, timeline_branch.branch.name
 
 
 def check_source(truth: Truth, found: Plan) -> None:

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.desired import Method, Restore, Verify
-from reconciler.core.instant import Instant
-from reconciler.core.observed import Branch, Mark, Observed, Unbound, Unknown
-from reconciler.core.plan import plan
+from reconciler.core.model.desired import Method, Restore, Verify
+from reconciler.core.model.observed import Annotation, Branch, Observed, Unbound, Unknown
+from reconciler.core.plan.plan import plan
 from reconciler.core.steps import CreateBranch
-from reconciler.core.timeline import ORIGIN, Timeline
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.timeline import ORIGIN, Timeline
 from tests.core.worlds import CONFIG, CREATED, DESIRED, MAIN, NOW, PROJECT, SEEN, WORLD, asking, hours_ago, with_main
 
 RESTORE = Restore(hours_ago(24), "inc-42")
@@ -20,7 +20,7 @@ CANDIDATE = replace(
     name=f"main.candidate.{Timeline(RESTORE.to, RESTORE.id)}",
     default=False,
     parent_id="br-main",
-    mark=Mark("production", Timeline(RESTORE.to, RESTORE.id)),
+    mark=Annotation("production", Timeline(RESTORE.to, RESTORE.id)),
 )
 IN_PLACE = replace(asking(RESTORE), primary=replace(asking(RESTORE).primary, method=Method.IN_PLACE))
 
@@ -65,7 +65,7 @@ CASES = [
     (
         "timeline-not-held",
         DESIRED,
-        with_main(mark=Mark("production", Timeline(GONE.to, GONE.id))),
+        with_main(mark=Annotation("production", Timeline(GONE.to, GONE.id))),
         '"origin" is not held any more',
     ),
     ("candidate-differs", asking(RESTORE), with_branch(parent_id="br-other"), "its parent is br-other"),
@@ -200,7 +200,7 @@ def test_a_candidate_made_after_its_source_was_reset_is_not_what_was_asked():
 
 
 def test_unknown_provenance_says_how_to_adopt_what_serves():
-    observed = with_main(mark=Mark("staging", Timeline(GONE.to)))
+    observed = with_main(mark=Annotation("staging", Timeline(GONE.to)))
     (refusal,) = plan(DESIRED, observed).refusals
     assert ("provenance-unknown", True) == (refusal.rule, "To adopt what serves now" in refusal.hint)
     anew = replace(DESIRED, environment="production-2", primary=replace(DESIRED.primary, branch="adopted"))

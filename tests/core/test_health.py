@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.desired import Lift, Liftable, Method, Restore, Verify
 from reconciler.core.health.checks import GitRemote, LeaseSign, Missing, SetUp, State, Unneeded, Wrong
 from reconciler.core.health.diagnosis import diagnose, state_for
-from reconciler.core.hyperdrive.settings import Strategy
-from reconciler.core.observed import Claim, Mark, Operation, Unbound, Unknown
-from reconciler.core.timeline import Timeline, candidate_name
+from reconciler.core.model.desired import Lift, Liftable, Method, Restore, Verify
+from reconciler.core.model.hyperdrive import Strategy
+from reconciler.core.model.observed import Annotation, Claim, Operation, Unbound, Unknown
+from reconciler.core.values.timeline import Timeline, candidate_name
 from tests.core.test_pen import ENDED
 from tests.core.worlds import (
     CONFIG,
@@ -79,7 +79,7 @@ SWAPPING = (
     replace(MAIN, name=f"main.held.origin.before.{WANTED}"),
     replace(
         MAIN, id="br-new", name=candidate_name("main", WANTED), parent_id=MAIN.id, default=False, endpoint=None,
-        mark=Mark("production", WANTED),
+        mark=Annotation("production", WANTED),
     ),
 )  # fmt: skip
 CHILD = with_main(parent_id="br-root")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.history import (
+from reconciler.core.history.entries import (
     Applied,
     ApplyKind,
     Change,
@@ -22,15 +22,15 @@ from reconciler.core.history import (
     RollbackTo,
     compile_history,
 )
-from reconciler.core.instant import Instant
-from reconciler.core.lineage.lanes import State
-from reconciler.core.receipt import Result
-from reconciler.core.timeline import ORIGIN, Timeline
+from reconciler.core.history.lanes import State
+from reconciler.core.records.receipt import Result
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.timeline import ORIGIN, Timeline
 from tests.support.long_history import example
 
-NOW = Instant.asked("2026-11-22T10:00:00Z")
-ONE = Timeline(Instant.asked("2026-11-20T09:00:00Z"), "one")
-TWO = Timeline(Instant.asked("2026-11-21T09:00:00Z"), "two")
+NOW = Instant.parse_strict("2026-11-22T10:00:00Z")
+ONE = Timeline(Instant.parse_strict("2026-11-20T09:00:00Z"), "one")
+TWO = Timeline(Instant.parse_strict("2026-11-21T09:00:00Z"), "two")
 
 
 def hours_ago(hours):

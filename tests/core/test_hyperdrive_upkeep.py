@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.compute_settings import ComputeSettings
-from reconciler.core.desired import Method, Restore
 from reconciler.core.file.reading import DesiredStateError, read_desired_state
-from reconciler.core.hyperdrive.settings import CACHING_OFF, NOTHING, Caching, Mtls, Settings, Strategy
-from reconciler.core.hyperdrive.upkeep import logged_in_to, most_connections
-from reconciler.core.instant import Instant
-from reconciler.core.observed import Endpoint, Unknown
-from reconciler.core.plan import plan
-from reconciler.core.predict import predict
+from reconciler.core.model.compute import ComputeSettings
+from reconciler.core.model.desired import Method, Restore
+from reconciler.core.model.hyperdrive import CACHING_OFF, NOTHING, Caching, Mtls, Settings, Strategy
+from reconciler.core.model.observed import Endpoint, Unknown
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.hyperdrive.settings import logged_in_to, most_connections
 from reconciler.core.steps import CreateHyperdrive, RenewPassword, RepointHyperdrive, UpdateHyperdrive, arguments
+from reconciler.core.steps.predict import predict
+from reconciler.core.values.instant import Instant
 from tests.core.worlds import CONFIG, DESIRED, MAIN, NOW, WORLD, after, asking, hours_ago
 
 RESTORE = Restore(hours_ago(24))

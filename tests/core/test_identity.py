@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.desired import Method, Restore
-from reconciler.core.identity import Table, check_identity, check_tables
-from reconciler.core.observed import Mark
-from reconciler.core.timeline import candidate_name
+from reconciler.core.model.desired import Method, Restore
+from reconciler.core.model.observed import Annotation, Table
+from reconciler.core.rules.restore.identity import check_identity, check_tables
+from reconciler.core.values.timeline import candidate_name
 from reconciler.errors import GateFailed
 from tests.core.worlds import DESIRED, MAIN, asking, hours_ago
 
@@ -19,7 +19,7 @@ CANDIDATE = replace(
     default=False,
     parent_id=MAIN.id,
     resolved_at=hours_ago(24),
-    mark=Mark("production", ASKED.timeline),
+    mark=Annotation("production", ASKED.timeline),
 )
 
 
@@ -37,7 +37,7 @@ def test_what_was_asked_passes_and_so_does_what_is_live():
         ({"resolved_at": None}, "does not tell which moment"),
         ({"name": "main.candidate.other"}, "cannot tell which timeline is live"),
         ({"mark": None}, "it does not carry r-"),
-        ({"mark": Mark("staging", ASKED.timeline)}, "it does not carry r-"),
+        ({"mark": Annotation("staging", ASKED.timeline)}, "it does not carry r-"),
     ],
 )
 def test_what_differs_fails_with_what_differs(changes, said):

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.desired import Child, Desired, Hyperdrive, Method, Primary, Restore, Worker
 from reconciler.core.file.reading import read_desired_state
-from reconciler.core.hyperdrive.settings import Strategy
 from reconciler.core.importing.choice import Asked, WorkerFile, choose, nothing_found
 from reconciler.core.importing.primary import base_name, direct_host, primary_of, refuse_ours
-from reconciler.core.importing.signs import children_of, hold_of, with_strategy
+from reconciler.core.importing.signs import declared_branches_of, hold_of, with_strategy
 from reconciler.core.importing.text import Because, written
-from reconciler.core.observed import Branch, ChildMark, Mark
-from reconciler.core.plan import plan
-from reconciler.core.timeline import Timeline
+from reconciler.core.model.desired import DeclaredBranch, Desired, Hyperdrive, Method, Primary, Restore, Worker
+from reconciler.core.model.hyperdrive import Strategy
+from reconciler.core.model.observed import Annotation, Branch, DeclaredAnnotation
+from reconciler.core.plan.plan import plan
+from reconciler.core.values.timeline import Timeline
 from reconciler.errors import InputError
 from tests.core.worlds import DESIRED, MAIN, NOW, PROJECT, WORLD, after, asking, ended, hours_ago
 
@@ -125,7 +125,7 @@ def test_of_a_primary_that_was_never_restored_it_is_the_original_timeline():
 
 
 def test_where_signs_disagree_the_timeline_cannot_be_told():
-    marked = replace(MAIN, mark=Mark("another", Timeline(NOW)))
+    marked = replace(MAIN, mark=Annotation("another", Timeline(NOW)))
     assert primary_of("production", PROJECT.id, "main", (marked,)).restore == "cannot be told"
 
 
@@ -141,8 +141,8 @@ def test_a_branch_that_a_restore_made_is_taken_for_no_primary():
     assert len(world.branches) > 1
 
 
-STAGING = Child("staging", reset="sprint-2")
-EVERY_BRANCH = (STAGING, Child("preview", "staging", compute=False), Child("shape", schema_only=True))
+STAGING = DeclaredBranch("staging", reset="sprint-2")
+EVERY_BRANCH = (STAGING, DeclaredBranch("preview", "staging", compute=False), DeclaredBranch("shape", schema_only=True))
 
 
 def lost(desired, observed):
@@ -154,7 +154,7 @@ def lost(desired, observed):
     imported = replace(
         Desired("production", replace(found.primary, hold=hold), workers=desired.workers),
         hyperdrive=with_strategy(hyperdrive, bound, found.lineage),
-        branches=children_of("production", found.lineage, observed.branches),
+        branches=declared_branches_of("production", found.lineage, observed.branches),
     )
     text = written(imported, replace(BECAUSE, hold=why))
     return imported, read_desired_state(text, file="f", environment="production", now=NOW)
@@ -196,15 +196,15 @@ def test_what_is_held_does_not_go_by_a_default_and_where_nothing_is_the_default_
 def test_a_branch_that_was_made_from_what_is_held_or_kept_by_now_is_made_from_the_primary_or_the_branch():
     kept = Branch("br-kept", "staging.before-reset.b", NOW, MAIN.id)
     staging, preview = (
-        Branch(f"br-{name}", name, NOW, parent, child=ChildMark("production", name, "a"))
+        Branch(f"br-{name}", name, NOW, parent, child=DeclaredAnnotation("production", name, "a"))
         for name, parent in (("staging", "gone"), ("preview", kept.id))
     )
-    found = children_of("production", None, (MAIN, kept, staging, preview))
+    found = declared_branches_of("production", None, (MAIN, kept, staging, preview))
     assert found == (
-        Child("preview", "staging", "a", compute=False),
-        Child("staging", None, "b", compute=False),
+        DeclaredBranch("preview", "staging", "a", compute=False),
+        DeclaredBranch("staging", None, "b", compute=False),
     )
-    assert children_of("other", None, (staging,)) is None
+    assert declared_branches_of("other", None, (staging,)) is None
 
 
 workers = st.builds(

@@ -4,16 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.desired import Method
-from reconciler.core.holding_pen.deletion import undeletable
-from reconciler.core.hyperdrive.choice import expected_config
-from reconciler.core.instant import Instant
-from reconciler.core.lineage.lineage import Carrier, Lineage
-from reconciler.core.next_steps import next_steps
-from reconciler.core.observed import Observed, Unknown, named
-from reconciler.core.plan import plan
-from reconciler.core.predict import predict
-from reconciler.core.scene import Refused
+from reconciler.core.lineage.hyperdrive import expected_config
+from reconciler.core.lineage.lineage import Lineage, TimelineBranch
+from reconciler.core.model.desired import Method
+from reconciler.core.model.observed import Observed, Unknown, named
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context.planning import Blocked
+from reconciler.core.rules.next_steps import next_steps
+from reconciler.core.rules.retention.deletion import undeletable
 from reconciler.core.steps import (
     CreateBranch,
     CreateHyperdrive,
@@ -25,7 +23,9 @@ from reconciler.core.steps import (
     VerifyBranch,
     VerifyLive,
 )
-from reconciler.core.timeline import ORIGIN
+from reconciler.core.steps.predict import predict
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.timeline import ORIGIN
 from tests.core.in_place_worlds import (
     ASKED,
     BY_BRANCH,
@@ -173,7 +173,7 @@ def test_a_copy_whose_original_is_not_held_any_more_is_not_put_into_the_primary(
     twice = after(asking(OTHER, IN_PLACE), after(ASKED, WORLD))
     copied = killed_after(IN_PLACE, twice, CreateBranch)
     found = next_steps(IN_PLACE, changed(copied, HELD, name="renamed"))
-    assert isinstance(found, Refused)
+    assert isinstance(found, Blocked)
     assert ["timeline-not-held"] == [each.rule for each in found.refusals]
 
 
@@ -215,7 +215,7 @@ def killed_twice() -> Observed:
 
 def test_a_spent_candidate_is_never_used_again_but_disposed_of_and_the_timeline_comes_from_where_it_is_held():
     observed = killed_twice()
-    assert CANDIDATE == lineage_of(observed).spent.branch.name
+    assert CANDIDATE == lineage_of(observed).stale_candidate.branch.name
     found = plan(ASKED, observed)
     assert ["RenameBranch", "DeleteBranch", "RenameBranch", "CreateBranch"] == kinds(found.steps[:4])
     assert (CANDIDATE, PROVED) == (found.steps[2].branch, found.steps[2].to)
@@ -330,18 +330,18 @@ def test_what_failed_in_place_is_put_back_by_names_too_where_the_file_asks_for_t
 # The one deletion
 
 
-def proved(**changes: object) -> tuple[Carrier, Lineage, Observed]:
+def proved(**changes: object) -> tuple[TimelineBranch, Lineage, Observed]:
     """What may be deleted: a restore in place that was checked, and the branch that it was proved on."""
     observed = killed_after(ASKED, WORLD, RenameBranch)
     observed = changed(observed, PROVED, **changes) if changes else observed
     lineage = lineage_of(observed)
-    (carrier,) = lineage.proved
-    return carrier, lineage, observed
+    (timeline_branch,) = lineage.proved
+    return timeline_branch, lineage, observed
 
 
 def test_what_was_only_there_to_prove_is_deleted_once_all_is_checked():
-    carrier, lineage, observed = proved()
-    assert [] == undeletable(carrier, lineage, observed.branches)
+    timeline_branch, lineage, observed = proved()
+    assert [] == undeletable(timeline_branch, lineage, observed.branches)
     assert DeleteBranch(branch=PROVED, reason="") == next_steps(ASKED, observed)[0]
 
 
@@ -350,29 +350,29 @@ def test_what_was_only_there_to_prove_is_deleted_once_all_is_checked():
     [({"default": True}, "it is the default branch"), ({"protected": True}, "it is protected")],
 )
 def test_what_the_default_or_a_protection_is_on_is_left_alone(changes, reason):
-    carrier, lineage, observed = proved(**changes)
-    (refusal,) = undeletable(carrier, lineage, observed.branches)
+    timeline_branch, lineage, observed = proved(**changes)
+    (refusal,) = undeletable(timeline_branch, lineage, observed.branches)
     assert (reason,) == refusal.reasons
 
 
 def test_what_another_branch_was_made_from_is_left_alone():
-    carrier, lineage, observed = proved()
-    child = replace(MAIN, id="br-child", name="preview", parent_id=carrier.branch.id)
-    (refusal,) = undeletable(carrier, lineage, (*observed.branches, child))
+    timeline_branch, lineage, observed = proved()
+    child = replace(MAIN, id="br-child", name="preview", parent_id=timeline_branch.branch.id)
+    (refusal,) = undeletable(timeline_branch, lineage, (*observed.branches, child))
     assert ("preview was made from it",) == refusal.reasons
 
 
 def test_what_no_name_says_is_done_is_left_alone():
-    carrier, lineage, observed = proved()
-    (refusal,) = undeletable(carrier, replace(lineage, proved=()), observed.branches)
+    timeline_branch, lineage, observed = proved()
+    (refusal,) = undeletable(timeline_branch, replace(lineage, proved=()), observed.branches)
     assert ("it is not one of ours",) == refusal.reasons
 
 
 @pytest.mark.parametrize(("timeline", "ready"), [(ORIGIN, True), (RESTORED, False)])
 def test_what_is_there_only_once_is_left_alone(timeline, ready):
-    carrier, lineage, observed = proved()
+    timeline_branch, lineage, observed = proved()
     live = replace(lineage.live, timeline=timeline, branch=replace(lineage.live.branch, ready=ready))
-    (refusal,) = undeletable(carrier, replace(lineage, live=live), observed.branches)
+    (refusal,) = undeletable(timeline_branch, replace(lineage, live=live), observed.branches)
     assert (f"no other branch carries {RESTORED}",) == refusal.reasons
 
 

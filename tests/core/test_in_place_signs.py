@@ -4,17 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.desired import Method, Restore
-from reconciler.core.instant import Instant
-from reconciler.core.lineage.lineage import Carrier, Lineage
-from reconciler.core.lineage.provenance import trace
-from reconciler.core.observed import Mark, Observed, named
-from reconciler.core.plan import plan
-from reconciler.core.refusals import BeforeSourceExisted, ProvenanceUnknown, Refusal, SourceAmbiguous
-from reconciler.core.steps import (
-    RestoreBranch,
-)
-from reconciler.core.timeline import ORIGIN, HeldName, Timeline
+from reconciler.core.lineage.infer import ProvenanceUnknown, infer_lineage
+from reconciler.core.lineage.lineage import BeforeSourceExisted, Lineage, SourceAmbiguous, TimelineBranch
+from reconciler.core.model.desired import Method, Restore
+from reconciler.core.model.observed import Annotation, Observed, named
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.plan.plan import plan
+from reconciler.core.steps import RestoreBranch
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.timeline import ORIGIN, HeldName, Timeline
 from tests.core.in_place_worlds import (
     ASKED,
     BY_BRANCH,
@@ -91,11 +89,11 @@ def test_an_annotation_that_was_passed_on_to_what_was_preserved_does_not_disagre
     second = after(asking(OTHER, IN_PLACE), undone)
     last = next(name for name in names(second) if name.startswith("main.held.origin.before") and ".3" in name)
     mark = named(second.branches, "main").mark
-    assert Mark("production", RESTORED) == mark
+    assert Annotation("production", RESTORED) == mark
     passed_on = changed(changed(second, last, mark=mark), kept, mark=mark)
-    assert isinstance(trace(IN_PLACE, passed_on.branches), ProvenanceUnknown | Lineage)
+    assert isinstance(infer_lineage(IN_PLACE, passed_on.branches), ProvenanceUnknown | Lineage)
     alone = changed(second, "main", mark=None)
-    refusal = trace(IN_PLACE, changed(alone, last, mark=mark).branches)
+    refusal = infer_lineage(IN_PLACE, changed(alone, last, mark=mark).branches)
     assert isinstance(refusal, ProvenanceUnknown)
     assert f'"{last}" is annotated as {RESTORED}' in refusal.message
 
@@ -152,7 +150,7 @@ OF_FIRST, OF_SECOND = (Timeline(each.to, each.id) for each in (FIRST, SECOND))
 def test_a_moment_comes_from_the_branch_that_has_kept_what_was_live_then(restores, hours, expected, place):
     """Each restore in place preserves a branch at its moment, so that no moment in between is uncertain."""
     source = lineage_of(sequence(*restores)).source(Restore(hours_ago(hours)))
-    assert isinstance(source, Carrier), source
+    assert isinstance(source, TimelineBranch), source
     assert expected == source.timeline
     assert place == ("main" if source.branch.name == "main" else "held")
 
@@ -194,7 +192,7 @@ def test_from_names_the_branch_of_a_timeline_that_has_the_moment_where_it_was_li
     assert expected == rules(asking(asked, IN_PLACE), sequence(FIRST, None, FIRST))
 
 
-def source_of(observed: Observed, hours: float) -> Carrier | Refusal:
+def source_of(observed: Observed, hours: float) -> TimelineBranch | Refusal:
     return lineage_of(observed).source(Restore(hours_ago(hours)))
 
 
@@ -202,7 +200,7 @@ def test_where_the_replacement_before_is_not_known_any_more_a_moment_may_belong_
     """The one that began what is held as the third was deleted: since when that was live is not known."""
     gap = without(sequence(FIRST, SECOND, None), f"main.held.{OF_FIRST}.before.{OF_SECOND}.2.in-place")
     found = [source_of(gap, hours) for hours in (15, 7.5, 6.5, 5.5)]
-    assert [Carrier, SourceAmbiguous, SourceAmbiguous, Carrier] == [type(each) for each in found]
+    assert [TimelineBranch, SourceAmbiguous, SourceAmbiguous, TimelineBranch] == [type(each) for each in found]
     assert (str(OF_SECOND),) == found[1].choices
     name = f"main.held.{OF_SECOND}.before.origin.3.in-place"
     ended = next(each.created_at for each in gap.branches if each.name == name)

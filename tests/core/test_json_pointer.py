@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.json_pointer import is_pointer, resolve
+from reconciler.core.values.json_pointer import is_pointer, resolve
 
 # RFC 6901, section 5.
 _DOCUMENT = {

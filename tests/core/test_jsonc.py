@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.jsonc import MAXIMUM_DEPTH, Document, Span, read, replace_value
+from reconciler.core.file.jsonc import MAXIMUM_DEPTH, Document, Span, read, replace_value
 from reconciler.errors import JsoncError
 
 CONFIG = """\

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.desired import DeployDriver, Desired, HttpGate, OnFailure, Restore, Worker
+from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.lineage.provenance import trace
-from reconciler.core.next_steps import next_steps
-from reconciler.core.observed import Observed, named
-from reconciler.core.plan import plan
-from reconciler.core.predict import predict
-from reconciler.core.scene import Refused
+from reconciler.core.model.desired import DeployDriver, Desired, HttpGate, OnFailure, Restore, Worker
+from reconciler.core.model.observed import Observed, named
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context.planning import Blocked
+from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.steps import RenameBranch, Step, SwitchTraffic, VerifyLive
-from reconciler.core.timeline import candidate_name, failed_name
+from reconciler.core.steps.predict import predict
+from reconciler.core.values.timeline import candidate_name, failed_name
 from tests.core.worlds import DESIRED, WORLD, asking, ended, hours_ago, world_for
 
 HEALTH = HttpGate("health", "https://961tech.example/health")
@@ -41,7 +41,7 @@ def run(desired: Desired, observed: Observed, steps: int = MOST_STEPS) -> tuple[
 
 
 def lineage_of(desired: Desired, observed: Observed) -> Lineage:
-    lineage = trace(desired, observed.branches)
+    lineage = infer_lineage(desired, observed.branches)
     assert isinstance(lineage, Lineage)
     return lineage
 
@@ -208,5 +208,5 @@ def test_a_way_back_that_is_barred_is_refused_for_its_own_reason(put_back):
     desired = asking(RESTORE, GATED)
     away = replace(put_back, workers=tuple(replace(each, deployed=()) for each in put_back.workers))
     found = next_steps(desired, away)
-    assert isinstance(found, Refused)
+    assert isinstance(found, Blocked)
     assert ["worker-not-deployed"] == [each.rule for each in found.refusals]

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.desired import Lift, Liftable, Restore
 from reconciler.core.file.model import LiftModel
 from reconciler.core.file.reading import DesiredStateError, read_desired_state
-from reconciler.core.observed import Operation
-from reconciler.core.plan import plan
+from reconciler.core.model.desired import Lift, Liftable, Restore
+from reconciler.core.model.observed import Operation
+from reconciler.core.plan.plan import plan
 from tests.core.test_guards import with_config, with_configs, with_project
 from tests.core.test_proving import LATE
 from tests.core.test_rewound import YOUNG, account, knowing, listed

@@ -4,13 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.desired import Restore
-from reconciler.core.instant import Instant
-from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.lineage.provenance import trace
-from reconciler.core.observed import Mark, Observed
-from reconciler.core.refusals import PrimaryMissing, ProvenanceUnknown, SourceAmbiguous, SourceNotHeld
-from reconciler.core.timeline import ORIGIN, HeldName, Timeline
+from reconciler.core.lineage.infer import PrimaryMissing, ProvenanceUnknown, infer_lineage
+from reconciler.core.lineage.lineage import Lineage, SourceAmbiguous, SourceNotHeld
+from reconciler.core.model.desired import Restore
+from reconciler.core.model.observed import Annotation, Observed
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.timeline import ORIGIN, HeldName, Timeline
 from tests.core.worlds import DESIRED, MAIN, WORLD, after, asking, hours_ago
 
 FIRST = Restore(hours_ago(20), "first")
@@ -40,7 +39,7 @@ def sequence(*restores: Restore | None) -> Observed:
 
 
 def lineage_of(observed: Observed) -> Lineage:
-    lineage = trace(DESIRED, observed.branches)
+    lineage = infer_lineage(DESIRED, observed.branches)
     assert isinstance(lineage, Lineage)
     return lineage
 
@@ -107,7 +106,7 @@ def test_in_the_middle_of_a_swap_what_was_renamed_last_is_still_live():
     assert (ORIGIN, True) == (lineage.live.timeline, lineage.swapping)
 
 
-MARK = Mark("production", timeline(FIRST))
+MARK = Annotation("production", timeline(FIRST))
 
 
 @pytest.mark.parametrize(
@@ -131,14 +130,14 @@ MARK = Mark("production", timeline(FIRST))
     ],
 )
 def test_signs_that_disagree_are_a_refusal_that_quotes_them(branches, words):
-    refusal = trace(DESIRED, branches)
+    refusal = infer_lineage(DESIRED, branches)
     assert isinstance(refusal, ProvenanceUnknown)
     assert words in refusal.message
     assert refusal.hint
 
 
 def test_a_primary_that_is_not_there_is_a_refusal_that_lists_the_names():
-    refusal = trace(DESIRED, (replace(MAIN, name="production"),))
+    refusal = infer_lineage(DESIRED, (replace(MAIN, name="production"),))
     assert isinstance(refusal, PrimaryMissing)
     assert "production" in refusal.hint
 

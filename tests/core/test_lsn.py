@@ -7,22 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.desired import Method, Restore
-from reconciler.core.file.edit import asked_timeline, with_restore
+from reconciler.core.file.edit import desired_timeline, with_restore
 from reconciler.core.file.versions import Unreadable, Version, read_version
-from reconciler.core.hyperdrive.choice import config_of, expected_config
-from reconciler.core.identity import check_identity
 from reconciler.core.importing.primary import base_name, primary_of
-from reconciler.core.lineage.provenance import trace
-from reconciler.core.lsn import Lsn
-from reconciler.core.observed import Endpoint, Mark
-from reconciler.core.plan import plan
+from reconciler.core.lineage.hyperdrive import config_of, expected_config
+from reconciler.core.lineage.infer import infer_lineage
+from reconciler.core.model.desired import Method, Restore
+from reconciler.core.model.observed import Annotation, Endpoint
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.restore.identity import check_identity
 from reconciler.core.steps import CreateBranch, VerifyBranch
-from reconciler.core.timeline import ORIGIN, HeldName, Timeline, candidate_name
+from reconciler.core.values.lsn import Lsn
+from reconciler.core.values.timeline import ORIGIN, HeldName, Timeline, candidate_name
 from reconciler.errors import GateFailed, InputError
 from tests.core.worlds import DESIRED, MAIN, NOW, PROJECT, WORLD, after, asking, hours_ago
 
-PLACE = Lsn.asked("0/1A2B3C8")
+PLACE = Lsn.parse_strict("0/1A2B3C8")
 ASKED = asking(Restore(PLACE, "inc-42", source=ORIGIN))
 CANDIDATE = replace(
     MAIN,
@@ -33,7 +33,7 @@ CANDIDATE = replace(
     parent_id=MAIN.id,
     resolved_at=hours_ago(24),
     lsn="0/1A2B3C8",
-    mark=Mark("production", ASKED.timeline),
+    mark=Annotation("production", ASKED.timeline),
 )
 FILE = '{"primary": {"project": "p", "branch": "main", "restore": null}}'
 
@@ -52,7 +52,9 @@ def test_a_timeline_that_began_at_an_lsn_is_told_by_its_name_wherever_that_stand
 
 
 def test_an_lsn_is_written_in_one_way_however_it_was_asked_for():
-    assert [str(Lsn.asked(text)) for text in ("0/01a2b3c8", "0/1A2B3C8", "00000010/0")] == ["0/1A2B3C8"] * 2 + ["10/0"]
+    assert [str(Lsn.parse_strict(text)) for text in ("0/01a2b3c8", "0/1A2B3C8", "00000010/0")] == ["0/1A2B3C8"] * 2 + [
+        "10/0"
+    ]
     assert Timeline(PLACE, "inc-42").name == "lsn-0-1A2B3C8-inc-42"
     assert Timeline.parse("lsn-0-01A2B3C8") is None
     assert Timeline.parse("lsn-0-1a2b3c8") is None
@@ -104,10 +106,10 @@ def test_of_two_branches_of_a_timeline_the_one_whose_log_can_have_the_place_is_t
     first = asking(Restore(hours_ago(30), "first"), method=Method.IN_PLACE)
     back = after(asking(None, method=Method.IN_PLACE), after(first, WORLD))
     branches = tuple(replace(each, lsn="0/2000000" if each.name == "main" else "") for each in back.branches)
-    lineage = trace(asking(None), branches)
+    lineage = infer_lineage(asking(None), branches)
     source = lineage.source(ASKED.primary.restore)
     assert source.branch.name == f"main.held.origin.before.{first.timeline}.in-place"
-    assert lineage.source(replace(ASKED.primary.restore, to=Lsn.asked("0/3000000"))) == lineage.live
+    assert lineage.source(replace(ASKED.primary.restore, to=Lsn.parse_strict("0/3000000"))) == lineage.live
 
 
 def test_where_neon_keeps_no_history_it_is_refused_as_any_restore():
@@ -144,7 +146,7 @@ def test_a_candidate_whose_place_left_the_history_before_it_was_proved_is_kept_a
 
 def test_a_config_that_is_named_after_it_is_one_of_this_environment():
     restored = after(ASKED, WORLD)
-    found = config_of(ASKED, trace(ASKED, restored.branches).live, restored.configs)
+    found = config_of(ASKED, infer_lineage(ASKED, restored.branches).live, restored.configs)
     assert found is not None
     assert found.name == expected_config(ASKED, restored) == "tech961-lsn-0-1A2B3C8-inc-42"
 
@@ -152,7 +154,7 @@ def test_a_config_that_is_named_after_it_is_one_of_this_environment():
 def test_the_file_is_edited_and_read_again_with_its_timeline():
     text = with_restore(FILE, ASKED.primary.restore)
     assert '"restore": { "to_lsn": "0/1A2B3C8", "id": "inc-42", "from": "origin" }' in text
-    assert asked_timeline(text) == ASKED.timeline
+    assert desired_timeline(text) == ASKED.timeline
     version = read_version(text)
     assert isinstance(version, Version)
     assert (version.timeline, version.source) == (ASKED.timeline, ORIGIN)

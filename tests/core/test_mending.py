@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.desired import Restore
-from reconciler.core.mending import mending
-from reconciler.core.observed import Branch, Mark, Unknown
-from reconciler.core.timeline import Timeline
+from reconciler.core.model.desired import Restore
+from reconciler.core.model.observed import Annotation, Branch, Unknown
+from reconciler.core.plan.safety_net import mending
+from reconciler.core.values.timeline import Timeline
 from tests.core.worlds import DESIRED, MAIN, PROJECT, WORLD, asking, hours_ago
 
 RESTORE = Restore(hours_ago(3))
@@ -18,7 +18,7 @@ CANDIDATE = Branch(
     f"main.candidate.{TIMELINE}",
     hours_ago(1),
     MAIN.id,
-    mark=Mark("production", TIMELINE, protects=True),
+    mark=Annotation("production", TIMELINE, protects=True),
 )
 
 
@@ -40,7 +40,7 @@ def test_a_fence_is_lifted_from_where_users_are_also_where_the_rest_cannot_be_re
 
 def test_where_signs_disagree_the_fence_is_lifted_from_what_users_reach_or_may_reach():
     """Somebody has renamed what is held, or the primary, after a run had died between its fence and its switch."""
-    astray = Branch("br-held", "main.held.by-hand", hours_ago(9), MAIN.id, mark=Mark("production", TIMELINE))
+    astray = Branch("br-held", "main.held.by-hand", hours_ago(9), MAIN.id, mark=Annotation("production", TIMELINE))
     unclear = replace(WORLD, branches=(FENCED, astray))
     assert [("LiftFence", "main")] == kinds(asking(RESTORE), unclear)
     for change in ({"configs": Unknown("403")}, {"workers": (Unknown("403"),)}, {"configs": (), "workers": ()}):

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.desired import DeployDriver, HttpGate, Restore
-from reconciler.core.observed import DeployedVersion, UploadedVersion
-from reconciler.core.plan import plan
+from reconciler.core.model.desired import DeployDriver, HttpGate, Restore
+from reconciler.core.model.observed import DeployedVersion, UploadedVersion
+from reconciler.core.plan.plan import plan
 from tests.core.worlds import DESIRED, MAIN, SEEN, WORLD, after, asking, hours_ago, with_main
 
 RESTORE = Restore(hours_ago(24), "inc-42")
@@ -132,7 +132,7 @@ def test_an_undo_checks_the_login_and_runs_no_gate_of_the_file():
 def test_a_change_of_mind_in_the_middle_of_the_switch_goes_back_without_touching_the_candidate():
     observed = WORLD
     found = plan(asking(RESTORE), observed)
-    from reconciler.core.predict import predict
+    from reconciler.core.steps.predict import predict
 
     for step in found.steps:
         observed = predict(observed, step)

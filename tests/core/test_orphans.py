@@ -7,10 +7,10 @@ import pytest
 
 from reconciler.cli.status_command import _as_text, _facts
 from reconciler.cli.wording import describe
-from reconciler.core.holding_pen.orphans import Orphan, orphans
-from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached
-from reconciler.core.observed import Endpoint, Observed, Unknown, UploadedVersion, Use, named
-from reconciler.core.plan import plan
+from reconciler.core.model.observed import Endpoint, Observed, Unknown, UploadedVersion, Use, named
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context.limits import BranchLimitReached, ConfigLimitReached
+from reconciler.core.rules.retention.orphans import Orphan, orphans
 from reconciler.core.steps import DeleteHyperdrive
 from tests.core.in_place_worlds import BY_BRANCH, RESTORED, changed, lineage_of, names, without
 from tests.core.test_pen import ENDED, LATER, LEAF, LEAF_CONFIG, RECENT, UNDONE, later, refused_for_room

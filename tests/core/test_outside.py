@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.binding import Binding, BindingKind
-from reconciler.core.desired import FOREVER, Desired, Outside, Restore, Worker
+from reconciler.core.drill.not_restored import measured
 from reconciler.core.drill.results import Stays
-from reconciler.core.observed import Observed, Unknown
-from reconciler.core.outside import measured, spelled, stays, unreached
-from reconciler.core.plan import plan
+from reconciler.core.model.desired import FOREVER, Desired, Outside, Restore, Worker
+from reconciler.core.model.observed import Observed, Unknown
+from reconciler.core.model.worker_bindings import Binding, BindingKind
+from reconciler.core.plan.not_restored import spelled, stays, unreached
+from reconciler.core.plan.plan import plan
 from tests.core.worlds import DESIRED, SEEN, WORLD, asking, hours_ago, restores
 
 PHOTOS = Binding(BindingKind.R2, "tech961-photos", "PHOTOS")

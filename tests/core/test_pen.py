@@ -7,31 +7,32 @@ import pytest
 from hypothesis import given
 
 from reconciler.cli.wording import describe
-from reconciler.core.desired import Restore
-from reconciler.core.holding_pen.pen import Unit, units
-from reconciler.core.holding_pen.pruning import make_room
-from reconciler.core.instant import Instant
-from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
+from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.lineage.provenance import trace
-from reconciler.core.observed import (
+from reconciler.core.model.desired import Restore
+from reconciler.core.model.observed import (
+    Annotation,
     Claim,
     DeployedVersion,
     Endpoint,
     HyperdriveConfig,
-    Mark,
     Observed,
     Unknown,
     UploadedVersion,
     Use,
     named,
 )
-from reconciler.core.plan import plan
-from reconciler.core.predict import predict
-from reconciler.core.refusals import NameTaken, Refusal
-from reconciler.core.scene import Refused, Scene, read
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context.limits import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
+from reconciler.core.rules.context.planning import Blocked, PlanningContext, read
+from reconciler.core.rules.restore.guards import NameTaken
+from reconciler.core.rules.retention.pruning import make_room
+from reconciler.core.rules.retention.retained import RetainedBranch, units
 from reconciler.core.steps import DeleteBranch, DeleteHyperdrive, RenameBranch
-from reconciler.core.timeline import ORIGIN
+from reconciler.core.steps.predict import predict
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.timeline import ORIGIN
 from tests.core.in_place_worlds import (
     ASKED,
     BY_BRANCH,
@@ -65,12 +66,12 @@ ENDED = later(UNDONE, timedelta(days=8))
 RECENT = later(UNDONE, timedelta(hours=2))
 
 
-def unit(observed: Observed, name: str, desired=DESIRED) -> Unit:
+def unit(observed: Observed, name: str, desired=DESIRED) -> RetainedBranch:
     (found,) = [each for each in units(desired, observed, lineage_of(observed, desired)) if each.branch.name == name]
     return found
 
 
-def of_leaf(observed: Observed, desired=DESIRED) -> Unit:
+def of_leaf(observed: Observed, desired=DESIRED) -> RetainedBranch:
     return unit(observed, LEAF, desired)
 
 
@@ -148,7 +149,7 @@ KEPT = {
     ),
     "protected": (changed(ENDED, LEAF, protected=True), "it is protected: unprotect it, and it goes"),
     "another environment's mark": (
-        changed(ENDED, LEAF, mark=Mark("staging", RESTORED)),
+        changed(ENDED, LEAF, mark=Annotation("staging", RESTORED)),
         'it is annotated for environment "staging"',
     ),
     "another environment's primary": (
@@ -299,10 +300,10 @@ def test_where_nothing_has_ended_the_missing_room_is_refused():
 
 
 def refused_for_room(observed: Observed, *full: Refusal) -> list[str]:
-    scene = read(DESIRED, observed)
-    assert isinstance(scene, Scene)
-    refused = make_room(scene, Refused(full))
-    assert isinstance(refused, Refused)
+    context = read(DESIRED, observed)
+    assert isinstance(context, PlanningContext)
+    refused = make_room(context, Blocked(full))
+    assert isinstance(refused, Blocked)
     return [each.hint for each in refused.refusals]
 
 
@@ -373,19 +374,19 @@ def test_in_the_middle_of_a_swap_nothing_goes_even_where_room_is_missing():
 def test_no_plan_deletes_what_is_live_or_asked_for_or_a_parent_or_within_its_hold_or_not_ours(history):
     desired, observed = history
     for observed in (later(observed, timedelta(days=days)) for days in (0, 5, 30)):
-        lineage = trace(desired, observed.branches)
+        lineage = infer_lineage(desired, observed.branches)
         if not isinstance(lineage, Lineage):
             continue
         held = {each.branch.name: each for each in units(desired, observed, lineage)}
         seen = observed
         for step in plan(desired, observed).steps:
             if isinstance(step, DeleteBranch) and ".proved." not in step.branch:
-                branch, tells = named(seen.branches, step.branch), trace(desired, seen.branches)
+                branch, tells = named(seen.branches, step.branch), infer_lineage(desired, seen.branches)
                 assert held[step.branch].until <= seen.at
                 assert not any(each.parent_id == branch.id for each in seen.branches)
-                assert held[step.branch].carrier.timeline != desired.timeline
+                assert held[step.branch].timeline_branch.timeline != desired.timeline
                 assert branch.id != tells.live.branch.id
-                rest = trace(desired, predict(seen, step).branches)
+                rest = infer_lineage(desired, predict(seen, step).branches)
                 assert rest.live == tells.live
             if isinstance(step, DeleteHyperdrive):
                 assert held[step.branch].until <= seen.at

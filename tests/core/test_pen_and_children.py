@@ -5,19 +5,19 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.desired import Child, Desired
-from reconciler.core.observed import Claim, Unknown
-from reconciler.core.plan import plan
+from reconciler.core.model.desired import DeclaredBranch, Desired
+from reconciler.core.model.observed import Claim, Unknown
+from reconciler.core.plan.plan import plan
 from tests.core.in_place_worlds import changed, kinds, rules
 from tests.core.test_pen import ENDED, LEAF, RECENT, of_leaf
 from tests.core.worlds import DESIRED, WORLD, after
 
 
-def declaring(*children: Child) -> Desired:
+def declaring(*children: DeclaredBranch) -> Desired:
     return replace(DESIRED, branches=children)
 
 
-COPY = Child("copy", parent=LEAF)
+COPY = DeclaredBranch("copy", parent=LEAF)
 
 
 def test_what_a_declared_branch_is_to_be_made_from_stays_until_it_is_made_and_then_as_its_parent():
@@ -32,7 +32,7 @@ def test_what_a_declared_branch_is_to_be_made_from_stays_until_it_is_made_and_th
 def test_what_the_schema_was_taken_from_goes_then_and_stays_where_it_is_to_be_reset_to():
     schema = replace(COPY, schema_only=True)
     assert kinds(plan(declaring(schema), ENDED).steps) == ["CreateChild", "DeleteHyperdrive", "DeleteBranch"]
-    made = after(declaring(Child("copy")), replace(ENDED, uses=Unknown("not now")))
+    made = after(declaring(DeclaredBranch("copy")), replace(ENDED, uses=Unknown("not now")))
     assert of_leaf(made, declaring(COPY)).stays == ()
     assert of_leaf(made, declaring(replace(COPY, reset="sprint-12"))).stays == ("the file makes copy from it",)
 
@@ -50,7 +50,7 @@ def test_an_expiry_of_what_a_declared_branch_is_made_from_is_taken_away_first():
 
 
 def test_what_is_held_too_long_goes_also_where_a_declared_branch_is_refused():
-    desired = declaring(Child("mine", parent="nowhere"))
+    desired = declaring(DeclaredBranch("mine", parent="nowhere"))
     found = plan(desired, ENDED)
     assert (kinds(found.steps), rules(desired, ENDED)) == (["DeleteHyperdrive", "DeleteBranch"], ["child-parent"])
     done = after(desired, ENDED)

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.desired import DeployDriver, Desired, Method, Restore
+from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.lineage.provenance import trace
-from reconciler.core.next_steps import next_steps
-from reconciler.core.observed import Observed
-from reconciler.core.plan import plan
-from reconciler.core.predict import predict
-from reconciler.core.scene import Refused
+from reconciler.core.model.desired import DeployDriver, Desired, Method, Restore
+from reconciler.core.model.observed import Observed
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context.planning import Blocked
+from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.steps import RestoreBranch
+from reconciler.core.steps.predict import predict
 from tests.core.worlds import DESIRED, WORLD, asked, asking, ended, hours_ago, restores, world_for
 
 
@@ -64,7 +64,7 @@ def test_a_run_that_was_killed_anywhere_is_continued_to_the_same_end_with_one_br
     final = ended(observed)
     for step in resumed.steps:
         final = predict(final, step)
-    lineage = trace(desired, final.branches)
+    lineage = infer_lineage(desired, final.branches)
     assert found.refusals or isinstance(lineage, Lineage)
     if isinstance(lineage, Lineage) and not found.refusals:
         assert desired.timeline == lineage.live.timeline
@@ -107,13 +107,13 @@ def test_what_was_protected_as_the_primary_is_so_at_the_end(history):
 @given(histories())
 def test_no_traffic_moves_before_the_gates_have_passed_and_no_name_moves_before_the_traffic(history):
     desired, observed = history
-    lineage = trace(desired, observed.branches)
+    lineage = infer_lineage(desired, observed.branches)
     names = [type(step).__name__ for step in plan(desired, observed).steps]
     starts_from_another = isinstance(lineage, Lineage) and lineage.live.timeline != desired.timeline
     if "SwitchTraffic" in names and starts_from_another:
         assert "VerifyBranch" in names[: names.index("SwitchTraffic")]
-        carrier = lineage.carrier(desired.timeline)
-        if desired.verify.http and (carrier is None or carrier.held is None):
+        timeline_branch = lineage.timeline_branch(desired.timeline)
+        if desired.verify.http and (timeline_branch is None or timeline_branch.held is None):
             assert "VerifyWorker" in names[: names.index("SwitchTraffic")]
     if "RenameBranch" in names:
         assert "SwitchTraffic" not in names[names.index("RenameBranch") :]
@@ -144,7 +144,7 @@ def test_the_same_file_always_means_the_same_timeline(history, restore):
     desired, observed = history
     once = next_steps(asking(restore, desired), observed)
     again = next_steps(asking(restore, desired), observed)
-    assert once == again or isinstance(once, Refused)
+    assert once == again or isinstance(once, Blocked)
 
 
 def test_the_digest_of_a_pull_request_is_that_of_its_merge_also_where_the_code_is_deployed_anew():

@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.compute_settings import NEVER, UNSAID, ComputeSettings
-from reconciler.core.desired import Method, Restore
-from reconciler.core.instant import for_people
-from reconciler.core.mending import mending
-from reconciler.core.next_steps import next_steps
-from reconciler.core.observed import Branch, Endpoint, Mark
-from reconciler.core.plan import plan
+from reconciler.core.model.compute import NEVER, UNSAID, ComputeSettings
+from reconciler.core.model.desired import Method, Restore
+from reconciler.core.model.observed import Annotation, Branch, Endpoint
+from reconciler.core.plan.plan import plan
+from reconciler.core.plan.safety_net import mending
+from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.steps import (
     AddCompute,
     CreateBranch,
@@ -23,7 +22,8 @@ from reconciler.core.steps import (
     SetHistory,
     UnprotectBranch,
 )
-from reconciler.core.timeline import Timeline
+from reconciler.core.values.instant import for_people
+from reconciler.core.values.timeline import Timeline
 from tests.core.in_place_worlds import changed, killed_after, kinds, rules, step_of
 from tests.core.worlds import (
     DESIRED,
@@ -49,7 +49,7 @@ CANDIDATE = Branch(
     MAIN.id,
     resolved_at=hours_ago(25),
     lsn="0/1",
-    mark=Mark("production", TIMELINE),
+    mark=Annotation("production", TIMELINE),
     endpoint=Endpoint("ep-candidate", "ep-candidate.neon.tech", settings=ComputeSettings(0.25, 0.25, 0)),
 )
 LARGE = ComputeSettings(2, 8, 3600)

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.desired import Method, Restore
-from reconciler.core.observed import Branch
-from reconciler.core.plan import plan
-from reconciler.core.predict import predict
+from reconciler.core.model.desired import Method, Restore
+from reconciler.core.model.observed import Branch
+from reconciler.core.plan.plan import plan
 from reconciler.core.steps import ProtectBranch
+from reconciler.core.steps.predict import predict
 from tests.core.worlds import CREATED, DESIRED, PROJECT, after, asking, hours_ago, with_main
 
 FIRST, SECOND = (asking(Restore(hours_ago(hours), name)) for hours, name in ((24, "first"), (1, "second")))

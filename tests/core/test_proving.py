@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.desired import Lift, Liftable, Method, Verify
-from reconciler.core.next_steps import next_steps
-from reconciler.core.observed import Endpoint
-from reconciler.core.plan import plan
-from reconciler.core.scene import Refused
+from reconciler.core.model.desired import Lift, Liftable, Method, Verify
+from reconciler.core.model.observed import Endpoint
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context.planning import Blocked
+from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.steps import DeleteBranch, VerifyBranch
 from tests.core.test_guards import CANDIDATE, RESTORE
 from tests.core.worlds import DESIRED, MAIN, NOW, PROJECT, WORLD, asking, hours_ago
@@ -55,7 +55,7 @@ def test_a_moment_at_the_very_edge_can_still_be_proved():
 
 def test_what_this_run_has_proved_stays_so_when_its_moment_leaves_the_history():
     (step,) = next_steps(asking(RESTORE), replace(LATE, project=PROJECT))
-    assert not isinstance(next_steps(asking(RESTORE), replace(LATE, passed=frozenset({step.key}))), Refused)
+    assert not isinstance(next_steps(asking(RESTORE), replace(LATE, passed=frozenset({step.key}))), Blocked)
 
 
 def test_where_no_tables_are_asked_for_there_is_nothing_to_refuse():

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.instant import Instant
-from reconciler.core.receipt import (
+from reconciler.core.records.receipt import (
     GateResult,
     Identities,
     Receipt,
@@ -20,6 +19,7 @@ from reconciler.core.receipt import (
     missing,
     parse,
 )
+from reconciler.core.values.instant import Instant
 
 texts = st.text(max_size=30)
 moments = st.integers(0, 4_000_000_000_000).map(lambda each: str(Instant(each)))

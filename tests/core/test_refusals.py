@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.desired import Restore
-from reconciler.core.instant import Instant, for_people
-from reconciler.core.lsn import Lsn
-from reconciler.core.observed import Unknown
-from reconciler.core.plan import plan
-from reconciler.core.refusals import NotAppliedYet, Refusal, TimelineUsed
-from reconciler.core.timeline import ORIGIN, Timeline
+from reconciler.core.model.desired import Restore
+from reconciler.core.model.observed import Unknown
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.plan.plan import plan
+from reconciler.core.plan.proposal import NotAppliedYet, TimelineUsed
+from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.lsn import Lsn
+from reconciler.core.values.timeline import ORIGIN, Timeline
 from tests.core.test_lineage import sequence
 from tests.core.worlds import DESIRED, NOW, WORLD, asking, hours_ago, with_main
 

@@ -6,15 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.desired import Desired, HttpGate, Lift, Liftable, Method, Restore
-from reconciler.core.hyperdrive.repointing import about_to_move
-from reconciler.core.hyperdrive.settings import CACHING_OFF, Caching, Strategy
+from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.lineage.provenance import trace
-from reconciler.core.next_steps import next_steps
-from reconciler.core.observed import Branch, DeployedVersion, Endpoint, Observed, Unknown
-from reconciler.core.plan import plan
-from reconciler.core.predict import predict
+from reconciler.core.model.desired import Desired, HttpGate, Lift, Liftable, Method, Restore
+from reconciler.core.model.hyperdrive import CACHING_OFF, Caching, Strategy
+from reconciler.core.model.observed import Branch, DeployedVersion, Endpoint, Observed, Unknown
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.hyperdrive.repoint import about_to_move
+from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.steps import (
     AwaitCache,
     CreateHyperdrive,
@@ -27,7 +26,8 @@ from reconciler.core.steps import (
     VerifyBranch,
     VerifyLive,
 )
-from reconciler.core.timeline import ORIGIN, candidate_name, failed_name
+from reconciler.core.steps.predict import predict
+from reconciler.core.values.timeline import ORIGIN, candidate_name, failed_name
 from tests.core.worlds import (
     CONFIG,
     DESIRED,
@@ -75,7 +75,7 @@ def with_config(observed, **changes):
 
 
 def live_branch(desired: Desired, observed: Observed) -> Branch:
-    lineage = trace(desired, observed.branches)
+    lineage = infer_lineage(desired, observed.branches)
     assert isinstance(lineage, Lineage)
     return lineage.live.branch
 

@@ -6,24 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core import jsonc
-from reconciler.core.desired import Restore
+from reconciler.core.file import jsonc
 from reconciler.core.file.edit import (
     RESTORE,
-    asked_timeline,
+    desired_timeline,
     restore_text,
     with_restore,
     with_restore_text,
     with_value,
 )
 from reconciler.core.file.reading import read_desired_state
-from reconciler.core.instant import Instant
-from reconciler.core.timeline import ORIGIN, Timeline
+from reconciler.core.model.desired import Restore
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.timeline import ORIGIN, Timeline
 from reconciler.errors import InputError
 from tests.core.test_instant import MOMENTS
 from tests.core.test_jsonc import characters, fillers, scalars, values, write
 
-NOW = Instant.asked("9500-01-01T00:00:00Z")
+NOW = Instant.parse_strict("9500-01-01T00:00:00Z")
 FILE = """\
 // Production.
 {
@@ -37,7 +37,7 @@ FILE = """\
 }
 """
 LINE = '{ "to": "2026-11-21T09:55:00.000Z", "id": "inc-42", "reason": "0042 dropped \\"Listing\\"", "from": "origin" }'
-ASKED = Restore(Instant.asked("2026-11-21T09:55:00Z"), "inc-42", '0042 dropped "Listing"', ORIGIN)
+ASKED = Restore(Instant.parse_strict("2026-11-21T09:55:00Z"), "inc-42", '0042 dropped "Listing"', ORIGIN)
 
 identities = st.just("") | st.from_regex(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True)
 timelines = st.just(ORIGIN) | st.builds(Timeline, MOMENTS, identities)
@@ -79,7 +79,7 @@ def test_any_file_reads_back_the_restore_asked_and_is_the_same_outside_its_value
     check_only_the_value_differs(text, edited)
     assert as_value(restore) == jsonc.read(edited).value["primary"]["restore"]
     assert "\n" not in restore_text(edited)
-    assert (Timeline(restore.to, restore.id) if restore else ORIGIN) == asked_timeline(edited)
+    assert (Timeline(restore.to, restore.id) if restore else ORIGIN) == desired_timeline(edited)
 
 
 @given(files(), restores)
@@ -91,7 +91,7 @@ def test_putting_the_old_characters_back_gives_the_old_file(made, restore):
 @given(files())
 def test_what_any_file_asks_for_is_told(made):
     text, restore = made
-    assert (Timeline(restore.to, restore.id) if restore else ORIGIN) == asked_timeline(text)
+    assert (Timeline(restore.to, restore.id) if restore else ORIGIN) == desired_timeline(text)
 
 
 @given(files(), scalars)
@@ -148,16 +148,16 @@ def test_a_file_that_does_not_say_what_is_live_is_told_to(text):
     with pytest.raises(InputError, match=r"no primary\.restore") as caught:
         with_restore(text, None)
     assert '"restore": null' in caught.value.hint
-    assert asked_timeline(text) is None
+    assert desired_timeline(text) is None
 
 
 @pytest.mark.parametrize("restore", [1, [], {}, {"to": 1}, {"to": "yesterday"}, {"to": "2026-11-21T09:55:00"}, "null"])
 def test_a_restore_that_means_nothing_asks_for_no_timeline(restore):
-    assert asked_timeline(json.dumps({"primary": {"restore": restore}})) is None
+    assert desired_timeline(json.dumps({"primary": {"restore": restore}})) is None
 
 
 def test_a_file_that_does_not_parse_is_refused_with_its_place():
     with pytest.raises(InputError) as caught:
         with_restore(FILE.replace('"main",', '"main"'), None)
     assert (caught.value.line, caught.value.column) == (7, 5)
-    assert asked_timeline("{") is None
+    assert desired_timeline("{") is None

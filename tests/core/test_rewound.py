@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.accounts import Account, Accounts
-from reconciler.core.desired import Lift, Liftable, Method, Restore
-from reconciler.core.instant import Instant
-from reconciler.core.observed import Branch, Mark, Unknown, named
-from reconciler.core.plan import plan
-from reconciler.core.rewound import changes, replaced, since, worth_reading
+from reconciler.core.model.desired import Lift, Liftable, Method, Restore
+from reconciler.core.model.observed import Annotation, Branch, Unknown, named
+from reconciler.core.model.roles_and_databases import RoleOrDatabase, RolesAndDatabases
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.restore.role_changes import changes, replaced, since, worth_reading
 from reconciler.core.steps import RenameBranch
-from reconciler.core.timeline import ORIGIN, Timeline
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.timeline import ORIGIN, Timeline
 from tests.core.in_place_worlds import changed, killed_after, rules
 from tests.core.test_last_check import GATED, run
 from tests.core.worlds import CREATED, DESIRED, MAIN, NOW, WORLD, after, asking, hours_ago
@@ -26,7 +26,7 @@ CANDIDATE = Branch(
     MAIN.id,
     resolved_at=RESTORE.to,
     lsn="0/1",
-    mark=Mark("production", TIMELINE),
+    mark=Annotation("production", TIMELINE),
     endpoint=replace(MAIN.endpoint, id="ep-candidate", host="ep-candidate.neon.tech"),
 )
 MADE = replace(WORLD, branches=(MAIN, CANDIDATE))
@@ -34,15 +34,16 @@ OLD, YOUNG = CREATED, hours_ago(2)
 
 
 def account(name, created=OLD, updated=None):
-    return Account(name, created, updated or created)
+    return RoleOrDatabase(name, created, updated or created)
 
 
 def listed(branch, roles=("app",), databases=("tech961",)):
     """What Neon lists of a branch; a bare name is of something as old as the project."""
     items = (
-        tuple(each if isinstance(each, Account) else account(each) for each in some) for some in (roles, databases)
+        tuple(each if isinstance(each, RoleOrDatabase) else account(each) for each in some)
+        for some in (roles, databases)
     )
-    return Accounts(branch, *items)
+    return RolesAndDatabases(branch, *items)
 
 
 def knowing(*accounts, observed=WORLD):

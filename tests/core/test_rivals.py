@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.desired import Method, Restore
-from reconciler.core.next_steps import next_steps
-from reconciler.core.observed import Claim, Operation
-from reconciler.core.plan import plan
-from reconciler.core.predict import predict
-from reconciler.core.rivals import conflicts, in_the_way
-from reconciler.core.scene import Refused
+from reconciler.core.model.desired import Method, Restore
+from reconciler.core.model.observed import Claim, Operation
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context.concurrency import conflicts, in_the_way
+from reconciler.core.rules.context.planning import Blocked
+from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.steps import CreateBranch, ProtectBranch, RestoreBranch, UnprotectBranch
+from reconciler.core.steps.predict import predict
 from tests.core.worlds import DESIRED, NOW, PROJECT, SEEN, WORLD, after, asking, hours_ago, with_main
 
 RESTORE = Restore(hours_ago(24), "inc-42")
@@ -73,7 +73,7 @@ def test_an_operation_of_our_own_restore_in_place_is_ours_once_the_primary_carri
     for step in plan(desired, observed).steps:
         asked = next_steps(desired, observed)
         old = with_running(observed, observed.branches[0], seconds_ago(300))
-        refused = isinstance(next_steps(desired, old), Refused)
+        refused = isinstance(next_steps(desired, old), Blocked)
         assert refused == isinstance(step, CreateBranch | UnprotectBranch | RestoreBranch), asked
         observed = predict(observed, step)
     assert "ProtectBranch" in [type(step).__name__ for step in plan(desired, with_main(protected=True)).steps]
@@ -89,7 +89,7 @@ def test_what_neon_still_does_with_what_was_preserved_is_ours_too():
     assert next_steps(desired, with_running(observed, kept, seconds_ago(300))) == (step,)
     other = replace(kept, id="br-other", name="preview", parent_id=None)
     observed = replace(observed, branches=(*observed.branches, other))
-    assert isinstance(next_steps(desired, with_running(observed, other, seconds_ago(300))), Refused)
+    assert isinstance(next_steps(desired, with_running(observed, other, seconds_ago(300))), Blocked)
 
 
 def test_the_digest_of_a_plan_does_not_depend_on_passing_operations_or_on_other_files():

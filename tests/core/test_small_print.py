@@ -3,8 +3,8 @@
 import pytest
 
 from reconciler.core.file.reading import DesiredStateError
-from reconciler.core.secret import Secret
-from reconciler.core.timeline import ORIGIN, HeldName, Timeline
+from reconciler.core.values.secret import Secret
+from reconciler.core.values.timeline import ORIGIN, HeldName, Timeline
 from tests.core.test_desired_file import read
 
 

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from reconciler.core.desired import Method, Restore
-from reconciler.core.instant import Instant
-from reconciler.core.lineage.lineage import Carrier
-from reconciler.core.lineage.source_choice import explain
-from reconciler.core.lsn import Lsn
-from reconciler.core.plan import plan
-from reconciler.core.timeline import ORIGIN, Timeline
+from reconciler.core.lineage.lineage import TimelineBranch
+from reconciler.core.lineage.source import explain
+from reconciler.core.model.desired import Method, Restore
+from reconciler.core.plan.plan import plan
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.lsn import Lsn
+from reconciler.core.values.timeline import ORIGIN, Timeline
 from tests.core.test_lineage import FIRST, SECOND, lineage_of, sequence, timeline
 from tests.core.worlds import CREATED, MAIN, NOW, WORLD, after, asking, hours_ago
 
@@ -65,7 +65,7 @@ def test_what_the_file_names_is_said_to_be_named_by_it_and_an_lsn_to_be_a_place_
     first, other = explain(lineage_of(restored), Restore(hours_ago(1), source=ORIGIN))
     assert first.endswith(": the file names it")
     assert other.endswith("it can have been live then, and is not known to have been")
-    (only,) = explain(lineage_of(restored), Restore(Lsn.asked("0/1A2B3C8"), source=ORIGIN))
+    (only,) = explain(lineage_of(restored), Restore(Lsn.parse_strict("0/1A2B3C8"), source=ORIGIN))
     assert only.endswith(": the file names it, and 0/1A2B3C8 is a place in its log")
 
 
@@ -77,7 +77,9 @@ def test_what_is_refused_is_not_explained():
 def test_of_many_timelines_the_nearest_are_named_and_the_others_counted():
     lineage = lineage_of(replace(WORLD, branches=(MAIN,)))
     many = tuple(
-        Carrier(replace(MAIN, id=f"br-{n}", name=f"held {n}", created_at=hours_ago(n)), Timeline(hours_ago(90 + n)))
+        TimelineBranch(
+            replace(MAIN, id=f"br-{n}", name=f"held {n}", created_at=hours_ago(n)), Timeline(hours_ago(90 + n))
+        )
         for n in range(1, 9)
     )
     said = explain(replace(lineage, held=many), Restore(hours_ago(24)))

@@ -6,8 +6,8 @@ from dataclasses import fields, replace
 import pytest
 from hypothesis import given
 
-from reconciler.core.desired import HttpGate, Restore
-from reconciler.core.plan import plan
+from reconciler.core.model.desired import HttpGate, Restore
+from reconciler.core.plan.plan import plan
 from reconciler.core.steps import VerifyBranch, arguments
 from tests.core.worlds import DESIRED, WORLD, asked, asking, hours_ago, world_for
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.instant import Instant
-from reconciler.core.suspension import LONGEST_REASON, Suspension, shown
+from reconciler.core.records.suspension import LONGEST_REASON, Suspension, shown
+from reconciler.core.values.instant import Instant
 from tests.core.worlds import NOW
 
 HOSTILE = "a|b`c`\n## <b>@everyone</b>\x1b[31m\u202e #12 [x](http://y)\u2028***"

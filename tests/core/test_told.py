@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.desired import Restore
-from reconciler.core.lineage.source_by_receipts import as_told, choice, live_and_open
-from reconciler.core.lineage.told import Told, told_by
-from reconciler.core.observed import Unknown
-from reconciler.core.plan import plan
-from reconciler.core.predict import predict
-from reconciler.core.receipt import Result
+from reconciler.core.lineage.live_spans import live_spans
+from reconciler.core.lineage.receipts import choice, live_and_open, with_source_from_receipts
+from reconciler.core.model.desired import Restore
+from reconciler.core.model.observed import LiveSpan, Unknown
+from reconciler.core.plan.plan import plan
+from reconciler.core.records.receipt import Result
 from reconciler.core.steps import CreateBranch
-from reconciler.core.timeline import ORIGIN
+from reconciler.core.steps.predict import predict
+from reconciler.core.values.timeline import ORIGIN
 from tests.core.test_lineage import FIRST, SECOND, sequence, timeline
 from tests.core.worlds import DESIRED, NOW, WORLD, asking, hours_ago
 from tests.support.long_history import example
@@ -44,13 +44,13 @@ THERE_AND_BACK = chained(receipt(8, "origin", FIRST_LIVE, asked="1"), receipt(6,
 
 
 def told(receipts=THERE_AND_BACK, live=ORIGIN, environment="production", project=PROJECT_ID):
-    return told_by(receipts, environment, project, live)
+    return live_spans(receipts, environment, project, live)
 
 
 def source_of(hours, receipts=THERE_AND_BACK):
     """The timeline that a restore to a moment so many hours ago is made from, or None where that is refused."""
     desired = asking(Restore(hours_ago(hours), "again"))
-    found = plan(desired, replace(UNDONE, told=told(receipts)))
+    found = plan(desired, replace(UNDONE, live_spans=told(receipts)))
     assert {each.rule for each in found.refusals} <= {"source-ambiguous"}
     return found.source[0].split(" ")[0] if found.steps else None
 
@@ -58,8 +58,8 @@ def source_of(hours, receipts=THERE_AND_BACK):
 def test_two_receipts_that_agree_tell_what_was_live_between_them_and_the_last_what_has_been_since():
     minute = timedelta(minutes=1)
     assert told() == (
-        Told(timeline(FIRST), hours_ago(8).before(-minute), hours_ago(6), "1" * 40),
-        Told(ORIGIN, hours_ago(6).before(-minute), None, "2" * 40),
+        LiveSpan(timeline(FIRST), hours_ago(8).before(-minute), hours_ago(6), "1" * 40),
+        LiveSpan(ORIGIN, hours_ago(6).before(-minute), None, "2" * 40),
     )
 
 
@@ -75,7 +75,7 @@ def test_a_run_that_was_interrupted_leaves_it_to_the_next_look_what_was_live_at_
     interrupted = receipt(8, "origin", "", asked="1", result=Result.INTERRUPTED)
     receipts = chained(interrupted, receipt(7.5, FIRST_LIVE, FIRST_LIVE), THERE_AND_BACK[1])
     assert told(receipts)[0].timeline == timeline(FIRST)
-    assert told([interrupted], live=ORIGIN)[-1] == Told(
+    assert told([interrupted], live=ORIGIN)[-1] == LiveSpan(
         ORIGIN, hours_ago(8).before(-timedelta(minutes=1)), None, "1" * 40
     )
 
@@ -89,7 +89,7 @@ def test_what_neon_leaves_open_is_told_by_the_receipts_but_not_around_a_change(h
 
 
 def test_the_plan_says_which_receipt_told_it_and_a_second_run_goes_on_from_the_branch_that_was_made():
-    desired, seen = asking(Restore(hours_ago(7), "again")), replace(UNDONE, told=told())
+    desired, seen = asking(Restore(hours_ago(7), "again")), replace(UNDONE, live_spans=told())
     found = plan(desired, seen)
     (made,) = (step for step in found.steps if isinstance(step, CreateBranch))
     held = next(each.name for each in seen.branches if each.name.startswith("main.held."))
@@ -100,7 +100,7 @@ def test_the_plan_says_which_receipt_told_it_and_a_second_run_goes_on_from_the_b
     started = predict(seen, made)
     assert [type(step) for step in plan(desired, started).steps[:1]] != [CreateBranch]
     assert plan(desired, started).refusals == ()
-    assert [each.rule for each in plan(desired, replace(started, told=())).refusals] == ["source-ambiguous"]
+    assert [each.rule for each in plan(desired, replace(started, live_spans=())).refusals] == ["source-ambiguous"]
 
 
 @pytest.mark.parametrize(
@@ -139,12 +139,12 @@ def test_where_neon_tells_it_or_nothing_can_be_read_nobody_asks_the_receipts():
     desired = asking(Restore(hours_ago(7), "again"))
     assert live_and_open(desired, UNDONE.branches)[0] == ORIGIN
     assert choice(desired, UNDONE) is None
-    assert as_told(desired, UNDONE) is desired
-    assert as_told(DESIRED, replace(WORLD, told=told())) is DESIRED
+    assert with_source_from_receipts(desired, UNDONE) is desired
+    assert with_source_from_receipts(DESIRED, replace(WORLD, live_spans=told())) is DESIRED
 
 
 spans = st.builds(
-    Told,
+    LiveSpan,
     st.sampled_from([ORIGIN, timeline(FIRST), timeline(SECOND)]),
     st.floats(1, 30).map(hours_ago),
     st.none() | st.floats(0, 30).map(hours_ago),
@@ -161,7 +161,7 @@ def test_whatever_receipts_tell_a_plan_is_the_same_where_neon_tells_it_and_one_o
     world, moment, tell
 ):
     desired = asking(Restore(moment, "again"))
-    alone, helped = plan(desired, world), plan(desired, replace(world, told=tuple(tell)))
+    alone, helped = plan(desired, world), plan(desired, replace(world, live_spans=tuple(tell)))
     ambiguous = [each for each in alone.refusals if each.rule == "source-ambiguous"]
     if ambiguous and helped.steps:
         assert helped.source[0].split(" ")[0] in ambiguous[0].choices

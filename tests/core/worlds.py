@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
-from reconciler.core.desired import (
+from reconciler.core.model.desired import (
     DeployDriver,
     Desired,
     HttpGate,
@@ -17,9 +17,8 @@ from reconciler.core.desired import (
     Verify,
     Worker,
 )
-from reconciler.core.hyperdrive.settings import Strategy
-from reconciler.core.instant import Instant
-from reconciler.core.observed import (
+from reconciler.core.model.hyperdrive import Strategy
+from reconciler.core.model.observed import (
     Branch,
     DeployedVersion,
     Endpoint,
@@ -28,10 +27,11 @@ from reconciler.core.observed import (
     ObservedWorker,
     Project,
 )
-from reconciler.core.plan import plan
-from reconciler.core.predict import predict
+from reconciler.core.plan.plan import plan
+from reconciler.core.steps.predict import predict
+from reconciler.core.values.instant import Instant
 
-NOW = Instant.asked("2026-11-22T10:00:00Z")
+NOW = Instant.parse_strict("2026-11-22T10:00:00Z")
 CREATED = NOW.before(timedelta(days=5))
 PROJECT = Project("aged-wildflower-123456", "961tech", timedelta(days=7), "scale", 25)
 MAIN = Branch("br-main", "main", CREATED, default=True, endpoint=Endpoint("ep-main", "ep-main.neon.tech"))

@@ -3,8 +3,8 @@
 from collections import Counter
 
 import pytest
-
 from reconciler.engine.apply import Apply, StepFinished, StepStarted, StepUncertain
+
 from reconciler.errors import ProviderError, ReconcilerError
 from reconciler.providers import neon
 from tests.support.bench import Bench
@@ -142,7 +142,7 @@ def test_a_branch_that_neon_fails_to_make_ends_the_run_and_is_never_used(product
     assert production.rows() == DAMAGED
     assert production.branch(PRIMARY)["id"] == primary["id"]
     assert production.own_configs() == [production.name]
-    assert production.carriers(production.timeline()) == [f"main.candidate.{production.timeline()}"]
+    assert production.timeline_branches(production.timeline()) == [f"main.candidate.{production.timeline()}"]
 
     # What the error's hint says: delete what was left, and run it again.
     left = production.branch(f"main.candidate.{production.timeline()}")

@@ -7,12 +7,12 @@ from dataclasses import replace
 import psycopg
 import pytest
 from psycopg import errors
+from reconciler.engine.apply import Apply, NotMended, PlanChanged, StepFinished, StepStarted
 
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.steps import FenceBranch, LiftFence, SwitchTraffic, UploadVersion
 from reconciler.engine import apply as engine
-from reconciler.engine.apply import Apply, NotMended, PlanChanged, StepFinished, StepStarted
 from reconciler.errors import FenceFailed, LeaseLost, ReconcilerError, Suspended
 from tests.support import database
 from tests.support.database import DAMAGED, GOOD, Rows

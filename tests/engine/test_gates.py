@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import stamina
-
-from reconciler.core.desired import HttpGate, SqlGate
-from reconciler.core.secret import Secret
 from reconciler.engine.apply import Apply
+
+from reconciler.core.model.desired import HttpGate, SqlGate
+from reconciler.core.values.secret import Secret
 from reconciler.errors import GateFailed
 from reconciler.ports import Origin
 from reconciler.providers.gates import RealGates
@@ -108,7 +108,7 @@ def test_an_http_gate_that_fails_leaves_users_where_they_are_and_the_version_at_
     assert production.bound_to(production.version(script, staged)) == production.config(production.config_name())["id"]
     assert {each["cloudflare-workers-version-overrides"] for each in web.asked} == {f'{script}="{staged}"'}
     assert len(web.asked) > 1, "an override may lag: one answer proves nothing"
-    assert production.carriers(production.timeline()) == [f"main.candidate.{production.timeline()}"]
+    assert production.timeline_branches(production.timeline()) == [f"main.candidate.{production.timeline()}"]
 
     web.status = 200
     production.sandbox.forget_requests()
@@ -178,7 +178,7 @@ def test_a_branch_without_the_tables_that_its_source_had_at_the_moment_is_not_pr
     production.ask(production.shop.good)
     with pytest.raises(GateFailed, match="answered False"):
         production.apply()
-    (candidate,) = production.carriers(production.timeline())
+    (candidate,) = production.timeline_branches(production.timeline())
     uri = production.uri(production.branch(candidate))
     with database.connected(uri) as connection:
         connection.execute('alter table "Listing" rename to "Other"')

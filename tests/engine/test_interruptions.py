@@ -148,5 +148,5 @@ def _finish(production, command):
     said = command(production, "apply")
     assert said.status == 0, said.stderr
     production.check_live(GOOD)
-    assert production.carriers(production.timeline()) == [PRIMARY]
+    assert production.timeline_branches(production.timeline()) == [PRIMARY]
     assert len(production.branches()) == len(production.own_configs()) == 2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.errors import GateFailed, ReconcilerError
 from tests.support import database
 from tests.support.database import DAMAGED, GOOD, Rows

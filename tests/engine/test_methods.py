@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.drift import Answer
-from reconciler.core.plan import plan
+from reconciler.core.plan.drift import Answer
+from reconciler.core.plan.plan import plan
 from tests.support import database
 from tests.support.database import DAMAGED, EARLY, GOOD
 from tests.support.shops import PRIMARY

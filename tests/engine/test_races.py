@@ -6,12 +6,12 @@ The change is made the moment that the step begins, by somebody who does not kno
 import asyncio
 
 import pytest
+from reconciler.engine.apply import Apply, StepDropped, StepStarted, StepUncertain
 
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
-from reconciler.core import rivals
-from reconciler.core.plan import plan
-from reconciler.engine.apply import Apply, StepDropped, StepStarted, StepUncertain
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context import concurrency
 from reconciler.errors import ReconcilerError
 from tests.support.database import DAMAGED, GOOD
 from tests.support.production import Upload
@@ -168,7 +168,7 @@ def test_an_operation_that_is_not_ours_is_warned_of_by_the_plan_and_its_end_is_w
 
 @pytest.mark.thorough
 def test_an_operation_that_is_not_ours_and_does_not_end_is_a_refusal_and_nothing_is_written(production, monkeypatch):
-    monkeypatch.setattr(rivals, "PATIENCE", rivals.timedelta(seconds=0.6))
+    monkeypatch.setattr(concurrency, "PATIENCE", concurrency.timedelta(seconds=0.6))
     production.ask(production.shop.good)
     begin_operation(production, 3)
     production.sandbox.forget_requests()

@@ -1,6 +1,6 @@
 """Roles and databases go back with the rows, as the plan has said."""
 
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from tests.support.database import GOOD
 from tests.support.shops import PRIMARY, ROLE
 from tests.support.waiting import eventually

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.core.refusals import SourceAmbiguous
+from reconciler.core.lineage.lineage import SourceAmbiguous
 from tests.support import database
 from tests.support.database import DAMAGED, EARLY, GOOD, Rows
 from tests.support.shops import PRIMARY

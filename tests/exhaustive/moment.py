@@ -10,6 +10,7 @@ import random
 from dataclasses import dataclass
 
 from reconciler.engine.apply import Apply
+
 from tests.exhaustive.dice import DICE
 
 _SEED = 961

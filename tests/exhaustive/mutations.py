@@ -44,7 +44,7 @@ MUTATIONS = (
     ),
     Mutation(
         "promote before gates",
-        "reconciler/core/next_steps.py",
+        "reconciler/core/rules/next_steps.py",
         "        or _verify_branch(scene, carrier)\n",
         "",
         "first restore, rebind",

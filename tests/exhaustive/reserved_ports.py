@@ -14,15 +14,15 @@ class ReservedPorts:
     A port that something still `leads_to` is not free, though its compute is gone: at Neon no host comes a second time.
     """
 
-    def __init__(self, computes, leads_to):
+    def __init__(self, computes, points_to):
         self._computes = computes
-        self._leads_to = leads_to
+        self._points_to = points_to
         self._open = computes.open
         self._held = [_held() for _ in range(_PORTS)]
         computes.open = self._open_at
 
     async def _open_at(self, compute, idle_after, port=0):
-        taken = self._leads_to() | {each.port for each in self._computes._computes.values()}
+        taken = self._points_to() | {each.port for each in self._computes._computes.values()}
         free = (held.getsockname()[1] for held in self._held)
         return await self._open(compute, idle_after, port or next(each for each in free if each not in taken))
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 from tests.exhaustive.moment import memory_of
 from tests.exhaustive.world import SQL_GATE
 

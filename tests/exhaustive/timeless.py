@@ -10,7 +10,7 @@ import selectors
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 
 # What was sent over loopback is there at once, but for a kernel that is busy elsewhere. A deadline that passes by
 # mistake would look like a lost answer; a pause that ends early is nothing. Deadlines hardly ever pass, so it costs

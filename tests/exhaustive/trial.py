@@ -11,7 +11,7 @@ import contextlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from reconciler.core.refusals import TimelineFailed
+from reconciler.core.rules.context.planning import TimelineFailed
 from reconciler.errors import ReconcilerError
 from tests.exhaustive.faults import NOTHING
 from tests.exhaustive.invariants import Watch

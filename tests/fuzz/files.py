@@ -15,14 +15,14 @@ with atheris.instrument_imports():
     import json
 
     from reconciler.core.file.reading import read_desired_state
-    from reconciler.core.instant import Instant
-    from reconciler.core.receipt import parse
-    from reconciler.core.redaction import Redaction
+    from reconciler.core.records.receipt import parse
+    from reconciler.core.values.instant import Instant
+    from reconciler.core.values.redaction import Redaction
     from reconciler.errors import ReconcilerError
     from reconciler.providers.told import told
     from reconciler.providers.wrangler_file import read_wrangler_config
 
-NOW = Instant.asked("2026-11-22T10:00:00Z")
+NOW = Instant.parse_strict("2026-11-22T10:00:00Z")
 PATH = Path(tempfile.mkdtemp()) / "wrangler.jsonc"
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.desired import DeployDriver, Worker
-from reconciler.core.secret import Secret
+from reconciler.core.model.desired import DeployDriver, Worker
+from reconciler.core.values.secret import Secret
 from reconciler.errors import DeployFailed, InputError
 from reconciler.ports import Rebinding
 from reconciler.providers.git.repository import Repository

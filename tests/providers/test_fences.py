@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from reconciler.core.secret import Secret
+from reconciler.core.values.secret import Secret
 from reconciler.errors import FenceFailed
 from reconciler.ports import Origin
 from reconciler.providers.fences import RealFences

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 from reconciler.errors import GitError, LeaseHeld, LeaseLost, RemoteRefused, RemoteUnreachable
 from reconciler.providers.git.lease import Lease
 from reconciler.providers.git.lease_record import LeaseState, Record
@@ -23,7 +23,7 @@ from tests.support.remotes import BareRemote, HttpRemote, git, git_environment
 from tests.support.waiting import eventually
 
 REF = "refs/reconciler/lease/production"
-BEGIN = Instant.asked("2026-11-21T09:55:00Z")
+BEGIN = Instant.parse_strict("2026-11-21T09:55:00Z")
 pytestmark = pytest.mark.anyio
 
 

@@ -4,15 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.instant import Instant
-from reconciler.core.suspension import Suspension
+from reconciler.core.records.suspension import Suspension
+from reconciler.core.values.instant import Instant
 from reconciler.errors import GitError, PushRejected, RemoteUnreachable, Suspended
 from reconciler.providers.git.repository import Repository
 from reconciler.providers.git.suspension import SuspensionRef, SuspensionWatch
 from tests.support.remotes import BareRemote, clone, git
 
 REF = "refs/reconciler/suspension/production"
-BEGIN = Instant.asked("2026-11-21T09:55:00Z")
+BEGIN = Instant.parse_strict("2026-11-21T09:55:00Z")
 pytestmark = pytest.mark.anyio
 
 

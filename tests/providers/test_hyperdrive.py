@@ -2,17 +2,9 @@
 
 import pytest
 
-from reconciler.core.hyperdrive.settings import (
-    CACHING_OFF,
-    CACHING_ON,
-    NO_CERTIFICATES,
-    NOTHING,
-    Caching,
-    Mtls,
-    Settings,
-)
-from reconciler.core.instant import Instant
-from reconciler.core.secret import Secret
+from reconciler.core.model.hyperdrive import CACHING_OFF, CACHING_ON, NO_CERTIFICATES, NOTHING, Caching, Mtls, Settings
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.secret import Secret
 from reconciler.errors import ProviderError
 from reconciler.ports import Origin
 from reconciler.providers import cloudflare, hyperdrive_wire
@@ -44,7 +36,7 @@ def test_what_is_told_is_read():
         modified_on="2026-11-21T10:00:00.123456Z",
     )
     assert Settings(Caching(False, 5, 0), 60, Mtls("ca", "", "verify-ca")) == found.settings
-    assert Instant.asked("2026-11-21T10:00:00.123Z") == found.modified_at
+    assert Instant.parse_strict("2026-11-21T10:00:00.123Z") == found.modified_at
     assert CACHING_OFF == read(caching={"disabled": True, "max_age": 5}).caching
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from reconciler.core.instant import Instant
-from reconciler.core.observed import Mark
-from reconciler.core.secret import Secret
-from reconciler.core.timeline import Timeline
+from reconciler.core.model.observed import Annotation
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.secret import Secret
+from reconciler.core.values.timeline import Timeline
 from reconciler.errors import AnswerLost, ProviderError
 from reconciler.providers import neon
 from reconciler.providers.clock import SystemClock
@@ -65,7 +65,7 @@ async def test_a_role_that_the_branch_does_not_have_is_an_error_with_neons_words
 
 
 async def _create(production, neon_api, origin):
-    at = Instant.asked(database.text(production.shop.good))
+    at = Instant.parse_strict(database.text(production.shop.good))
     name = f"main.candidate.{Timeline(at)}"
-    await neon_api.create_branch(production.project, name, origin["id"], at, Mark("production", Timeline(at)))
+    await neon_api.create_branch(production.project, name, origin["id"], at, Annotation("production", Timeline(at)))
     return name

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.secret import Secret
+from reconciler.core.values.secret import Secret
 from reconciler.errors import ProviderError
 from reconciler.providers import neon
 from reconciler.providers.clock import SystemClock
@@ -93,18 +93,18 @@ def _callers(called):
         (
             "delete_branch",
             "DeleteBranch",
-            [("core/holding_pen/pruning.py", "_delete"), ("core/in_place.py", "dispose_of_proof")],
+            [("core/rules/retention/pruning.py", "_delete"), ("core/rules/restore/in_place.py", "dispose_of_proof")],
             ["_on_branch", "_on_child"],
             [("cli/drill/sweep.py", "_branches")],
         ),
         (
             "delete_config",
             "DeleteHyperdrive",
-            [("core/holding_pen/pruning.py", "_next_orphan"), ("core/holding_pen/pruning.py", "_delete")],
+            [("core/rules/retention/pruning.py", "_next_orphan"), ("core/rules/retention/pruning.py", "_delete")],
             ["_on_hyperdrive"],
             [("cli/drill/sweep.py", "_sweep_configs")],
         ),
-        ("restore_branch", "RestoreBranch", [("core/in_place.py", "restore")], ["_on_branch"], []),
+        ("restore_branch", "RestoreBranch", [("core/rules/restore/in_place.py", "restore")], ["_on_branch"], []),
     ],
 )
 def test_a_thing_is_deleted_or_overwritten_by_its_step_alone_and_only_these_rules_make_that_step(
@@ -121,14 +121,14 @@ def test_a_thing_is_deleted_or_overwritten_by_its_step_alone_and_only_these_rule
 def test_protection_is_taken_by_its_steps_alone_and_only_these_rules_make_those_steps():
     """For as long as a restore in place takes, as the file says, or in the step that deletes what it was taken from."""
     assert list(_callers("unprotect")) == [("engine/execute.py", "_on_branch")]
-    rules = ("core/in_place.py", "restore"), ("core/project_settings.py", "_protection")
+    rules = ("core/rules/restore/in_place.py", "restore"), ("core/rules/project/settings.py", "_protection")
     assert list(_callers("UnprotectBranch")) == list(rules)
 
 
 def test_what_neon_is_to_delete_later_is_what_is_held_or_declared_and_only_these_rules_make_those_steps():
     assert list(_callers("expire")) == [("engine/execute.py", "_expire_held"), ("engine/execute.py", "_expire")]
-    assert list(_callers("ExpireHeld")) == [("core/holding_pen/expiry.py", "_expire")]
-    assert list(_callers("ExpireChild")) == [("core/children/rules.py", "_expire")]
+    assert list(_callers("ExpireHeld")) == [("core/rules/retention/expiry.py", "_expire")]
+    assert list(_callers("ExpireChild")) == [("core/rules/declared/converge.py", "_expire")]
 
 
 @pytest.mark.anyio
@@ -148,7 +148,7 @@ def test_a_declared_branch_is_reset_or_deleted_by_its_step_alone_and_only_the_ru
     step, rules
 ):
     assert list(_callers("reset_branch")) == [("engine/execute.py", "_on_child")]
-    assert list(_callers(step)) == [("core/children/rules.py", rule) for rule in rules]
+    assert list(_callers(step)) == [("core/rules/declared/converge.py", rule) for rule in rules]
 
 
 @pytest.mark.anyio

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.secret import Secret
+from reconciler.core.values.secret import Secret
 from reconciler.errors import AnswerLost, ProviderError, ReconcilerError
 from reconciler.providers import cloudflare, http, neon
 from reconciler.providers.github_calls import explain as github_explain

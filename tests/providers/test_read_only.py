@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from reconciler.core.observed import Unknown
-from reconciler.core.secret import Secret
+from reconciler.core.model.observed import Unknown
+from reconciler.core.values.secret import Secret
 from reconciler.errors import ProviderError
 from reconciler.providers.http import Manners
 from reconciler.providers.neon import explain

@@ -7,7 +7,7 @@ import time
 import httpx
 import pytest
 
-from reconciler.core.secret import Secret
+from reconciler.core.values.secret import Secret
 from reconciler.errors import AnswerLost, ProviderError, Unreachable
 from reconciler.ports import Origin
 from reconciler.providers import cloudflare, cloudflare_access, http, neon, neon_access

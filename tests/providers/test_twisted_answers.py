@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from reconciler.cli import plan_text
 from reconciler.cli.output import shown
 from reconciler.core.file.reading import read_desired_state
-from reconciler.core.instant import Instant
-from reconciler.core.observed import Mark
-from reconciler.core.plan import plan
-from reconciler.core.secret import Secret
-from reconciler.core.timeline import Timeline
+from reconciler.core.model.observed import Annotation
+from reconciler.core.plan.plan import plan
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.secret import Secret
+from reconciler.core.values.timeline import Timeline
 from reconciler.engine.observe import observe
 from reconciler.errors import ProviderError, ReconcilerError
 from reconciler.ports import Ports, Rebinding
@@ -28,7 +28,7 @@ from tests.support import canned
 from tests.support.answers import Answers, Reply
 from tests.support.twists import GONE, TWISTS, nodes, twisted
 
-AT = Instant.asked("2026-11-21T09:55:00Z")
+AT = Instant.parse_strict("2026-11-21T09:55:00Z")
 FILE = {
     "primary": {"project": canned.PROJECT, "branch": "main", "restore": {"to": AT.text, "id": "inc-42"}},
     "hyperdrive": {"name": "shop", "database": canned.DATABASE, "role": canned.ROLE},
@@ -44,7 +44,7 @@ class QuickClock:
         self._waited = 0.0
 
     def now(self):
-        return Instant.asked("2026-11-22T10:00:00Z")
+        return Instant.parse_strict("2026-11-22T10:00:00Z")
 
     def elapsed(self):
         return self._waited
@@ -99,7 +99,7 @@ class World:
 
     def attempts(self):
         """Each further call whose answer means something."""
-        project, clock_mark = canned.PROJECT, Mark("other", Timeline(AT))
+        project, clock_mark = canned.PROJECT, Annotation("other", Timeline(AT))
         change = Rebinding("HYPERDRIVE", canned.NEW_CONFIG, "label", "tag")
         return {
             "create": self.neon.create_branch(project, "new", "br-old", AT, clock_mark),

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.binding import Binding, BindingKind
-from reconciler.core.desired import Worker
+from reconciler.core.model.desired import Worker
+from reconciler.core.model.worker_bindings import Binding, BindingKind
 from reconciler.providers.working_tree import Checkout
 from reconciler.providers.wrangler_bindings import bindings_of
 

@@ -7,27 +7,24 @@ make.
 
 import re
 
-from reconciler.core import guards
-from reconciler.core.limit_refusals import ConfigLimitReached, RootBranchLimitReached
-from reconciler.core.proving import TablesUnprovable
-from reconciler.core.refusals import (
-    BeforeSourceExisted,
+from reconciler.core.lineage.infer import PrimaryMissing, ProvenanceUnknown
+from reconciler.core.lineage.lineage import BeforeSourceExisted, SourceAmbiguous, SourceNotHeld
+from reconciler.core.rules.context import limits
+from reconciler.core.rules.context.limits import ConfigLimitReached, RootBranchLimitReached
+from reconciler.core.rules.context.planning import TimelineFailed
+from reconciler.core.rules.context.readable import BindingMissing, Unreadable
+from reconciler.core.rules.hyperdrive.origin import HyperdriveDiffers
+from reconciler.core.rules.restore import guards
+from reconciler.core.rules.restore.guards import (
     BeforeSourceReset,
-    BindingMissing,
     CandidateDiffers,
-    HyperdriveDiffers,
+    HyperdriveNameTaken,
     NameTaken,
     OutsideHistoryWindow,
-    PrimaryMissing,
-    ProvenanceUnknown,
-    SourceAmbiguous,
-    SourceNotHeld,
-    TimelineFailed,
     TimelineNotHeld,
     TooRecent,
-    Unreadable,
 )
-from reconciler.core.rival_refusals import HyperdriveNameTaken
+from reconciler.core.rules.restore.table_verification import TablesUnprovable
 from reconciler.errors import GateFailed, ProviderError
 from tests.exhaustive.world import NAME, PRIMARY
 
@@ -133,10 +130,10 @@ def _is_right(refusal, truth):  # noqa: C901, PLR0911, PLR0912  one case per ref
         case BeforeSourceReset():
             return all(_lacks_the_moment(each, truth) for each in truth.sources())
         case HyperdriveDiffers():
-            leads_to = truth.world.branch_at(truth.config.origin["port"])
-            return leads_to is not branch
+            points_to = truth.world.branch_at(truth.config.origin["port"])
+            return points_to is not branch
         case ConfigLimitReached():
-            return len(truth.world.account.configs) >= guards.PAID_CONFIGS
+            return len(truth.world.account.configs) >= limits.PAID_CONFIGS
         case BindingMissing() | Unreadable(part="Worker"):
             return bool(traces.wrangler)
         case TimelineFailed():

@@ -106,7 +106,7 @@ class Runner:
         await ticket.done.wait()
         return True
 
-    def let_go(self):
+    def drain_replaced_pool(self):
         """From now on requests go out when they come."""
         self._free = True
         for ticket in self._queue:
@@ -122,6 +122,6 @@ async def alternate(runners, turns):
             if not await runner.turn():
                 break
     for runner in runners:
-        runner.let_go()
+        runner.drain_replaced_pool()
     for runner in runners:
         await runner.end()

@@ -12,7 +12,7 @@ What hands have done is not held against the reconciler, and nothing else is lef
 import re
 from collections import Counter
 
-from reconciler.core.protection import PROTECTED_BRANCHES
+from reconciler.core.rules.project.protection import PROTECTED_BRANCHES
 from tests.exhaustive.invariants import Watch
 from tests.exhaustive.world import NAME, PRIMARY
 

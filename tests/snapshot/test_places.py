@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from reconciler.core.redaction import EVERYWHERE
+from reconciler.core.values.redaction import EVERYWHERE
 from reconciler.errors import InputError
 from reconciler.providers.postgres.place import Plain
 from tests.support.plain_postgres import PASSWORD

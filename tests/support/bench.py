@@ -100,7 +100,7 @@ class Bench:
         production = self._production
         timeline = production.timeline()
         production.check_live(GOOD)
-        assert production.carriers(timeline) == [PRIMARY]
+        assert production.timeline_branches(timeline) == [PRIMARY]
         assert production.branch(PRIMARY)["protected"]
         assert production.own_configs().count(production.config_name()) == 1
         (held,) = [name for name in production.branches() if re.fullmatch(rf".*\.before\.{timeline}(\.\d+)?", name)]

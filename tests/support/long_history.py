@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from reconciler.core.instant import Instant
-from reconciler.core.receipt import GateResult, Identities, Receipt, Result, TakenStep, WorkerIdentity
+from reconciler.core.records.receipt import GateResult, Identities, Receipt, Result, TakenStep, WorkerIdentity
+from reconciler.core.values.instant import Instant
 
 FILE = "desired-state/production.jsonc"
-BEGAN = Instant.asked("2024-01-01T00:00:00Z")
+BEGAN = Instant.parse_strict("2024-01-01T00:00:00Z")
 
 _TEMPLATE = (Path(__file__).parents[2] / FILE).read_text()
 _STEPS = ("CreateBranch", "VerifyBranch", "CreateHyperdrive", "WriteBinding", "UploadVersion", "SwitchTraffic")

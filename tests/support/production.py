@@ -10,11 +10,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 import httpx
+from reconciler.engine.apply import Apply
 
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
-from reconciler.core.lineage.provenance import trace
-from reconciler.engine.apply import Apply
+from reconciler.core.lineage.infer import infer_lineage
 from reconciler.engine.observe import observe
 from tests.support import database
 from tests.support.shops import DATABASE, PRIMARY, ROLE
@@ -276,7 +276,7 @@ class Production:
         (identity,) = [each["branch_id"] for each in endpoints if each["host"] == host]
         return next(each for each in self.branches().values() if each["id"] == identity)
 
-    def leads_to(self, config, branch):
+    def points_to(self, config, branch):
         """Tell whether a Hyperdrive config of this production leads to a branch."""
         return config["name"].split("-")[0] == self.name and self.branch_behind(config)["id"] == branch["id"]
 
@@ -320,14 +320,14 @@ class Production:
         timeline = self.timeline()
         return self.name if timeline == "origin" else f"{self.name}-{timeline}"
 
-    def carriers(self, timeline):
+    def timeline_branches(self, timeline):
         """The names of the branches that were made for a timeline."""
         return [name for name, each in self.branches().items() if each["mark"].get("reconciler.timeline") == timeline]
 
     def live_timeline(self):
         """The timeline that is live, told from Neon alone."""
         desired, observed = self.observe()
-        return str(trace(desired, observed.branches).live.timeline)
+        return str(infer_lineage(desired, observed.branches).live.timeline)
 
     # What must hold.
 
@@ -340,7 +340,7 @@ class Production:
         assert self.rows() == rows
         self.check_one_of_each()
         if "hyperdrive" in self.desired:
-            (config,) = [each for each in self.configs().values() if self.leads_to(each, primary)]
+            (config,) = [each for each in self.configs().values() if self.points_to(each, primary)]
             for script in self.scripts:
                 assert self.bound_to(self.serving(script)) == config["id"]
                 self._check_wrangler_file(script, config["id"])

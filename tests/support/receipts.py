@@ -1,6 +1,6 @@
 """The receipts of a repository, read with git alone."""
 
-from reconciler.core.receipt import parse
+from reconciler.core.records.receipt import parse
 from tests.support.remotes import git
 
 

@@ -12,7 +12,7 @@ from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.markdown import code, prose
 from reconciler.cli.plan_comment import Planned, Subject
 from reconciler.cli.proposal.base import Base
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.errors import ReconcilerError
 from reconciler.providers.github import GitHub, PullRequest
 

@@ -9,15 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from reconciler.cli.wording import describe
-from reconciler.core.desired import Desired, Hyperdrive, Restore
 from reconciler.core.file.edit import with_restore, with_value
-from reconciler.core.lineage.lineage import Carrier
-from reconciler.core.lineage.provenance import trace
-from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker
-from reconciler.core.plan import plan
-from reconciler.core.refusals import PrimaryMissing, Refusal
+from reconciler.core.lineage.infer import PrimaryMissing, infer_lineage
+from reconciler.core.lineage.lineage import TimelineBranch
+from reconciler.core.model.desired import Desired, Hyperdrive, Restore
+from reconciler.core.model.observed import HyperdriveConfig, Observed, ObservedWorker
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.plan.plan import plan
 from reconciler.core.steps import Step, WriteBinding
-from reconciler.core.timeline import ORIGIN, HeldName
+from reconciler.core.values.timeline import ORIGIN, HeldName
 
 _REASON = "accepted as it was found live"
 
@@ -70,7 +70,7 @@ def acceptance(desired: Desired, observed: Observed) -> Acceptable | Unacceptabl
 def _branch(desired: Desired, observed: Observed) -> _Edit | str | None:
     """The primary was renamed: it is the project's default branch, under another name."""
     branches = observed.branches if isinstance(observed.branches, tuple) else ()
-    if not isinstance(trace(desired, branches), PrimaryMissing):
+    if not isinstance(infer_lineage(desired, branches), PrimaryMissing):
         return None
     default = next((branch.name for branch in branches if branch.default), None)
     if default is None:
@@ -124,8 +124,8 @@ def _hyperdrive(desired: Desired, observed: Observed) -> _Edit | str | None:
     )
 
 
-def _live(desired: Desired, observed: Observed) -> Carrier | Refusal:
-    found = trace(desired, observed.branches if isinstance(observed.branches, tuple) else ())
+def _live(desired: Desired, observed: Observed) -> TimelineBranch | Refusal:
+    found = infer_lineage(desired, observed.branches if isinstance(observed.branches, tuple) else ())
     return found if isinstance(found, Refusal) else found.live
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 import click
 
 from reconciler.cli.markdown import cut
-from reconciler.core.redaction import EVERYWHERE, Redaction
+from reconciler.core.values.redaction import EVERYWHERE, Redaction
 from reconciler.errors import InputError
 
 # A step's summary may have 1 MiB; one byte more, and all of it is thrown away.

@@ -21,9 +21,9 @@ from reconciler.cli.plan_command import Status, status_of
 from reconciler.cli.progress import Progress
 from reconciler.cli.sharing import Superseded, shared_repository
 from reconciler.cli.wiring import connected_github
-from reconciler.core.desired import Desired
 from reconciler.core.file.reading import DesiredStateError
-from reconciler.core.receipt import Result
+from reconciler.core.model.desired import Desired
+from reconciler.core.records.receipt import Result
 from reconciler.engine.apply import PlanChanged
 from reconciler.errors import InputError, ReconcilerError, RemoteRefused, Suspended
 from reconciler.providers.git.repository import Repository

@@ -5,8 +5,8 @@ from reconciler.cli.markdown import prose
 from reconciler.cli.plan_text import headline
 from reconciler.cli.status_command import seen_workers, served
 from reconciler.cli.wording import counted, describe
-from reconciler.core.desired import Desired
-from reconciler.core.receipt import Result
+from reconciler.core.model.desired import Desired
+from reconciler.core.records.receipt import Result
 from reconciler.errors import Suspended
 
 

@@ -20,13 +20,13 @@ from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.proposal.base import path_in_repository
 from reconciler.cli.wiring import connected
 from reconciler.cli.wording import counted
-from reconciler.core.desired import Desired, WriteBack
 from reconciler.core.file.reading import read_desired_state
-from reconciler.core.instant import Instant
-from reconciler.core.observed import Observed
-from reconciler.core.plan import Plan, plan
-from reconciler.core.receipt import Receipt, Result, latest, parse
+from reconciler.core.model.desired import Desired, WriteBack
+from reconciler.core.model.observed import Observed
+from reconciler.core.plan.plan import Plan, plan
+from reconciler.core.records.receipt import Receipt, Result, latest, parse
 from reconciler.core.steps import WriteBinding
+from reconciler.core.values.instant import Instant
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
 from reconciler.providers.git.lease import Lease

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from reconciler.cli.markdown import code, cut, prose
 from reconciler.cli.status_command import seen_workers, served
 from reconciler.cli.wording import counted, describe
-from reconciler.core.hyperdrive.choice import expected_config
-from reconciler.core.instant import Instant
-from reconciler.core.observed import Observed, ObservedWorker
-from reconciler.core.plan import Plan
-from reconciler.core.receipt import Receipt, Result
-from reconciler.core.refusals import PrimaryMissing, Refusal
+from reconciler.core.lineage.hyperdrive import expected_config
+from reconciler.core.lineage.infer import PrimaryMissing
+from reconciler.core.model.observed import Observed, ObservedWorker
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.plan.plan import Plan
+from reconciler.core.records.receipt import Receipt, Result
+from reconciler.core.values.instant import Instant
 
 LABEL = "reconciler-drift"
 LIMIT_BYTES = 60_000
@@ -79,7 +80,7 @@ def since(body: str) -> Instant | None:
     """Read from an issue's body since when its drift is known."""
     found = _SINCE.search(body)
     try:
-        return Instant.told(found[1]) if found else None
+        return Instant.parse(found[1]) if found else None
     except ValueError:
         return None
 

@@ -17,7 +17,7 @@ from reconciler.cli.plan_command import Status
 from reconciler.cli.wiring import connected_github
 from reconciler.core.drill.history import FILE, Done
 from reconciler.core.drill.trend import FILE as PICTURE
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError, ReconcilerError
 from reconciler.providers.git.repository import Repository
 from reconciler.providers.github import GitHub

@@ -11,8 +11,8 @@ from reconciler.cli.environments import DIRECTORY, EnvironmentFile
 from reconciler.cli.plan_comment import Mistaken, Planned, Section, Unplanned
 from reconciler.cli.wiring import connected
 from reconciler.core.file.reading import DesiredStateError
-from reconciler.core.observed import Observed, ObservedWorker, Unknown
-from reconciler.core.plan import plan
+from reconciler.core.model.observed import Observed, ObservedWorker, Unknown
+from reconciler.core.plan.plan import plan
 from reconciler.engine.observe import observe
 from reconciler.errors import ReconcilerError
 

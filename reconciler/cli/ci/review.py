@@ -3,7 +3,7 @@
 import re
 
 from reconciler.cli.plan_comment import MARKER
-from reconciler.core.plan import Plan
+from reconciler.core.plan.plan import Plan
 from reconciler.errors import ReconcilerError
 from reconciler.providers.github import GitHub
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import git
 
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 
 ENVIRONMENT = "production"
 

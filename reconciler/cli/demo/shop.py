@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import TupleRow
 
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 from reconciler.ports import Origin
 
 LISTINGS = 25

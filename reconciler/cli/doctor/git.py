@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.sharing import shared_repository
 from reconciler.core.health.checks import GitRemote, LeaseSign, Missing, Unneeded, Wrong
-from reconciler.core.observed import Unknown
+from reconciler.core.model.observed import Unknown
 from reconciler.errors import GitError, InputError, ProviderError, RemoteRefused
 from reconciler.providers.git.lease import Lease
 from reconciler.providers.git.lease_ref import LeaseRef

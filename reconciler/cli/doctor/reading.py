@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from reconciler.cli.doctor.git import read_git
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.wiring import Reading, connected_to_read, wrangler_of
-from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.health.checks import SetUp, Unneeded, Wrong
 from reconciler.core.health.neon import lineage_of
 from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.observed import Observed, Unbound, Unknown
+from reconciler.core.model.desired import DeployDriver, Desired, Worker
+from reconciler.core.model.observed import Observed, Unbound, Unknown
 from reconciler.engine.observe import observe
 from reconciler.errors import BindingAbsent, DeployFailed, GateFailed, InputError, ProviderError, Unreachable
 from reconciler.ports import Origin, WorkingTree

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from reconciler.cli.progress import Progress
-from reconciler.core.desired import HttpGate, SqlGate
-from reconciler.core.drill.marks import Mark, measured, phase_of
+from reconciler.core.drill.marks import Annotation, measured, phase_of
 from reconciler.core.drill.results import Measured, Phase
-from reconciler.core.identity import Table
+from reconciler.core.model.desired import HttpGate, SqlGate
+from reconciler.core.model.observed import Table
 from reconciler.core.steps import CreateBranch, RepointHyperdrive, SwitchTraffic, VerifyBranch
 from reconciler.engine.apply import Event, StepFinished, StepStarted
 from reconciler.ports import Clock, Gates, Origin, Ports
@@ -18,13 +18,13 @@ class DrillClock:
     def __init__(self, clock: Clock, progress: Progress, first: Phase = Phase.DECIDE) -> None:
         self._clock = clock
         self._progress = progress
-        self._marks = [Mark(first, clock.elapsed())]
+        self._marks = [Annotation(first, clock.elapsed())]
         self._ended: float | None = None
         self.switching = float("inf")
 
     def enter(self, phase: Phase) -> None:
         """Begin a phase; the one before ends."""
-        self._marks.append(Mark(phase, self._clock.elapsed()))
+        self._marks.append(Annotation(phase, self._clock.elapsed()))
 
     def stop(self) -> None:
         """End the last phase: users are served."""

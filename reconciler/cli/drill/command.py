@@ -21,8 +21,8 @@ from reconciler.cli.drill.sweep import Sweeper
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.interrupts import ending_in_order
 from reconciler.cli.wiring import connected
-from reconciler.core.drill.destruction import ALL, Wish
 from reconciler.core.drill.results import Drill
+from reconciler.core.model.destruction import ALL, DestructionSpec
 from reconciler.errors import InputError
 
 _OF_SANDBOX = "docs/postmortems/sandbox"
@@ -78,7 +78,7 @@ def command(  # noqa: PLR0913  one parameter for each option
     if form == "svg" and not trend:
         raise InputError("only the trend is drawn", hint="reconciler drill --trend --format svg")
     manner = Manner(rate, detect=detect, keep=keep, visited=not without_traffic, leave_damage=leave_damage)
-    wishes = tuple(Wish.parse(each) for each in destroy)
+    wishes = tuple(DestructionSpec.parse(each) for each in destroy)
     if sandbox:
         directory = output or Path.cwd() / _OF_SANDBOX
         if trend:
@@ -107,10 +107,12 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
         return _INTERRUPTED
 
 
-def _order(file: EnvironmentFile, wishes: tuple[Wish, ...], manner: Manner, directory: Path, *, every: bool) -> Order:
+def _order(
+    file: EnvironmentFile, wishes: tuple[DestructionSpec, ...], manner: Manner, directory: Path, *, every: bool
+) -> Order:
     """Join the command line with the file: what it does not say, the file says, and at last the first of all."""
     settings = file.read().drill
-    asked = wishes or (ALL if every else tuple(Wish.parse(each) for each in settings.destroy)) or ALL[:1]
+    asked = wishes or (ALL if every else tuple(DestructionSpec.parse(each) for each in settings.destroy)) or ALL[:1]
     return Order(file, asked, manner, promise(settings, file.root), directory, _say)
 
 
@@ -122,7 +124,9 @@ async def _drill(order: Order, form: str) -> int:
             return _refused(refused)
 
 
-async def _on_sandbox(wishes: tuple[Wish, ...], manner: Manner, form: str, reports: Path, *, every: bool) -> int:
+async def _on_sandbox(
+    wishes: tuple[DestructionSpec, ...], manner: Manner, form: str, reports: Path, *, every: bool
+) -> int:
     from reconciler.cli.drill.sandbox import staged
 
     with ending_in_order(_say), tempfile.TemporaryDirectory(prefix="reconciler-drill-") as directory:

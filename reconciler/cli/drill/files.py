@@ -9,7 +9,7 @@ from reconciler.core.drill.history import Done, PastDrill, read_history
 from reconciler.core.drill.notes import notes_of
 from reconciler.core.drill.report import environment_of, file_name, report
 from reconciler.core.drill.results import Drill
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.core.drill.phases import tenths
 from reconciler.core.drill.results import Drill, Measured, Round, Traffic
 from reconciler.core.drill.trend import length
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 
 # As the report shows them, so that the two agree and each adds up as it is read.
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from reconciler.core.desired import DrillSettings
 from reconciler.core.drill.promise import read_promise, spelled_promise
 from reconciler.core.drill.results import Promise
+from reconciler.core.model.desired import DrillSettings
 from reconciler.errors import InputError
 
 

@@ -17,14 +17,15 @@ from reconciler.cli.drill.visitor import Visitor
 from reconciler.cli.progress import Progress
 from reconciler.cli.proposal.base import Base, examine
 from reconciler.cli.wiring import connected
-from reconciler.core.desired import Restore
 from reconciler.core.drill.checks import Seen, checks, table_proofs
-from reconciler.core.drill.destruction import Kind, Wish, possible
+from reconciler.core.drill.destruction import possible
 from reconciler.core.drill.results import Noticed, Phase, Round, Traffic
 from reconciler.core.file.edit import with_restore
-from reconciler.core.guards import SETTLING
-from reconciler.core.instant import Instant
-from reconciler.core.observed import Branch
+from reconciler.core.model.desired import Restore
+from reconciler.core.model.destruction import DestructionSpec, Kind
+from reconciler.core.model.observed import Branch
+from reconciler.core.rules.restore.guards import SETTLING
+from reconciler.core.values.instant import Instant
 from reconciler.engine.apply import Apply
 from reconciler.errors import GateFailed, InputError, NotConverged, ReconcilerError
 from reconciler.providers.postgres.drill_database import DrillDatabase
@@ -86,7 +87,7 @@ class DrillRound:
         # The drill's repository has no remote, whatever the environment says of the real one.
         self._environment = {**environment, "RECONCILER_REMOTE": ""}
 
-    async def run(self, wish: Wish) -> Finished:
+    async def run(self, wish: DestructionSpec) -> Finished:
         """Do it. Raises ReconcilerError, DrillRefused among them."""
         script = self._script(wish)
         with tempfile.TemporaryDirectory(prefix="reconciler-drill-") as directory:
@@ -107,7 +108,7 @@ class DrillRound:
             rest = f"reconciler drill {plot.production.environment} --clean takes away the rest"
             plot.say(f"warning: not everything that the drill has made is taken away: {error.message}; {rest}")
 
-    async def _run(self, wish: Wish, script: str, repository: DrillRepository) -> Finished:
+    async def _run(self, wish: DestructionSpec, script: str, repository: DrillRepository) -> Finished:
         branch = await drill_site.make(self._plot, repository)
         accident = await self._accident(wish, script, branch)
         # Neon makes no branch from one that expires.
@@ -133,7 +134,7 @@ class DrillRound:
         )
         return Finished(finished, restored.commit, await asyncio.to_thread(database.server))
 
-    async def _accident(self, wish: Wish, script: str, branch: Branch) -> _Accident:
+    async def _accident(self, wish: DestructionSpec, script: str, branch: Branch) -> _Accident:
         """Write the canaries, look at everything, and destroy something: what the guard lets be destroyed."""
         origin = await drill_site.owner(self._plot, branch)
         await drill_site.refuse_unless_own(self._plot, origin)
@@ -150,7 +151,7 @@ class DrillRound:
             target = await asyncio.to_thread(database.present)
         return _Accident(done.what, target, good, await asyncio.to_thread(database.look), branch)
 
-    def _script(self, wish: Wish) -> str:
+    def _script(self, wish: DestructionSpec) -> str:
         """Read a migration. Raises InputError."""
         if wish.kind is not Kind.MIGRATION:
             return ""

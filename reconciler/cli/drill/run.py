@@ -12,11 +12,11 @@ from reconciler.cli.drill.round import DrillRound, Finished, Manner
 from reconciler.cli.drill.site import DrillRefused, Plot
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
-from reconciler.core.desired import Desired, Method
-from reconciler.core.drill.destruction import Wish
 from reconciler.core.drill.names import DrillNames
 from reconciler.core.drill.results import Drill, Promise, Stays
-from reconciler.core.outside import spelled, stays
+from reconciler.core.model.desired import Desired, Method
+from reconciler.core.model.destruction import DestructionSpec
+from reconciler.core.plan.not_restored import spelled, stays
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError, ReconcilerError
 from reconciler.ports import Ports
@@ -29,7 +29,7 @@ class Order:
     """What is to be drilled, and how; `reports` is the directory that the report is written to."""
 
     file: EnvironmentFile
-    wishes: Sequence[Wish]
+    wishes: Sequence[DestructionSpec]
     manner: Manner
     promise: Promise | None
     reports: Path

@@ -10,7 +10,7 @@ from reconciler.cli.demo.repository import DemoRepository
 from reconciler.cli.drill.run import Address
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
-from reconciler.core.observed import named
+from reconciler.core.model.observed import named
 from reconciler.errors import InputError
 
 

@@ -8,15 +8,15 @@ from urllib.parse import urlsplit
 
 from reconciler.cli.drill.repository import DrillRepository
 from reconciler.cli.environments import EnvironmentFile
-from reconciler.core import jsonc
-from reconciler.core.desired import Desired, Worker
 from reconciler.core.drill.file import drill_file
 from reconciler.core.drill.guard import Place, damage
 from reconciler.core.drill.leftovers import to_serve_again
 from reconciler.core.drill.names import LENDING, DrillNames, drill_script, is_of_a_drill, lending
-from reconciler.core.observed import Branch, Mark, named
-from reconciler.core.refusals import Refusal
-from reconciler.core.timeline import ORIGIN
+from reconciler.core.file import jsonc
+from reconciler.core.model.desired import Desired, Worker
+from reconciler.core.model.observed import Annotation, Branch, named
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.values.timeline import ORIGIN
 from reconciler.errors import AnswerLost, InputError, NotConverged, ReconcilerError
 from reconciler.ports import Origin, Ports, Rebinding
 
@@ -140,7 +140,7 @@ async def _make_branch(plot: Plot) -> Branch:
     source = named(await neon.branches(plot.project), primary)
     if source is None:
         raise InputError(f'there is no branch "{primary}"', hint=f"see reconciler status {plot.production.environment}")
-    mark, expires = Mark(names.environment, ORIGIN), plot.ports.clock.now().after(_LIFE)
+    mark, expires = Annotation(names.environment, ORIGIN), plot.ports.clock.now().after(_LIFE)
     lost: AnswerLost | None = None
     try:
         await neon.create_drill_branch(plot.project, names.branch, source.id, mark, expires)

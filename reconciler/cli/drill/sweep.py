@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reconciler.cli.drill.site import script_of
-from reconciler.core.desired import Desired
 from reconciler.core.drill.leftovers import branch_stays, config_stays, is_another_drills, to_serve_again, worker_stays
 from reconciler.core.drill.names import LENDING, DrillNames
-from reconciler.core.observed import HyperdriveConfig
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import HyperdriveConfig
 from reconciler.ports import Ports
 
 # A drill makes two branches; a list that lags behind may show one that is gone for a while.

@@ -11,8 +11,8 @@ import click
 from reconciler.cli import suspending
 from reconciler.cli.environments import EnvironmentFile, find
 from reconciler.cli.history import text as history_text
-from reconciler.core.history import History, compile_history
-from reconciler.core.instant import Instant
+from reconciler.core.history.entries import History, compile_history
+from reconciler.core.values.instant import Instant
 from reconciler.errors import GitError, InputError
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from reconciler.cli.history.rows import (
 )
 from reconciler.cli.history.style import STYLE
 from reconciler.cli.history.text import visible
-from reconciler.core.history import History, RollbackTo
-from reconciler.core.redaction import EVERYWHERE
+from reconciler.core.history.entries import History, RollbackTo
+from reconciler.core.values.redaction import EVERYWHERE
 from reconciler.errors import InputError
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"

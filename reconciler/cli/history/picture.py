@@ -14,10 +14,10 @@ from datetime import timedelta
 from html import escape
 
 from reconciler.cli.history.rows import fate, minute
-from reconciler.core.history import History
-from reconciler.core.instant import Instant
-from reconciler.core.lineage.lanes import Lane, State
-from reconciler.core.timeline import Timeline
+from reconciler.core.history.entries import History
+from reconciler.core.history.lanes import Lane, State
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.timeline import Timeline
 
 LANES_A_PICTURE = 24
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from reconciler.cli.wording import counted
-from reconciler.core.history import (
+from reconciler.core.history.entries import (
     Applied,
     ApplyKind,
     Changed,
@@ -20,10 +20,10 @@ from reconciler.core.history import (
     RollbackTo,
     Undo,
 )
-from reconciler.core.instant import Instant, for_people
-from reconciler.core.lineage.lanes import Lane, State
-from reconciler.core.receipt import Result
-from reconciler.core.timeline import Timeline
+from reconciler.core.history.lanes import Lane, State
+from reconciler.core.records.receipt import Result
+from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.timeline import Timeline
 
 SHORT_COMMIT = 10
 

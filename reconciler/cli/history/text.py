@@ -21,8 +21,8 @@ from reconciler.cli.history.rows import (
     undo_command,
 )
 from reconciler.cli.markdown import code, prose
-from reconciler.core.history import History, RollbackTo
-from reconciler.core.lineage.lanes import Lane
+from reconciler.core.history.entries import History, RollbackTo
+from reconciler.core.history.lanes import Lane
 
 NARROWEST, WIDEST = 60, 120
 

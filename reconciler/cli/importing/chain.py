@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reconciler.core.desired import Desired, Hyperdrive
 from reconciler.core.importing.choice import Choice
 from reconciler.core.importing.primary import Found, base_name, direct_host, primary_of, refuse_ours
-from reconciler.core.importing.signs import children_of, hold_of, with_strategy
+from reconciler.core.importing.signs import declared_branches_of, hold_of, with_strategy
 from reconciler.core.importing.text import Because
-from reconciler.core.observed import Branch, HyperdriveConfig, named
+from reconciler.core.model.desired import Desired, Hyperdrive
+from reconciler.core.model.observed import Branch, HyperdriveConfig, named
 from reconciler.errors import InputError, ProviderError
 from reconciler.ports import Compute, Ports, WranglerFile
 
@@ -76,7 +76,7 @@ async def follow(wanted: Wanted, ports: Ports) -> Imported:
 def _desired(wanted: Wanted, place: _Place, found: Found) -> Desired:
     """Say what Neon alone tells."""
     hold, _ = hold_of(found.lineage)
-    children = children_of(wanted.environment, found.lineage, place.branches)
+    children = declared_branches_of(wanted.environment, found.lineage, place.branches)
     return Desired(wanted.environment, replace(found.primary, hold=hold), branches=children)
 
 

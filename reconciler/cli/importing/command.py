@@ -14,14 +14,14 @@ from reconciler.cli.importing.files import find_root, there_already, worker_file
 from reconciler.cli.plan_command import Status, status_of
 from reconciler.cli.wiring import connected
 from reconciler.cli.wording import counted, describe
-from reconciler.core.desired import Desired, Hyperdrive, Primary
 from reconciler.core.file.model import json_schema
 from reconciler.core.file.reading import check_environment, read_desired_state
 from reconciler.core.importing.choice import Asked, Choice, choose, nothing_found
 from reconciler.core.importing.text import written
-from reconciler.core.observed import Observed, ObservedWorker, Unknown, named
-from reconciler.core.plan import Plan, plan
-from reconciler.core.refusals import ProvenanceUnknown
+from reconciler.core.lineage.infer import ProvenanceUnknown
+from reconciler.core.model.desired import Desired, Hyperdrive, Primary
+from reconciler.core.model.observed import Observed, ObservedWorker, Unknown, named
+from reconciler.core.plan.plan import Plan, plan
 from reconciler.core.steps import SetDefaultBranch, Step, SwitchTraffic, UploadVersion
 from reconciler.engine.observe import observe
 from reconciler.ports import Ports

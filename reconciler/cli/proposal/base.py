@@ -13,12 +13,12 @@ from pathlib import Path, PurePosixPath
 
 from reconciler.cli.environments import DIRECTORY, EnvironmentFile
 from reconciler.cli.wiring import connected
-from reconciler.core.desired import DeployDriver, Desired, Worker
 from reconciler.core.file.edit import restore_text
 from reconciler.core.file.reading import read_desired_state
-from reconciler.core.instant import Instant
-from reconciler.core.observed import Observed, ObservedWorker, Unknown
-from reconciler.core.plan import Plan, plan
+from reconciler.core.model.desired import DeployDriver, Desired, Worker
+from reconciler.core.model.observed import Observed, ObservedWorker, Unknown
+from reconciler.core.plan.plan import Plan, plan
+from reconciler.core.values.instant import Instant
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
 from reconciler.providers.git.repository import Repository

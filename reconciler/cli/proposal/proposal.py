@@ -156,7 +156,7 @@ async def _review(change: Change, found: Found, github: GitHub) -> PullRequest:
 
 def refused(examined: Examined, form: str) -> int | None:
     """Print refusals as `plan` does and return the exit status; None where nothing about the primary is refused."""
-    if not examined.plan.refusals or examined.plan.is_about_children:
+    if not examined.plan.refusals or examined.plan.is_about_declared_branches:
         return None
     click.echo(rendered(examined.plan, examined.observed, form))
     return status_of(examined.plan)

@@ -27,7 +27,7 @@ class Seen:
 
 def checks(good: Seen, damaged: Seen, restored: Seen) -> tuple[Check, ...]:
     """Compare what was restored with what was there, and what was damaged too: a check that can't fail is none."""
-    wrong, control = unlike(good, restored), unlike(good, damaged)
+    wrong, control = diff(good, restored), diff(good, damaged)
     alike = f"{len(good.data.tables)} tables with {good.data.rows:,} rows, and {len(good.roles)} roles, are alike"
     return (
         Check(
@@ -45,7 +45,7 @@ def checks(good: Seen, damaged: Seen, restored: Seen) -> tuple[Check, ...]:
     )
 
 
-def unlike(good: Seen, found: Seen) -> tuple[str, ...]:
+def diff(good: Seen, found: Seen) -> tuple[str, ...]:
     """Say in which ways a database is not what it was."""
     missing = (f"role {each} is missing" for each in sorted(good.roles - found.roles))
     return (*differences(good.data, found.data), *missing)

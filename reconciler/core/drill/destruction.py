@@ -6,58 +6,15 @@ several tables, and not every one lets itself be damaged (a foreign key, a check
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Self, assert_never
+from typing import assert_never
 
+from reconciler.core.model.destruction import DestructionSpec, Kind
 from reconciler.errors import InputError
 
 # What a drill makes in the database: it is there on the drill's own branch only.
 SCHEMA = "reconciler_drill"
 CANARY = f"{SCHEMA}.canary"
 ROLE = "reconciler_drill_role"
-
-
-class Kind(Enum):
-    """A way to destroy something, as the file and the command line say it."""
-
-    DROP_TABLE = "drop-table"
-    TRUNCATE = "truncate"
-    MIGRATION = "migration"
-    DELETE_HALF = "delete-half"
-    CORRUPT_COLUMN = "corrupt-column"
-    DROP_ROLE = "drop-role"
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A destruction that is asked for. `of` names a table, a role or a migration's file; empty: the drill chooses.
-
-    It is written `drop-table`, `drop-table:Listing` or `migration:prisma/bad.sql`.
-    """
-
-    kind: Kind
-    of: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a wish. Raises InputError."""
-        kind, _, of = text.partition(":")
-        try:
-            wish = cls(Kind(kind), of)
-        except ValueError as error:
-            known = ", ".join(each.value for each in Kind)
-            raise InputError(f'"{text}" is no destruction', hint=f"there is: {known}; {_EXAMPLE}") from error
-        if wish.kind is Kind.MIGRATION and not of:
-            raise InputError("a migration is read from a file", hint="name it: migration:prisma/bad.sql")
-        return wish
-
-    def __str__(self) -> str:
-        return f"{self.kind.value}:{self.of}" if self.of else self.kind.value
-
-
-_EXAMPLE = 'a table can be named, as in "truncate:Click"'
-# All that need no file.
-ALL = tuple(Wish(kind) for kind in Kind if kind is not Kind.MIGRATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +44,7 @@ class Destruction:
     sql: str
 
 
-def possible(wish: Wish, tables: Sequence[Table], script: str = "") -> tuple[Destruction, ...]:
+def possible(wish: DestructionSpec, tables: Sequence[Table], script: str = "") -> tuple[Destruction, ...]:
     """Return what fulfils a wish, the best first. `script` is a migration's SQL. Raises InputError: nothing does."""
     found = tuple(_of(wish, _eligible(wish, tables), script))
     if not found:
@@ -97,7 +54,7 @@ def possible(wish: Wish, tables: Sequence[Table], script: str = "") -> tuple[Des
     return found
 
 
-def _eligible(wish: Wish, tables: Sequence[Table]) -> list[Table]:
+def _eligible(wish: DestructionSpec, tables: Sequence[Table]) -> list[Table]:
     """List the tables that a wish may mean: of those that it does not name, none that is a tool's own."""
     own = [each for each in tables if not each.name.startswith(f"{SCHEMA}.")]
     if wish.of:
@@ -105,7 +62,7 @@ def _eligible(wish: Wish, tables: Sequence[Table]) -> list[Table]:
     return sorted((each for each in own if not each.bare.startswith("_")), key=lambda each: (-each.rows, each.name))
 
 
-def _of(wish: Wish, tables: Sequence[Table], script: str) -> Iterator[Destruction]:
+def _of(wish: DestructionSpec, tables: Sequence[Table], script: str) -> Iterator[Destruction]:
     match wish.kind:
         case Kind.DROP_TABLE:
             yield from (Destruction(f"drop table {each.name}", f"drop table {each.name} cascade") for each in tables)

@@ -6,8 +6,8 @@ What concerns the whole project or other branches is left out: a drill must not 
 import json
 from typing import Any
 
-from reconciler.core import jsonc
 from reconciler.core.drill.names import DrillNames
+from reconciler.core.file import jsonc
 
 _OF_THE_PROJECT = ("history_retention", "protected", "expire_on_neon", "unprotect_held")
 _OF_OTHERS = ("$schema", "branches", "drill", "write_back")

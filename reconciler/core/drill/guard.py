@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from reconciler.core.desired import Desired
 from reconciler.core.drill.names import DrillNames
-from reconciler.core.guards import direct
-from reconciler.core.observed import Branch, HyperdriveConfig, named
-from reconciler.core.refusals import Refusal
-from reconciler.core.timeline import ORIGIN
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import Branch, HyperdriveConfig, named
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.rules.hyperdrive.origin import direct
+from reconciler.core.values.timeline import ORIGIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from reconciler.core.drill.results import Drill
-from reconciler.core.harmless import printable
-from reconciler.core.instant import Instant
+from reconciler.core.values.escaping import printable
+from reconciler.core.values.instant import Instant
 
 FILE = "dr-history.jsonl"
 VERSION = 1
@@ -109,7 +109,7 @@ def _done(facts: dict[str, Any]) -> Done:
     promised = facts["promised"]
     return Done(
         environment=_text(facts, "environment"),
-        begun=Instant.told(_text(facts, "begun")),
+        begun=Instant.parse(_text(facts, "begun")),
         method=_text(facts, "method"),
         commit=_text(facts, "commit"),
         rounds=len(_of(list, facts["rounds"], "rounds")),

@@ -5,10 +5,10 @@ In doubt a thing stays, and the reasons are said. What is empty may go.
 
 from collections.abc import Iterable, Iterator
 
-from reconciler.core.desired import Desired
 from reconciler.core.drill.names import DrillNames, is_of_a_drill, lent
-from reconciler.core.guards import direct
-from reconciler.core.observed import Branch, DeployedVersion, HyperdriveConfig, UploadedVersion, Use
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import Branch, DeployedVersion, HyperdriveConfig, UploadedVersion, Use
+from reconciler.core.rules.hyperdrive.origin import direct
 
 
 def worker_stays(
@@ -51,7 +51,7 @@ def config_stays(
         *(
             f'it leads to branch "{branch.name}"'
             for branch in branches
-            if _leads_to(config, branch) and not names.has_branch(branch)
+            if _points_to(config, branch) and not names.has_branch(branch)
         ),
     )
 
@@ -76,7 +76,7 @@ def _kept(
         if child.parent_id == branch.id:
             yield f'"{child.name}" was made from it'
     for config in configs:
-        if _leads_to(config, branch):
+        if _points_to(config, branch):
             yield f'Hyperdrive config "{config.name}" leads to it'
 
 
@@ -89,6 +89,6 @@ def _is_foreign(use: Use, config: HyperdriveConfig, own: frozenset[str]) -> bool
     return use.hyperdrive_id == config.id and use.script not in own
 
 
-def _leads_to(config: HyperdriveConfig, branch: Branch) -> bool:
+def _points_to(config: HyperdriveConfig, branch: Branch) -> bool:
     led, endpoint = direct(config), branch.endpoint
     return endpoint is not None and (led.host, led.port) == (endpoint.host, endpoint.port)

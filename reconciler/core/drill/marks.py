@@ -29,14 +29,14 @@ from reconciler.core.steps import (
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Annotation:
     """From here on it is this phase: seconds of a monotonic clock."""
 
     phase: Phase
     at: float
 
 
-def measured(marks: Sequence[Mark], ended: float) -> tuple[Measured, ...]:
+def measured(marks: Sequence[Annotation], ended: float) -> tuple[Measured, ...]:
     """Return how long each phase took, in the order in which they began; together they are the time from first to end.
 
     A phase that comes back counts as one, of several stretches.

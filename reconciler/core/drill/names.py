@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from reconciler.core.desired import Desired
-from reconciler.core.instant import Instant
-from reconciler.core.observed import Branch, HyperdriveConfig
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import Branch, HyperdriveConfig
+from reconciler.core.values.instant import Instant
 
 # What the labels of borrowed Workers begin with.
 LENDING = "reconciler drill borrows it, "

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from reconciler.core.drill.results import Phase, Round, Stretch
-from reconciler.core.harmless import label
+from reconciler.core.values.escaping import label
 
 # A chart knows days only. This one has no change to or from summer time anywhere: the axis is seconds in truth.
 _DAY = "2001-01-15"

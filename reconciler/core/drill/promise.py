@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reconciler.core.document import Document, Line, Row, Table, document
+from reconciler.core.drill.document import Document, Line, Row, Table, document
 from reconciler.core.drill.results import Promise
 from reconciler.errors import InputError
 

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 
 
 class Phase(Enum):

@@ -7,12 +7,12 @@ restore is one line, and putting the old characters back is the same as revertin
 import json
 from collections.abc import Callable
 
-from reconciler.core import jsonc
-from reconciler.core.desired import Restore
-from reconciler.core.instant import Instant
-from reconciler.core.jsonc import Document, Path, Scalar
-from reconciler.core.lsn import Lsn
-from reconciler.core.timeline import ORIGIN, Timeline
+from reconciler.core.file import jsonc
+from reconciler.core.file.jsonc import Document, Path, Scalar
+from reconciler.core.model.desired import Restore
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.lsn import Lsn
+from reconciler.core.values.timeline import ORIGIN, Timeline
 from reconciler.errors import InputError
 
 RESTORE: Path = ("primary", "restore")
@@ -52,13 +52,13 @@ def restore_text(text: str) -> str:
     return _edited(text, RESTORE, lambda document: document.raw(RESTORE))
 
 
-def asked_timeline(text: str) -> Timeline | None:
+def desired_timeline(text: str) -> Timeline | None:
     """Return the timeline that a file asks for, whatever else is wrong with it; None where that can't be told."""
     try:
         restore = jsonc.read(text).value["primary"]["restore"]
         if restore is None:
             return ORIGIN
-        point = Lsn.asked(restore["to_lsn"]) if "to_lsn" in restore else Instant.asked(restore["to"])
+        point = Lsn.parse_strict(restore["to_lsn"]) if "to_lsn" in restore else Instant.parse_strict(restore["to"])
         return Timeline(point, restore.get("id") or "")
     except (InputError, KeyError, TypeError, ValueError, AttributeError):
         return None

@@ -8,19 +8,19 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from reconciler.core.compute_settings import NEVER
-from reconciler.core.desired import Liftable
-from reconciler.core.drill.settings import DrillModel
-from reconciler.core.hyperdrive.file import HyperdriveOptions
-from reconciler.core.instant import Instant
-from reconciler.core.json_pointer import is_pointer
-from reconciler.core.lsn import Lsn
-from reconciler.core.timeline import ID_PATTERN, Timeline
+from reconciler.core.file.drill import DrillModel
+from reconciler.core.file.hyperdrive import HyperdriveOptions
+from reconciler.core.model.compute import NEVER
+from reconciler.core.model.desired import Liftable
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.json_pointer import is_pointer
+from reconciler.core.values.lsn import Lsn
+from reconciler.core.values.timeline import ID_PATTERN, Timeline
 
 
 def _instant(text: str) -> str:
     try:
-        Instant.asked(text)
+        Instant.parse_strict(text)
     except ValueError as error:
         raise PydanticCustomError("instant", "{problem}", {"problem": str(error)}) from error
     return text
@@ -28,7 +28,7 @@ def _instant(text: str) -> str:
 
 def _lsn(text: str) -> str:
     try:
-        Lsn.asked(text)
+        Lsn.parse_strict(text)
     except ValueError as error:
         raise PydanticCustomError("lsn", "{problem}", {"problem": str(error)}) from error
     return text

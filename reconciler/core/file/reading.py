@@ -9,10 +9,24 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.core import jsonc
-from reconciler.core.children import file as child_file
-from reconciler.core.compute_settings import ComputeSettings
-from reconciler.core.desired import (
+from reconciler.core.file import declared as child_file
+from reconciler.core.file import hyperdrive as hyperdrive_file
+from reconciler.core.file import jsonc
+from reconciler.core.file import restore as restore_file
+from reconciler.core.file.drill import drill_settings
+from reconciler.core.file.model import (
+    WRONG_KEY,
+    FileModel,
+    HttpGateModel,
+    OutsideModel,
+    PrimaryModel,
+    VerifyModel,
+    delay,
+    span,
+    suspension,
+)
+from reconciler.core.model.compute import ComputeSettings
+from reconciler.core.model.desired import (
     FOREVER,
     DeployDriver,
     Desired,
@@ -28,21 +42,7 @@ from reconciler.core.desired import (
     Worker,
     WriteBack,
 )
-from reconciler.core.drill.settings import drill_settings
-from reconciler.core.file import restore as restore_file
-from reconciler.core.file.model import (
-    WRONG_KEY,
-    FileModel,
-    HttpGateModel,
-    OutsideModel,
-    PrimaryModel,
-    VerifyModel,
-    delay,
-    span,
-    suspension,
-)
-from reconciler.core.hyperdrive import file as hyperdrive_file
-from reconciler.core.instant import Instant, for_people
+from reconciler.core.values.instant import Instant, for_people
 from reconciler.errors import InputError, JsoncError
 
 _ENVIRONMENT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -136,7 +136,7 @@ class _Reader:
     def _no_future(self, now: Instant) -> None:
         path = ("primary", "restore", "to")
         try:
-            to = Instant.asked(_at(self.document.value, path))
+            to = Instant.parse_strict(_at(self.document.value, path))
         except (TypeError, ValueError, KeyError):
             return
         if to > now:

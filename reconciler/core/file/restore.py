@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.core.desired import Restore
 from reconciler.core.file.model import RestoreModel
-from reconciler.core.instant import Instant
-from reconciler.core.lsn import Lsn
-from reconciler.core.timeline import Point, Timeline
+from reconciler.core.model.desired import Restore
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.lsn import Lsn
+from reconciler.core.values.timeline import Point, Timeline
 
 _RESTORE = ("primary", "restore")
 
@@ -19,7 +19,7 @@ def restore(model: RestoreModel) -> Restore:
 
 
 def _point(model: RestoreModel) -> Point:
-    return Lsn.asked(model.to_lsn) if model.to_lsn is not None else Instant.asked(model.to or "")
+    return Lsn.parse_strict(model.to_lsn) if model.to_lsn is not None else Instant.parse_strict(model.to or "")
 
 
 def contradictions(value: dict[str, Any]) -> Iterator[tuple[tuple[int | str, ...], str, str]]:

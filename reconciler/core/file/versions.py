@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from reconciler.core import jsonc
-from reconciler.core.desired import Primary
-from reconciler.core.instant import Instant
-from reconciler.core.lsn import Lsn
-from reconciler.core.timeline import ORIGIN, Timeline
+from reconciler.core.file import jsonc
+from reconciler.core.model.desired import Primary
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.lsn import Lsn
+from reconciler.core.values.timeline import ORIGIN, Timeline
 from reconciler.errors import JsoncError
 
 DEFAULT_HOLD = Primary(project="", branch="").hold
@@ -77,7 +77,7 @@ def _timeline(restore: dict[str, Any]) -> Timeline:
     if not isinstance(to, str):
         raise ValueError(f"it has no moment ({key})")  # noqa: TRY004  what a file says wrong is one kind of error
     try:
-        point = Lsn.asked(to) if key == "to_lsn" else Instant.asked(to)
+        point = Lsn.parse_strict(to) if key == "to_lsn" else Instant.parse_strict(to)
         named = Timeline(point, identity if isinstance(identity, str) else "")
     except ValueError as error:
         raise ValueError(f"{key} {error}") from error

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from reconciler.core.desired import Desired, Method, Worker
-from reconciler.core.observed import Observed, Unknown
-from reconciler.core.refusals import Refusal
+from reconciler.core.model.desired import Desired, Method, Worker
+from reconciler.core.model.observed import Observed, Unknown
+from reconciler.core.model.refusal import Refusal
 
 EITHER = frozenset(Method)
 NEITHER: frozenset[Method] = frozenset()

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 
-from reconciler.core import guards
-from reconciler.core.desired import Desired, Hyperdrive, Worker
 from reconciler.core.health.checks import BY_BRANCH, EITHER, NEITHER, Check, SetUp, State, refused, told
 from reconciler.core.health.neon import lineage_of
-from reconciler.core.holding_pen.room import configs_room, without_ended
-from reconciler.core.hyperdrive.choice import config_name
-from reconciler.core.limit_refusals import ConfigLimitReached
+from reconciler.core.lineage.hyperdrive import config_name
 from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.observed import HyperdriveConfig, Observed, ObservedWorker, Unbound, Unknown, named
-from reconciler.core.refusals import WorkerNotDeployed
+from reconciler.core.model.desired import Desired, Hyperdrive, Worker
+from reconciler.core.model.observed import HyperdriveConfig, Observed, ObservedWorker, Unbound, Unknown, named
+from reconciler.core.rules.context import limits
+from reconciler.core.rules.context.limits import ConfigLimitReached
+from reconciler.core.rules.context.readable import WorkerNotDeployed
+from reconciler.core.rules.hyperdrive import origin
+from reconciler.core.rules.retention.room import configs_room, without_ended
 
 
 def checks(setup: SetUp) -> Iterator[Check]:
@@ -36,8 +37,8 @@ def _room(setup: SetUp, hyperdrive: Hyperdrive, configs: tuple[HyperdriveConfig,
     count, stay = room.count, room.count - room.going
     if hyperdrive.is_repointed and count:
         return Check(name, State.OK, f"{count} are there, and by the strategy repoint a restore makes none")
-    paid, free = guards.PAID_CONFIGS, guards.FREE_CONFIGS
-    if guards.config_room(setup.desired, configs[:stay], hyperdrive.name):
+    paid, free = limits.PAID_CONFIGS, limits.FREE_CONFIGS
+    if limits.config_room(setup.desired, configs[:stay], hyperdrive.name):
         return refused(name, ConfigLimitReached(count, paid, hyperdrive.name), BY_BRANCH)
     seen = f"{count} of {paid} on Workers Paid are there, of {free} on Free{room.leaving}"
     if stay >= free:
@@ -61,7 +62,7 @@ def _origin(
         return Check(name, State.WARNING, seen, remedy)
     if live.branch.endpoint is None:
         return Check(name, State.UNKNOWN, f'"{live.branch.name}" has no compute', "an apply adds one", NEITHER)
-    if wrong := guards.config(desired, hyperdrive, config, live.branch):
+    if wrong := origin.config(desired, hyperdrive, config, live.branch):
         return refused(name, wrong[0])
     return Check(name, State.OK, f'"{config.name}" leads to {config.host}, the direct host of "{live.branch.name}"')
 

@@ -7,20 +7,16 @@ read, and what they refuse that no check has named is a check of its own.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from reconciler.core import guards
-from reconciler.core.desired import Desired, Method, Restore
 from reconciler.core.health import cloudflare, neon, tools
 from reconciler.core.health.checks import NEITHER, Check, SetUp, State, refused
-from reconciler.core.observed import Observed
-from reconciler.core.plan import plan
-from reconciler.core.refusals import (
-    BeforeSourceExisted,
-    BeforeSourceReset,
-    BindingMissing,
-    Refusal,
-    SourceAmbiguous,
-    Unreadable,
-)
+from reconciler.core.lineage.lineage import BeforeSourceExisted, SourceAmbiguous
+from reconciler.core.model.desired import Desired, Method, Restore
+from reconciler.core.model.observed import Observed
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context.readable import BindingMissing, Unreadable
+from reconciler.core.rules.restore import guards
+from reconciler.core.rules.restore.guards import BeforeSourceReset
 
 _TRIAL = "doctor"
 _READ_ELSEWHERE = (Unreadable, BindingMissing)

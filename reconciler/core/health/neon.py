@@ -3,19 +3,20 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from reconciler.core import guards
-from reconciler.core.desired import Desired, Liftable, Method
 from reconciler.core.health.checks import EITHER, IN_PLACE, NEITHER, Check, SetUp, State, Unneeded, Wrong, refused, told
-from reconciler.core.holding_pen.room import branches_room, roots_room, without_ended
-from reconciler.core.instant import for_people
-from reconciler.core.lifting import is_lifted
-from reconciler.core.limit_refusals import BranchLimitReached, RootBranchLimitReached
+from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.lineage.provenance import trace
-from reconciler.core.observed import Branch, Observed, Operation, Project, Unknown
-from reconciler.core.refusals import HistoryDisabled, Refusal, RestoreRestricted, SourceExpires
-from reconciler.core.rival_refusals import OperationRunning
-from reconciler.core.rivals import PATIENCE
+from reconciler.core.model.desired import Desired, Liftable, Method
+from reconciler.core.model.observed import Branch, Observed, Operation, Project, Unknown
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.rules.context import limits
+from reconciler.core.rules.context.concurrency import PATIENCE, OperationRunning
+from reconciler.core.rules.context.limits import BranchLimitReached, RootBranchLimitReached
+from reconciler.core.rules.context.waivers import is_lifted
+from reconciler.core.rules.restore.guards import HistoryDisabled, RestoreRestricted
+from reconciler.core.rules.retention.expiry import SourceExpires
+from reconciler.core.rules.retention.room import branches_room, roots_room, without_ended
+from reconciler.core.values.instant import for_people
 
 # A history window that is shorter lets the moment pass before anybody has decided.
 _SHORT_HISTORY = timedelta(hours=6)
@@ -26,7 +27,7 @@ _MORE = {Method.BRANCH: 1, Method.IN_PLACE: 2}
 
 def lineage_of(desired: Desired, observed: Observed) -> Lineage | Refusal | Unknown:
     """Read who carries which timeline, as far as the branches could be read."""
-    return observed.branches if isinstance(observed.branches, Unknown) else trace(desired, observed.branches)
+    return observed.branches if isinstance(observed.branches, Unknown) else infer_lineage(desired, observed.branches)
 
 
 def checks(setup: SetUp) -> Iterator[Check]:
@@ -97,7 +98,7 @@ def _branches(setup: SetUp, project: Project, rest: Observed) -> Check:
     if limit is None:
         return Check(name, State.OK, f"{room}; Neon does not tell the limit")
     stay = room.count - room.going
-    refusals = {method: guards.branch_room(setup.desired, stay, project, more) for method, more in _MORE.items()}
+    refusals = {method: limits.branch_room(setup.desired, stay, project, more) for method, more in _MORE.items()}
     if stopped := frozenset(method for method, some in refusals.items() if some):
         return refused(name, BranchLimitReached(room.count, limit, min(_MORE[method] for method in stopped)), stopped)
     seen = f"{max(limit - room.count, 0)}: {room.count} of {limit} are there{room.leaving}"
@@ -108,11 +109,11 @@ def _branches(setup: SetUp, project: Project, rest: Observed) -> Check:
 
 def _roots(setup: SetUp, project: Project, rest: Observed, lineage: Lineage | Refusal | Unknown) -> Check:
     """Only what is preserved in place becomes a root: a candidate is a child."""
-    name, room, limit = "root branches left", roots_room(setup.observed, rest), guards.root_limit(project)
+    name, room, limit = "root branches left", roots_room(setup.observed, rest), limits.root_limit(project)
     if limit is None:
         return Check(name, State.OK, f"{room}; no limit is known for plan {project.plan or 'not told'}")
     becomes_root = isinstance(lineage, Lineage) and lineage.live.branch.parent_id is None
-    if becomes_root and guards.root_room(setup.desired, room.count - room.going, project):
+    if becomes_root and limits.root_room(setup.desired, room.count - room.going, project):
         return refused(name, RootBranchLimitReached(room.count, limit, project.plan, 1), IN_PLACE)
     left = max(limit - room.count, 0)
     return Check(name, State.OK, f"{left}: {room.count} of {limit} of plan {project.plan} are there{room.leaving}")

@@ -3,18 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from reconciler.core.health.checks import (
-    NEITHER,
-    Check,
-    GitRemote,
-    LeaseSign,
-    Missing,
-    SetUp,
-    State,
-    Unneeded,
-    told,
-)
-from reconciler.core.observed import Unknown
+from reconciler.core.health.checks import NEITHER, Check, GitRemote, LeaseSign, Missing, SetUp, State, Unneeded, told
+from reconciler.core.model.observed import Unknown
 
 _CAN_READ = "lets read; whether it may write too, no provider tells"
 # Major versions. The uploads of wrangler 4 are what this is tested with.

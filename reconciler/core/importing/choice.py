@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reconciler.core.desired import Worker
+from reconciler.core.model.desired import Worker
 from reconciler.errors import InputError
 
 

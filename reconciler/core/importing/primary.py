@@ -3,12 +3,12 @@
 import re
 from dataclasses import dataclass
 
-from reconciler.core.desired import Desired, Method, Primary, Restore
+from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.lineage.provenance import trace
-from reconciler.core.lsn import Lsn
-from reconciler.core.observed import Branch
-from reconciler.core.timeline import RESTORED_NAME
+from reconciler.core.model.desired import Desired, Method, Primary, Restore
+from reconciler.core.model.observed import Branch
+from reconciler.core.values.lsn import Lsn
+from reconciler.core.values.timeline import RESTORED_NAME
 from reconciler.errors import InputError
 
 _TIMELINE = rf"{RESTORED_NAME}\S*"
@@ -61,7 +61,7 @@ def primary_of(environment: str, project: str, branch: str, branches: tuple[Bran
     Where they do not tell it, `origin` is assumed, and the plan of that refuses with the signs.
     """
     primary = Primary(project, branch)
-    lineage = trace(Desired(environment, primary), branches)
+    lineage = infer_lineage(Desired(environment, primary), branches)
     if not isinstance(lineage, Lineage):
         return Found(primary, "cannot be told", "the default")
     live, newest = lineage.live.timeline, lineage.newest

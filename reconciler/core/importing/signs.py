@@ -7,20 +7,20 @@ of a Hyperdrive config are not written: whoever changes one at its provider woul
 from dataclasses import replace
 from datetime import timedelta
 
-from reconciler.core.children.child import is_ours, record, records
-from reconciler.core.desired import Child, Hyperdrive
-from reconciler.core.hyperdrive.settings import Strategy
 from reconciler.core.importing.primary import base_name
 from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.observed import Branch, HyperdriveConfig
-from reconciler.core.timeline import ORIGIN
+from reconciler.core.model.declared_branch import is_ours, record, records
+from reconciler.core.model.desired import DeclaredBranch, Hyperdrive
+from reconciler.core.model.hyperdrive import Strategy
+from reconciler.core.model.observed import Branch, HyperdriveConfig
+from reconciler.core.values.timeline import ORIGIN
 
 _DEFAULT_HOLD = timedelta(days=7)
 
 
 def hold_of(lineage: Lineage | None) -> tuple[timedelta | None, str]:
     """Choose how long a replaced timeline is kept, and say why: what is held already must not go by a default."""
-    held = [] if lineage is None else [*lineage.held, *lineage.older, *lineage.failed]
+    held = [] if lineage is None else [*lineage.held, *lineage.superseded, *lineage.failed]
     if held:
         return None, f'nothing tells how long "{held[0].branch.name}" is to be held: shorten it to let it go'
     return _DEFAULT_HOLD, "the default: how long a replaced timeline is kept at least"
@@ -35,7 +35,9 @@ def with_strategy(hyperdrive: Hyperdrive, bound: HyperdriveConfig, lineage: Line
     return replace(hyperdrive, strategy=Strategy.REPOINT) if was_led_there else hyperdrive
 
 
-def children_of(environment: str, lineage: Lineage | None, branches: tuple[Branch, ...]) -> tuple[Child, ...] | None:
+def declared_branches_of(
+    environment: str, lineage: Lineage | None, branches: tuple[Branch, ...]
+) -> tuple[DeclaredBranch, ...] | None:
     """Declare the branches that we have made for this environment, as they are; None where there are none.
 
     If they were left out, the first branch that somebody declares would have all of these deleted.
@@ -44,10 +46,10 @@ def children_of(environment: str, lineage: Lineage | None, branches: tuple[Branc
     return tuple(_child(each, lineage, branches) for each in ours) or None
 
 
-def _child(branch: Branch, lineage: Lineage | None, branches: tuple[Branch, ...]) -> Child:
+def _child(branch: Branch, lineage: Lineage | None, branches: tuple[Branch, ...]) -> DeclaredBranch:
     assert branch.child is not None  # it is ours by that
     kept = records(branch.name, branches)
-    return Child(
+    return DeclaredBranch(
         name=branch.name,
         parent=_parent(branch, lineage, branches),
         reset=kept[-1].reset if kept else branch.child.reset,
@@ -59,8 +61,8 @@ def _child(branch: Branch, lineage: Lineage | None, branches: tuple[Branch, ...]
 def _parent(branch: Branch, lineage: Lineage | None, branches: tuple[Branch, ...]) -> str | None:
     """Name what a branch was made from; None for the primary, which may be held under another name by now."""
     parent = next((each for each in branches if each.id == branch.parent_id), None)
-    carriers = () if lineage is None else (*lineage.all, *lineage.older)
-    if parent is None or any(each.branch.id == parent.id for each in carriers):
+    timeline_branches = () if lineage is None else (*lineage.all, *lineage.superseded)
+    if parent is None or any(each.branch.id == parent.id for each in timeline_branches):
         return None
     kept = record(parent)
     return kept.of if kept else parent.name

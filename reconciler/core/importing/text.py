@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from reconciler.core.desired import Desired, Worker
 from reconciler.core.file.edit import with_restore
+from reconciler.core.model.desired import Desired, Worker
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from reconciler.core.desired import Desired, Restore
-from reconciler.core.instant import Instant
-from reconciler.core.lineage.lineage import Carrier, Lineage
-from reconciler.core.lineage.provenance import trace
-from reconciler.core.observed import Branch, Observed, Project
-from reconciler.core.refusals import Refusal
+from reconciler.core.lineage.infer import infer_lineage
+from reconciler.core.lineage.lineage import Lineage, TimelineBranch
+from reconciler.core.model.desired import Desired, Restore
+from reconciler.core.model.observed import Branch, Observed, Project
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.values.instant import Instant
 
 _JUST_BEFORE = timedelta(milliseconds=1)
 
@@ -26,10 +26,10 @@ class Signs:
     lineage: Lineage
     branches: tuple[Branch, ...]
 
-    def needed_of(self, carrier: Carrier, replaced_at: Instant | None) -> Iterator[str]:
+    def needed_of(self, timeline_branch: TimelineBranch, replaced_at: Instant | None) -> Iterator[str]:
         """Say why the signs of a branch are needed. `replaced_at` is when its timeline was live last."""
-        branch = carrier.branch
-        rest = trace(self.desired, tuple(each for each in self.branches if each.id != branch.id))
+        branch = timeline_branch.branch
+        rest = infer_lineage(self.desired, tuple(each for each in self.branches if each.id != branch.id))
         if isinstance(rest, Refusal) or _known(rest, branch) != _known(self.lineage, branch):
             yield "it tells which branch carries which timeline"
             return
@@ -41,7 +41,7 @@ class Signs:
     def _restores(self) -> list[Restore]:
         """List what may be asked next: a moment of now, and what the file asks for, where no branch carries it yet."""
         asked = self.desired.primary.restore
-        is_open = asked is not None and self.lineage.carrier(self.desired.timeline) is None
+        is_open = asked is not None and self.lineage.timeline_branch(self.desired.timeline) is None
         return [Restore(self.observed.at), *([asked] if asked is not None and is_open else [])]
 
     def _confused_until(self, rest: Lineage, replaced_at: Instant) -> Instant | None:
@@ -55,10 +55,10 @@ class Signs:
         return end if self.observed.at < end else None
 
 
-def _known(lineage: Lineage, without: Branch) -> list[set[Carrier]]:
-    groups = ((lineage.live,), lineage.held, lineage.older, lineage.candidates, lineage.failed, lineage.proved)
+def _known(lineage: Lineage, without: Branch) -> list[set[TimelineBranch]]:
+    groups = ((lineage.live,), lineage.held, lineage.superseded, lineage.candidates, lineage.failed, lineage.proved)
     return [{each for each in group if each.branch.id != without.id} for group in groups]
 
 
-def _is_lost(before: Carrier | Refusal, after: Carrier | Refusal) -> bool:
-    return isinstance(before, Carrier) and before != after
+def _is_lost(before: TimelineBranch | Refusal, after: TimelineBranch | Refusal) -> bool:
+    return isinstance(before, TimelineBranch) and before != after

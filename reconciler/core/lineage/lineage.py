@@ -3,14 +3,69 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
-from reconciler.core import lsn_guards
-from reconciler.core.desired import Restore
-from reconciler.core.instant import Instant
-from reconciler.core.lsn import Lsn
-from reconciler.core.observed import Branch
-from reconciler.core.refusals import BeforeSourceExisted, Refusal, SourceAmbiguous, SourceNotHeld
-from reconciler.core.timeline import IN_PLACE, HeldName, Point, Timeline
+from reconciler.core.lineage import lsn
+from reconciler.core.model.desired import Restore
+from reconciler.core.model.observed import Branch
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.lsn import Lsn
+from reconciler.core.values.timeline import IN_PLACE, HeldName, Point, Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class BeforeSourceExisted(Refusal):
+    """No branch that was ever live existed at that moment, or the source that was named did not."""
+
+    rule: ClassVar[str] = "before-source-existed"
+    to: Instant
+    source: str
+    created_at: Instant
+
+    @property
+    def message(self) -> str:  # noqa: D102
+        return f'{self.to} lies before branch "{self.source}" was created ({self.created_at})'
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return "ask for a later moment, or name the timeline that was live then in primary.restore.from"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAmbiguous(Refusal):
+    """More than one timeline may have been live at that moment. `spans` says when each may have been."""
+
+    rule: ClassVar[str] = "source-ambiguous"
+    to: Instant
+    choices: tuple[str, ...]
+    spans: tuple[str, ...]
+
+    @property
+    def message(self) -> str:  # noqa: D102
+        return f"cannot tell which timeline was live at {self.to}: {' or '.join(self.spans)}"
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return "name it in primary.restore: " + " or ".join(f'"from": "{each}"' for each in self.choices)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceNotHeld(Refusal):
+    """`from` names a timeline that no branch carries."""
+
+    rule: ClassVar[str] = "source-not-held"
+    source: Timeline
+    carried: tuple[str, ...]
+
+    @property
+    def message(self) -> str:  # noqa: D102
+        return f'primary.restore.from names timeline "{self.source}", and no branch carries it'
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return f"there is: {', '.join(self.carried)}"
+
 
 # A branch that is preserved in place is created by the request that resets the primary, so both bear one time. What is
 # reset more than this apart was not reset by that request.
@@ -19,7 +74,7 @@ _BEGINNING = Instant(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Carrier:
+class TimelineBranch:
     """A branch and the timeline that it carries. `held` is its name read, where it is held.
 
     `preserved` tells that Neon made the branch when another was restored in place: its history is older than itself.
@@ -46,30 +101,30 @@ class Lineage:
     was left; `proved` are those whose timeline was restored in place and checked: both have done their work.
     """
 
-    live: Carrier
+    live: TimelineBranch
     swapping: bool
-    held: tuple[Carrier, ...]
-    candidates: tuple[Carrier, ...]
-    failed: tuple[Carrier, ...] = ()
-    older: tuple[Carrier, ...] = ()
-    proved: tuple[Carrier, ...] = ()
+    held: tuple[TimelineBranch, ...]
+    candidates: tuple[TimelineBranch, ...]
+    failed: tuple[TimelineBranch, ...] = ()
+    superseded: tuple[TimelineBranch, ...] = ()
+    proved: tuple[TimelineBranch, ...] = ()
 
-    def carrier(self, timeline: Timeline) -> Carrier | None:
+    def timeline_branch(self, timeline: Timeline) -> TimelineBranch | None:
         """Find the branch that carries a timeline."""
         return next((each for each in self.all if each.timeline == timeline), None)
 
-    def candidate(self, timeline: Timeline) -> Carrier | None:
+    def candidate(self, timeline: Timeline) -> TimelineBranch | None:
         """Find the branch that is prepared for a timeline."""
         return next((each for each in self.candidates if each.timeline == timeline), None)
 
     @property
-    def proof(self) -> Carrier | None:
+    def proof_branch(self) -> TimelineBranch | None:
         """The candidate that the live timeline was proved on before it was restored in place, until all is checked."""
         found = self.candidate(self.live.timeline)
         return None if found is None or found.branch.id == self.live.branch.id else found
 
     @property
-    def spent(self) -> Carrier | None:
+    def stale_candidate(self) -> TimelineBranch | None:
         """A candidate that went into a timeline which is held by now: what it holds is older than what is held."""
         held = {each.timeline: each.branch.id for each in self.held}
         return next(
@@ -77,9 +132,9 @@ class Lineage:
         )
 
     @property
-    def newest(self) -> Carrier | None:
+    def newest(self) -> TimelineBranch | None:
         """What was replaced last."""
-        return max((*self.held, *self.older), key=_sequence, default=None)
+        return max((*self.held, *self.superseded), key=_sequence, default=None)
 
     @property
     def made_from(self) -> Timeline | None:
@@ -88,17 +143,17 @@ class Lineage:
         return next((each.timeline for each in self.held if each.branch.id == parent), None)
 
     @property
-    def all(self) -> tuple[Carrier, ...]:
+    def all(self) -> tuple[TimelineBranch, ...]:
         """The carrier of every timeline, the live one first, none twice."""
-        carriers = {self.live.timeline: self.live}
+        timeline_branches = {self.live.timeline: self.live}
         for each in (*self.held, *self.candidates, *self.failed):
-            carriers.setdefault(each.timeline, each)
-        return tuple(carriers.values())
+            timeline_branches.setdefault(each.timeline, each)
+        return tuple(timeline_branches.values())
 
-    def makes_way_for(self, carrier: Carrier) -> bool:
+    def makes_way_for(self, timeline_branch: TimelineBranch) -> bool:
         """Tell whether a swap of names has begun, and for this one: the live branch says so in its name."""
         held = self.live.held
-        return self.swapping and held is not None and held.before == carrier.timeline
+        return self.swapping and held is not None and held.before == timeline_branch.timeline
 
     def held_name(self, primary: str, successor: Timeline, *, in_place: bool = False) -> str:
         """Name the live timeline as replaced by its successor, with the next number."""
@@ -106,7 +161,7 @@ class Lineage:
         number = begun or 1 + (_sequence(self.newest) if self.newest else 0)
         return HeldName(primary, self.live.timeline, successor, number, in_place).name
 
-    def source(self, restore: Restore) -> Carrier | Refusal:
+    def source(self, restore: Restore) -> TimelineBranch | Refusal:
         """Find the timeline that was live at the moment asked for, or the one that `from` names.
 
         Every branch that was live at some time and may have been at that moment is a choice. It is the one of which
@@ -117,7 +172,7 @@ class Lineage:
             chosen = self._of(restore.source, restore.to)
             return chosen or SourceNotHeld(restore.source, tuple(str(each.timeline) for each in self.all))
         if isinstance(restore.to, Lsn):
-            return lsn_guards.LsnWithoutSource(restore.to)
+            return lsn.LsnWithoutSource(restore.to)
         once_live = list(self.once_live())
         choices = [each for each in once_live if self.may_have_been_live(each, restore.to)]
         if not choices:
@@ -127,131 +182,135 @@ class Lineage:
             return self._ambiguous(restore.to, choices)
         return last
 
-    def _of(self, timeline: Timeline, point: Point) -> Carrier | None:
+    def _of(self, timeline: Timeline, point: Point) -> TimelineBranch | None:
         """Find the branch of a timeline that has a moment or an LSN; where none is known to, the newest.
 
         A timeline that came back in place has two: one ends where it was replaced, and one begins where it came back.
         """
-        every = [each for each in (*self.all, *self.older) if each.timeline == timeline]
+        every = [each for each in (*self.all, *self.superseded) if each.timeline == timeline]
         found = (each for each in every if self._may_have(each, point))
         return next(found, next(iter(every), None))
 
-    def _may_have(self, carrier: Carrier, point: Point) -> bool:
+    def _may_have(self, timeline_branch: TimelineBranch, point: Point) -> bool:
         if isinstance(point, Lsn):
-            return lsn_guards.has(carrier.branch, point)
-        return self.may_have_been_live(carrier, point)
+            return lsn.has(timeline_branch.branch, point)
+        return self.may_have_been_live(timeline_branch, point)
 
-    def _nobody(self, moment: Instant, once_live: list[Carrier]) -> Refusal:
+    def _nobody(self, moment: Instant, once_live: list[TimelineBranch]) -> Refusal:
         """Say that no branch was live by what is known, and which may have the history of that moment all the same."""
-        if older := [each for each in once_live if each.preserved]:
-            return self._ambiguous(moment, older)
+        if superseded := [each for each in once_live if each.preserved]:
+            return self._ambiguous(moment, superseded)
         oldest = min(once_live, key=self.began).branch
         return BeforeSourceExisted(moment, oldest.name, oldest.created_at)
 
-    def _ambiguous(self, moment: Instant, choices: list[Carrier]) -> SourceAmbiguous:
+    def _ambiguous(self, moment: Instant, choices: list[TimelineBranch]) -> SourceAmbiguous:
         """List the choices for `from`, each with when it can have been live."""
         ordered = sorted(choices, key=lambda each: (str(each.timeline), self.began(each)))
         spans = tuple(dict.fromkeys(f"{each.timeline} {self.span(each)}" for each in ordered))
         return SourceAmbiguous(moment, tuple(dict.fromkeys(str(each.timeline) for each in ordered)), spans)
 
-    def span(self, carrier: Carrier) -> str:
+    def span(self, timeline_branch: TimelineBranch) -> str:
         """Say when a branch can have been live, and which it is."""
-        began = self.began(carrier)
+        began = self.began(timeline_branch)
         since = "since an unknown time" if began == _BEGINNING else f"since {began} at the earliest"
-        until = f", until {carrier.ended}" if carrier.ended is not None else ""
-        return f'({since}{until}, on "{carrier.branch.name}")'
+        until = f", until {timeline_branch.ended}" if timeline_branch.ended is not None else ""
+        return f'({since}{until}, on "{timeline_branch.branch.name}")'
 
-    def once_live(self) -> Iterator[Carrier]:
+    def once_live(self) -> Iterator[TimelineBranch]:
         """Give every branch that was live at some time: no candidate was."""
         never = {each.branch.id for each in (*self.candidates, *self.failed)}
-        carriers = (*self.all, *self.older)
-        return (each for each in carriers if each.branch.id not in never)
+        timeline_branches = (*self.all, *self.superseded)
+        return (each for each in timeline_branches if each.branch.id not in never)
 
-    def may_have_been_live(self, carrier: Carrier, moment: Instant) -> bool:
+    def may_have_been_live(self, timeline_branch: TimelineBranch, moment: Instant) -> bool:
         """Tell whether a branch can have been live at a moment, by what is known of when it began and ended."""
-        return self.began(carrier) < moment and (carrier.ended is None or moment <= carrier.ended)
+        return self.began(timeline_branch) < moment and (
+            timeline_branch.ended is None or moment <= timeline_branch.ended
+        )
 
-    def began(self, carrier: Carrier) -> Instant:
+    def began(self, timeline_branch: TimelineBranch) -> Instant:
         """Return the earliest time at which a branch can have become live with what it holds.
 
         A preserved branch is as old as its end. It began when the replacement before it was made, if that was in place;
         otherwise not before the branch was prepared that first carried its timeline.
         """
-        branch, ours = carrier.branch, (self.live, *self.held, *self.older)
+        branch, ours = timeline_branch.branch, (self.live, *self.held, *self.superseded)
         others = [each.branch for each in ours if each.branch.id != branch.id]
         if branch.last_reset_at is not None and accounts_for(branch.last_reset_at, others):
             return branch.last_reset_at
-        if not carrier.preserved:
+        if not timeline_branch.preserved:
             return branch.created_at
-        before = self._before(carrier)
+        before = self._before(timeline_branch)
         if before is not None and before.ended is not None:
             return before.ended
-        return self.prepared_at(carrier) or _BEGINNING
+        return self.prepared_at(timeline_branch) or _BEGINNING
 
-    def prepared_at(self, carrier: Carrier) -> Instant | None:
+    def prepared_at(self, timeline_branch: TimelineBranch) -> Instant | None:
         """Return when the branch was made that carried a timeline first, where there is one still.
 
         Whether Neon passes annotations on to what it preserves is not documented.
         """
-        ours = (each.branch for each in (self.live, *self.held, *self.older) if not each.preserved)
-        made = (each.created_at for each in ours if each.mark and each.mark.timeline == carrier.timeline)
+        ours = (each.branch for each in (self.live, *self.held, *self.superseded) if not each.preserved)
+        made = (each.created_at for each in ours if each.mark and each.mark.timeline == timeline_branch.timeline)
         return min(made, default=None)
 
-    def replaced_in_place_at(self, carrier: Carrier) -> Instant | None:
+    def replaced_in_place_at(self, timeline_branch: TimelineBranch) -> Instant | None:
         """Return when the primary was given what a preserved branch holds, where that was in place."""
-        before = self._before(carrier) if carrier.ended is not None else None
+        before = self._before(timeline_branch) if timeline_branch.ended is not None else None
         return None if before is None else before.ended
 
-    def _is_certain(self, carrier: Carrier) -> bool:
-        if carrier.ended is not None:
-            return self.is_exact(carrier) or self._is_told_when_it_began(carrier)
-        newest, reset = self.newest, carrier.branch.last_reset_at
-        if carrier == self.live and newest is not None and newest.ended is not None and reset is not None:
+    def _is_certain(self, timeline_branch: TimelineBranch) -> bool:
+        if timeline_branch.ended is not None:
+            return self.is_exact(timeline_branch) or self._is_told_when_it_began(timeline_branch)
+        newest, reset = self.newest, timeline_branch.branch.last_reset_at
+        if timeline_branch == self.live and newest is not None and newest.ended is not None and reset is not None:
             return accounts_for(reset, [newest.branch])
-        is_known = self.began(carrier) > _BEGINNING
-        return is_known and carrier in self._chain() and not self._came_back(carrier)
+        is_known = self.began(timeline_branch) > _BEGINNING
+        return is_known and timeline_branch in self._chain() and not self._came_back(timeline_branch)
 
-    def is_exact(self, carrier: Carrier) -> bool:
+    def is_exact(self, timeline_branch: TimelineBranch) -> bool:
         """Tell whether it is known from when to when it was live: from one replacement in place to the next."""
-        number, before = _sequence(carrier), self._before(carrier)
-        return carrier.ended is not None and (number == 1 or (before is not None and before.ended is not None))
+        number, before = _sequence(timeline_branch), self._before(timeline_branch)
+        return timeline_branch.ended is not None and (number == 1 or (before is not None and before.ended is not None))
 
-    def _is_told_when_it_began(self, carrier: Carrier) -> bool:
+    def _is_told_when_it_began(self, timeline_branch: TimelineBranch) -> bool:
         """Tell whether no replacement before this one brought an older branch back.
 
         What is brought back by a swap of names leaves its number, and nothing bears the time of the swap.
         """
-        numbers = {_sequence(each) for each in (*self.held, *self.older)}
-        return numbers.issuperset(range(1, _sequence(carrier)))
+        numbers = {_sequence(each) for each in (*self.held, *self.superseded)}
+        return numbers.issuperset(range(1, _sequence(timeline_branch)))
 
-    def _before(self, carrier: Carrier) -> Carrier | None:
-        number = _sequence(carrier) - 1
-        return next((each for each in (*self.held, *self.older) if _sequence(each) == number), None)
+    def _before(self, timeline_branch: TimelineBranch) -> TimelineBranch | None:
+        number = _sequence(timeline_branch) - 1
+        return next((each for each in (*self.held, *self.superseded) if _sequence(each) == number), None)
 
-    def _chain(self) -> list[Carrier]:
+    def _chain(self) -> list[TimelineBranch]:
         """List the live branch, the older one that it replaced, the older one that that replaced, and so on."""
         chain = [self.live]
         while (replaced := self._replaced_by(chain[-1])) is not None:
             chain.append(replaced)
         return chain
 
-    def _replaced_by(self, carrier: Carrier) -> Carrier | None:
-        older = [each for each in self._made_way_for(carrier) if self.began(each) < self.began(carrier)]
-        return max(older, key=self.began, default=None)
+    def _replaced_by(self, timeline_branch: TimelineBranch) -> TimelineBranch | None:
+        superseded = [
+            each for each in self._made_way_for(timeline_branch) if self.began(each) < self.began(timeline_branch)
+        ]
+        return max(superseded, key=self.began, default=None)
 
-    def _came_back(self, carrier: Carrier) -> bool:
+    def _came_back(self, timeline_branch: TimelineBranch) -> bool:
         """Tell whether a branch may have been replaced and made live again.
 
         It has replaced one that began later; or a number below its own is missing: whatever had it came back.
         """
-        numbers = {_sequence(each) for each in (*self.held, *self.older)}
+        numbers = {_sequence(each) for each in (*self.held, *self.superseded)}
         return any(
-            self.began(each) > self.began(carrier) or not numbers.issuperset(range(1, _sequence(each)))
-            for each in self._made_way_for(carrier)
+            self.began(each) > self.began(timeline_branch) or not numbers.issuperset(range(1, _sequence(each)))
+            for each in self._made_way_for(timeline_branch)
         )
 
-    def _made_way_for(self, carrier: Carrier) -> list[Carrier]:
-        return [each for each in self.held if each.held is not None and each.held.before == carrier.timeline]
+    def _made_way_for(self, timeline_branch: TimelineBranch) -> list[TimelineBranch]:
+        return [each for each in self.held if each.held is not None and each.held.before == timeline_branch.timeline]
 
 
 def accounts_for(reset: Instant, branches: Iterable[Branch]) -> bool:
@@ -264,5 +323,5 @@ def accounts_for(reset: Instant, branches: Iterable[Branch]) -> bool:
     return any(abs(reset - each.created_at) <= SAME_RESTORE for each in made_so)
 
 
-def _sequence(carrier: Carrier) -> int:
-    return carrier.held.sequence if carrier.held else 0
+def _sequence(timeline_branch: TimelineBranch) -> int:
+    return timeline_branch.held.sequence if timeline_branch.held else 0

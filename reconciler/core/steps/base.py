@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, fields
 from enum import Enum, auto
 from typing import ClassVar
 
-from reconciler.core.compute_settings import ComputeSettings
-from reconciler.core.hyperdrive.settings import Caching, Mtls, Settings
-from reconciler.core.instant import Instant
-from reconciler.core.lsn import Lsn
-from reconciler.core.observed import Observed
-from reconciler.core.timeline import Timeline
+from reconciler.core.model.compute import ComputeSettings
+from reconciler.core.model.hyperdrive import Caching, Mtls, Settings
+from reconciler.core.model.observed import Observed
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.lsn import Lsn
+from reconciler.core.values.timeline import Timeline
 
 
 class Part(Enum):

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from reconciler.core.compute_settings import UNSAID, ComputeSettings
-from reconciler.core.instant import for_people
-from reconciler.core.observed import Branch, Mark, Observed, Project, named
+from reconciler.core.model.compute import UNSAID, ComputeSettings
+from reconciler.core.model.observed import Annotation, Branch, Observed, Project, named
 from reconciler.core.steps.base import BRANCHES, NEON_BRANCHES, BranchStep, Part, Phase, Step
 from reconciler.core.steps.prediction import (
     branches_of,
@@ -16,7 +15,8 @@ from reconciler.core.steps.prediction import (
     with_passed,
     without_branch,
 )
-from reconciler.core.timeline import Point, Timeline, spelled
+from reconciler.core.values.instant import for_people
+from reconciler.core.values.timeline import Point, Timeline, spelled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class CreateBranch(Step):
             created_at=observed.at,
             parent_id=source.id if source else None,
             lsn=f"(LSN of {self.name})",
-            mark=Mark(self.environment, self.timeline, self.protects),
+            mark=Annotation(self.environment, self.timeline, self.protects),
             endpoint=new_endpoint(self.name, self.compute),
         )
         return replace(observed, branches=(*branches_of(observed), branch))
@@ -345,9 +345,7 @@ class RenameBranch(BranchStep):
 
     def predict(self, observed: Observed) -> Observed:
         """Change the name, and with it when the branch was last changed."""
-        return with_branch(
-            observed, self.branch, lambda branch: replace(branch, name=self.to, updated_at=observed.at)
-        )
+        return with_branch(observed, self.branch, lambda branch: replace(branch, name=self.to, updated_at=observed.at))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from reconciler.core.compute_settings import UNSAID
-from reconciler.core.desired import FOREVER
-from reconciler.core.instant import Instant, for_people
-from reconciler.core.observed import Branch, ChildMark, Databases, Observed, named
+from reconciler.core.model.compute import UNSAID
+from reconciler.core.model.desired import FOREVER
+from reconciler.core.model.observed import Branch, Databases, DeclaredAnnotation, Observed, named
 from reconciler.core.steps.base import BRANCHES, NEON_BRANCHES, BranchStep, Part, Phase, Step
 from reconciler.core.steps.prediction import branches_of, new_endpoint, with_branch, without_branch
+from reconciler.core.values.instant import Instant, for_people
 
 _WITH_DATABASES = NEON_BRANCHES | {Part.ROLES_AND_DATABASES}
 
@@ -49,16 +49,14 @@ class CreateDeclaredBranch(Step):
             created_at=observed.at,
             parent_id=source.id if source and not self.schema_only else None,
             endpoint=new_endpoint(self.name, UNSAID) if self.compute else None,
-            child=ChildMark(self.environment, self.name, self.reset, self.schema_only),
+            child=DeclaredAnnotation(self.environment, self.name, self.reset, self.schema_only),
         )
         copied = tuple(
             replace(each, branch_id=branch.id)
             for each in observed.databases
             if source is not None and each.branch_id == source.id
         )
-        return replace(
-            observed, branches=(*branches_of(observed), branch), databases=(*observed.databases, *copied)
-        )
+        return replace(observed, branches=(*branches_of(observed), branch), databases=(*observed.databases, *copied))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

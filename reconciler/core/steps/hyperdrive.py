@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from reconciler.core.hyperdrive.settings import CACHING_ON, NO_CERTIFICATES, NOTHING, Settings
-from reconciler.core.observed import HyperdriveConfig, Observed
+from reconciler.core.model.hyperdrive import CACHING_ON, NO_CERTIFICATES, NOTHING, Settings
+from reconciler.core.model.observed import HyperdriveConfig, Observed
 from reconciler.core.steps.base import Part, Phase, Step
 from reconciler.core.steps.prediction import after_all, configs_of, host_of, with_config, with_passed
 
@@ -95,9 +95,7 @@ class RestartPool(_ConfigStep):
         """Set when its pool was restarted."""
         configs = configs_of(observed)
         now = after_all(configs)
-        restarted = tuple(
-            replace(each, restarted_at=now) if each.name == self.hyperdrive else each for each in configs
-        )
+        restarted = tuple(replace(each, restarted_at=now) if each.name == self.hyperdrive else each for each in configs)
         return replace(with_passed(observed, self.key), configs=restarted)
 
 

@@ -7,9 +7,9 @@ them with real ones.
 from collections.abc import Callable
 from dataclasses import replace
 
-from reconciler.core.compute_settings import ComputeSettings
-from reconciler.core.instant import Instant
-from reconciler.core.observed import Branch, Endpoint, HyperdriveConfig, Observed, ObservedWorker, Unknown, named
+from reconciler.core.model.compute import ComputeSettings
+from reconciler.core.model.observed import Branch, Endpoint, HyperdriveConfig, Observed, ObservedWorker, Unknown, named
+from reconciler.core.values.instant import Instant
 
 
 def branches_of(observed: Observed) -> tuple[Branch, ...]:

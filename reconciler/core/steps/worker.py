@@ -3,8 +3,8 @@
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 
-from reconciler.core.desired import DeployDriver, OnFailure
-from reconciler.core.observed import DeployedVersion, Observed, ObservedWorker, UploadedVersion
+from reconciler.core.model.desired import DeployDriver, OnFailure
+from reconciler.core.model.observed import DeployedVersion, Observed, ObservedWorker, UploadedVersion
 from reconciler.core.steps.base import Part, Phase, Step
 from reconciler.core.steps.prediction import config_id, with_passed, with_worker
 

@@ -1,8 +1,8 @@
 """The effects: one function for each step, in the module of what it acts on."""
 
-from reconciler.core.desired import Desired
-from reconciler.core.lineage.source_by_receipts import as_told
-from reconciler.core.observed import Observed
+from reconciler.core.lineage.receipts import with_source_from_receipts
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import Observed
 from reconciler.core.steps import Step
 from reconciler.engine.effects import branch, declared, hyperdrive, worker
 from reconciler.engine.effects.base import EFFECTS, Situation
@@ -13,4 +13,4 @@ __all__ = ["EFFECTS", "branch", "carry_out", "declared", "hyperdrive", "worker"]
 
 async def carry_out(step: Step, desired: Desired, observed: Observed, ports: Ports) -> None:
     """Do what a step says, and wait until its provider has done it. Raises ReconcilerError."""
-    await EFFECTS[type(step)](step, Situation(as_told(desired, observed), observed, ports))
+    await EFFECTS[type(step)](step, Situation(with_source_from_receipts(desired, observed), observed, ports))

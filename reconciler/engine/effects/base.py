@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from reconciler.core.desired import Desired
-from reconciler.core.observed import Branch, Endpoint, HyperdriveConfig, Observed, ObservedWorker, named
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import Branch, Endpoint, HyperdriveConfig, Observed, ObservedWorker, named
 from reconciler.core.steps import Step
 from reconciler.errors import NotConverged
 from reconciler.ports import Neon, Ports

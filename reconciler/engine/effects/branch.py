@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from reconciler.core.fence import marked, noted, unmarked
-from reconciler.core.identity import check_identity, check_tables
-from reconciler.core.observed import Branch, Endpoint, Mark
+from reconciler.core.model.compute_name import marked, noted, unmarked
+from reconciler.core.model.observed import Annotation, Branch, Endpoint
+from reconciler.core.rules.restore.identity import check_identity, check_tables
 from reconciler.core.steps import branch as steps
-from reconciler.core.timeline import Point
+from reconciler.core.values.timeline import Point
 from reconciler.engine.effects.base import Situation, effect_of
 from reconciler.engine.effects.checks import every
 from reconciler.errors import GateFailed, ProviderError
@@ -19,7 +19,7 @@ _NOT_ALLOWED = frozenset({400, 403, 404, 405, 422})
 
 @effect_of(steps.CreateBranch)
 async def _create_branch(step: steps.CreateBranch, now: Situation) -> None:
-    mark = Mark(step.environment, step.timeline, step.protects)
+    mark = Annotation(step.environment, step.timeline, step.protects)
     source = now.branch(step.source).id
     await now.neon.create_branch(now.project, step.name, source, step.at, mark, step.compute)
 

@@ -1,13 +1,13 @@
 """Effects on the branches that the file declares beside the primary."""
 
-from reconciler.core.observed import ChildMark
+from reconciler.core.model.observed import DeclaredAnnotation
 from reconciler.core.steps import declared as steps
 from reconciler.engine.effects.base import Situation, effect_of
 
 
 @effect_of(steps.CreateDeclaredBranch)
 async def _create(step: steps.CreateDeclaredBranch, now: Situation) -> None:
-    child = ChildMark(step.environment, step.name, step.reset, step.schema_only)
+    child = DeclaredAnnotation(step.environment, step.name, step.reset, step.schema_only)
     await now.neon.create_child(now.project, step.name, now.branch(step.source).id, child, compute=step.compute)
 
 

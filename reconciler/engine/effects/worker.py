@@ -2,8 +2,8 @@
 
 from typing import assert_never
 
-from reconciler.core.desired import DeployDriver, Worker
-from reconciler.core.observed import HyperdriveConfig, UploadedVersion
+from reconciler.core.model.desired import DeployDriver, Worker
+from reconciler.core.model.observed import HyperdriveConfig, UploadedVersion
 from reconciler.core.steps import worker as steps
 from reconciler.engine.effects.base import Situation, effect_of
 from reconciler.engine.effects.checks import every

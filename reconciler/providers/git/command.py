@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-from reconciler.core.redaction import CREDENTIALS, EVERYWHERE
+from reconciler.core.values.redaction import CREDENTIALS, EVERYWHERE
 from reconciler.errors import GitError
 
 # A remote that says nothing for this long is given up.

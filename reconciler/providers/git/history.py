@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.core.history import Change
-from reconciler.core.instant import Instant
+from reconciler.core.history.entries import Change
+from reconciler.core.values.instant import Instant
 from reconciler.providers.git.command import Git
 
 # Fields stand between NUL bytes, which neither a name nor a subject can hold; behind them stands the raw difference.

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Self
 
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 
 VERSION = 1
 # Longer than any run renews: a duration beyond it was not written by this tool.
@@ -75,7 +75,7 @@ class Record:
             raise ValueError("not a lease of this version")
         if not 0 < seconds <= _LONGEST_SECONDS:
             raise ValueError("no duration of a lease")
-        taken_at, expires_at = Instant.told(str(facts["taken_at"])), Instant.told(str(facts["expires_at"]))
+        taken_at, expires_at = Instant.parse(str(facts["taken_at"])), Instant.parse(str(facts["expires_at"]))
         state = LeaseState(environment, _shown(facts["owner"]), taken_at, expires_at, _shown(facts["run"]))
         return cls(state, str(facts["nonce"]), renewal, seconds)
 

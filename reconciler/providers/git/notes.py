@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.core.redaction import EVERYWHERE
+from reconciler.core.values.redaction import EVERYWHERE
 from reconciler.errors import GitError, PushRejected
 from reconciler.providers.git.command import Git
 from reconciler.providers.git.repository import NOTES, Repository

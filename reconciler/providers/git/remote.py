@@ -106,7 +106,7 @@ class Remote:
         present = self._ref(ref)
         if present == commit:
             return
-        moved = present != expected if expected is not None else not self._leads_to(present, commit)
+        moved = present != expected if expected is not None else not self._points_to(present, commit)
         if moved:
             raise PushRejected(
                 f"{ref} on {self.said} is {present[:12] or 'not there'}"
@@ -116,7 +116,7 @@ class Remote:
             ) from failure
         raise failure
 
-    def _leads_to(self, old: str, new: str) -> bool:
+    def _points_to(self, old: str, new: str) -> bool:
         return not old or self._git.attempt("merge-base", "--is-ancestor", old, new).status == 0
 
     def _ref(self, name: str) -> str:

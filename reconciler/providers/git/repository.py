@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Self
 
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 from reconciler.errors import GitError
 from reconciler.providers.git.command import Answer, Git, gist
 from reconciler.providers.git.remote import Remote

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from reconciler.core.suspension import Suspension
+from reconciler.core.records.suspension import Suspension
 from reconciler.errors import GitError, PushRejected, RemoteUnreachable, Suspended
 from reconciler.ports import Clock
 from reconciler.providers.git.lease import to_the_end

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from reconciler.core.redaction import EVERYWHERE
+from reconciler.core.values.redaction import EVERYWHERE
 from reconciler.errors import GitError, InputError
 from reconciler.providers.git.command import Git
 

@@ -10,8 +10,8 @@ from psycopg import sql
 
 from reconciler.core.drill.checks import Seen
 from reconciler.core.drill.destruction import CANARY, ROLE, SCHEMA, Column, Destruction, Table
-from reconciler.core.instant import Instant
 from reconciler.core.snapshot.manifest import Contents
+from reconciler.core.values.instant import Instant
 from reconciler.errors import ReconcilerError
 from reconciler.ports import Origin
 from reconciler.providers.postgres.contents import Survey

@@ -9,9 +9,9 @@ import psycopg
 import stamina
 from psycopg import sql
 
-from reconciler.core.desired import SqlGate
-from reconciler.core.identity import Table
-from reconciler.core.redaction import EVERYWHERE
+from reconciler.core.model.desired import SqlGate
+from reconciler.core.model.observed import Table
+from reconciler.core.values.redaction import EVERYWHERE
 from reconciler.errors import GateFailed
 from reconciler.ports import Origin
 

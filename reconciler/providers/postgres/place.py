@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Protocol, Self
 
-from reconciler.core.redaction import CREDENTIALS, EVERYWHERE
-from reconciler.core.secret import Secret
+from reconciler.core.values.redaction import CREDENTIALS, EVERYWHERE
+from reconciler.core.values.secret import Secret
 from reconciler.errors import InputError, SnapshotFailed
 from reconciler.providers.postgres.addresses import hosts, is_local, settings_of
 from reconciler.providers.postgres.engines import engine_of

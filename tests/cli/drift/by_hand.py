@@ -3,7 +3,7 @@
 import httpx
 
 from reconciler.core.file.reading import read_desired_state
-from reconciler.core.receipt import Identities, Receipt, Result
+from reconciler.core.records.receipt import Identities, Receipt, Result
 from reconciler.providers.clock import SystemClock
 from reconciler.providers.git.notes import Notes
 from reconciler.providers.git.repository import Repository

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from reconciler.core.receipt import Result
+from reconciler.core.records.receipt import Result
 from reconciler.providers.clock import SystemClock
 from reconciler.providers.git.lease import Lease
 from reconciler.providers.git.repository import Repository

@@ -6,9 +6,9 @@ from dataclasses import replace
 from hypothesis import given
 
 from reconciler.cli.ci.acceptance import Acceptable, Unacceptable, acceptance
-from reconciler.core.desired import Restore
-from reconciler.core.observed import HyperdriveConfig
-from reconciler.core.plan import plan
+from reconciler.core.model.desired import Restore
+from reconciler.core.model.observed import HyperdriveConfig
+from reconciler.core.plan.plan import plan
 from reconciler.core.steps import WriteBinding
 from tests.core.worlds import DESIRED, MAIN, SEEN, WORLD, after, asking, hours_ago, primaries
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from reconciler.engine.apply import Apply, StepStarted
 
 from reconciler.cli import wiring
-from reconciler.engine.apply import Apply, StepStarted
 from reconciler.engine.observe import observe
 from reconciler.errors import LeaseLost
 from reconciler.sandbox import timestamps

@@ -10,8 +10,8 @@ from datetime import timedelta
 import pytest
 
 from reconciler.cli import plan_text
-from reconciler.core.drift import Answer
-from reconciler.core.plan import plan
+from reconciler.core.plan.drift import Answer
+from reconciler.core.plan.plan import plan
 from reconciler.errors import ReconcilerError
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.stage import Stage

@@ -11,9 +11,9 @@ from reconciler.cli.drill.round import DrillRound, Manner
 from reconciler.cli.drill.site import DrillRefused, Plot
 from reconciler.cli.drill.sweep import Sweeper
 from reconciler.cli.environments import EnvironmentFile
-from reconciler.core import jsonc
-from reconciler.core.drill.destruction import Wish
 from reconciler.core.drill.names import DrillNames
+from reconciler.core.file import jsonc
+from reconciler.core.model.destruction import DestructionSpec
 from reconciler.errors import InputError, NotConverged, ProviderError, ReconcilerError
 from reconciler.ports import Rebinding
 from tests.engine.without_rows.stage import Stage
@@ -213,7 +213,7 @@ def test_a_sweep_that_fails_hides_neither_why_the_drill_failed_nor_what_is_to_be
     async def run(desired, ports):
         file = EnvironmentFile(stage.world.file, stage.world.root)
         plot = Plot(desired, file, DrillNames.of(desired, ports.clock.now()), ports, None, said.append)
-        await DrillRound(plot, Manner(20), {}).run(Wish.parse("truncate"))
+        await DrillRound(plot, Manner(20), {}).run(DestructionSpec.parse("truncate"))
 
     stage.fault("status", "POST", "/hyperdrive/configs$", 403)
     stage.fault("status", "DELETE", "/branches/", 403)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.errors import ProviderError
 from tests.engine.without_rows.stage import Stage
 

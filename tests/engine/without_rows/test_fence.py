@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
+from reconciler.engine.apply import NotMended, StepFinished, StepStarted
 
 from reconciler.engine import apply as engine
-from reconciler.engine.apply import NotMended, StepFinished, StepStarted
 from reconciler.errors import LeaseLost, ReconcilerError
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.stage import Stage

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.errors import ReconcilerError
 from reconciler.sandbox.storage_without_postgres import lsn_at
 from reconciler.sandbox.timestamps import now

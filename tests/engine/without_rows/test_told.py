@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.providers.git.notes import Notes
 from reconciler.providers.git.repository import Repository
 from tests.engine.without_rows.stage import Stage

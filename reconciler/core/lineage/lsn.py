@@ -1,0 +1,68 @@
+"""What is known of an LSN before Neon is asked: an LSN bears no time, so windows and clocks say nothing of it.
+
+Whether the history still has it, Neon alone can tell; it answers before anything is changed.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from reconciler.core.model.observed import Branch
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.values.lsn import Lsn
+
+# Records begin at every eighth byte, and Neon may make a branch at the next one.
+_ALIGNMENT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class LsnWithoutSource(Refusal):
+    """A timeline that began at an LSN is to be made again, and nothing says from which timeline."""
+
+    rule: ClassVar[str] = "lsn-without-source"
+    to: Lsn
+
+    @property
+    def message(self) -> str:  # noqa: D102  the base class says it
+        return f"{self.to} is an LSN, and nothing says to which timeline it belongs"
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return "add it to primary.restore: from"
+
+
+@dataclass(frozen=True, slots=True)
+class LsnBeforeSource(Refusal):
+    """The LSN lies before the source branch began: that place is in its parent's log."""
+
+    rule: ClassVar[str] = "lsn-before-source"
+    to: Lsn
+    source: str
+    began: Lsn
+
+    @property
+    def message(self) -> str:  # noqa: D102  the base class says it
+        return f'{self.to} lies before branch "{self.source}" began (at {self.began} of its parent)'
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return "name the timeline whose log it was read from: primary.restore.from"
+
+
+def before_source(lsn: Lsn, branch: Branch) -> list[Refusal]:
+    """Refuse an LSN that the log of a branch cannot have. Where a branch began is not known of each."""
+    began = Lsn.parse(branch.lsn)
+    return [LsnBeforeSource(lsn, branch.name, began)] if began is not None and not has(branch, lsn) else []
+
+
+def has(branch: Branch, lsn: Lsn) -> bool:
+    """Tell whether an LSN may be in the log of a branch."""
+    began = Lsn.parse(branch.lsn)
+    return began is None or began <= lsn
+
+
+def difference(lsn: Lsn, branch: Branch) -> str:
+    """Say how a candidate differs from the LSN that was asked for; empty where it does not, as far as Neon tells."""
+    found = Lsn.parse(branch.lsn)
+    if found is None or found.position < lsn.position + _ALIGNMENT:
+        return ""
+    return f"it holds {found}, later than {lsn}"

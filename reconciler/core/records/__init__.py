@@ -1,0 +1,1 @@
+"""What reconciler leaves behind to be read again: receipts and suspensions."""

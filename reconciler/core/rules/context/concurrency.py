@@ -1,0 +1,203 @@
+"""The guards against others: what else is at work on the project, and what other files lay claim to.
+
+Pure, like all guards. The engine waits while `in_the_way` names operations and `overdue` does not refuse yet.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+from reconciler.core.lineage.infer import effective_desired, infer_lineage
+from reconciler.core.model.desired import Desired, Liftable
+from reconciler.core.model.observed import Branch, Claim, Observed, ObservedWorker, Operation, Unknown
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.rules.context.waivers import is_lifted
+from reconciler.core.steps import (
+    AddCompute,
+    ClearExpiry,
+    CreateBranch,
+    CreateChild,
+    CreateDatabase,
+    DeleteBranch,
+    DeleteChild,
+    ExpireChild,
+    ExpireHeld,
+    FenceBranch,
+    ProtectBranch,
+    ProtectChild,
+    RenameBranch,
+    ResetChild,
+    RestoreBranch,
+    SetCompute,
+    SetDefaultBranch,
+    SetHistory,
+    Step,
+    UnprotectBranch,
+)
+from reconciler.core.values.instant import for_people
+
+
+@dataclass(frozen=True, slots=True)
+class BranchClaimedTwice(Refusal):
+    """Two desired-state files say which timeline one branch carries."""
+
+    rule: ClassVar[str] = "branch-claimed-twice"
+    project: str
+    branch: str
+    environments: tuple[str, ...]
+
+    @property
+    def message(self) -> str:  # noqa: D102  the base class says it
+        files = " and ".join(f"{name}.jsonc" for name in self.environments)
+        return f'{files} both claim branch "{self.branch}" of project {self.project}: each would undo the other'
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return (
+            "correct primary.project or primary.branch in one of them, or delete the file that is not meant: nothing "
+            "is ever deleted because a file is"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerClaimedTwice(Refusal):
+    """Two desired-state files say which database one Worker uses."""
+
+    rule: ClassVar[str] = "worker-claimed-twice"
+    script: str
+    environments: tuple[str, ...]
+
+    @property
+    def message(self) -> str:  # noqa: D102
+        files = " and ".join(f"{name}.jsonc" for name in self.environments)
+        return f'{files} both lead to Worker "{self.script}": each would switch it to its own database'
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return (
+            "give each its own wrangler environment (worker.environment), or take the Worker out of one of them. Where "
+            "they are two Workers in two Cloudflare accounts, write account_id into both places in wrangler.jsonc"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRunning(Refusal):
+    """Neon is at work on the project for somebody else, and locks it against every write."""
+
+    rule: ClassVar[str] = "operation-running"
+    action: str
+    branch: str
+    lasted: timedelta
+    patience: timedelta
+
+    @property
+    def message(self) -> str:  # noqa: D102
+        return (
+            f"Neon has been at work for {for_people(self.lasted)} on something that is not ours ({self.action} on "
+            f'branch "{self.branch}"), and {for_people(self.patience)} is as long as it is waited for'
+        )
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return (
+            "find out who began it (Neon Console, System operations), and run it again when it has ended. Where it "
+            "hangs and does not lock the project, lift operation-running in the file"
+        )
+
+
+# That users can write again never waits for others: SQL does it, and what the compute is called only says it.
+# As long as a write is sent again while Neon answers 423: what takes longer is no passing matter.
+PATIENCE = timedelta(minutes=2)
+NEON_WRITES = (
+    CreateBranch,
+    AddCompute,
+    SetCompute,
+    SetHistory,
+    ClearExpiry,
+    ExpireHeld,
+    RenameBranch,
+    SetDefaultBranch,
+    ProtectBranch,
+    UnprotectBranch,
+    RestoreBranch,
+    DeleteBranch,
+    FenceBranch,
+    CreateChild,
+    ResetChild,
+    ExpireChild,
+    ProtectChild,
+    CreateDatabase,
+    DeleteChild,
+)
+
+
+def in_the_way(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> tuple[Operation, ...]:
+    """List the operations that are not ours and that lock the project against one of the steps.
+
+    Ours are those on the branch that carries the desired timeline: an earlier run of the same wish began them. In place
+    that is the primary from the moment at which it carries it, and what was preserved then; until then it may be
+    anybody's work on the primary, and what is asked for is a restore that must not come twice.
+    """
+    operations, branches = observed.operations, observed.branches
+    if isinstance(operations, Unknown) or isinstance(branches, Unknown) or not operations:
+        return ()
+    if not any(isinstance(step, NEON_WRITES) for step in steps) or is_lifted(desired, Liftable.OPERATION_RUNNING):
+        return ()
+    ours = {each.id for each in branches if each.mark and each.mark.is_of(desired.environment, desired.timeline)}
+    ours |= _restored_in_place(desired, branches)
+    return tuple(each for each in operations if each.branch_id not in ours)
+
+
+def _restored_in_place(desired: Desired, branches: tuple[Branch, ...]) -> set[str]:
+    """Name, by their ids, the primary and what it held, while the branch that it was proved on is still there."""
+    lineage = infer_lineage(desired, branches)
+    copies = () if isinstance(lineage, Refusal) else (*lineage.candidates, *lineage.proved)
+    if isinstance(lineage, Refusal) or all(each.timeline != lineage.live.timeline for each in copies):
+        return set()
+    live, wished = lineage.live, {desired.timeline, effective_desired(desired, lineage).timeline}
+    kept = {each.branch.id for each in lineage.held if each.preserved and each == lineage.newest}
+    return {live.branch.id} | kept if live.timeline in wished else set()
+
+
+def overdue(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> list[Refusal]:
+    """Refuse where somebody else's operation has lasted, or has been waited for, longer than it is waited for."""
+    running = in_the_way(desired, observed, steps)
+    if not running:
+        return []
+    oldest = min(running, key=lambda each: each.since)
+    lasted = max(observed.at - oldest.since, observed.waited)
+    if lasted < PATIENCE:
+        return []
+    return [OperationRunning(oldest.action, _branch_called(observed, oldest.branch_id), lasted, PATIENCE)]
+
+
+def _branch_called(observed: Observed, identity: str) -> str:
+    branches = () if isinstance(observed.branches, Unknown) else observed.branches
+    return next((each.name for each in branches if each.id == identity), identity or "none")
+
+
+def claimed(desired: Desired, observed: Observed) -> list[Refusal]:
+    """Refuse a branch or a Worker that the file of another environment lays claim to as well."""
+    workers = [each for each in observed.workers if isinstance(each, ObservedWorker)]
+    own = Claim(
+        desired.environment,
+        desired.primary.project,
+        desired.primary.branch,
+        tuple((each.account, each.script) for each in workers),
+    )
+    return [refusal for other in observed.claims for refusal in conflicts(own, other)]
+
+
+def conflicts(own: Claim, other: Claim) -> Iterator[Refusal]:
+    """Say what two environments both claim. Neon's project ids are unique; scripts are so within an account."""
+    environments = tuple(sorted((own.environment, other.environment)))
+    if (own.project, own.branch) == (other.project, other.branch):
+        yield BranchClaimedTwice(own.project, own.branch, environments)
+    for script in sorted({script for account, script in own.workers if _also_in(other, account, script)}):
+        yield WorkerClaimedTwice(script, environments)
+
+
+def _also_in(other: Claim, account: str, script: str) -> bool:
+    """Tell whether the other has it too: what does not say its account may be in any."""
+    return any(name == script and (not account or not where or account == where) for where, name in other.workers)

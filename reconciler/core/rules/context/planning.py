@@ -1,0 +1,127 @@
+"""What the rules decide on: what was asked and what was seen, once it is known that all of it could be read."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from reconciler.core.lineage.hyperdrive import config_name, points_to
+from reconciler.core.lineage.infer import infer_lineage
+from reconciler.core.lineage.lineage import Lineage, TimelineBranch
+from reconciler.core.model.desired import Desired, Worker
+from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Project, Unknown, named
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.rules.context import concurrency, readable
+from reconciler.core.values.timeline import Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineFailed(Refusal):
+    """The timeline took traffic, failed its last check, and was put back. It is not tried again by itself."""
+
+    rule: ClassVar[str] = "timeline-failed"
+    timeline: Timeline
+    branch: str
+    candidate: str
+    live: Timeline
+
+    @property
+    def message(self) -> str:  # noqa: D102
+        return (
+            f'timeline "{self.timeline}" took traffic, failed its last check and was put back: "{self.live}" is live, '
+            "untouched"
+        )
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return (
+            f'"{self.branch}" holds it, with what users wrote to it meanwhile. Not wanted any more: git revert. '
+            "Wanted anew from the same moment: ask under another id. The cause lay elsewhere: rename the branch to "
+            f'"{self.candidate}", and it is tried again'
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Nothing may be done, for these reasons."""
+
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def is_about_declared_branches(self) -> bool:
+        """Tell whether all that is refused is about declared branches."""
+        return all(each.about_declared_branch for each in self.refusals)
+
+    @property
+    def is_verdict(self) -> bool:
+        """Tell whether the steps before it are taken all the same: it ends a putting back, or is about children."""
+        return self.is_about_declared_branches or any(isinstance(each, TimelineFailed) for each in self.refusals)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningContext:
+    """One environment: what is asked of it, what is there, and who carries what."""
+
+    desired: Desired
+    observed: Observed
+    project: Project
+    branches: tuple[Branch, ...]
+    configs: tuple[HyperdriveConfig, ...]
+    workers: tuple[tuple[Worker, ObservedWorker], ...]
+    lineage: Lineage
+
+    @property
+    def timeline_branch(self) -> TimelineBranch | None:
+        """The branch that carries the timeline that is asked for."""
+        return self.lineage.timeline_branch(self.desired.timeline)
+
+    @property
+    def config_name(self) -> str:
+        """The name of its Hyperdrive config, whether there is one or not."""
+        timeline_branch, seen = self.timeline_branch, self.observed.workers
+        return (
+            config_name(self.desired, timeline_branch, self.lineage, self.branches, self.configs, seen)
+            if timeline_branch
+            else ""
+        )
+
+    @property
+    def config(self) -> HyperdriveConfig | None:
+        """Its Hyperdrive config, or the one that is to be led to it."""
+        return named(self.configs, self.config_name)
+
+    @property
+    def is_repointed(self) -> bool:
+        """Whether a restore leads the Hyperdrive config that serves to another branch, instead of making one."""
+        return self.desired.hyperdrive is not None and self.desired.hyperdrive.is_repointed
+
+    def is_serving(self, timeline_branch: TimelineBranch) -> bool:
+        """Tell whether the branch is the primary, or the switch to it has happened and only renames are missing."""
+        if timeline_branch == self.lineage.live:
+            return True
+        config = self.config
+        switched = config is not None and all(seen.serves_only(config.id) for _, seen in self.workers)
+        if config is not None and self.is_repointed:
+            return switched and points_to(config, timeline_branch.branch)
+        return switched and bool(self.workers)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the timeline was never live before this restore: the file's gates judge only such a one."""
+        timeline, lineage = self.desired.timeline, self.lineage
+        was_replaced = any(each.timeline == timeline for each in (*lineage.held, *lineage.superseded))
+        return not was_replaced and (timeline != lineage.live.timeline or lineage.proof_branch is not None)
+
+
+def read(desired: Desired, observed: Observed) -> PlanningContext | Blocked:
+    """Bring together what is needed to decide, or say why nothing can be decided."""
+    project, branches, configs = observed.project, observed.branches, observed.configs
+    unreadable = readable.unreadable(observed)
+    if unreadable or isinstance(project, Unknown) or isinstance(branches, Unknown) or isinstance(configs, Unknown):
+        return Blocked(tuple(unreadable))
+    workers = tuple(each for each in observed.workers if isinstance(each, ObservedWorker))
+    if refusals := [*readable.workers(workers), *concurrency.claimed(desired, observed)]:
+        return Blocked(tuple(refusals))
+    lineage = infer_lineage(desired, branches)
+    if isinstance(lineage, Refusal):
+        return Blocked((lineage,))
+    paired = tuple(zip(desired.workers, workers, strict=True))
+    return PlanningContext(desired, observed, project, branches, configs, paired, lineage)

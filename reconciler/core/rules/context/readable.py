@@ -1,0 +1,108 @@
+"""Refuses to decide on what could not be read, and on Workers that cannot be switched."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from reconciler.core.model.observed import (
+    Observed,
+    ObservedWorker,
+    Unbound,
+    Unknown,
+)
+from reconciler.core.model.refusal import Refusal
+
+
+def unreadable(observed: Observed) -> list[Refusal]:
+    """Refuse to decide on what could not be read."""
+    parts = {
+        "Neon project": observed.project,
+        "Neon branches": observed.branches,
+        "Neon operations": observed.operations,
+        "Hyperdrive configs": observed.configs,
+    }
+    refusals: list[Refusal] = [
+        Unreadable(part, value.reason, value.hint) for part, value in parts.items() if isinstance(value, Unknown)
+    ]
+    refusals += [_without_worker(each) for each in observed.workers if isinstance(each, Unknown)]
+    return refusals
+
+
+def _without_worker(unknown: Unknown) -> Refusal:
+    if isinstance(unknown, Unbound):
+        return BindingMissing(unknown.reason, unknown.hint)
+    return Unreadable("Worker", unknown.reason, unknown.hint)
+
+
+def workers(observed: tuple[ObservedWorker, ...]) -> list[Refusal]:
+    """Refuse Workers that can't be switched."""
+    scripts = [each.script for each in observed]
+    refusals: list[Refusal] = [SameWorkerTwice(name) for name in sorted({n for n in scripts if scripts.count(n) > 1})]
+    refusals += [WorkerNotDeployed(each.script) for each in observed if each.serving is None]
+    return refusals
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable(Refusal):
+    """A part of the world could not be read, so nothing can be decided about it."""
+
+    rule: ClassVar[str] = "unreadable"
+    part: str
+    reason: str
+    remedy: str
+
+    @property
+    def message(self) -> str:  # noqa: D102  the base class says it
+        return f"{self.part}: {self.reason}"
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return self.remedy or "nothing was changed; run it again when this can be read"
+
+
+@dataclass(frozen=True, slots=True)
+class BindingMissing(Refusal):
+    """The environment in wrangler.jsonc has no such Hyperdrive binding: its Worker would serve without a database."""
+
+    rule: ClassVar[str] = "binding-missing"
+    reason: str
+    remedy: str
+
+    @property
+    def message(self) -> str:  # noqa: D102
+        return self.reason
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return self.remedy
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerNotDeployed(Refusal):
+    """The Worker has no live version, so there is nothing to rebind."""
+
+    rule: ClassVar[str] = "worker-not-deployed"
+    script: str
+
+    @property
+    def message(self) -> str:  # noqa: D102
+        return f'Worker "{self.script}" has no deployment, so it cannot be switched to another database'
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return "deploy it once (wrangler deploy), or correct the name in its wrangler.jsonc"
+
+
+@dataclass(frozen=True, slots=True)
+class SameWorkerTwice(Refusal):
+    """Two entries of `worker` lead to one script."""
+
+    rule: ClassVar[str] = "same-worker-twice"
+    script: str
+
+    @property
+    def message(self) -> str:  # noqa: D102
+        return f'two entries of "worker" lead to the same Worker "{self.script}"'
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return "name each Worker (and each of its wrangler environments) once"

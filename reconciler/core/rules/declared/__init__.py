@@ -1,0 +1,1 @@
+"""The rules of the branches that the file declares beside the primary."""

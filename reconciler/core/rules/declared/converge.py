@@ -1,0 +1,168 @@
+"""The rules of declared branches: made, reset once per id, protected, expired, and deleted when only we made them.
+
+They come after everything of the primary, and what is refused of a branch stands in nobody's way: neither in that of
+the primary, nor in that of another branch. Where `branches` is not in the file at all, nothing here is done.
+
+A branch that somebody else has made may be declared too: it can be given a compute, a database and protection, which
+costs nobody any data, and everything else of it is refused.
+"""
+
+from reconciler.core.model.declared_branch import has_expired, in_order, is_ours, lifetime, record_name, records, resets
+from reconciler.core.model.desired import DeclaredBranch
+from reconciler.core.model.observed import Branch, Unknown, named
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.rules.context.planning import Blocked, PlanningContext
+from reconciler.core.rules.declared import guards
+from reconciler.core.rules.declared.guards import NEAR, DeclaredDatabasesUnknown, disposable, parent_name
+from reconciler.core.steps import (
+    AddCompute,
+    AwaitBranch,
+    ClearExpiry,
+    CreateChild,
+    CreateDatabase,
+    DeleteChild,
+    ExpireChild,
+    ProtectChild,
+    ResetChild,
+    Step,
+)
+from reconciler.core.values.instant import Instant
+
+_Found = tuple[Step, ...] | list[Refusal]
+
+
+def converge(context: PlanningContext) -> tuple[Step, ...] | Blocked:
+    """Return the next step of the first branch that needs one; then deletions; then what is refused."""
+    declared = context.desired.branches
+    if declared is None:
+        return ()
+    refusals: list[Refusal] = []
+    for child in in_order(declared):
+        found = _towards(context, child)
+        if isinstance(found, list):
+            refusals += found
+        elif found:
+            return found
+    return _dispose(context) or (Blocked(tuple(refusals)) if refusals else ())
+
+
+def _towards(context: PlanningContext, child: DeclaredBranch) -> _Found:
+    branch = named(context.branches, child.name)
+    if branch is None:
+        return _create(context, child)
+    if refusals := guards.identity(context, child, branch):
+        return refusals
+    if not branch.ready:
+        return (AwaitBranch(branch=branch.name, reason="Neon is still making or resetting it"),)
+    return (
+        _reset(context, child, branch)
+        or _add_compute(child, branch)
+        or _unprotect(child, branch)
+        or _expire(context, child, branch)
+        or _protect(context, child, branch)
+        or _create_database(context, child, branch)
+        or _forget_older(context, child, branch)
+    )
+
+
+def _create(context: PlanningContext, child: DeclaredBranch) -> _Found:
+    if has_expired(child, context.observed.at):
+        return ()
+    parent = parent_name(context, child)
+    if refusals := guards.creation(context, child):
+        return refusals
+    step = CreateChild(
+        name=child.name,
+        source=parent,
+        environment=context.desired.environment,
+        reset=child.reset,
+        schema_only=child.schema_only,
+        compute=child.compute,
+        reason="the file declares it, and there is none",
+    )
+    return (step,)
+
+
+def _reset(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> _Found:
+    """Reset a branch where it has not had the reset that is asked for: by its annotations, and by what was kept."""
+    if not child.reset or child.reset in resets(branch, records(child.name, context.branches)):
+        return ()
+    if refusals := guards.reset(context, child, branch):
+        return refusals
+    step = ResetChild(
+        branch=branch.name,
+        source=parent_name(context, child),
+        keep_as=record_name(child.name, child.reset),
+        reason=f'the file asks for reset "{child.reset}", which it has not had',
+    )
+    return (step,)
+
+
+def _add_compute(child: DeclaredBranch, branch: Branch) -> tuple[Step, ...]:
+    if not child.compute or branch.endpoint is not None:
+        return ()
+    return (AddCompute(branch=branch.name, reason="the file declares one for it"),)
+
+
+def _unprotect(child: DeclaredBranch, branch: Branch) -> tuple[Step, ...]:
+    """Take protection before anything else is set: what is protected may not expire."""
+    if child.protected is not False or not branch.protected:
+        return ()
+    return (ProtectChild(branch=branch.name, protected=False, reason="the file says that it is not protected"),)
+
+
+def _expire(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> _Found:
+    if child.expires is None:
+        return ()
+    wanted, is_set = lifetime(child.expires, branch), branch.expires_at
+    if wanted is None:
+        return (ClearExpiry(branch=branch.name, reason="the file says for ever"),) if is_set is not None else ()
+    if is_set is not None and abs(is_set - wanted) <= NEAR:
+        return ()
+    if refusals := guards.expiry(context, branch, wanted):
+        return refusals
+    at = wanted if isinstance(child.expires, Instant) else None
+    seconds = None if isinstance(child.expires, Instant) else int(child.expires.total_seconds())
+    reason = f"it expires at {is_set}" if is_set is not None else "it does not expire, and the file says when"
+    return (ExpireChild(branch=branch.name, seconds=seconds, at=at, reason=reason),)
+
+
+def _protect(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> _Found:
+    if not child.protected or branch.protected:
+        return ()
+    if refusals := guards.protection(context, branch):
+        return refusals
+    return (ProtectChild(branch=branch.name, protected=True, reason="the file says that it is protected"),)
+
+
+def _create_database(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> _Found:
+    found = next((each for each in context.observed.databases if each.branch_id == branch.id), None)
+    if not child.database or found is None:
+        return ()
+    if isinstance(found.names, Unknown):
+        return [DeclaredDatabasesUnknown(branch.name, found.names.reason)]
+    if child.database in found.names:
+        return ()
+    owner = context.desired.verify.role
+    return (
+        CreateDatabase(branch=branch.name, database=child.database, owner=owner, reason="it has none of that name"),
+    )
+
+
+def _forget_older(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> tuple[Step, ...]:
+    """Delete what older resets have kept: the newest tells which reset it was, and stays."""
+    if not is_ours(context.desired.environment, branch):
+        return ()
+    for each in records(child.name, context.branches)[:-1]:
+        if not guards.undeletable(context, each.branch):
+            reason = f'"{child.name}" was reset again since; only what the last reset replaced is kept'
+            return (DeleteChild(branch=each.branch.name, reason=reason),)
+    return ()
+
+
+def _dispose(context: PlanningContext) -> tuple[Step, ...]:
+    """Delete what we made and the file does not declare any more, and first what its resets have kept."""
+    for branch in disposable(context):
+        if not guards.undeletable(context, branch):
+            return (DeleteChild(branch=branch.name, reason="the file does not declare it any more, and we made it"),)
+    return ()

@@ -1,0 +1,1 @@
+"""The rules of Hyperdrive configs: their origin, repointing, and their settings."""

@@ -1,0 +1,1 @@
+"""The rules of a project's settings: history, protection, and compute."""

@@ -1,0 +1,168 @@
+"""The project's settings that the file declares: its history, the protection of the primary, and its compute.
+
+They come after everything that makes a timeline live and named: nothing waits for them. So what the file asks of them
+and can't be had is refused only where nothing else is to be done; until then it is told.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+from reconciler.core.lineage.lineage import Lineage, TimelineBranch
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import Observed
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.rules.context.planning import Blocked, PlanningContext, read
+from reconciler.core.rules.hyperdrive import settings as hyperdrive_upkeep
+from reconciler.core.rules.project import compute_size, protection
+from reconciler.core.steps import SetCompute, SetHistory, Step, UnprotectBranch
+from reconciler.core.values.instant import Instant, for_people
+
+# The longest history by plan (Neon documentation, Plans); the kinds of a plan begin with its name.
+LONGEST_HISTORY = {"free": timedelta(hours=6), "launch": timedelta(days=7), "scale": timedelta(days=30)}
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryBeyondPlan(Refusal):
+    """The file asks for more history than Neon's plan keeps."""
+
+    rule: ClassVar[str] = "history-beyond-plan"
+    about_setting: ClassVar[bool] = True
+    asked: timedelta
+    plan: str
+    longest: timedelta
+    found: timedelta
+
+    @property
+    def message(self) -> str:  # noqa: D102  the base class says it
+        return (
+            f'primary.history_retention asks for {for_people(self.asked)}, and Neon\'s plan "{self.plan}" keeps '
+            f"{for_people(self.longest)} at most; the project keeps {for_people(self.found)}"
+        )
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return "ask for less in the file, or change the plan"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryNeeded(Refusal):
+    """A shorter history would put a moment out of reach that is still needed to prove a branch, or to make it again."""
+
+    rule: ClassVar[str] = "history-needed"
+    about_setting: ClassVar[bool] = True
+    asked: timedelta
+    found: timedelta
+    branch: str
+    moment: Instant
+    age: timedelta
+
+    @property
+    def message(self) -> str:  # noqa: D102
+        return (
+            f"the history is not lowered from {for_people(self.found)} to {for_people(self.asked)}: "
+            f'"{self.branch}" was made of {self.moment}, {for_people(self.age)} ago, and is not proved, so that moment '
+            "must stay in reach"
+        )
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return (
+            f'delete "{self.branch}" where nobody needs it (neon branches delete), or ask for a history_retention of '
+            f"more than {for_people(self.age)}"
+        )
+
+
+def steps(context: PlanningContext) -> tuple[Step, ...]:
+    """Return the next step to what the file says of the project, of which it may be none; never what is refused."""
+    return (
+        _history(context)
+        or _protection(context)
+        or compute_size.declared(context.desired, context.project, context.lineage)
+    )
+
+
+def refused(desired: Desired, observed: Observed) -> tuple[Refusal, ...]:
+    """Return what of the file's settings can't be had, those of Hyperdrive included, with the numbers."""
+    context = read(desired, observed)
+    return () if isinstance(context, Blocked) else tuple(_refusals(context))
+
+
+def _refusals(context: PlanningContext) -> list[Refusal]:
+    beyond_plan = compute_size.beyond_plan(context.desired, context.project)
+    return [*_history_refusals(context), *beyond_plan, *hyperdrive_upkeep.beyond_compute(context)]
+
+
+def _history(context: PlanningContext) -> tuple[SetHistory, ...]:
+    asked, project = context.desired.primary.history_retention, context.project
+    if asked is None or asked == project.history or list(_history_refusals(context)):
+        return ()
+    former, seconds = (int(each.total_seconds()) for each in (project.history, asked))
+    reason = f"the file says {for_people(asked)}, and the project keeps {for_people(project.history) or 'none'}"
+    return (SetHistory(project=project.id, former=former, seconds=seconds, reason=reason),)
+
+
+def _history_refusals(context: PlanningContext) -> Iterator[Refusal]:
+    asked, project = context.desired.primary.history_retention, context.project
+    if asked is None or asked == project.history:
+        return
+    longest = next((most for plan, most in LONGEST_HISTORY.items() if project.plan.startswith(plan)), asked)
+    if asked > longest:
+        yield HistoryBeyondPlan(asked, project.plan, longest, project.history)
+    at = context.observed.at
+    for branch, moment in _unproved(context.lineage):
+        if at.before(project.history) <= moment < at.before(asked):
+            yield HistoryNeeded(asked, project.history, branch.branch.name, moment, at - moment)
+
+
+def _unproved(lineage: Lineage) -> Iterator[tuple[TimelineBranch, Instant]]:
+    """List the branches whose moment is needed: to tell which tables there were, or to try it again.
+
+    A copy of what is held is proved by what is held.
+    """
+    held = {each.timeline for each in lineage.held}
+    for each in (*lineage.candidates, *lineage.failed):
+        moment = each.timeline.moment or each.branch.resolved_at
+        if moment is not None and each.timeline not in held and each.timeline != lineage.live.timeline:
+            yield each, moment
+
+
+def _protection(context: PlanningContext) -> tuple[Step, ...]:
+    desired, branch = context.desired, context.lineage.live.branch
+    if desired.primary.protected is False and branch.protected:
+        return (UnprotectBranch(branch=branch.name, for_good=True, reason="the file says that it is not protected"),)
+    reason = "the file says that it is protected"
+    return protection.protect(desired, context.project, context.branches, context.lineage, reason)
+
+
+def told(desired: Desired, observed: Observed, lineage: Lineage, planned: tuple[Step, ...]) -> Iterator[str]:
+    """Say what the steps to the settings cost, and what is refused once everything else is done."""
+    for step in planned:
+        if isinstance(step, SetHistory):
+            yield from _about_history(observed.at, step, lineage)
+        elif isinstance(step, SetCompute) and step.branch == lineage.live.branch.name:
+            yield (
+                f'Neon restarts the compute of "{step.branch}" to change it: connections drop for some seconds, those '
+                "of Hyperdrive among them"
+            )
+    for refusal in refused(desired, observed) if planned else ():
+        yield f"{refusal.message}; {refusal.hint}"
+
+
+def _about_history(at: Instant, step: SetHistory, lineage: Lineage) -> Iterator[str]:
+    former, asked = timedelta(seconds=step.former), timedelta(seconds=step.seconds)
+    if asked > former:
+        yield (
+            f"a longer history begins now: what is older than {for_people(former)} does not come back, so "
+            f"{for_people(asked)} are reached in {for_people(asked - former)}"
+        )
+        return
+    timeline_branches = (lineage.live, *lineage.held, *lineage.superseded)
+    begins = max(at.before(former), min(each.branch.created_at for each in timeline_branches))
+    ends = at.before(asked)
+    if begins < ends:
+        yield (
+            f"with the history lowered from {for_people(former)} to {for_people(asked)}, no moment from {begins} to "
+            f"{ends} can be restored any more, and a longer history later does not bring them back; what is held stays"
+        )

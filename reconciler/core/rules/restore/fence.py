@@ -1,0 +1,127 @@
+"""The rules of a fence: what is left takes no writes from right before the switch, and what is live always does."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from reconciler.core.lineage.lineage import Lineage, TimelineBranch
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import Observed, ObservedWorker, Unknown
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.rules.context.planning import Blocked, PlanningContext
+from reconciler.core.steps import FenceBranch, LiftFence, Step
+
+
+@dataclass(frozen=True, slots=True)
+class FenceNotRemovable(Refusal):
+    """A branch that is to take writes is fenced, and the file does not say any more which database."""
+
+    rule: ClassVar[str] = "fence-unliftable"
+    branch: str
+
+    @property
+    def message(self) -> str:  # noqa: D102  the base class says it
+        return f'"{self.branch}" is fenced (its compute says so), and the file does not say which database that is'
+
+    @property
+    def hint(self) -> str:  # noqa: D102
+        return "name the database and a role again, in hyperdrive or as verify.database and verify.role"
+
+
+def leave_writable(context: PlanningContext) -> tuple[Step, ...] | Blocked:
+    """Lift what an earlier run fenced and did not switch away from: users are on it, and it may be long until then."""
+    live = context.lineage.live
+    if context.lineage.swapping and live.timeline != context.desired.timeline:
+        return ()
+    return _lift(context, live, "it is live, and takes no writes")
+
+
+def fence(context: PlanningContext, timeline_branch: TimelineBranch) -> tuple[Step, ...] | Blocked:
+    """Have no writes to the old history from right before the switch, and let the next one take them.
+
+    The mark says that a fence was begun, so each run makes sure of it once, by SQL; after the renames have begun, no
+    more. What comes back was fenced while it was held.
+    """
+    live = context.lineage.live
+    if timeline_branch == live:
+        return ()
+    step = FenceBranch(
+        branch=live.branch.name,
+        database=context.desired.verify.database,
+        served=True,
+        reason=f"a write to {live.timeline} from now on would be missed on {timeline_branch.timeline}",
+    )
+    done = live.branch.fenced and step.key in context.observed.passed
+    if _can_be_fenced(context, live) and not done and not context.lineage.swapping:
+        return (step,)
+    return _lift(context, timeline_branch, f"{timeline_branch.timeline} was fenced while it was held")
+
+
+def fence_held(context: PlanningContext) -> tuple[Step, ...]:
+    """Nobody writes to the past by mistake: what is held takes no writes."""
+    reason = "what is held is to stay as it was left"
+    database = context.desired.verify.database
+    return tuple(
+        FenceBranch(branch=each.branch.name, database=database, served=False, reason=reason)
+        for each in context.lineage.held
+        if _can_be_fenced(context, each) and not each.branch.fenced and each.branch.ready
+    )[:1]
+
+
+def _can_be_fenced(context: PlanningContext, timeline_branch: TimelineBranch) -> bool:
+    """Tell whether it is asked, and can be: without a compute, nobody writes anyway."""
+    asked = context.desired.primary.fence and bool(context.desired.verify.database)
+    return asked and timeline_branch.branch.endpoint is not None
+
+
+def unfence_copy(context: PlanningContext, timeline_branch: TimelineBranch) -> tuple[Step, ...]:
+    """What was made from a moment at which its source was fenced is read-only too, and no mark says so.
+
+    That is a candidate, and a primary into which a candidate went in place.
+    """
+    made = (
+        timeline_branch
+        if timeline_branch in context.lineage.candidates and not context.is_serving(timeline_branch)
+        else context.lineage.proof_branch
+    )
+    database = context.desired.verify.database
+    if made is None or not database:
+        return ()
+    source = next((each for each in context.branches if each.id == made.branch.parent_id), None)
+    if not context.desired.primary.fence and (source is None or not source.fenced):
+        return ()
+    reason = "a copy of what was fenced is fenced too, and nothing but a login tells"
+    step = LiftFence(branch=timeline_branch.branch.name, database=database, reason=reason)
+    return () if step.key in context.observed.passed else (step,)
+
+
+def unfence_live(desired: Desired, lineage: Lineage) -> tuple[LiftFence, ...]:
+    """Lift the fence of the live branch, by what Neon tells alone."""
+    branch, database = lineage.live.branch, desired.verify.database
+    if not branch.fenced or not database:
+        return ()
+    return (LiftFence(branch=branch.name, database=database, reason="it may be live, and takes no writes"),)
+
+
+def unfence_reached(desired: Desired, observed: Observed) -> tuple[LiftFence, ...]:
+    """Lift the fence of what users reach, by names and hosts alone; where no host is known, of what is the primary."""
+    branches, configs, database = observed.branches, observed.configs, desired.verify.database
+    if isinstance(branches, Unknown) or not database:
+        return ()
+    workers = [each for each in observed.workers if isinstance(each, ObservedWorker)]
+    known = () if isinstance(configs, Unknown) else configs
+    hosts = {(each.host, each.port) for each in known if any(seen.serves(each.id) for seen in workers)}
+    reached = [each for each in branches if each.endpoint and (each.endpoint.host, each.endpoint.port) in hosts]
+    primary = [each for each in branches if each.name == desired.primary.branch]
+    reason = "users reach it, and it takes no writes"
+    return tuple(
+        LiftFence(branch=each.name, database=database, reason=reason) for each in reached or primary if each.fenced
+    )
+
+
+def _lift(context: PlanningContext, timeline_branch: TimelineBranch, reason: str) -> tuple[Step, ...] | Blocked:
+    database = context.desired.verify.database
+    if not timeline_branch.branch.fenced:
+        return ()
+    if not database:
+        return Blocked((FenceNotRemovable(timeline_branch.branch.name),))
+    return (LiftFence(branch=timeline_branch.branch.name, database=database, reason=reason),)

@@ -1,0 +1,147 @@
+"""The rules of the method "in-place": a timeline is proved on a branch of its own, and then put into the primary.
+
+Until the very end that branch stays: it says by its annotations that the work is not done, and whether the primary
+was protected. So a run that dies at any point is continued from what is there.
+"""
+
+from datetime import timedelta
+
+from reconciler.core.lineage.hyperdrive import points_to
+from reconciler.core.lineage.lineage import TimelineBranch
+from reconciler.core.model.desired import Method
+from reconciler.core.model.observed import named
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.rules.context.planning import Blocked, PlanningContext
+from reconciler.core.rules.project import compute_size, protection
+from reconciler.core.rules.restore import guards
+from reconciler.core.rules.restore.guards import NameTaken
+from reconciler.core.rules.retention.deletion import undeletable
+from reconciler.core.steps import (
+    CreateBranch,
+    DeleteBranch,
+    RenameBranch,
+    RestartPool,
+    RestoreBranch,
+    Step,
+    UnprotectBranch,
+    VerifyBranch,
+)
+from reconciler.core.values.timeline import candidate_name, proved_name
+
+# Neon tells when a branch was reset to the second, cut off.
+_SECOND = timedelta(seconds=1)
+
+
+def is_under_way(context: PlanningContext) -> bool:
+    """Tell whether the primary is to be restored. What was begun in a branch of its own is finished there first."""
+    if context.desired.primary.method is not Method.IN_PLACE or context.lineage.swapping:
+        return False
+    if context.desired.timeline == context.lineage.live.timeline:
+        return False
+    timeline_branch, config = context.timeline_branch, context.config
+    if timeline_branch is None or config is None:
+        return True
+    if context.is_repointed:
+        return not points_to(config, timeline_branch.branch)
+    return timeline_branch.held is not None and not any(seen.serves(config.id) for _, seen in context.workers)
+
+
+def create_candidate(context: PlanningContext) -> tuple[Step, ...] | Blocked:
+    """Make the timeline, once every guard agrees that it can be made; or a copy of what is held, to prove that."""
+    desired = context.desired
+    source = guards.creation(desired, context.observed, context.lineage, context.project)
+    taken = _proved_name_taken(context)
+    if isinstance(source, list) or taken:
+        return Blocked((*taken, *(source if isinstance(source, list) else ())))
+    restore = desired.primary.restore if context.timeline_branch is None else None
+    if restore is None:
+        reason = f"{desired.timeline} is proved as it was left, before anything is replaced"
+    else:
+        why = f"was live at {restore.to}" if restore.moment else f"has {restore.to} in its log, by the file"
+        reason = f"no branch carries {desired.timeline}, and {source.timeline} {why}"
+    step = CreateBranch(
+        name=candidate_name(desired.primary.branch, desired.timeline),
+        source=source.branch.name,
+        source_timeline=source.timeline,
+        at=restore.to if restore else None,
+        timeline=desired.timeline,
+        environment=desired.environment,
+        protects=protection.is_to_return(desired, context.lineage),
+        compute=compute_size.for_new(desired, context.project, context.lineage),
+        reason=reason,
+    )
+    return (step,)
+
+
+def _proved_name_taken(context: PlanningContext) -> tuple[Refusal, ...]:
+    """Refuse a name that is needed at the very end before anything is overwritten, unless its branch is deleted then.
+
+    A branch of its own needs no such name.
+    """
+    name = proved_name(context.desired.primary.branch, context.desired.timeline)
+    goes = any(
+        each.branch.name == name and not undeletable(each, context.lineage, context.branches)
+        for each in context.lineage.proved
+    )
+    in_place = context.desired.primary.method is Method.IN_PLACE
+    return (NameTaken(name),) if in_place and not goes and named(context.branches, name) is not None else ()
+
+
+def restore(context: PlanningContext, candidate: TimelineBranch) -> tuple[Step, ...]:
+    """Put the point that was proved into the primary, and keep what the primary held."""
+    lineage, primary = context.lineage, context.lineage.live.branch
+    if primary.protected:
+        is_said = candidate.branch.protects or not protection.is_wanted(context.desired, lineage)
+        note = "" if is_said else candidate.branch.name
+        reason = "Neon restores no protected branch in place"
+        return (UnprotectBranch(branch=primary.name, noted_on=note, reason=reason),)
+    source = next(each for each in context.branches if each.id == candidate.branch.parent_id)
+    step = RestoreBranch(
+        branch=primary.name,
+        source=source.name,
+        proved_on=candidate.branch.name,
+        timeline=candidate.timeline,
+        keep_as=lineage.held_name(primary.name, candidate.timeline, in_place=True),
+        reason=f"{candidate.timeline} is proved, and what {lineage.live.timeline} holds is kept",
+    )
+    return (step,)
+
+
+def protect_again(context: PlanningContext) -> tuple[Step, ...]:
+    """Protect the primary again, after it had to be unprotected, or was replaced by a branch that never was."""
+    reason = "the primary was protected before the restore"
+    return protection.restore(context.desired, context.project, context.branches, context.lineage, reason)
+
+
+def log_in_again(context: PlanningContext) -> tuple[Step, ...]:
+    """Wake the primary's compute, which a restore leaves asleep, and log in to it as Hyperdrive does."""
+    reason = "its compute sleeps after a restore, and Hyperdrive's role must be able to log in"
+    step = VerifyBranch(branch=context.lineage.live.branch.name, gates=(), reason=reason)
+    return () if step.key in context.observed.passed else (step,)
+
+
+def restart_pool(context: PlanningContext) -> tuple[Step, ...]:
+    """Drop the connections that Hyperdrive has kept since before the restore."""
+    config, reset = context.config, context.lineage.live.branch.last_reset_at
+    if config is None or reset is None or context.lineage.proof_branch is None:
+        return ()
+    step = RestartPool(hyperdrive=config.name, reason="its connections are from before the restore")
+    is_restarted = config.restarted_at is not None and config.restarted_at - reset > _SECOND
+    return () if is_restarted or step.key in context.observed.passed else (step,)
+
+
+def dispose_of_proof(context: PlanningContext) -> tuple[Step, ...] | Blocked:
+    """Say that all is checked, and delete the branch that it was proved on. A branch that must stay is left alone."""
+    lineage, primary = context.lineage, context.desired.primary.branch
+    for each in lineage.proved:
+        if not undeletable(each, lineage, context.branches):
+            reason = f'"{primary}" carries {each.timeline}, and it was only there to prove that'
+            return (DeleteBranch(branch=each.branch.name, reason=reason),)
+    done = lineage.proof_branch or lineage.stale_candidate
+    if done is None:
+        return ()
+    name = proved_name(primary, done.timeline)
+    if named(context.branches, name) is not None:
+        return Blocked((NameTaken(name),))
+    reason = f"{done.timeline} went into the primary, and nothing has to be checked any more"
+    return (RenameBranch(branch=done.branch.name, to=name, reason=reason),)

@@ -1,0 +1,116 @@
+"""Deletes what is held, when its hold has ended: the last of all rules, one thing at a time, leaf first.
+
+A config whose branch is gone (`orphans`) comes after that.
+
+Nothing is deleted by a run that replaced something, nor by the next ones of that hour: what has just been restored is
+looked at by people first, and a run that died and is continued is no other than one that went through. So the primary
+must not have been changed in that hour either: a swap of names may end long after it began.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from reconciler.core.lineage.lineage import Lineage
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import Observed, Unknown
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.rules.context.limits import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
+from reconciler.core.rules.context.planning import Blocked, PlanningContext
+from reconciler.core.rules.project import protection
+from reconciler.core.rules.retention.orphans import orphans
+from reconciler.core.rules.retention.retained import RetainedBranch, kept_at, units
+from reconciler.core.steps import DeleteBranch, DeleteHyperdrive, Step
+
+# The shortest hold that a file may ask for.
+QUIET = timedelta(hours=1)
+_ROOM = frozenset({"config-limit", "branch-limit", "root-branch-limit"})
+
+
+def must_know_uses(desired: Desired, observed: Observed, lineage: Lineage) -> bool:
+    """Tell whether something could be deleted: who uses the Hyperdrive configs of the account remains to be asked."""
+    if any(each.may_go(observed.at) for each in units(desired, observed, lineage)):
+        return True
+    return any(each.may_go(observed.at) for each in orphans(desired, observed, lineage))
+
+
+def prune(context: PlanningContext) -> tuple[Step, ...]:
+    """Delete the next thing of what is held too long, where nothing was replaced within the last hour."""
+    held = units(context.desired, context.observed, context.lineage)
+    changed = [context.lineage.live.branch.updated_at, *(each.replaced_at for each in held)]
+    if any(context.observed.at - each < QUIET for each in changed if each is not None):
+        return ()
+    return next_to_go(context)
+
+
+def next_to_go(context: PlanningContext) -> tuple[Step, ...]:
+    """Name what goes next of all that is held too long, or leads nowhere; whether now is the time is not asked."""
+    return _next(context, units(context.desired, context.observed, context.lineage)) or _next_orphan(context)
+
+
+def make_room(context: PlanningContext, refused: Blocked) -> tuple[Step, ...] | Blocked:
+    """Delete what is held too long where it is only room that is lacking; otherwise the refusal stands.
+
+    A restore does not wait until nothing was replaced for an hour. A declared branch that lacks room does, as anything
+    that is deleted in peace.
+    """
+    if any(each.rule not in _ROOM for each in refused.refusals):
+        return refused
+    held = units(context.desired, context.observed, context.lineage)
+    configs_lack = any(each.rule == ConfigLimitReached.rule for each in refused.refusals)
+    freed = (_next_orphan(context) if configs_lack else ()) or _next(context, held)
+    return freed or Blocked(tuple(_with_ends(context, each, held) for each in refused.refusals))
+
+
+def _with_ends(context: PlanningContext, refusal: Refusal, held: tuple[RetainedBranch, ...]) -> Refusal:
+    """Say with a refusal when there will be room, by the ends of the holds."""
+    assert isinstance(refusal, BranchLimitReached | RootBranchLimitReached | ConfigLimitReached)  # by their rules
+    if isinstance(refusal, RootBranchLimitReached):
+        held = tuple(each for each in held if each.branch.parent_id is None)
+    if isinstance(refusal, ConfigLimitReached):
+        held = tuple(each for each in held if each.configs)
+    return replace(refusal, held=_ends(context, held, with_orphans=isinstance(refusal, ConfigLimitReached)))
+
+
+def _ends(context: PlanningContext, held: tuple[RetainedBranch, ...], *, with_orphans: bool) -> tuple[str, ...]:
+    """Say of what goes with the end of its hold when that is, the first end first."""
+    seen, at = context.observed, context.observed.at
+    ends = [
+        (each.until, f"the hold of {each.timeline_branch.timeline}")
+        for each in held
+        if each.until is not None
+        and each.until > at
+        and not kept_at(context.desired, seen, context.lineage, each, each.until)
+    ]
+    if with_orphans:
+        left = orphans(context.desired, seen, context.lineage)
+        ends += [(each.until, f'the time of "{each.config.name}"') for each in left if each.until and not each.stays]
+    return tuple(f"{what} ends at {until}" for until, what in sorted(ends))
+
+
+def _next(context: PlanningContext, held: tuple[RetainedBranch, ...]) -> tuple[Step, ...]:
+    """Name the next step. What is not known to be unused stays."""
+    if isinstance(context.observed.uses, Unknown):
+        return ()
+    for each in held:
+        if each.may_go(context.observed.at):
+            return (_delete(context.desired, each),)
+    return ()
+
+
+def _next_orphan(context: PlanningContext) -> tuple[Step, ...]:
+    """Delete a config that leads nowhere. What is not known to be unused stays."""
+    if isinstance(context.observed.uses, Unknown):
+        return ()
+    for each in orphans(context.desired, context.observed, context.lineage):
+        if each.may_go(context.observed.at):
+            reason = "its branch is gone, and nothing uses it"
+            return (DeleteHyperdrive(name=each.config.name, branch="", reason=reason),)
+    return ()
+
+
+def _delete(desired: Desired, unit: RetainedBranch) -> Step:
+    reason = f"the hold of {unit.timeline_branch.timeline} ended at {unit.until}, and nothing uses it"
+    for config in unit.configs:
+        return DeleteHyperdrive(name=config.name, branch=unit.branch.name, reason=reason)
+    unprotects = protection.is_taken_at_the_end(desired, unit.branch)
+    return DeleteBranch(branch=unit.branch.name, unprotects=unprotects, reason=reason)
