@@ -26,8 +26,8 @@ from reconciler.core.steps import (
     ResetChild,
     arguments,
 )
-from tests.core.test_children import RESET, asked, kept, ours, world
-from tests.core.test_health import GOOD
+from tests.core.health.test_health import GOOD
+from tests.core.rules.test_declared import RESET, asked, kept, ours, world
 from tests.core.worlds import CREATED, DESIRED, MAIN, WORLD, asking, hours_ago
 
 SUBJECT = Subject("0123456789abcdef", "https://github.example/acme/shop/actions/runs/1/attempts/1")

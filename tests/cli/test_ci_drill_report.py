@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.cli.drill.files import keep
 from reconciler.core.values.instant import Instant
-from tests.core.drills import DRILL, UNPROVED
+from tests.core.drill.drills import DRILL, UNPROVED
 from tests.support.desk import Runner
 from tests.support.job import Job
 from tests.support.remotes import BareRemote, clone, commit_files, git

@@ -4,10 +4,10 @@ import json
 import re
 
 import pytest
-from reconciler.engine.apply import PlanChanged
 
 from reconciler.core.plan.plan import plan
-from tests.core.malformed import MALFORMED
+from reconciler.engine.apply import PlanChanged
+from tests.core.file.malformed import MALFORMED
 from tests.support.database import DAMAGED, EARLY, GOOD
 from tests.support.plain_words import run_main
 from tests.support.shops import PRIMARY

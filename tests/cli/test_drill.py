@@ -13,7 +13,7 @@ from reconciler.cli.drill.command import status_of
 from reconciler.cli.drill.promise import promise
 from reconciler.core.drill.results import Phase, Promise
 from reconciler.core.model.desired import DrillSettings, RtoSource
-from tests.core.drills import DRILL, UNPROVED
+from tests.core.drill.drills import DRILL, UNPROVED
 from tests.support.database import DAMAGED
 from tests.support.plain_words import run_program
 from tests.support.waiting import eventually

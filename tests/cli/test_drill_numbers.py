@@ -8,7 +8,7 @@ from reconciler.cli.drill.output import as_text
 from reconciler.cli.drill.visitor import Visit, Visits
 from reconciler.core.drill.report import report
 from reconciler.core.drill.results import Phase
-from tests.core.drills import DRILL, ROUND, once, replace
+from tests.core.drill.drills import DRILL, ROUND, once, replace
 
 
 def visits(*seen):

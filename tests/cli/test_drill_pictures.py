@@ -7,7 +7,7 @@ from dataclasses import replace
 from reconciler.core.drill.history import done
 from reconciler.core.drill.report import report
 from reconciler.core.drill.trend import svg
-from tests.core.drills import DRILL, ROUND, slower
+from tests.core.drill.drills import DRILL, ROUND, slower
 from tests.support import mermaid
 
 HOSTILE = ['"];', "end", "%%{init: {}}%%", "<script>alert(1)</script>", "a:b, 3ms", "#35;", "ü 漢 🦊", "title x"]

@@ -11,7 +11,7 @@ from reconciler.core.drill.history import FILE, Unread, added, done
 from reconciler.core.drill.notes import END
 from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
-from tests.core.drills import DRILL, slower
+from tests.core.drill.drills import DRILL, slower
 
 LATER = replace(slower(2_400), begun=Instant.parse_strict("2028-03-30T08:00:00Z"))
 

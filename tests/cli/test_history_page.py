@@ -19,7 +19,7 @@ from reconciler.cli.history.page import as_page, write_page
 from reconciler.cli.history.picture import LANES_A_PICTURE, Axis
 from reconciler.core.history.entries import Change, compile_history
 from reconciler.errors import InputError
-from tests.core.test_history import NOW, ONE, changes, hours_ago, receipt, text
+from tests.core.history.test_history import NOW, ONE, changes, hours_ago, receipt, text
 
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",

@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from reconciler.engine.apply import LooksAgain, StepDropped, StepStarted
 
 from reconciler.cli import plan_text
 from reconciler.cli.main import COMMANDS
@@ -20,6 +19,7 @@ from reconciler.cli.wording import describe, phase, target
 from reconciler.core.model.desired import Outside, Restore
 from reconciler.core.model.worker_bindings import Binding, BindingKind
 from reconciler.core.plan.plan import plan
+from reconciler.engine.apply import LooksAgain, StepDropped, StepStarted
 from tests.core.worlds import DESIRED, SEEN, WORLD, asking, hours_ago
 from tests.support.plain_words import run_program
 

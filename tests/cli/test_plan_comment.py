@@ -21,7 +21,7 @@ from reconciler.core.records.suspension import Suspension
 from reconciler.core.steps import VerifyLive
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import ORIGIN
-from tests.core.test_last_check import GATED, run
+from tests.core.rules.test_last_check import GATED, run
 from tests.core.worlds import DESIRED, NOW, WORLD, after, asking, hours_ago
 
 ASKED = asking(Restore(hours_ago(24), "inc-42", "migration 0042 dropped Listing"))

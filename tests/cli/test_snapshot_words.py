@@ -11,7 +11,7 @@ from reconciler.cli.snapshot.place import Where
 from reconciler.cli.snapshot.restore import the_way_back
 from reconciler.errors import SnapshotFailed
 from reconciler.providers.postgres.snapshot_shelf import Kept, Shelf
-from tests.core.test_snapshot import MANIFEST
+from tests.core.snapshot.test_snapshot import MANIFEST
 from tests.support.plain_words import run_main
 
 

@@ -7,7 +7,7 @@ from reconciler.cli import plan_text
 from reconciler.cli.status_command import _as_text, _facts, as_markdown
 from reconciler.core.plan.plan import plan
 from tests.core.in_place_worlds import BY_BRANCH, changed
-from tests.core.test_pen import ENDED, LEAF, LEAF_CONFIG, UNDONE, later
+from tests.core.rules.test_retention import ENDED, LEAF, LEAF_CONFIG, UNDONE, later
 from tests.core.worlds import DESIRED, WORLD, after
 
 

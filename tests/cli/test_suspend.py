@@ -10,7 +10,7 @@ import pytest
 from reconciler.core.records.receipt import Result
 from reconciler.core.records.suspension import Suspension
 from reconciler.providers.clock import SystemClock
-from tests.core.test_suspension import HOSTILE
+from tests.core.records.test_suspension import HOSTILE
 from tests.support import database
 from tests.support.desk import FILE, Desk, Runner, written
 from tests.support.job import Job

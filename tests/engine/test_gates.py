@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import stamina
-from reconciler.engine.apply import Apply
 
 from reconciler.core.model.desired import HttpGate, SqlGate
 from reconciler.core.values.secret import Secret
+from reconciler.engine.apply import Apply
 from reconciler.errors import GateFailed
 from reconciler.ports import Origin
 from reconciler.providers.gates import RealGates

@@ -6,12 +6,12 @@ The change is made the moment that the step begins, by somebody who does not kno
 import asyncio
 
 import pytest
-from reconciler.engine.apply import Apply, StepDropped, StepStarted, StepUncertain
 
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context import concurrency
+from reconciler.engine.apply import Apply, StepDropped, StepStarted, StepUncertain
 from reconciler.errors import ReconcilerError
 from tests.support.database import DAMAGED, GOOD
 from tests.support.production import Upload

@@ -5,11 +5,11 @@ import json
 
 import httpx
 import pytest
-from reconciler.engine.apply import Apply
 
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.plan.plan import plan
+from reconciler.engine.apply import Apply
 from reconciler.engine.observe import observe
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.cloudflare.api import EXAMPLE_CONFIG_ID, EXAMPLE_CONFIG_NAME, EXAMPLE_SCRIPT_NAME

@@ -10,11 +10,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 import httpx
-from reconciler.engine.apply import Apply
 
 from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.lineage.infer import infer_lineage
+from reconciler.engine.apply import Apply
 from reconciler.engine.observe import observe
 from tests.support import database
 from tests.support.shops import DATABASE, PRIMARY, ROLE

@@ -292,8 +292,8 @@ class Observed:
     which a restore is pending, and empty without one. `sharers` are all Workers that are bound to the config that is to
     be repointed, read only then; `password_changed_at` is when, by Neon's clock, Hyperdrive's role was last changed on
     the branch that is asked for, read only where a config leads to that. `uses` are those of every Worker of the
-    account. `databases` are those of declared branches and their parents. `live_spans` is what receipts tell of what was
-    live when, read only where a restore is pending and Neon's signs leave its source open.
+    account. `databases` are those of declared branches and their parents. `live_spans` is what receipts tell of what
+    was live when, read only where a restore is pending and Neon's signs leave its source open.
     """
 
     at: Instant

@@ -70,7 +70,8 @@ def _about_the_pen(desired: Desired, observed: Observed, lineage: Lineage, steps
         if each.branch.name in deleted:
             yield (
                 f'"{each.branch.name}" is deleted for good, as its hold ended at {each.until}: '
-                f'{each.timeline_branch.timeline} can\'t be put back as it was left. A longer "hold" in the file keeps it'
+                f"{each.timeline_branch.timeline} "
+                'can\'t be put back as it was left. A longer "hold" in the file keeps it'
             )
 
 

@@ -7,12 +7,12 @@ Ids are looked up by exact name in the same look that decided the step.
 
 from types import MappingProxyType
 
-from reconciler.core.steps import branch, declared, hyperdrive, worker
+from reconciler.core.steps import branch, declared, hyperdrive, primary, worker
 from reconciler.core.steps.base import BranchStep, Part, Phase, Step, arguments
 
 __all__ = ["STEPS", "BranchStep", "Part", "Phase", "Step", "arguments"]
 
-_MODULES = (branch, declared, hyperdrive, worker)
+_MODULES = (branch, primary, declared, hyperdrive, worker)
 
 # Every step by its wire name.
 STEPS = MappingProxyType(

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from reconciler.core.model.compute import UNSAID
-from reconciler.core.model.desired import FOREVER
+from reconciler.core.model.declared_branch import lifetime
 from reconciler.core.model.observed import Branch, Databases, DeclaredAnnotation, Observed, named
 from reconciler.core.steps.base import BRANCHES, NEON_BRANCHES, BranchStep, Part, Phase, Step
 from reconciler.core.steps.prediction import branches_of, new_endpoint, with_branch, without_branch
@@ -195,16 +195,3 @@ class DeleteDeclaredBranch(BranchStep):
     def predict(self, observed: Observed) -> Observed:
         """Remove the branch."""
         return without_branch(observed, self.branch)
-
-
-def lifetime(expires: timedelta | Instant | None, branch: Branch) -> Instant | None:
-    """Return when a branch is to expire: counted from its creation or its last reset, as Neon counts. None: never.
-
-    Neon knows seconds (documentation, Branch expiration), so the moment is cut to a whole second.
-    """
-    if expires is None or expires == FOREVER:
-        return None
-    if isinstance(expires, Instant):
-        return Instant(expires.milliseconds // 1000 * 1000)
-    begun = branch.last_reset_at or branch.created_at
-    return Instant(begun.before(-expires).milliseconds // 1000 * 1000)

@@ -4,11 +4,11 @@ from reconciler.core.lineage.receipts import with_source_from_receipts
 from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Observed
 from reconciler.core.steps import Step
-from reconciler.engine.effects import branch, declared, hyperdrive, worker
+from reconciler.engine.effects import branch, declared, hyperdrive, primary, worker
 from reconciler.engine.effects.base import EFFECTS, Situation
 from reconciler.ports import Ports
 
-__all__ = ["EFFECTS", "branch", "carry_out", "declared", "hyperdrive", "worker"]
+__all__ = ["EFFECTS", "branch", "carry_out", "declared", "hyperdrive", "primary", "worker"]
 
 
 async def carry_out(step: Step, desired: Desired, observed: Observed, ports: Ports) -> None:

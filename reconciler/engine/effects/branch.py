@@ -1,4 +1,4 @@
-"""Effects on the project, the primary, its candidate, and the branches that hold replaced timelines."""
+"""Effects on a branch: a candidate from its creation to its checks and fence; expiries."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -37,11 +37,6 @@ async def _add_compute(step: steps.AddCompute, now: Situation) -> None:
 @effect_of(steps.SetCompute)
 async def _set_compute(step: steps.SetCompute, now: Situation) -> None:
     await now.neon.set_compute(now.project, now.endpoint(now.branch(step.branch)).id, step.compute)
-
-
-@effect_of(steps.SetHistoryRetention)
-async def _set_history_retention(step: steps.SetHistoryRetention, now: Situation) -> None:
-    await now.neon.set_history(now.project, step.seconds)
 
 
 @effect_of(steps.ClearExpiry)
@@ -93,10 +88,10 @@ async def _fence_branch(step: steps.FenceBranch, now: Situation) -> None:
     branch = now.branch(step.branch)
     owner, user = await _logins(now, branch, step.database)
     if step.served:
-        await _mark(now, branch, marked)
+        await mark_compute(now, branch, marked)
     await now.ports.fences.close(owner, user)
     if not step.served:
-        await _mark(now, branch, marked)
+        await mark_compute(now, branch, marked)
 
 
 @effect_of(steps.RemoveFence)
@@ -104,10 +99,10 @@ async def _remove_fence(step: steps.RemoveFence, now: Situation) -> None:
     branch = now.branch(step.branch)
     await now.ports.fences.open(*await _logins(now, branch, step.database))
     if branch.fenced:
-        await _mark(now, branch, unmarked)
+        await mark_compute(now, branch, unmarked)
 
 
-async def _mark(now: Situation, branch: Branch, name: Callable[[Endpoint], str]) -> None:
+async def mark_compute(now: Situation, branch: Branch, name: Callable[[Endpoint], str]) -> None:
     endpoint = now.endpoint(branch)
     if name(endpoint) != endpoint.name:
         await now.neon.rename_endpoint(now.project, endpoint.id, name(endpoint))
@@ -121,39 +116,3 @@ async def _logins(now: Situation, branch: Branch, database: str) -> tuple[Origin
     if owner == role:
         return user, user
     return await now.neon.origin(now.project, branch.id, database, owner), user
-
-
-@effect_of(steps.RenameBranch)
-async def _rename_branch(step: steps.RenameBranch, now: Situation) -> None:
-    await now.neon.rename_branch(now.project, now.branch(step.branch).id, step.to)
-
-
-@effect_of(steps.SetDefaultBranch)
-async def _set_default_branch(step: steps.SetDefaultBranch, now: Situation) -> None:
-    await now.neon.set_default(now.project, now.branch(step.branch).id)
-
-
-@effect_of(steps.ProtectBranch)
-async def _protect_branch(step: steps.ProtectBranch, now: Situation) -> None:
-    await now.neon.protect(now.project, now.branch(step.branch).id)
-
-
-@effect_of(steps.UnprotectBranch)
-async def _unprotect_branch(step: steps.UnprotectBranch, now: Situation) -> None:
-    if step.noted_on:
-        await _mark(now, now.branch(step.noted_on), noted)
-    await now.neon.unprotect(now.project, now.branch(step.branch).id)
-
-
-@effect_of(steps.RestoreBranch)
-async def _restore_branch(step: steps.RestoreBranch, now: Situation) -> None:
-    point, source = now.branch(step.proved_on).lsn, now.branch(step.source).id
-    await now.neon.restore_branch(now.project, now.branch(step.branch).id, source, point, step.keep_as)
-
-
-@effect_of(steps.DeleteBranch)
-async def _delete_branch(step: steps.DeleteBranch, now: Situation) -> None:
-    branch = now.branch(step.branch).id
-    if step.unprotects:
-        await now.neon.unprotect(now.project, branch)
-    await now.neon.delete_branch(now.project, branch)

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from reconciler.engine.apply import StepDropped
 
 from reconciler.core.plan.plan import plan
+from reconciler.engine.apply import StepDropped
 from tests.engine.without_rows.stage import Stage
 
 

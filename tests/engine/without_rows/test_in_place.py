@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from reconciler.engine.apply import StepFinished
 
 from reconciler.core.plan.plan import plan
+from reconciler.engine.apply import StepFinished
 from reconciler.errors import GateFailed, LeaseLost, ReconcilerError
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.neon.state import PLANS

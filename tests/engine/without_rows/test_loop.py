@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from reconciler.engine.apply import LooksAgain, PlanChanged, StepFailed, StepStarted, StepUncertain
 
 from reconciler.core.plan.plan import plan
+from reconciler.engine.apply import LooksAgain, PlanChanged, StepFailed, StepStarted, StepUncertain
 from reconciler.errors import GateFailed, LeaseLost, NotConverged, Suspended
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.neon.state import Operation, Status

@@ -5,10 +5,10 @@ import gc
 from dataclasses import replace
 
 import pytest
-from reconciler.engine.execute import Executor
 
 from reconciler.core.model.observed import Unbound, Unknown
 from reconciler.core.plan.plan import plan
+from reconciler.engine.execute import Executor
 from reconciler.engine.observe import observe
 from reconciler.errors import NotConverged
 from tests.engine.without_rows.stage import Stage

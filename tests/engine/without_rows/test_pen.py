@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from reconciler.engine.apply import StepDropped
 
 from reconciler.core.plan.plan import plan
+from reconciler.engine.apply import StepDropped
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.neon.state import PLANS
 from tests.engine.without_rows.stage import Stage

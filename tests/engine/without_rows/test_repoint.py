@@ -4,12 +4,12 @@ import json
 from datetime import timedelta
 
 import pytest
-from reconciler.engine.apply import StepDropped, StepFinished
 
 from reconciler.core.model.hyperdrive import CACHING_OFF
 from reconciler.core.model.observed import Unknown
 from reconciler.core.plan.plan import plan
 from reconciler.core.steps import AwaitCache, RepointHyperdrive
+from reconciler.engine.apply import StepDropped, StepFinished
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.stage import Stage
 

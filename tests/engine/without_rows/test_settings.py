@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from reconciler.engine.apply import Apply, PlanChanged, StepDropped
 
 from reconciler.core.model.observed import Unknown
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.restore.role_changes import since
+from reconciler.engine.apply import Apply, PlanChanged, StepDropped
 from reconciler.engine.observe import with_replaced
 from reconciler.errors import ProviderError
 from reconciler.sandbox import timestamps
