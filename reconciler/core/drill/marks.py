@@ -4,28 +4,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reconciler.core.drill.results import Measured, Phase, Stretch
-from reconciler.core.steps import (
+from reconciler.core.steps import Step
+from reconciler.core.steps.branch import (
     AddCompute,
     AwaitBranch,
-    AwaitCache,
     ClearExpiry,
     CreateBranch,
-    CreateHyperdrive,
     FenceBranch,
-    LiftFence,
+    RemoveFence,
+    SetCompute,
+    VerifyBranch,
+)
+from reconciler.core.steps.hyperdrive import (
+    AwaitCache,
+    CreateHyperdrive,
     RenewPassword,
     RepointHyperdrive,
     RestartPool,
-    SetCompute,
-    StageVersion,
-    Step,
-    SwitchTraffic,
     UpdateHyperdrive,
-    UploadVersion,
-    VerifyBranch,
-    VerifyWorker,
-    WriteBinding,
 )
+from reconciler.core.steps.worker import StageVersion, SwitchTraffic, UploadVersion, VerifyWorker, WriteBinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ def phase_of(step: Step) -> Phase:
             | RenewPassword()
         ):
             return Phase.HYPERDRIVE
-        case UploadVersion() | StageVersion() | SwitchTraffic() | FenceBranch() | LiftFence():
+        case UploadVersion() | StageVersion() | SwitchTraffic() | FenceBranch() | RemoveFence():
             return Phase.DEPLOY
         case _:
             return Phase.TRAFFIC

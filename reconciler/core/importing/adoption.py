@@ -14,7 +14,7 @@ from reconciler.core.lineage.lineage import Lineage, accounts_for
 from reconciler.core.model.desired import Desired, Restore
 from reconciler.core.model.observed import Branch, Observed, named
 from reconciler.core.model.refusal import Refusal
-from reconciler.core.steps import RenameBranch
+from reconciler.core.steps.primary import RenameBranch
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import ORIGIN, HeldName, Timeline
 

@@ -21,8 +21,8 @@ from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.context.readable import Unreadable
 from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.rules.project import settings
-from reconciler.core.steps import CreateBranch, Step, arguments
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps import Step, arguments
+from reconciler.core.steps.branch import CreateBranch
 from reconciler.core.values.timeline import Timeline
 
 # No plan comes near this: it turns a rule that never settles into an error instead of a hang.
@@ -144,7 +144,7 @@ def _unfold(desired: Desired, observed: Observed) -> tuple[tuple[tuple[Step, ...
             return tuple(waves), ()
         waves.append(wave)
         for step in wave:
-            seen = predict(seen, step)
+            seen = step.predict(seen)
     raise AssertionError(f"the rules did not settle within {_MOST_WAVES} waves; the last was {waves[-1]}")
 
 
@@ -161,7 +161,7 @@ def _digest(desired: Desired, observed: Observed, steps: tuple[Step, ...], refus
     content = {
         "desired": repr(replace(desired, outside=())),
         "observed": _fingerprint(observed),
-        "steps": [[type(step).__name__, arguments(step) | {"label": ""}] for step in steps],
+        "steps": [[step.wire_name, arguments(step) | {"label": ""}] for step in steps],
         "refusals": [refusal.rule for refusal in refusals],
     }
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

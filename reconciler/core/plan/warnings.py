@@ -13,21 +13,11 @@ from reconciler.core.rules.project import protection, settings
 from reconciler.core.rules.restore import role_changes
 from reconciler.core.rules.retention.deletion import undeletable
 from reconciler.core.rules.retention.retained import units
-from reconciler.core.steps import (
-    CreateBranch,
-    CreateHyperdrive,
-    DeleteBranch,
-    FenceBranch,
-    LiftFence,
-    RenameBranch,
-    RepointHyperdrive,
-    RestartPool,
-    RestoreBranch,
-    Step,
-    SwitchTraffic,
-    VerifyBranch,
-    VerifyWorker,
-)
+from reconciler.core.steps import Step
+from reconciler.core.steps.branch import CreateBranch, FenceBranch, RemoveFence, VerifyBranch
+from reconciler.core.steps.hyperdrive import CreateHyperdrive, RepointHyperdrive, RestartPool
+from reconciler.core.steps.primary import DeleteBranch, RenameBranch, RestoreBranch
+from reconciler.core.steps.worker import SwitchTraffic, VerifyWorker
 from reconciler.core.values.instant import Instant, for_people
 
 _SOON = timedelta(hours=2)
@@ -211,7 +201,7 @@ def _about_the_fence(desired: Desired, lineage: Lineage, steps: tuple[Step, ...]
         if isinstance(step, switches)
     ]
     switched = ", ".join(scripts)
-    between = sum(isinstance(step, FenceBranch | LiftFence) for step in steps[fence:end])
+    between = sum(isinstance(step, FenceBranch | RemoveFence) for step in steps[fence:end])
     seconds = between * _FENCE_SECONDS + _SWITCH_SECONDS
     yield (
         f"writes fail {place} until step {end + 1} has switched {switched}: about "

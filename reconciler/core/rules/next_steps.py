@@ -40,18 +40,14 @@ from reconciler.core.rules.project import compute_size, settings
 from reconciler.core.rules.restore import fence, guards, in_place
 from reconciler.core.rules.restore.table_verification import unprovable
 from reconciler.core.rules.retention import expiry, pruning
-from reconciler.core.steps import (
-    AddCompute,
-    AwaitBranch,
-    ClearExpiry,
-    CreateHyperdrive,
-    RenameBranch,
-    SetDefaultBranch,
+from reconciler.core.steps import Step
+from reconciler.core.steps.branch import AddCompute, AwaitBranch, ClearExpiry, VerifyBranch
+from reconciler.core.steps.hyperdrive import CreateHyperdrive
+from reconciler.core.steps.primary import RenameBranch, SetDefaultBranch
+from reconciler.core.steps.worker import (
     StageVersion,
-    Step,
     SwitchTraffic,
     UploadVersion,
-    VerifyBranch,
     VerifyLive,
     VerifyWorker,
     WriteBinding,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from reconciler.core.model.compute import UNSAID, ComputeSettings
-from reconciler.core.model.observed import Annotation, Branch, Observed, Project, named
+from reconciler.core.model.observed import Annotation, Branch, Observed, named
 from reconciler.core.steps.base import BRANCHES, NEON_BRANCHES, BranchStep, Part, Phase, Step
 from reconciler.core.steps.prediction import (
     branches_of,
@@ -13,7 +13,6 @@ from reconciler.core.steps.prediction import (
     with_branch,
     with_endpoint,
     with_passed,
-    without_branch,
 )
 from reconciler.core.values.instant import for_people
 from reconciler.core.values.timeline import Point, Timeline, spelled

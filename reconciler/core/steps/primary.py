@@ -1,22 +1,18 @@
 """Steps on the project and on its primary: what is promoted, protected, restored in place, or deleted in the end."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from reconciler.core.model.compute import UNSAID, ComputeSettings
-from reconciler.core.model.observed import Annotation, Branch, Observed, Project, named
+from reconciler.core.model.observed import Branch, Observed, Project, named
 from reconciler.core.steps.base import BRANCHES, NEON_BRANCHES, BranchStep, Part, Phase, Step
 from reconciler.core.steps.prediction import (
     branches_of,
-    new_endpoint,
     with_branch,
     with_endpoint,
-    with_passed,
     without_branch,
 )
 from reconciler.core.values.instant import for_people
-from reconciler.core.values.timeline import Point, Timeline, spelled
+from reconciler.core.values.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

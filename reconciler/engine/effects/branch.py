@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from reconciler.core.model.compute_name import marked, noted, unmarked
+from reconciler.core.model.compute_name import marked, unmarked
 from reconciler.core.model.observed import Annotation, Branch, Endpoint
 from reconciler.core.rules.restore.identity import check_identity, check_tables
 from reconciler.core.steps import branch as steps

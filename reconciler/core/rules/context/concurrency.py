@@ -13,26 +13,30 @@ from reconciler.core.model.desired import Desired, Liftable
 from reconciler.core.model.observed import Branch, Claim, Observed, ObservedWorker, Operation, Unknown
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.waivers import is_lifted
-from reconciler.core.steps import (
+from reconciler.core.steps import Step
+from reconciler.core.steps.branch import (
     AddCompute,
     ClearExpiry,
     CreateBranch,
-    CreateChild,
-    CreateDatabase,
-    DeleteBranch,
-    DeleteChild,
-    ExpireChild,
-    ExpireHeld,
+    ExpireHeldBranch,
     FenceBranch,
-    ProtectBranch,
-    ProtectChild,
-    RenameBranch,
-    ResetChild,
-    RestoreBranch,
     SetCompute,
+)
+from reconciler.core.steps.declared import (
+    CreateDatabase,
+    CreateDeclaredBranch,
+    DeleteDeclaredBranch,
+    ExpireDeclaredBranch,
+    ProtectDeclaredBranch,
+    ResetDeclaredBranch,
+)
+from reconciler.core.steps.primary import (
+    DeleteBranch,
+    ProtectBranch,
+    RenameBranch,
+    RestoreBranch,
     SetDefaultBranch,
-    SetHistory,
-    Step,
+    SetHistoryRetention,
     UnprotectBranch,
 )
 from reconciler.core.values.instant import for_people
@@ -113,9 +117,9 @@ NEON_WRITES = (
     CreateBranch,
     AddCompute,
     SetCompute,
-    SetHistory,
+    SetHistoryRetention,
     ClearExpiry,
-    ExpireHeld,
+    ExpireHeldBranch,
     RenameBranch,
     SetDefaultBranch,
     ProtectBranch,
@@ -123,12 +127,12 @@ NEON_WRITES = (
     RestoreBranch,
     DeleteBranch,
     FenceBranch,
-    CreateChild,
-    ResetChild,
-    ExpireChild,
-    ProtectChild,
+    CreateDeclaredBranch,
+    ResetDeclaredBranch,
+    ExpireDeclaredBranch,
+    ProtectDeclaredBranch,
     CreateDatabase,
-    DeleteChild,
+    DeleteDeclaredBranch,
 )
 
 

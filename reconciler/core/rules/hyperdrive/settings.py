@@ -21,15 +21,10 @@ from reconciler.core.model.hyperdrive import CACHING_ON, NO_CERTIFICATES, Settin
 from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, named
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import PlanningContext
-from reconciler.core.steps import (
-    CreateHyperdrive,
-    FenceBranch,
-    RenewPassword,
-    RepointHyperdrive,
-    Step,
-    UpdateHyperdrive,
-    VerifyLive,
-)
+from reconciler.core.steps import Step
+from reconciler.core.steps.branch import FenceBranch
+from reconciler.core.steps.hyperdrive import CreateHyperdrive, RenewPassword, RepointHyperdrive, UpdateHyperdrive
+from reconciler.core.steps.worker import VerifyLive
 
 # How far two providers' clocks may be apart. What is changed at both in so short a time is taken for one change.
 _CLOCKS = timedelta(minutes=1)

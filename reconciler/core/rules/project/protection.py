@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Branch, Project
-from reconciler.core.steps import ProtectBranch, RenameBranch, Step, UnprotectBranch
+from reconciler.core.steps import Step
+from reconciler.core.steps.primary import ProtectBranch, RenameBranch, UnprotectBranch
 
 # Protected branches of a project by plan (Neon documentation, Plans); the kinds of a plan begin with its name.
 PROTECTED_BRANCHES = {"free": 0, "launch": 2, "scale": 5}

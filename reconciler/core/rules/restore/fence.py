@@ -8,7 +8,8 @@ from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Observed, ObservedWorker, Unknown
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import Blocked, PlanningContext
-from reconciler.core.steps import FenceBranch, LiftFence, Step
+from reconciler.core.steps import Step
+from reconciler.core.steps.branch import FenceBranch, RemoveFence
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +91,19 @@ def unfence_copy(context: PlanningContext, timeline_branch: TimelineBranch) -> t
     if not context.desired.primary.fence and (source is None or not source.fenced):
         return ()
     reason = "a copy of what was fenced is fenced too, and nothing but a login tells"
-    step = LiftFence(branch=timeline_branch.branch.name, database=database, reason=reason)
+    step = RemoveFence(branch=timeline_branch.branch.name, database=database, reason=reason)
     return () if step.key in context.observed.passed else (step,)
 
 
-def unfence_live(desired: Desired, lineage: Lineage) -> tuple[LiftFence, ...]:
+def unfence_live(desired: Desired, lineage: Lineage) -> tuple[RemoveFence, ...]:
     """Lift the fence of the live branch, by what Neon tells alone."""
     branch, database = lineage.live.branch, desired.verify.database
     if not branch.fenced or not database:
         return ()
-    return (LiftFence(branch=branch.name, database=database, reason="it may be live, and takes no writes"),)
+    return (RemoveFence(branch=branch.name, database=database, reason="it may be live, and takes no writes"),)
 
 
-def unfence_reached(desired: Desired, observed: Observed) -> tuple[LiftFence, ...]:
+def unfence_reached(desired: Desired, observed: Observed) -> tuple[RemoveFence, ...]:
     """Lift the fence of what users reach, by names and hosts alone; where no host is known, of what is the primary."""
     branches, configs, database = observed.branches, observed.configs, desired.verify.database
     if isinstance(branches, Unknown) or not database:
@@ -114,7 +115,7 @@ def unfence_reached(desired: Desired, observed: Observed) -> tuple[LiftFence, ..
     primary = [each for each in branches if each.name == desired.primary.branch]
     reason = "users reach it, and it takes no writes"
     return tuple(
-        LiftFence(branch=each.name, database=database, reason=reason) for each in reached or primary if each.fenced
+        RemoveFence(branch=each.name, database=database, reason=reason) for each in reached or primary if each.fenced
     )
 
 
@@ -124,4 +125,4 @@ def _lift(context: PlanningContext, timeline_branch: TimelineBranch, reason: str
         return ()
     if not database:
         return Blocked((FenceNotRemovable(timeline_branch.branch.name),))
-    return (LiftFence(branch=timeline_branch.branch.name, database=database, reason=reason),)
+    return (RemoveFence(branch=timeline_branch.branch.name, database=database, reason=reason),)

@@ -16,16 +16,10 @@ from reconciler.core.rules.project import compute_size, protection
 from reconciler.core.rules.restore import guards
 from reconciler.core.rules.restore.guards import NameTaken
 from reconciler.core.rules.retention.deletion import undeletable
-from reconciler.core.steps import (
-    CreateBranch,
-    DeleteBranch,
-    RenameBranch,
-    RestartPool,
-    RestoreBranch,
-    Step,
-    UnprotectBranch,
-    VerifyBranch,
-)
+from reconciler.core.steps import Step
+from reconciler.core.steps.branch import CreateBranch, VerifyBranch
+from reconciler.core.steps.hyperdrive import RestartPool
+from reconciler.core.steps.primary import DeleteBranch, RenameBranch, RestoreBranch, UnprotectBranch
 from reconciler.core.values.timeline import candidate_name, proved_name
 
 # Neon tells when a branch was reset to the second, cut off.

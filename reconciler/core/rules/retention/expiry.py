@@ -19,7 +19,8 @@ from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import Blocked, PlanningContext
 from reconciler.core.rules.retention.pruning import QUIET
 from reconciler.core.rules.retention.retained import RetainedBranch, kept_at, units
-from reconciler.core.steps import ClearExpiry, ExpireHeld, Step
+from reconciler.core.steps import Step
+from reconciler.core.steps.branch import ClearExpiry, ExpireHeldBranch
 from reconciler.core.values.instant import Instant
 
 
@@ -129,4 +130,4 @@ def _expire(desired: Desired, unit: RetainedBranch) -> Step:
     assert desired.primary.hold is not None  # what is held for ever is not given an expiry
     seconds = int((desired.primary.hold + SLACK).total_seconds())
     reason = f"nothing needs it when its hold has ended at {unit.until}, also where no apply runs any more"
-    return ExpireHeld(branch=unit.branch.name, seconds=seconds, reason=reason)
+    return ExpireHeldBranch(branch=unit.branch.name, seconds=seconds, reason=reason)

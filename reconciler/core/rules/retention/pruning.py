@@ -19,7 +19,9 @@ from reconciler.core.rules.context.planning import Blocked, PlanningContext
 from reconciler.core.rules.project import protection
 from reconciler.core.rules.retention.orphans import orphans
 from reconciler.core.rules.retention.retained import RetainedBranch, kept_at, units
-from reconciler.core.steps import DeleteBranch, DeleteHyperdrive, Step
+from reconciler.core.steps import Step
+from reconciler.core.steps.hyperdrive import DeleteHyperdrive
+from reconciler.core.steps.primary import DeleteBranch
 
 # The shortest hold that a file may ask for.
 QUIET = timedelta(hours=1)
