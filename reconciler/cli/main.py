@@ -7,8 +7,8 @@ import sys
 import click
 
 from reconciler import __version__
-from reconciler.cli import output
 from reconciler.cli.command_table import CommandTable
+from reconciler.cli.console import output
 from reconciler.errors import ReconcilerError
 
 _ERROR = 1
@@ -17,27 +17,27 @@ _INTERRUPTED = 130
 # name -> (module, one line of help)
 COMMANDS = {
     "import": ("reconciler.cli.importing.command", "Write the file of a project and a Worker that are there already."),
-    "validate": ("reconciler.cli.validate_command", "Check desired-state files, without asking anybody."),
-    "plan": ("reconciler.cli.plan_command", "Show what would be done, and why."),
-    "apply": ("reconciler.cli.apply_command", "Make reality what the file asks for."),
-    "suspend": ("reconciler.cli.suspend_command", "Stop all applying to an environment for a while."),
-    "resume": ("reconciler.cli.resume_command", "End a suspension."),
-    "restore": ("reconciler.cli.restore_command", "Propose to go back to a moment, as a branch or a pull request."),
-    "rollback": ("reconciler.cli.rollback_command", "Propose to undo the last restore, in the same way."),
-    "adopt": ("reconciler.cli.adopt_command", "Record which timeline a primary carries that was restored by hand."),
+    "validate": ("reconciler.cli.validate", "Check desired-state files, without asking anybody."),
+    "plan": ("reconciler.cli.plan", "Show what would be done, and why."),
+    "apply": ("reconciler.cli.apply.command", "Make reality what the file asks for."),
+    "suspend": ("reconciler.cli.suspend", "Stop all applying to an environment for a while."),
+    "resume": ("reconciler.cli.resume", "End a suspension."),
+    "restore": ("reconciler.cli.restore", "Propose to go back to a moment, as a branch or a pull request."),
+    "rollback": ("reconciler.cli.rollback", "Propose to undo the last restore, in the same way."),
+    "adopt": ("reconciler.cli.adopt", "Record which timeline a primary carries that was restored by hand."),
     "doctor": ("reconciler.cli.doctor.command", "Check a set-up: would a restore work today, and what is in its way."),
-    "status": ("reconciler.cli.status_command", "Show what is live, held and deployed."),
+    "status": ("reconciler.cli.status", "Show what is live, held and deployed."),
     "ci": ("reconciler.cli.ci", "What the workflows of GitHub Actions run: plan, apply, drift."),
-    "history": ("reconciler.cli.history.command", "Show who asked for what, what came of it, and how to undo it."),
+    "history": ("reconciler.cli.history", "Show who asked for what, what came of it, and how to undo it."),
     "drill": (
         "reconciler.cli.drill.command",
         "Destroy something on purpose on a branch of its own, and prove its restore.",
     ),
-    "outside": ("reconciler.cli.outside_command", "List what lives outside the database, and how far back it reaches."),
+    "outside": ("reconciler.cli.outside", "List what lives outside the database, and how far back it reaches."),
     "snapshot": ("reconciler.cli.snapshot.command", "Dump and restore local development databases."),
-    "schema": ("reconciler.cli.schema_command", "Print the JSON Schema of desired-state files."),
-    "sandbox": ("reconciler.cli.sandbox_commands", "Run a local Neon and Cloudflare on real PostgreSQL."),
-    "demo": ("reconciler.cli.demo_command", "Damage a sandbox's data, restore it, undo it, and prove it."),
+    "schema": ("reconciler.cli.schema", "Print the JSON Schema of desired-state files."),
+    "sandbox": ("reconciler.cli.sandbox", "Run a local Neon and Cloudflare on real PostgreSQL."),
+    "demo": ("reconciler.cli.demo.command", "Damage a sandbox's data, restore it, undo it, and prove it."),
 }
 
 

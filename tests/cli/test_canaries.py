@@ -4,12 +4,12 @@ import subprocess
 
 import pytest
 
-from reconciler.cli.markdown import code, prose
-from reconciler.core.values.redaction import CREDENTIALS
-from reconciler.core.values.secret import Secret
+from reconciler.core.redaction import CREDENTIALS
+from reconciler.core.secret import Secret
 from reconciler.providers.git.command import gist
 from reconciler.providers.git.notes import Notes
 from reconciler.providers.github_text import body_of, description_of, title_of
+from reconciler.render.markdown import code, prose
 from tests.providers.test_twisted_answers import FILE, WRANGLER
 from tests.support import canned
 from tests.support.answers import Answers, Reply

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.cli import children_status, plan_text
-from reconciler.cli.plan_command import status_of
-from reconciler.cli.plan_comment import Planned, Subject, comment
-from reconciler.cli.wording import counted, describe, phase, target
+from reconciler.cli.plan import status_of
+from reconciler.core.compute_settings import ComputeSettings
+from reconciler.core.desired import Child, Method, Restore
+from reconciler.core.drift import Answer
 from reconciler.core.health.diagnosis import diagnose
 from reconciler.core.model.compute import ComputeSettings
 from reconciler.core.model.desired import DeclaredBranch, Method, Restore
@@ -26,6 +26,10 @@ from reconciler.core.steps import (
     ResetChild,
     arguments,
 )
+from reconciler.render import declared_branches as children_status
+from reconciler.render import plan as plan_text
+from reconciler.render.comment import Planned, Subject, comment
+from reconciler.render.wording import counted, describe, phase, target
 from tests.core.health.test_health import GOOD
 from tests.core.rules.test_declared import RESET, asked, kept, ours, world
 from tests.core.worlds import CREATED, DESIRED, MAIN, WORLD, asking, hours_ago

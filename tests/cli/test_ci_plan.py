@@ -6,7 +6,7 @@ import re
 import pytest
 
 from reconciler.cli.ci import COMMANDS
-from reconciler.cli.plan_comment import MARKER
+from reconciler.render.comment import MARKER
 from tests.support import database
 from tests.support.desk import FILE, Desk, Runner, written
 from tests.support.github import Fault

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from reconciler.cli.drill.output import as_text
 from reconciler.cli.drill.visitor import Visit, Visits
 from reconciler.core.drill.report import report
 from reconciler.core.drill.results import Phase
+from reconciler.render.drill import as_text
 from tests.core.drill.drills import DRILL, ROUND, once, replace
 
 

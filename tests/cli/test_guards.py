@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from reconciler.cli.plan_comment import Planned, section
-from reconciler.cli.plan_text import as_markdown, as_text
-from reconciler.core.plan.plan import plan
+from reconciler.core.plan import plan
+from reconciler.render.comment import Planned, section
+from reconciler.render.plan import as_markdown, as_text
 from tests.support.receipts import receipts
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.cli.history.text import visible
-from reconciler.core.values.instant import Instant
+from reconciler.core.instant import Instant
 from reconciler.providers.git.history import changes_of
+from reconciler.render.history.text import visible
 from tests.support.long_history import example, make_long_history
 from tests.support.plain_words import run_program
 from tests.support.remotes import commit_files, git

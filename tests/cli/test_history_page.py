@@ -15,10 +15,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from reconciler.cli.history.page import as_page, write_page
-from reconciler.cli.history.picture import LANES_A_PICTURE, Axis
-from reconciler.core.history.entries import Change, compile_history
+from reconciler.cli.history import write_page
+from reconciler.core.history import Change, compile_history
 from reconciler.errors import InputError
+from reconciler.render.history.page import as_page
+from reconciler.render.history.picture import LANES_A_PICTURE, Axis
 from tests.core.history.test_history import NOW, ONE, changes, hours_ago, receipt, text
 
 _FLAGS = (

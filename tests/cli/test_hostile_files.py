@@ -9,13 +9,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.cli import plan_text
-from reconciler.cli.output import shown
+from reconciler.cli.console.output import shown
 from reconciler.core.file.reading import read_desired_state
 from reconciler.core.plan.plan import plan
 from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError, ReconcilerError
 from reconciler.providers.wrangler_file import read_wrangler_config, with_binding_id, write_binding_id
+from reconciler.render import plan as plan_text
 from tests.core.worlds import SEEN, WORLD
 
 NOW = Instant.parse_strict("2026-11-22T10:00:00Z")

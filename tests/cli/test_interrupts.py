@@ -6,8 +6,8 @@ from datetime import timedelta
 import click
 import pytest
 
-from reconciler.cli.durations import Duration
-from reconciler.core.records.receipt import Result
+from reconciler.cli.options.duration import Duration
+from reconciler.core.receipt import Result
 from tests.cli.test_apply_in_git import LEASE, asking, leave_lease
 from tests.support.database import DAMAGED
 from tests.support.receipts import receipts

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli import plan_text
+from reconciler.cli.console.progress import Progress
 from reconciler.cli.main import COMMANDS
-from reconciler.cli.markdown import prose
-from reconciler.cli.progress import Progress
-from reconciler.cli.wording import describe, phase, target
-from reconciler.core.model.desired import Outside, Restore
-from reconciler.core.model.worker_bindings import Binding, BindingKind
-from reconciler.core.plan.plan import plan
+from reconciler.core.binding import Binding, BindingKind
+from reconciler.core.desired import Outside, Restore
+from reconciler.core.plan import plan
 from reconciler.engine.apply import LooksAgain, StepDropped, StepStarted
+from reconciler.render import plan as plan_text
+from reconciler.render.markdown import prose
+from reconciler.render.wording import describe, phase, target
 from tests.core.worlds import DESIRED, SEEN, WORLD, asking, hours_ago
 from tests.support.plain_words import run_program
 
@@ -184,6 +184,6 @@ def test_the_files_of_this_repository_are_right():
 
 def test_a_plan_starts_without_what_only_gates_need():
     """PostgreSQL's client was a fifth of the time until the first request."""
-    code = "import reconciler.cli.plan_command, sys; print('psycopg' in sys.modules)"
+    code = "import reconciler.cli.plan, sys; print('psycopg' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout == "False\n"

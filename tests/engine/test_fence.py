@@ -9,7 +9,7 @@ import pytest
 from psycopg import errors
 from reconciler.engine.apply import Apply, NotMended, PlanChanged, StepFinished, StepStarted
 
-from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.steps import FenceBranch, LiftFence, SwitchTraffic, UploadVersion
 from reconciler.engine import apply as engine

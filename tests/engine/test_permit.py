@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from reconciler.engine.apply import Apply
 
-from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.errors import LeaseLost
 from reconciler.providers.clock import SystemClock

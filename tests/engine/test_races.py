@@ -7,7 +7,7 @@ import asyncio
 
 import pytest
 
-from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context import concurrency

@@ -6,7 +6,7 @@ import json
 import httpx
 import pytest
 
-from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.plan.plan import plan
 from reconciler.engine.apply import Apply

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 from aiohttp import web
 
-from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.faults import Fault as SandboxFault

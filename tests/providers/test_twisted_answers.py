@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.cli import plan_text
-from reconciler.cli.output import shown
+from reconciler.cli.console.output import shown
 from reconciler.core.file.reading import read_desired_state
 from reconciler.core.model.observed import Annotation
 from reconciler.core.plan.plan import plan
@@ -24,6 +23,7 @@ from reconciler.ports import Ports, Rebinding
 from reconciler.providers import cloudflare, neon
 from reconciler.providers.http import Api
 from reconciler.providers.working_tree import Checkout
+from reconciler.render import plan as plan_text
 from tests.support import canned
 from tests.support.answers import Answers, Reply
 from tests.support.twists import GONE, TWISTS, nodes, twisted

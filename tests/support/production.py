@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.lineage.infer import infer_lineage
 from reconciler.engine.apply import Apply

@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 _IMPORTED = (
-    "apply_command", "ci.apply_command", "ci.drift_command", "ci.plan_command", "history.command", "plan_command",
-    "restore_command", "rollback_command", "status_command", "validate_command",
+    "apply.command", "ci.apply_command", "ci.drift_command", "ci.plan_command", "history", "plan", "restore",
+    "rollback", "status", "validate",
 )  # fmt: skip
 _SERVER = """
 import gc, importlib, json, os, sys

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from reconciler.cli.ci.acceptance import Acceptable
 from reconciler.cli.ci.own_branch import refuse_work_of_others
-from reconciler.cli.markdown import code, prose
 from reconciler.cli.proposal.base import Base
 from reconciler.core.model.desired import Desired
 from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
+from reconciler.render.markdown import code, prose
 
 
 @dataclass(frozen=True, slots=True)

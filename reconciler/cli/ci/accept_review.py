@@ -2,19 +2,19 @@
 
 import os
 
-from reconciler.cli import plan_comment
 from reconciler.cli.ci.accept_branch import Accepting, branch_of
 from reconciler.cli.ci.acceptance import Unacceptable, acceptance
 from reconciler.cli.ci.actions import Actions
 from reconciler.cli.ci.drift_report import Drift
 from reconciler.cli.ci.plan_command import judged
-from reconciler.cli.environments import EnvironmentFile
-from reconciler.cli.markdown import code, prose
-from reconciler.cli.plan_comment import Planned, Subject
 from reconciler.cli.proposal.base import Base
-from reconciler.core.plan.plan import plan
+from reconciler.cli.repository.environments import EnvironmentFile
+from reconciler.core.plan import plan
 from reconciler.errors import ReconcilerError
 from reconciler.providers.github import GitHub, PullRequest
+from reconciler.render import comment as plan_comment
+from reconciler.render.comment import Planned, Subject
+from reconciler.render.markdown import code, prose
 
 
 class AcceptReview:

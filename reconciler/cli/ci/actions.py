@@ -15,9 +15,9 @@ from typing import Any, Literal, Self
 
 import click
 
-from reconciler.cli.markdown import cut
-from reconciler.core.values.redaction import EVERYWHERE, Redaction
+from reconciler.core.redaction import EVERYWHERE, Redaction
 from reconciler.errors import InputError
+from reconciler.render.markdown import cut
 
 # A step's summary may have 1 MiB; one byte more, and all of it is thrown away.
 SUMMARY_BYTES = 1024 * 1024

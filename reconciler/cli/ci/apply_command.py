@@ -7,19 +7,19 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import environments
-from reconciler.cli.applying import Applied, Applying, live_now
+from reconciler.cli.apply.run import Applied, Applying, live_now
 from reconciler.cli.ci.actions import Actions
 from reconciler.cli.ci.apply_report import one_line, summary
 from reconciler.cli.ci.deployment import Deployment
 from reconciler.cli.ci.review import compared
 from reconciler.cli.ci.write_back import write_back
-from reconciler.cli.environments import EnvironmentFile
-from reconciler.cli.interrupts import ending_in_order
-from reconciler.cli.markdown import prose
-from reconciler.cli.plan_command import Status, status_of
-from reconciler.cli.progress import Progress
-from reconciler.cli.sharing import Superseded, shared_repository
+from reconciler.cli.console.exit_status import ExitStatus
+from reconciler.cli.console.interrupts import ending_in_order
+from reconciler.cli.console.progress import Progress
+from reconciler.cli.plan import status_of
+from reconciler.cli.repository import environments
+from reconciler.cli.repository.environments import EnvironmentFile
+from reconciler.cli.repository.shared import Superseded, shared_repository
 from reconciler.cli.wiring import connected_github
 from reconciler.core.file.reading import DesiredStateError
 from reconciler.core.model.desired import Desired
@@ -28,6 +28,7 @@ from reconciler.engine.apply import PlanChanged
 from reconciler.errors import InputError, ReconcilerError, RemoteRefused, Suspended
 from reconciler.providers.git.repository import Repository
 from reconciler.providers.github import DeploymentState, GitHub
+from reconciler.render.markdown import prose
 
 
 @click.command(name="apply")
@@ -56,7 +57,7 @@ def command(name: str, expect: str | None, root: Path) -> int:
         raise click.Abort from None
 
 
-async def _guarded(file: EnvironmentFile, actions: Actions, expect: str | None) -> Status:
+async def _guarded(file: EnvironmentFile, actions: Actions, expect: str | None) -> ExitStatus:
     """Run the job; whatever ends it early is told to GitHub as well as to the log."""
     async with AsyncExitStack() as stack:
         stack.enter_context(ending_in_order(lambda said: click.echo(said, err=True)))
@@ -72,7 +73,7 @@ async def _guarded(file: EnvironmentFile, actions: Actions, expect: str | None) 
             _annotate(actions, file.name, error)
             actions.summary(f"### {file.name}: nothing was applied\n\n{error.message}\n\n{error.hint}")
             await deployment.say(DeploymentState.FAILURE, error.message)
-            return Status.ERROR
+            return ExitStatus.ERROR
         except Exception:
             await deployment.say(DeploymentState.FAILURE, "ended by a bug of reconciler: see the log of the job")
             raise
@@ -88,14 +89,14 @@ class _Job:
         self._deployment = deployment
         self._notes: list[str] = []
 
-    async def run(self, expect: str | None) -> Status:
+    async def run(self, expect: str | None) -> ExitStatus:
         repository = shared_repository(self._file)
         if repository is None or repository.remote is None:
             raise InputError(
                 "ci apply needs a checkout with its remote, for the lease, the receipt and wrangler.jsonc",
                 hint="add actions/checkout with fetch-depth: 0; by hand, use reconciler apply",
             )
-        desired, status = self._file.read(), Status.DONE
+        desired, status = self._file.read(), ExitStatus.DONE
 
         async def settle(applied: Applied) -> None:
             nonlocal status
@@ -112,7 +113,7 @@ class _Job:
         self._actions.output("live_timeline", str(applied.final.live or ""))
         return status
 
-    async def _settle(self, desired: Desired, applied: Applied, repository: Repository) -> Status:
+    async def _settle(self, desired: Desired, applied: Applied, repository: Repository) -> ExitStatus:
         """Tell how it ended, and commit what is deployed where it ended well: still under the lease."""
         said = one_line(desired, applied)
         if applied.end.result is not Result.CONVERGED:
@@ -120,7 +121,7 @@ class _Job:
             await self._deployment.say(DeploymentState.FAILURE, said)
             error = applied.end.error
             if error is not None:
-                return Status.REFUSED if isinstance(error, PlanChanged | Suspended) else Status.ERROR
+                return ExitStatus.REFUSED if isinstance(error, PlanChanged | Suspended) else ExitStatus.ERROR
             return status_of(applied.final)
         self._actions.say(said)
         if applied.outcome and (note := await compared(self._github, self._actions.sha, applied.outcome.planned)):
@@ -129,9 +130,9 @@ class _Job:
         await self._deployment.say(DeploymentState.SUCCESS, said)
         return status
 
-    async def _write_back(self, desired: Desired, applied: Applied, repository: Repository) -> Status:
+    async def _write_back(self, desired: Desired, applied: Applied, repository: Repository) -> ExitStatus:
         if applied.end.observed is None or not desired.workers:
-            return Status.DONE
+            return ExitStatus.DONE
         try:
             written = await write_back(desired, applied.end.observed, self._file, repository, self._github)
         except ReconcilerError as error:
@@ -140,17 +141,17 @@ class _Job:
             advice = 'set "write_back": "pull-request" where the branch is protected' if refused else error.hint
             self._actions.error(desired.environment, f"{message}\n{advice}\nthe next run of apply commits it")
             self._notes.append(message)
-            return Status.ERROR
+            return ExitStatus.ERROR
         self._notes.append(written.said)
-        return Status.DONE
+        return ExitStatus.DONE
 
-    async def _stand_back(self, newer: Superseded) -> Status:
+    async def _stand_back(self, newer: Superseded) -> ExitStatus:
         """A newer commit asks for something else, and its own run applies that: an older wish must not undo it."""
         said = f"superseded: {newer.message}"
         self._actions.notice(self._file.name, said)
         self._actions.summary(f"### {self._file.name}: superseded\n\n{prose(newer.message)}")
         await self._deployment.say(DeploymentState.INACTIVE, said)
-        return Status.DONE
+        return ExitStatus.DONE
 
     def _note(self, message: str) -> None:
         self._notes.append(message)

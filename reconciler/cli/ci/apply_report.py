@@ -1,13 +1,13 @@
 """What a job says of an apply: the Markdown of its summary, and the one line of a deployment. Pure."""
 
-from reconciler.cli.applying import Applied
-from reconciler.cli.markdown import prose
-from reconciler.cli.plan_text import headline
-from reconciler.cli.status_command import seen_workers, served
-from reconciler.cli.wording import counted, describe
-from reconciler.core.model.desired import Desired
-from reconciler.core.records.receipt import Result
+from reconciler.cli.apply.run import Applied
+from reconciler.core.desired import Desired
+from reconciler.core.receipt import Result
 from reconciler.errors import Suspended
+from reconciler.render.markdown import prose
+from reconciler.render.plan import headline
+from reconciler.render.status import seen_workers, served
+from reconciler.render.wording import counted, describe
 
 
 def one_line(desired: Desired, applied: Applied) -> str:

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
-from reconciler.cli import suspending
 from reconciler.cli.ci.drift_report import Drift, failure
-from reconciler.cli.environments import EnvironmentFile
 from reconciler.cli.proposal.base import path_in_repository
+from reconciler.cli.repository import suspension as suspending
+from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
-from reconciler.cli.wording import counted
+from reconciler.core.desired import Desired, WriteBack
 from reconciler.core.file.reading import read_desired_state
 from reconciler.core.model.desired import Desired, WriteBack
 from reconciler.core.model.observed import Observed
@@ -32,6 +32,7 @@ from reconciler.errors import InputError
 from reconciler.providers.git.lease import Lease
 from reconciler.providers.git.notes import Notes
 from reconciler.providers.git.repository import Repository
+from reconciler.render.wording import counted
 
 # A lease expires by its owner's clock, which need not be ours.
 _SKEW = timedelta(minutes=2)

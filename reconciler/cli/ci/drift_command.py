@@ -12,13 +12,13 @@ from reconciler.cli.ci.accept_review import AcceptReview
 from reconciler.cli.ci.actions import Actions
 from reconciler.cli.ci.concerned import every
 from reconciler.cli.ci.drift import Comparison, Finding, Kind
-from reconciler.cli.environments import DIRECTORY, EnvironmentFile
-from reconciler.cli.markdown import prose
-from reconciler.cli.plan_command import Status
+from reconciler.cli.console.exit_status import ExitStatus
+from reconciler.cli.repository.environments import DIRECTORY, EnvironmentFile
 from reconciler.cli.wiring import connected_github
 from reconciler.errors import InputError, ReconcilerError
 from reconciler.providers.git.repository import Repository
 from reconciler.providers.github import GitHub
+from reconciler.render.markdown import prose
 
 
 @click.command(name="drift")
@@ -46,7 +46,7 @@ def command(root: Path) -> int:
     return asyncio.run(_run(actions, root, repository))
 
 
-async def _run(actions: Actions, root: Path, repository: Repository) -> Status:
+async def _run(actions: Actions, root: Path, repository: Repository) -> ExitStatus:
     comparison = Comparison(repository)
     comparison.read_receipts()
     found = await asyncio.gather(*(_compared(comparison, file) for file in every(root)))
@@ -57,8 +57,8 @@ async def _run(actions: Actions, root: Path, repository: Repository) -> Status:
     if actions.running or os.environ.get("GITHUB_TOKEN"):
         failed |= not await _Desk.told(actions, repository, found)
     if failed:
-        return Status.ERROR
-    return Status.PENDING if any(each.needs_somebody for _, each in found) else Status.DONE
+        return ExitStatus.ERROR
+    return ExitStatus.PENDING if any(each.needs_somebody for _, each in found) else ExitStatus.DONE
 
 
 _Compared = tuple[EnvironmentFile, Finding]

@@ -10,10 +10,9 @@ import click
 
 from reconciler.cli.ci.actions import Actions
 from reconciler.cli.ci.own_branch import refuse_work_of_others
+from reconciler.cli.console.exit_status import ExitStatus
 from reconciler.cli.drill.files import recorded
-from reconciler.cli.environments import find_named
-from reconciler.cli.markdown import cut
-from reconciler.cli.plan_command import Status
+from reconciler.cli.repository.environments import find_named
 from reconciler.cli.wiring import connected_github
 from reconciler.core.drill.history import FILE, Done
 from reconciler.core.drill.trend import FILE as PICTURE
@@ -21,6 +20,7 @@ from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError, ReconcilerError
 from reconciler.providers.git.repository import Repository
 from reconciler.providers.github import GitHub
+from reconciler.render.markdown import cut
 
 _BODY_BYTES = 60_000
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
@@ -101,7 +101,7 @@ def _shown(written: Written) -> str:
     return _LEFT_OUT.sub("", _FRONT_MATTER.sub("", written.report)).strip() or f"# {written.title}"
 
 
-async def _propose(actions: Actions, repository: Repository, written: Written) -> Status:
+async def _propose(actions: Actions, repository: Repository, written: Written) -> ExitStatus:
     base = repository.default_branch()
     _push(repository, written, repository.head())
     body = cut(_shown(written), _BODY_BYTES, "the rest is in the file")
@@ -112,8 +112,8 @@ async def _propose(actions: Actions, repository: Repository, written: Written) -
     except ReconcilerError as error:
         by_hand = f"gh pr create --head {written.branch} --base {base} --fill"
         actions.error("the pull request could not be opened", f"{error.message}\n{error.hint}\nby hand: {by_hand}")
-        return Status.ERROR
-    return Status.DONE
+        return ExitStatus.ERROR
+    return ExitStatus.DONE
 
 
 def _push(repository: Repository, written: Written, parent: str) -> None:

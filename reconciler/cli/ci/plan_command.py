@@ -7,17 +7,18 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import plan_comment
 from reconciler.cli.ci.actions import Actions
 from reconciler.cli.ci.concerned import Span, concerned, span_of
 from reconciler.cli.ci.planning import sections
-from reconciler.cli.plan_command import Status, status_of
-from reconciler.cli.plan_comment import Mistaken, Planned, Section, Subject, Unplanned
-from reconciler.cli.plan_text import headline
+from reconciler.cli.console.exit_status import ExitStatus
+from reconciler.cli.plan import status_of
 from reconciler.cli.wiring import connected_github
 from reconciler.errors import ReconcilerError
 from reconciler.providers.git.repository import Repository
 from reconciler.providers.github import CommitState, GitHub
+from reconciler.render import comment as plan_comment
+from reconciler.render.comment import Mistaken, Planned, Section, Subject, Unplanned
+from reconciler.render.plan import headline
 
 
 @click.command(name="plan")
@@ -52,7 +53,7 @@ class _Job:
         self._event = actions.pull_request
         self._from_fork = self._event is not None and self._event.from_fork
 
-    async def run(self, number: int | None, output: Path | None) -> Status:
+    async def run(self, number: int | None, output: Path | None) -> ExitStatus:
         repository = self._repository
         if number is None and self._event is not None:
             number = self._event.number
@@ -65,7 +66,7 @@ class _Job:
         subject = Subject(commit, self._actions.run_url, found.deleted)
         self._tell(planned, subject, output)
         said = number is None or await self._say(number, planned, subject)
-        return _status(planned) if said else Status.ERROR
+        return _status(planned) if said else ExitStatus.ERROR
 
     async def _proposed(self, number: int) -> Span:
         """Return the base and the last commit of a pull request: as the event has them, or else as they are now."""
@@ -89,7 +90,7 @@ class _Job:
             return False
         return commit in (head, *self._repository.parents(head)[1:])
 
-    def _is_another(self, commit: str) -> Status:
+    def _is_another(self, commit: str) -> ExitStatus:
         """Say nothing on the pull request: a plan of another tree must not be taken for its own."""
         head = self._repository.head() if self._repository else ""
         found = f"{head[:12]} is checked out" if head else f"{self._root} is no checkout of it"
@@ -97,7 +98,7 @@ class _Job:
         hint = "run it again, which checks out what is proposed now; a pull request with conflicts needs them resolved"
         self._actions.error("another commit than the pull request's", f"{message}\n{hint}")
         self._actions.summary(f"## Not planned\n\n{message}: {hint}.")
-        return Status.ERROR
+        return ExitStatus.ERROR
 
     def _connected(self) -> AbstractAsyncContextManager[GitHub]:
         address = self._repository.remote_url() if self._repository else None
@@ -187,12 +188,12 @@ def judged(section: Section) -> tuple[CommitState, str]:
             return CommitState.ERROR if plan.unreadable else state, f"digest {plan.digest}: {told}"
 
 
-def _status(planned: tuple[Section, ...]) -> Status:
-    found = {status_of(each.plan) if isinstance(each, Planned) else Status.ERROR for each in planned}
-    for status in (Status.ERROR, Status.REFUSED):
+def _status(planned: tuple[Section, ...]) -> ExitStatus:
+    found = {status_of(each.plan) if isinstance(each, Planned) else ExitStatus.ERROR for each in planned}
+    for status in (ExitStatus.ERROR, ExitStatus.REFUSED):
         if status in found:
             return status
-    return Status.DONE
+    return ExitStatus.DONE
 
 
 def _lines(section: Unplanned) -> str:

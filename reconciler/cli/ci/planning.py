@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.cli import suspending
 from reconciler.cli.ci.concerned import read
-from reconciler.cli.environments import DIRECTORY, EnvironmentFile
-from reconciler.cli.plan_comment import Mistaken, Planned, Section, Unplanned
+from reconciler.cli.repository import suspension as suspending
+from reconciler.cli.repository.environments import DIRECTORY, EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.file.reading import DesiredStateError
 from reconciler.core.model.observed import Observed, ObservedWorker, Unknown
 from reconciler.core.plan.plan import plan
 from reconciler.engine.observe import observe
 from reconciler.errors import ReconcilerError
+from reconciler.render.comment import Mistaken, Planned, Section, Unplanned
 
 _FORK = Unplanned(
     "",

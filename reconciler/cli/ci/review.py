@@ -2,10 +2,10 @@
 
 import re
 
-from reconciler.cli.plan_comment import MARKER
-from reconciler.core.plan.plan import Plan
+from reconciler.core.plan import Plan
 from reconciler.errors import ReconcilerError
 from reconciler.providers.github import GitHub
+from reconciler.render.comment import MARKER
 
 
 async def compared(github: GitHub | None, commit: str, planned: Plan) -> str:

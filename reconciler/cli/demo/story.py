@@ -4,19 +4,19 @@ from collections.abc import Callable, Iterable
 
 import httpx
 
-from reconciler.cli import plan_text
+from reconciler.cli.console.progress import Progress
 from reconciler.cli.demo import shop
 from reconciler.cli.demo.repository import DemoRepository
 from reconciler.cli.drill.visitor import PER_SECOND, Visitor
-from reconciler.cli.environments import EnvironmentFile
-from reconciler.cli.progress import Progress
-from reconciler.cli.wording import phase
-from reconciler.core.plan.plan import plan
-from reconciler.core.rules.restore.guards import SETTLING
-from reconciler.core.values.instant import Instant
+from reconciler.cli.repository.environments import EnvironmentFile
+from reconciler.core.guards import SETTLING
+from reconciler.core.instant import Instant
+from reconciler.core.plan import plan
 from reconciler.engine.apply import Apply, Outcome
 from reconciler.engine.observe import observe
 from reconciler.ports import Origin, Ports
+from reconciler.render import plan as plan_text
+from reconciler.render.wording import phase
 
 _SCRIPT, _BINDING = "tech961-api", "HYPERDRIVE"
 _PHASES = ("look and plan", "branch", "verify", "Hyperdrive", "deploy", "promote")

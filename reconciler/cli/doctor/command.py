@@ -4,11 +4,11 @@ import asyncio
 
 import click
 
-from reconciler.cli import environments
+from reconciler.cli.console.exit_status import ExitStatus
 from reconciler.cli.doctor.reading import read_set_up
-from reconciler.cli.doctor.text import rendered
-from reconciler.cli.plan_command import Status
+from reconciler.cli.repository import environments
 from reconciler.core.health.diagnosis import diagnose
+from reconciler.render.doctor import rendered
 
 
 @click.command(name="doctor")
@@ -26,4 +26,4 @@ def command(environment: str | None, form: str) -> int:
     file = environments.find(environment)
     found = diagnose(asyncio.run(read_set_up(file, file.read())))
     click.echo(rendered(found, form))
-    return Status.DONE if found.is_good else Status.ERROR
+    return ExitStatus.DONE if found.is_good else ExitStatus.ERROR

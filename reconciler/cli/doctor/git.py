@@ -5,8 +5,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reconciler.cli.environments import EnvironmentFile
-from reconciler.cli.sharing import shared_repository
+from reconciler.cli.repository.environments import EnvironmentFile
+from reconciler.cli.repository.shared import shared_repository
 from reconciler.core.health.checks import GitRemote, LeaseSign, Missing, Unneeded, Wrong
 from reconciler.core.model.observed import Unknown
 from reconciler.errors import GitError, InputError, ProviderError, RemoteRefused

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.cli.doctor.git import read_git
-from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import Reading, connected_to_read, wrangler_of
 from reconciler.core.health.checks import SetUp, Unneeded, Wrong
 from reconciler.core.health.neon import lineage_of

@@ -9,21 +9,21 @@ from typing import Any
 
 import click
 
-from reconciler.cli import environments
+from reconciler.cli.console.interrupts import ending_in_order
 from reconciler.cli.drill import files as drill_files
-from reconciler.cli.drill import output as drill_output
 from reconciler.cli.drill import trend as drill_trend
 from reconciler.cli.drill.promise import promise
 from reconciler.cli.drill.round import Manner
 from reconciler.cli.drill.run import Order, drill
 from reconciler.cli.drill.site import DrillRefused
 from reconciler.cli.drill.sweep import Sweeper
-from reconciler.cli.environments import EnvironmentFile
-from reconciler.cli.interrupts import ending_in_order
+from reconciler.cli.repository import environments
+from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.drill.results import Drill
 from reconciler.core.model.destruction import ALL, DestructionSpec
 from reconciler.errors import InputError
+from reconciler.render import drill as drill_output
 
 _OF_SANDBOX = "docs/postmortems/sandbox"
 _SANDBOX_ENVIRONMENT = "production"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import git
 
-from reconciler.cli.environments import DIRECTORY, EnvironmentFile
 from reconciler.cli.proposal.base import Base, Examined
 from reconciler.cli.proposal.proposal import Change, publish
 from reconciler.cli.proposal.text import message, restore_subject
+from reconciler.cli.repository.environments import DIRECTORY, EnvironmentFile
 
 _CONFIGURATION = {
     "user": {"name": "reconciler drill", "email": "drill@reconciler.invalid"},

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from reconciler.cli.console.progress import Progress
 from reconciler.cli.drill import site as drill_site
 from reconciler.cli.drill.clock import DrillClock
 from reconciler.cli.drill.repository import DrillRepository
 from reconciler.cli.drill.site import DrillRefused, Plot
 from reconciler.cli.drill.sweep import Sweeper
 from reconciler.cli.drill.visitor import Visitor
-from reconciler.cli.progress import Progress
 from reconciler.cli.proposal.base import Base, examine
 from reconciler.cli.wiring import connected
 from reconciler.core.drill.checks import Seen, checks, table_proofs

@@ -10,7 +10,7 @@ from reconciler import __version__
 from reconciler.cli.drill.files import refuse_to_overwrite
 from reconciler.cli.drill.round import DrillRound, Finished, Manner
 from reconciler.cli.drill.site import DrillRefused, Plot
-from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.drill.names import DrillNames
 from reconciler.core.drill.results import Drill, Promise, Stays

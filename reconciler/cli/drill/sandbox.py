@@ -8,7 +8,7 @@ from pathlib import Path
 from reconciler.cli.demo import shop
 from reconciler.cli.demo.repository import DemoRepository
 from reconciler.cli.drill.run import Address
-from reconciler.cli.environments import EnvironmentFile
+from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.model.observed import named
 from reconciler.errors import InputError

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import environments
+from reconciler.cli.console.exit_status import ExitStatus
 from reconciler.cli.importing.chain import Imported, Wanted, follow
 from reconciler.cli.importing.files import find_root, there_already, worker_files, write_new
-from reconciler.cli.plan_command import Status, status_of
+from reconciler.cli.plan import status_of
+from reconciler.cli.repository import environments
 from reconciler.cli.wiring import connected
-from reconciler.cli.wording import counted, describe
+from reconciler.core.desired import Desired, Hyperdrive, Primary
 from reconciler.core.file.model import json_schema
 from reconciler.core.file.reading import check_environment, read_desired_state
 from reconciler.core.importing.choice import Asked, Choice, choose, nothing_found
@@ -25,6 +26,7 @@ from reconciler.core.plan.plan import Plan, plan
 from reconciler.core.steps import SetDefaultBranch, Step, SwitchTraffic, UploadVersion
 from reconciler.engine.observe import observe
 from reconciler.ports import Ports
+from reconciler.render.wording import counted, describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,9 @@ def command(  # noqa: PLR0913  one parameter for each option
         click.echo(line, err=True)
     if not proposed.plan.in_sync and not even_if_not_in_sync:
         click.echo("nothing was written: mend that and run it again, or give --even-if-not-in-sync", err=True)
-        return Status.ERROR if status_of(proposed.plan) is Status.ERROR else Status.REFUSED
+        return ExitStatus.ERROR if status_of(proposed.plan) is ExitStatus.ERROR else ExitStatus.REFUSED
     _write(path, proposed.text, only_print=only_print)
-    return Status.DONE
+    return ExitStatus.DONE
 
 
 def _choices(root: Path, workers: tuple[str, ...], asked: Asked) -> tuple[Choice, ...]:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import TextIO
 
-from reconciler.cli.environments import DIRECTORY
+from reconciler.cli.repository.environments import DIRECTORY
 from reconciler.core.importing.choice import WorkerFile
 from reconciler.errors import InputError
 from reconciler.providers.wrangler_file import hyperdrive_bindings

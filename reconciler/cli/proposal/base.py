@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from reconciler.cli.environments import DIRECTORY, EnvironmentFile
+from reconciler.cli.repository.environments import DIRECTORY, EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.file.edit import restore_text
 from reconciler.core.file.reading import read_desired_state

@@ -16,15 +16,15 @@ from urllib.parse import quote
 
 import click
 
-from reconciler.cli import point_text
 from reconciler.cli.ci.actions import Actions
-from reconciler.cli.plan_command import rendered, status_of
+from reconciler.cli.plan import rendered, status_of
 from reconciler.cli.proposal.base import Base, Examined
 from reconciler.cli.proposal.text import is_held
 from reconciler.cli.wiring import connected_github
 from reconciler.core.file.edit import restore_text, with_restore_text
 from reconciler.errors import InputError, PushRejected
 from reconciler.providers.github import GitHub, PullRequest, repository_of
+from reconciler.render import point as point_text
 
 
 @dataclass(frozen=True, slots=True)

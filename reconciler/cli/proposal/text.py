@@ -2,13 +2,14 @@
 
 import textwrap
 
-from reconciler.cli import plan_text, point_text
-from reconciler.cli.markdown import cut, prose
 from reconciler.cli.proposal.base import Base, Examined
-from reconciler.cli.wording import counted
-from reconciler.core.model.observed import Project
-from reconciler.core.values.instant import for_people
-from reconciler.core.values.timeline import Timeline
+from reconciler.core.instant import for_people
+from reconciler.core.observed import Project
+from reconciler.core.timeline import Timeline
+from reconciler.render import plan as plan_text
+from reconciler.render import point as point_text
+from reconciler.render.markdown import cut, prose
+from reconciler.render.wording import counted
 
 # Git's own convention for the body of a message.
 _WIDTH = 72

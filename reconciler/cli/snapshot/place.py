@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from reconciler.cli import output
+from reconciler.cli.console import output
 from reconciler.core.snapshot.manifest import Manifest
 from reconciler.core.snapshot.names import file_name
 from reconciler.errors import InputError

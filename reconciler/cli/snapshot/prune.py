@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.durations import Duration
+from reconciler.cli.options.duration import Duration
 from reconciler.cli.snapshot.place import Where, directory_option, megabytes
 from reconciler.core.snapshot.names import Taken, to_prune
 from reconciler.errors import ReconcilerError

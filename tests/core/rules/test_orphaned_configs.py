@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.cli.status_command import _as_text, _facts
-from reconciler.cli.wording import describe
-from reconciler.core.model.observed import Endpoint, Observed, Unknown, UploadedVersion, Use, named
-from reconciler.core.plan.plan import plan
-from reconciler.core.rules.context.limits import BranchLimitReached, ConfigLimitReached
-from reconciler.core.rules.retention.orphans import Orphan, orphans
+from reconciler.core.holding_pen.orphans import Orphan, orphans
+from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached
+from reconciler.core.observed import Endpoint, Observed, Unknown, UploadedVersion, Use, named
+from reconciler.core.plan import plan
 from reconciler.core.steps import DeleteHyperdrive
+from reconciler.render.status import as_text, facts_of
+from reconciler.render.wording import describe
 from tests.core.in_place_worlds import BY_BRANCH, RESTORED, changed, lineage_of, names, without
 from tests.core.rules.test_retention import ENDED, LATER, LEAF, LEAF_CONFIG, RECENT, UNDONE, later, refused_for_room
 from tests.core.worlds import DESIRED, after, asking
@@ -140,10 +140,10 @@ def test_a_refusal_for_room_says_when_it_goes():
 
 
 def test_status_names_it_with_where_it_led_and_what_becomes_of_it():
-    facts = _facts(plan(DESIRED, GONE), GONE) | {"lease": None}
+    facts = facts_of(plan(DESIRED, GONE), GONE) | {"lease": None}
     (told,) = facts["orphans"]
     assert (told["hyperdrive"], told["id"], told["kept_by"]) == (LEAF_CONFIG, IDENTITY, [])
     assert f'  orphan     Hyperdrive config "{LEAF_CONFIG}" leads to no branch any more ({told["host"]}): an apply' in (
-        _as_text(facts, "")
+        as_text(facts, "")
     )
     assert str(RESTORED) in told["hyperdrive"]

@@ -9,10 +9,10 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.cli import plan_text
-from reconciler.core.plan.drift import Answer
-from reconciler.core.plan.plan import plan
+from reconciler.core.drift import Answer
+from reconciler.core.plan import plan
 from reconciler.errors import ReconcilerError
+from reconciler.render import plan as plan_text
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.stage import Stage
 from tests.support.drift_table import as_in_the_table, rows

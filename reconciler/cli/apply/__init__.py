@@ -1,0 +1,1 @@
+"""`reconciler apply`: the command, one run of it, and its receipt."""

@@ -1,0 +1,164 @@
+"""`reconciler apply`: make reality what the file asks for."""
+
+import asyncio
+import json
+from datetime import timedelta
+
+import click
+
+from reconciler.cli.apply.run import DEADLINE, Applied, Applying, live_now
+from reconciler.cli.console.exit_status import ExitStatus
+from reconciler.cli.console.interrupts import ending_in_order
+from reconciler.cli.console.progress import Progress
+from reconciler.cli.options.duration import Duration
+from reconciler.cli.plan import rendered, status_of
+from reconciler.cli.repository import environments
+from reconciler.cli.repository.shared import Superseded
+from reconciler.core.desired import Desired
+from reconciler.core.steps import WriteBinding
+from reconciler.engine.apply import Outcome, PlanChanged
+from reconciler.errors import Suspended
+from reconciler.render import plan as plan_text
+from reconciler.render.wording import counted, target
+
+
+@click.command(name="apply")
+@click.argument("environment", required=False)
+@click.option("--expect", metavar="DIGEST", help="Refuse unless the plan has this digest: the one that was reviewed.")
+@click.option(
+    "--without-lease",
+    is_flag=True,
+    help="Do not take the lease on the Git remote, such as while it is down. Make sure that nobody else applies.",
+)
+@click.option(
+    "--deadline",
+    type=Duration(),
+    default=DEADLINE,
+    metavar="DURATION",
+    help="End in order after so long, such as 90s, 30m or 2h, counted from when the lease is there.  [default: 30m]",
+)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def command(environment: str | None, expect: str | None, deadline: timedelta, form: str, *, without_lease: bool) -> int:
+    """Make reality what the file asks for: look, take the next safe step, look again.
+
+    A run that was interrupted or killed is continued by running it again. What goes on is said on stderr.
+
+    In a Git repository with a remote, a lease there keeps two runs apart, a checkout that is older than what the
+    default branch asks for is refused, and a receipt of what was done is attached to the commit that asked
+    (`reconciler history` shows them). While the environment is suspended (`reconciler suspend`) nothing is done.
+
+    Exit status: 0 converged, 3 refused, 1 error.
+    """
+    file = environments.find(environment)
+    desired = file.read()
+    try:
+        with Progress() as progress:
+            applying = Applying(file, desired, progress, _warn, deadline=deadline)
+            applied = asyncio.run(_run(applying, expect, lease=not without_lease))
+    except asyncio.CancelledError:
+        raise click.Abort from None
+    except Superseded as superseded:
+        click.echo(superseded.report, err=True)
+        return ExitStatus.REFUSED
+    error = applied.end.error
+    if isinstance(error, PlanChanged):
+        click.echo(error.report, err=True)
+        click.echo(rendered(error.fresh, error.observed, form))
+        return ExitStatus.REFUSED
+    if isinstance(error, Suspended):
+        click.echo(_stopped_as_json(desired, applied) if form == "json" else _stopped_as_text(desired, applied))
+        return ExitStatus.REFUSED
+    if error is not None:
+        click.echo(error.report, err=True)
+        click.echo(live_now(desired, applied), err=True)
+        return ExitStatus.ERROR
+    assert applied.outcome is not None  # without an error there is one
+    click.echo(_as_json(desired, applied.outcome) if form == "json" else _as_text(desired, applied.outcome))
+    return status_of(applied.outcome.final)
+
+
+async def _run(applying: Applying, expect: str | None, *, lease: bool) -> Applied:
+    """Apply; a signal ends it with nothing half-written."""
+    with ending_in_order(_warn):
+        return await applying.run(expect, lease=lease)
+
+
+def _warn(message: str) -> None:
+    click.echo(f"warning: {message}", err=True)
+
+
+def _as_json(desired: Desired, outcome: Outcome) -> str:
+    facts = plan_text.facts(outcome.final)
+    return json.dumps(
+        {
+            "environment": desired.environment,
+            "converged": outcome.converged,
+            "digest": outcome.planned.digest,
+            "live_timeline": facts["live_timeline"],
+            "desired_timeline": facts["desired_timeline"],
+            "steps": [
+                {
+                    "step": type(done.step).__name__,
+                    "target": target(done.step),
+                    "reason": done.step.reason,
+                    "seconds": round(done.seconds, 3),
+                }
+                for done in outcome.taken
+            ],
+            "seconds": round(outcome.seconds, 3),
+            "refusals": facts["refusals"],
+            "warnings": list(outcome.planned.warnings),
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def _stopped_as_json(desired: Desired, applied: Applied) -> str:
+    """Say for programs that a suspension has stopped it; the steps are those that were taken before."""
+    error, taken = applied.end.error, applied.receipt.steps if applied.receipt else ()
+    assert error is not None
+    facts = plan_text.facts(applied.final)
+    return json.dumps(
+        {
+            "environment": desired.environment,
+            "converged": False,
+            "digest": applied.receipt.digest if applied.receipt else "",
+            "live_timeline": facts["live_timeline"],
+            "desired_timeline": facts["desired_timeline"],
+            "steps": [
+                {"step": done.step, "target": done.target, "reason": done.reason, "seconds": done.seconds}
+                for done in taken
+            ],
+            "seconds": round(applied.end.seconds, 3),
+            "refusals": [{"rule": Suspension.rule, "message": error.message, "hint": error.hint}],
+            "warnings": facts["warnings"],
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def _stopped_as_text(desired: Desired, applied: Applied) -> str:
+    error, taken = applied.end.error, applied.receipt.steps if applied.receipt else ()
+    assert error is not None
+    lines = [f"{desired.environment}: refused ({Suspension.rule})"]
+    lines += [f"  {Suspension.rule}: {error.message}", f"      hint: {error.hint}"]
+    lines += [f"{counted(len(taken))} taken before it was seen" if taken else "nothing was done"]
+    return "\n".join([*lines, live_now(desired, applied)])
+
+
+def _as_text(desired: Desired, outcome: Outcome) -> str:
+    count, final = len(outcome.taken), outcome.final
+    if not outcome.converged:
+        lines = [plan_text.headline(final)]
+        lines += [f"  {each.rule}: {each.message}\n      hint: {each.hint}" for each in final.refusals]
+        return "\n".join([*lines, f"{counted(count)} taken; {final.live or 'an unknown timeline'} is live"])
+    if not count:
+        return f"{desired.environment}: in sync, {final.live} is live; nothing was done"
+    lines = [f"{desired.environment}: {final.live} is live ({counted(count)}, {outcome.seconds:.1f} s)"]
+    for each in final.lineage.held if final.lineage else ():
+        lines.append(f'  held: {each.timeline}, on branch "{each.branch.name}"')
+    for path in dict.fromkeys(done.step.config for done in outcome.taken if isinstance(done.step, WriteBinding)):
+        lines.append(f"  changed: {path} names what is deployed now; commit it")
+    return "\n".join(lines)

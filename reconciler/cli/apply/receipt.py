@@ -1,0 +1,146 @@
+"""From an apply that has ended, in whatever way, to its receipt. Pure."""
+
+from dataclasses import dataclass
+
+from reconciler import __version__
+from reconciler.core.desired import Desired
+from reconciler.core.hyperdrive.choice import config_of
+from reconciler.core.instant import Instant
+from reconciler.core.observed import Observed, ObservedWorker
+from reconciler.core.plan import Plan
+from reconciler.core.receipt import GateResult, Identities, Receipt, Result, TakenStep, WorkerIdentity
+from reconciler.core.redaction import EVERYWHERE
+from reconciler.core.steps import Step, VerifyBranch, VerifyLive, VerifyWorker
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.redaction import EVERYWHERE
+from reconciler.engine.apply import Apply, StepFinished
+from reconciler.errors import GateFailed, ReconcilerError, Suspended
+from reconciler.render.wording import describe, target
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is known before an apply begins: who asked by which commit, who runs it where, and since when."""
+
+    commit: str
+    changed: bool
+    actor: str
+    run: str
+    began: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an apply ended: the last look, its plan, the error if there was one, and the seconds in all."""
+
+    result: Result
+    observed: Observed | None
+    final: Plan | None
+    error: ReconcilerError | None
+    seconds: float
+
+
+def receipt(desired: Desired, apply: Apply, around: Circumstances, end: End, previous: str) -> Receipt:
+    """Write the receipt. `previous` is the digest of the environment's receipt before, or empty."""
+    planned = apply.planned
+    return Receipt(
+        environment=desired.environment,
+        commit=around.commit,
+        changed=around.changed,
+        began=str(around.began),
+        seconds=round(end.seconds, 3),
+        before=str(planned.live or "") if planned else "",
+        asked=str(desired.timeline),
+        after=str(end.final.live or "") if end.final else "",
+        digest=planned.digest if planned else "",
+        result=end.result,
+        detail=_detail(end),
+        steps=tuple(_taken(each) for each in apply.taken),
+        gates=(*_passed(apply.taken), *_failed(end.error, apply.under_way), *_answered(apply)),
+        ids=_identities(desired, end),
+        outside=tuple(each.name for each in planned.outside) if planned else (),
+        lifted=planned.lifted if planned else (),
+        rewound=_rewound(desired, apply, end),
+        actor=around.actor,
+        run=around.run,
+        tool=__version__,
+        previous=previous,
+    )
+
+
+def _rewound(desired: Desired, apply: Apply, end: End) -> tuple[str, ...]:
+    """Name the roles and databases that have changed with the timeline: nothing has where that is not live."""
+    is_live = end.final is not None and end.final.live == desired.timeline
+    return tuple(str(each) for each in apply.rewound) if is_live else ()
+
+
+def _detail(end: End) -> str:
+    if end.error is not None:
+        rule = f"{Suspension.rule}: " if isinstance(end.error, Suspended) else ""
+        return EVERYWHERE(f"{rule}{end.error.message}")
+    refusals = end.final.refusals if end.final else ()
+    return "; ".join(f"{each.rule}: {each.message}" for each in refusals)
+
+
+def _taken(done: StepFinished) -> TakenStep:
+    step = done.step
+    return TakenStep(
+        step=type(step).__name__,
+        target=target(step),
+        what=describe(step),
+        reason=step.reason,
+        began=str(done.began),
+        seconds=round(done.seconds, 3),
+    )
+
+
+def _passed(taken: list[StepFinished]) -> tuple[GateResult, ...]:
+    passed: list[GateResult] = []
+    for step in (done.step for done in taken):
+        match step:
+            case VerifyBranch():
+                names: tuple[str, ...] = step.checks
+            case VerifyWorker() | VerifyLive():
+                names = step.gates
+            case _:
+                continue
+        passed += [GateResult(name, target(step), passed=True) for name in names]
+    return tuple(passed)
+
+
+def _failed(error: ReconcilerError | None, under_way: list[Step]) -> tuple[GateResult, ...]:
+    if not isinstance(error, GateFailed):
+        return ()
+    on = next((target(step) for step in under_way if isinstance(step, VerifyBranch | VerifyWorker | VerifyLive)), "")
+    return (GateResult(error.gate, on, passed=False, detail=EVERYWHERE(error.message)),)
+
+
+def _answered(apply: Apply) -> tuple[GateResult, ...]:
+    """List the last checks that have failed and were answered by putting back what was live."""
+    return tuple(
+        GateResult(error.gate, target(step), passed=False, detail=EVERYWHERE(error.message))
+        for step, error in apply.failures
+    )
+
+
+def _identities(desired: Desired, end: End) -> Identities:
+    project, observed = desired.primary.project, end.observed
+    lineage = end.final.lineage if end.final else None
+    if observed is None or lineage is None:
+        return Identities(project)
+    branch = lineage.live.branch
+    configs = observed.configs if isinstance(observed.configs, tuple) else ()
+    config = config_of(desired, lineage.live, configs)
+    return Identities(
+        project=project,
+        branch=branch.id,
+        branch_name=branch.name,
+        lsn=branch.lsn,
+        endpoint=branch.endpoint.id if branch.endpoint else "",
+        hyperdrive=config.id if config else "",
+        workers=tuple(
+            WorkerIdentity(each.script, each.serving.id, each.serving.hyperdrive_id or "")
+            for each in observed.workers
+            if isinstance(each, ObservedWorker) and each.serving is not None
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Values that several commands take on the command line."""

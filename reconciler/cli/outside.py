@@ -1,0 +1,149 @@
+"""`reconciler outside`: what lives outside the database, and how far back it reaches."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import click
+
+from reconciler.cli.console.exit_status import ExitStatus
+from reconciler.cli.options.moment import read_moment
+from reconciler.cli.repository import environments
+from reconciler.core.desired import Desired, Outside, Worker
+from reconciler.core.drill.results import Stays
+from reconciler.core.model.desired import Desired, Outside, Worker
+from reconciler.core.model.observed import ObservedWorker, Unknown
+from reconciler.core.plan.not_restored import stays_of
+from reconciler.core.values.instant import Instant, for_people
+from reconciler.errors import InputError
+from reconciler.providers.working_tree import Checkout
+from reconciler.render.markdown import prose
+from reconciler.render.wording import describe_outside
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What is outside, each with how it stands to the target; `unread` says which files could not be read."""
+
+    environment: str
+    now: Instant
+    target: Instant | None
+    outside: tuple[tuple[Outside, Stays], ...]
+    unread: tuple[Unknown, ...]
+
+    @property
+    def status(self) -> ExitStatus:
+        """Return the exit status."""
+        if self.unread:
+            return ExitStatus.ERROR
+        return ExitStatus.PENDING if any(found.warning for _, found in self.outside) else ExitStatus.DONE
+
+
+@click.command(name="outside")
+@click.argument("environment", required=False)
+@click.option("--to", "moment", metavar="MOMENT", help="Check against this restore, and not the one in the file.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
+def command(environment: str | None, moment: str | None, form: str) -> int:
+    """List what lives outside the database, how long it is kept, and whether it reaches back as far as a restore.
+
+    Reads the desired-state file and the bindings in wrangler.jsonc, asks nobody and needs no credentials. MOMENT is
+    "2026-11-21T09:55:00Z", "2026-11-21 10:55 Europe/Berlin" or "41 days ago"; without it, the moment that the file
+    asks for is the target, and where it asks for none, nothing is checked.
+
+    Exit status: 0 everything reaches back that far, or there is no target; 2 something does not; 1 a file could not
+    be read.
+    """
+    file = environments.find(environment)
+    now = Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
+    target = None if moment is None else _past(read_moment(moment, now), now)
+    found = inventory(file.read(), Checkout(file.root), target, now)
+    for each in found.unread:
+        click.echo(f"warning: its bindings are not listed: {each.reason}", err=True)
+    click.echo(_rendered(found, form))
+    return found.status
+
+
+def inventory(desired: Desired, checkout: Checkout, target: Instant | None, now: Instant) -> Inventory:
+    """Read the bindings of every Worker of the file, and hold what is outside against the target, or the file's own."""
+    target = desired.timeline.moment if target is None else target
+    workers = [_read(each, checkout) for each in desired.workers]
+    outside = stays_of(desired, workers)
+    return Inventory(
+        environment=desired.environment,
+        now=now,
+        target=target,
+        outside=tuple(zip(outside, measured(outside, target, now), strict=True)),
+        unread=tuple(each for each in workers if isinstance(each, Unknown)),
+    )
+
+
+def _read(worker: Worker, checkout: Checkout) -> ObservedWorker | Unknown:
+    try:
+        file = checkout.read(worker)
+    except InputError as error:
+        return Unknown(error.message, error.hint)
+    return ObservedWorker(
+        worker.config, worker.environment, file.script, file.hyperdrive_id, (), bindings=file.bindings
+    )
+
+
+def _past(target: Instant, now: Instant) -> Instant:
+    if target > now:
+        raise InputError(f"{target} is still to come", hint="a restore goes back: name a moment that has passed")
+    return target
+
+
+def _rendered(found: Inventory, form: str) -> str:
+    match form:
+        case "json":
+            return _as_json(found)
+        case "markdown":
+            return "\n".join(_as_markdown(found))
+        case _:
+            return "\n".join(_as_text(found))
+
+
+def _heading(found: Inventory) -> str:
+    if found.target is None:
+        return "what a restore does not rewind (no target: --to MOMENT checks how far back it reaches)"
+    return f"what a restore to {found.target}, {for_people(found.now - found.target)} ago, does not rewind"
+
+
+def _as_text(found: Inventory) -> Iterator[str]:
+    yield f"{found.environment}: {_heading(found)}"
+    for outside, held in found.outside:
+        yield f"  {describe_outside(outside)}"
+        if held.warning:
+            yield f"    does not reach back that far: {held.warning}"
+    if not found.outside:
+        yield "  nothing is known: no binding, and no outside in the file"
+
+
+def _as_markdown(found: Inventory) -> Iterator[str]:
+    yield f"**{prose(found.environment)}**: {_heading(found)}"
+    yield ""
+    for outside, held in found.outside:
+        short = f" **Does not reach back that far**: {prose(held.warning)}." if held.warning else ""
+        yield f"- {prose(describe_outside(outside))}.{short}"
+    if not found.outside:
+        yield "Nothing is known: no binding, and no `outside` in the file."
+
+
+def _as_json(found: Inventory) -> str:
+    facts = {
+        "environment": found.environment,
+        "target": None if found.target is None else found.target.text,
+        "outside": [
+            {
+                "name": held.name,
+                "retention": None if outside.retention is None else held.retention,
+                "recovery": held.recovery,
+                "reaches": None if found.target is None or outside.retention is None else not held.warning,
+                "warning": held.warning,
+            }
+            for outside, held in found.outside
+        ],
+        "unread": [each.reason for each in found.unread],
+    }
+    return json.dumps(facts, indent=2, ensure_ascii=False)

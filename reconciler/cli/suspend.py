@@ -1,0 +1,127 @@
+"""`reconciler suspend`: stop all applying to an environment for a while."""
+
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from reconciler.cli.console.exit_status import ExitStatus
+from reconciler.cli.options.duration import Duration
+from reconciler.cli.repository import environments
+from reconciler.cli.repository.shared import actor_here, leads_to_sandbox, shared_repository
+from reconciler.core.instant import Instant, for_people
+from reconciler.core.redaction import EVERYWHERE
+from reconciler.core.suspension import LONGEST, LONGEST_REASON, Suspension, shown
+from reconciler.errors import GitError, InputError, PushRejected
+from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.suspension import Found, SuspensionRef
+
+_TRIES = 5
+
+
+@click.command(name="suspend")
+@click.argument("environment", required=False)
+@click.option(
+    "--for",
+    "span",
+    type=Duration(days=True),
+    required=True,
+    metavar="DURATION",
+    help="90s, 30m, 2h or 3d; 30d at most.",
+)
+@click.option("--reason", required=True, metavar="TEXT", help="Why, for those whose apply it stops.")
+@click.option("--replace", is_flag=True, help="Put it in the place of a suspension that stands.")
+def command(environment: str | None, span: timedelta, reason: str, *, replace: bool) -> int:
+    """Stop all applying to an environment: on laptops, in workflows, and before the next step of what is under way.
+
+    Kept as a ref on the Git remote, for everybody; it ends by itself, and `reconciler resume` ends it at once. Whoever
+    looks (plan, status, history, the comment on a pull request) is told, and is not stopped; nor is whoever prepares a
+    pull request (restore, rollback).
+
+    Exit status: 0 suspended, 3 it is already, 1 error.
+    """
+    file = environments.find(environment)
+    now = Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
+    wanted = Suspension(file.name, shown(actor_here(), 200), now, now.before(-_checked(span)), _why(reason))
+    ref = reference(file)
+    for _ in range(_TRIES):
+        found = ref.look()
+        if found is not None and not replace and not _is_over(found, now):
+            said = found.readable
+            click.echo(f"{file.name} is suspended already: {said.message}", err=True)
+            hint = f"--replace puts yours in its place; reconciler resume {file.name} ends it"
+            click.echo(f"hint: {hint}", err=True)
+            return ExitStatus.REFUSED
+        try:
+            ref.set(wanted, found.id if found else "")
+        except PushRejected:
+            continue  # somebody was faster: see who
+        click.echo(_done(wanted, ref, found))
+        _warn_of_others(file)
+        return ExitStatus.DONE
+    raise GitError(f"{ref.name} was changed by others {_TRIES} times in a row", hint="try again")
+
+
+def reference(file: environments.EnvironmentFile) -> SuspensionRef:
+    """Return where an environment's suspension stands. Raises InputError where there is nowhere to keep one."""
+    repository = shared_repository(file)
+    if repository is not None:
+        return SuspensionRef(repository, file.name)
+    if leads_to_sandbox():
+        raise InputError(
+            "a suspension is kept in Git, where what is done with a sandbox of this machine leaves nothing, and "
+            "NEON_API_HOST leads to one",
+            hint="unset NEON_API_HOST to suspend the real environment; to try it, let RECONCILER_REMOTE name a "
+            "repository on this machine",
+        )
+    raise InputError(
+        f"a suspension is kept in Git, and {file.root} is in no repository",
+        hint="git init, or go to the checkout that the file is reviewed in",
+    )
+
+
+def _is_over(found: Found, now: Instant) -> bool:
+    return found.readable.is_over(now)
+
+
+def _checked(span: timedelta) -> timedelta:
+    if span > LONGEST:
+        raise InputError(
+            f"--for {for_people(span)} is longer than {for_people(LONGEST)}, the longest that a suspension may last",
+            hint="what is to stop for longer is suspended again then, by somebody who looks",
+        )
+    return span
+
+
+def _why(reason: str) -> str:
+    said = EVERYWHERE(shown(reason, len(reason)))  # before it is a line of JSON, in which a secret looks different
+    if not said:
+        raise InputError("--reason is empty", hint="say why: it is all that those know whose apply it stops")
+    if len(said) > LONGEST_REASON:
+        raise InputError(f"--reason has {len(said)} characters, and {LONGEST_REASON} is the most", hint="shorten it")
+    return said
+
+
+def _done(suspension: Suspension, ref: SuspensionRef, replaced: Found | None) -> str:
+    span = for_people(suspension.until - suspension.since)
+    lines = [f"{suspension.environment} is suspended for {span}, until {suspension.until}: {suspension.reason}"]
+    if replaced is not None and replaced.suspension is not None:
+        lines.append(f"  replaced: {replaced.suspension.message}")
+    lines.append(f"  every apply refuses until then; reconciler resume {suspension.environment} ends it")
+    if not ref.is_shared:
+        lines.append(f"  only here: the repository has no remote, so {ref.name} stops nobody who applies elsewhere")
+    return "\n".join(lines)
+
+
+def _warn_of_others(file: environments.EnvironmentFile) -> None:
+    """Say who is at work: they stop before their next step, and what is between is left as it is."""
+    repository = shared_repository(file)
+    if repository is None:
+        return
+    try:
+        lease = Lease.look(repository, file.name)
+    except GitError:
+        return  # who is at work is a help; that it is suspended has been said
+    if lease is not None:
+        where = f" ({lease.run})" if lease.run else ""
+        message = f"{lease.owner} has a lease until {lease.expires_at}{where}: that apply stops before its next step"
+        click.echo(f"warning: {message}; reconciler status {file.name} shows what is live", err=True)
