@@ -15,12 +15,6 @@ from reconciler.core.rules.project import protection
 from reconciler.core.rules.restore import fence
 from reconciler.core.steps import Step
 from reconciler.core.steps.branch import RemoveFence
-from reconciler.core.steps.primary import ProtectBranch
-
-
-def is_mending(step: Step) -> bool:
-    """Tell whether a step puts right what an earlier one has begun, and so is taken though all else is refused."""
-    return isinstance(step, RemoveFence | ProtectBranch)
 
 
 def mending(desired: Desired, observed: Observed) -> tuple[Step, ...]:

@@ -106,7 +106,9 @@ def _unprotect(child: DeclaredBranch, branch: Branch) -> tuple[Step, ...]:
     """Take protection before anything else is set: what is protected may not expire."""
     if child.protected is not False or not branch.protected:
         return ()
-    return (ProtectDeclaredBranch(branch=branch.name, protected=False, reason="the file says that it is not protected"),)
+    return (
+        ProtectDeclaredBranch(branch=branch.name, protected=False, reason="the file says that it is not protected"),
+    )
 
 
 def _expire(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> _Found:
@@ -162,5 +164,9 @@ def _dispose(context: PlanningContext) -> tuple[Step, ...]:
     """Delete what we made and the file does not declare any more, and first what its resets have kept."""
     for branch in disposable(context):
         if not guards.undeletable(context, branch):
-            return (DeleteDeclaredBranch(branch=branch.name, reason="the file does not declare it any more, and we made it"),)
+            return (
+                DeleteDeclaredBranch(
+                    branch=branch.name, reason="the file does not declare it any more, and we made it"
+                ),
+            )
     return ()

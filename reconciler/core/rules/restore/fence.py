@@ -1,5 +1,6 @@
 """The rules of a fence: what is left takes no writes from right before the switch, and what is live always does."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,6 +11,10 @@ from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import Blocked, PlanningContext
 from reconciler.core.steps import Step
 from reconciler.core.steps.branch import FenceBranch, RemoveFence
+
+# A fence is two logins and one call to Neon, a switch two calls to Cloudflare, each with a look at everything after it.
+_FENCE_SECONDS = 4
+_SWITCH_SECONDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +131,24 @@ def _lift(context: PlanningContext, timeline_branch: TimelineBranch, reason: str
     if not database:
         return Blocked((FenceNotRemovable(timeline_branch.branch.name),))
     return (RemoveFence(branch=timeline_branch.branch.name, database=database, reason=reason),)
+
+
+def warnings(desired: Desired, lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:
+    """Say from which step to which users can't write, and for about how long."""
+    fence = next((n for n, step in enumerate(steps) if step.stops_writes), None)
+    if fence is None:
+        return
+    live, place = lineage.live.timeline, f"from step {fence + 1} (the fence of {lineage.live.timeline})"
+    end = max((n for n, step in enumerate(steps) if step.switches), default=None)
+    if end is None:
+        users = "users are on another one already" if desired.workers else "until you have changed what uses it"
+        yield f"writes to {live} fail {place} on, {users}; it stays read-only while it is held"
+        return
+    switched = ", ".join(step.switches for step in steps[fence : end + 1] if step.switches)
+    between = sum(isinstance(step, FenceBranch | RemoveFence) for step in steps[fence:end])
+    seconds = between * _FENCE_SECONDS + _SWITCH_SECONDS
+    yield (
+        f"writes fail {place} until step {end + 1} has switched {switched}: about "
+        f"{seconds} s, and longer where Neon or Cloudflare are slow; reads go on. Open connections to it are ended "
+        "then. A run that dies in between leaves it so until the next run, which lifts the fence first"
+    )

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.model.desired import Desired
-from reconciler.core.model.observed import Observed, Unknown
+from reconciler.core.model.observed import Branch, Observed, Unknown
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import Blocked, PlanningContext
 from reconciler.core.rules.retention.pruning import QUIET
@@ -62,8 +62,13 @@ def take_away(context: PlanningContext) -> tuple[Step, ...]:
     for each in units(context.desired, context.observed, context.lineage):
         against = _against(context.desired, context.observed, context.lineage, each)
         if each.branch.ready and each.branch.expires_at is not None and against:
-            return (ClearExpiry(branch=each.branch.name, reason=f"it must not expire: {'; '.join(against)}"),)
+            return clear(each.branch, f"it must not expire: {'; '.join(against)}")
     return ()
+
+
+def clear(branch: Branch, reason: str) -> tuple[Step, ...]:
+    """Remove the expiry of a branch."""
+    return (ClearExpiry(branch=branch.name, reason=reason),)
 
 
 def give(context: PlanningContext) -> tuple[Step, ...]:
