@@ -71,13 +71,8 @@ class _Adopting:
             found = adoption(self._desired, observed, timeline, held, source)
             if isinstance(found, Refusal):
                 click.echo(f"refused    {found.rule}: {found.message}\n           hint: {found.hint}")
-<<<<<<< HEAD:reconciler/cli/adopt.py
                 return ExitStatus.REFUSED
-            is_asked = asked_timeline(self._text) == timeline
-=======
-                return Status.REFUSED
             is_asked = desired_timeline(self._text) == timeline
->>>>>>> origin/main:reconciler/cli/adopt_command.py
             if found.rename is None and is_asked:
                 click.echo(f"{self._desired.environment}: {timeline} is told to be live already; nothing to adopt")
                 return ExitStatus.DONE

@@ -12,9 +12,9 @@ import click
 
 from reconciler.cli.repository import suspension as suspending
 from reconciler.cli.repository.environments import EnvironmentFile, find
-from reconciler.core.history import History, compile_history
-from reconciler.core.instant import Instant
-from reconciler.core.redaction import EVERYWHERE
+from reconciler.core.history.entries import History, compile_history
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.redaction import EVERYWHERE
 from reconciler.errors import GitError, InputError
 from reconciler.render.history import text as history_text
 

@@ -10,7 +10,7 @@ import click
 from reconciler.cli.console.exit_status import ExitStatus
 from reconciler.cli.options.moment import read_moment
 from reconciler.cli.repository import environments
-from reconciler.core.desired import Desired, Outside, Worker
+from reconciler.core.drill.not_restored import measured
 from reconciler.core.drill.results import Stays
 from reconciler.core.model.desired import Desired, Outside, Worker
 from reconciler.core.model.observed import ObservedWorker, Unknown

@@ -6,23 +6,9 @@ from reconciler.cli.console.exit_status import ExitStatus
 from reconciler.cli.repository import environments
 from reconciler.cli.repository import suspension as suspending
 from reconciler.cli.wiring import look
-<<<<<<< HEAD:reconciler/cli/plan.py
-from reconciler.core.observed import Observed
-from reconciler.core.plan import Plan, plan
-from reconciler.render import plan as plan_text
-=======
 from reconciler.core.model.observed import Observed
 from reconciler.core.plan.plan import Plan, plan
-
-
-class Status(IntEnum):
-    """Exit statuses."""
-
-    DONE = 0
-    ERROR = 1
-    PENDING = 2
-    REFUSED = 3
->>>>>>> origin/main:reconciler/cli/plan_command.py
+from reconciler.render import plan as plan_text
 
 
 @click.command(name="plan")

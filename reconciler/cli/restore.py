@@ -13,12 +13,12 @@ from reconciler.cli.proposal import text as proposal_text
 from reconciler.cli.proposal.base import Base, Examined, examine
 from reconciler.cli.proposal.proposal import Change, nothing_to_do, preview, propose, refused, report
 from reconciler.cli.repository import environments
-from reconciler.core.desired import Restore
-from reconciler.core.file.edit import asked_timeline, with_restore
-from reconciler.core.instant import Instant
-from reconciler.core.lsn import Lsn
-from reconciler.core.refusals import TimelineUsed
-from reconciler.core.timeline import Point, Timeline
+from reconciler.core.file.edit import desired_timeline, with_restore
+from reconciler.core.model.desired import Restore
+from reconciler.core.plan.proposal import TimelineUsed
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.lsn import Lsn
+from reconciler.core.values.timeline import Point, Timeline
 from reconciler.errors import InputError
 
 

@@ -6,7 +6,7 @@ import click
 
 from reconciler.cli.repository import environments
 from reconciler.cli.suspend import reference
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 from reconciler.errors import GitError, PushRejected
 from reconciler.providers.git.suspension import Found
 

@@ -13,11 +13,13 @@ from reconciler.cli.proposal.base import Base, Examined, examine
 from reconciler.cli.proposal.proposal import Change, nothing_to_do, preview, propose, refused, report
 from reconciler.cli.repository import environments
 from reconciler.cli.restore import one_line, timeline_named
-from reconciler.core.desired import Restore
-from reconciler.core.file.edit import asked_timeline, restore_text, with_restore, with_restore_text
-from reconciler.core.lineage.provenance import timeline_before
-from reconciler.core.refusals import NotAppliedYet, Refusal, TimelineNotHeld
-from reconciler.core.timeline import Timeline
+from reconciler.core.file.edit import desired_timeline, restore_text, with_restore, with_restore_text
+from reconciler.core.lineage.infer import timeline_before
+from reconciler.core.model.desired import Restore
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.plan.proposal import NotAppliedYet
+from reconciler.core.rules.restore.guards import TimelineNotHeld
+from reconciler.core.values.timeline import Timeline
 from reconciler.errors import InputError
 
 

@@ -9,7 +9,7 @@ from reconciler.cli.console.exit_status import ExitStatus
 from reconciler.cli.repository import environments
 from reconciler.cli.repository import suspension as suspending
 from reconciler.cli.wiring import look
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.errors import GitError
 from reconciler.providers.git.lease import Lease
 from reconciler.providers.git.repository import Repository

@@ -8,9 +8,9 @@ from reconciler.cli.console.exit_status import ExitStatus
 from reconciler.cli.options.duration import Duration
 from reconciler.cli.repository import environments
 from reconciler.cli.repository.shared import actor_here, leads_to_sandbox, shared_repository
-from reconciler.core.instant import Instant, for_people
-from reconciler.core.redaction import EVERYWHERE
-from reconciler.core.suspension import LONGEST, LONGEST_REASON, Suspension, shown
+from reconciler.core.records.suspension import LONGEST, LONGEST_REASON, Suspension, shown
+from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.redaction import EVERYWHERE
 from reconciler.errors import GitError, InputError, PushRejected
 from reconciler.providers.git.lease import Lease
 from reconciler.providers.git.suspension import Found, SuspensionRef

@@ -13,9 +13,9 @@ from stamina.instrumentation import RetryDetails, RetryHook, set_on_retry_hooks
 
 from reconciler.cli.console.output import quiet_logs
 from reconciler.cli.repository import environments
-from reconciler.core.desired import Desired
-from reconciler.core.observed import Observed, Unknown
-from reconciler.core.secret import Secret
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import Observed, Unknown
+from reconciler.core.values.secret import Secret
 from reconciler.engine.observe import observe, with_replaced
 from reconciler.errors import InputError
 from reconciler.ports import Clock, Ports

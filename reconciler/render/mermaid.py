@@ -7,14 +7,14 @@ stand in it as character codes, so none can end a label, and only the timelines 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reconciler.core.harmless import label
-from reconciler.core.lineage.lineage import Carrier, Lineage
-from reconciler.core.lineage.provenance import trace
-from reconciler.core.observed import Observed
-from reconciler.core.plan import Plan
-from reconciler.core.predict import predict
+from reconciler.core.lineage.infer import infer_lineage
+from reconciler.core.lineage.lineage import Lineage, TimelineBranch
+from reconciler.core.model.observed import Observed
+from reconciler.core.plan.plan import Plan
 from reconciler.core.steps import CreateBranch
-from reconciler.core.timeline import Timeline
+from reconciler.core.steps.predict import predict
+from reconciler.core.values.escaping import label
+from reconciler.core.values.timeline import Timeline
 from reconciler.render.point import point
 
 _MOST_HELD = 4

@@ -6,11 +6,11 @@ sees what was looked at, and not only that nothing was found.
 
 from collections.abc import Iterator
 
-from reconciler.core.hyperdrive.choice import expected_config
-from reconciler.core.instant import Instant, for_people
-from reconciler.core.observed import Branch, Observed, ObservedWorker, Project, Unknown, named
-from reconciler.core.plan import Plan
+from reconciler.core.lineage.hyperdrive import expected_config
+from reconciler.core.model.observed import Branch, Observed, ObservedWorker, Project, Unknown, named
+from reconciler.core.plan.plan import Plan
 from reconciler.core.steps import CreateBranch, VerifyBranch
+from reconciler.core.values.instant import Instant, for_people
 from reconciler.render.point import point
 
 

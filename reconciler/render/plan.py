@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.core.holding_pen.pen import Unit, units
-from reconciler.core.instant import for_people
-from reconciler.core.observed import Observed, Project
-from reconciler.core.outside import spelled
-from reconciler.core.plan import Plan
+from reconciler.core.model.observed import Observed, Project
+from reconciler.core.plan.not_restored import spelled
+from reconciler.core.plan.plan import Plan
+from reconciler.core.records.suspension import Suspension
+from reconciler.core.rules.retention.retained import RetainedBranch, units
 from reconciler.core.steps import arguments
-from reconciler.core.suspension import Suspension
+from reconciler.core.values.instant import for_people
 from reconciler.render import point as point_text
 from reconciler.render.declared_branches import unmanaged
 from reconciler.render.markdown import code, fenced, prose

@@ -2,44 +2,20 @@
 
 from typing import Any
 
-<<<<<<< HEAD:reconciler/render/status.py
-from reconciler.core.desired import Desired
-from reconciler.core.holding_pen.orphans import Orphan, orphans
-from reconciler.core.holding_pen.pen import Unit, units
-from reconciler.core.holding_pen.room import Room, branches_room, configs_room, without_ended
-from reconciler.core.instant import for_people
-from reconciler.core.lineage.lineage import Carrier
-from reconciler.core.observed import Observed, ObservedWorker, Project, Unknown
-from reconciler.core.plan import Plan
-from reconciler.core.rewound import since
-from reconciler.render import declared_branches
-from reconciler.render.markdown import code, prose
-from reconciler.render.wording import counted
-
-_KINDS = (("held", "held"), ("candidate", "candidates"), ("failed", "failed"))
-=======
-import click
-
-from reconciler.render import declared_branches as children_status
-from reconciler.cli.repository import environments
-from reconciler.render import status as status_markdown
-from reconciler.cli.repository import suspension as suspending
-from reconciler.cli.plan import Status
-from reconciler.cli.wiring import look
-from reconciler.render.wording import counted
 from reconciler.core.lineage.lineage import TimelineBranch
 from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Observed, ObservedWorker, Project, Unknown
-from reconciler.core.plan.plan import Plan, plan
+from reconciler.core.plan.plan import Plan
 from reconciler.core.rules.restore.role_changes import since
 from reconciler.core.rules.retention.orphans import Orphan, orphans
 from reconciler.core.rules.retention.retained import RetainedBranch, units
 from reconciler.core.rules.retention.room import Room, branches_room, configs_room, without_ended
 from reconciler.core.values.instant import for_people
-from reconciler.errors import GitError
-from reconciler.providers.git.lease import Lease
-from reconciler.providers.git.repository import Repository
->>>>>>> origin/main:reconciler/cli/status_command.py
+from reconciler.render import declared_branches
+from reconciler.render.markdown import code, prose
+from reconciler.render.wording import counted
+
+_KINDS = (("held", "held"), ("candidate", "candidates"), ("failed", "failed"))
 
 
 def facts_of(found: Plan, observed: Observed) -> dict[str, Any]:
@@ -209,9 +185,8 @@ def _lease_lines(lease: dict[str, str] | None) -> list[str]:
     return [f"{lease['owner']} is at work since {lease['taken_at']} (until {lease['expires_at']}{where})"]
 
 
-<<<<<<< HEAD:reconciler/render/status.py
-def _line(carrier: dict[str, Any]) -> str:
-    return f'{carrier["timeline"]}, on branch "{carrier["branch"]}" ({carrier["id"]}), created {carrier["created_at"]}'
+def _line(found: dict[str, Any]) -> str:
+    return f'{found["timeline"]}, on branch "{found["branch"]}" ({found["id"]}), created {found["created_at"]}'
 
 
 def as_markdown(facts: dict[str, Any], stopped: str) -> str:
@@ -253,8 +228,3 @@ def shares(worker: dict[str, Any]) -> str:
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) if rows else ""
-=======
-def _line(held: dict[str, Any]) -> str:
-    where = f'on branch "{held["branch"]}" ({held["id"]})'
-    return f"{held['timeline']}, {where}, created {held['created_at']}"
->>>>>>> origin/main:reconciler/cli/status_command.py

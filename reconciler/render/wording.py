@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import assert_never
 
-from reconciler.core.desired import FOREVER, OnFailure, Outside
-from reconciler.core.instant import for_people
+from reconciler.core.model.desired import FOREVER, OnFailure, Outside
 from reconciler.core.steps import (
     AddCompute,
     AwaitBranch,
@@ -48,6 +47,7 @@ from reconciler.core.steps import (
     WorkerStep,
     WriteBinding,
 )
+from reconciler.core.values.instant import for_people
 from reconciler.render.point import point
 
 _ON_FAILURE = {OnFailure.ROLLBACK: "what is live now is put back", OnFailure.HOLD: "stop there and wait"}

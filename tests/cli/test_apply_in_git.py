@@ -7,8 +7,8 @@ import pytest
 
 from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.repository.shared import shared_repository
-from reconciler.core.instant import Instant
-from reconciler.core.receipt import Result
+from reconciler.core.records.receipt import Result
+from reconciler.core.values.instant import Instant
 from tests.support import database
 from tests.support.database import GOOD
 from tests.support.desk import FILE, Desk, written

@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from reconciler.core.redaction import CREDENTIALS
-from reconciler.core.secret import Secret
+from reconciler.core.values.redaction import CREDENTIALS
+from reconciler.core.values.secret import Secret
 from reconciler.providers.git.command import gist
 from reconciler.providers.git.notes import Notes
 from reconciler.providers.github_text import body_of, description_of, title_of

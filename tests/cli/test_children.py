@@ -6,9 +6,6 @@ from dataclasses import replace
 import pytest
 
 from reconciler.cli.plan import status_of
-from reconciler.core.compute_settings import ComputeSettings
-from reconciler.core.desired import Child, Method, Restore
-from reconciler.core.drift import Answer
 from reconciler.core.health.diagnosis import diagnose
 from reconciler.core.model.compute import ComputeSettings
 from reconciler.core.model.desired import DeclaredBranch, Method, Restore

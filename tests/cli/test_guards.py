@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.render.comment import Planned, section
 from reconciler.render.plan import as_markdown, as_text
 from tests.support.receipts import receipts

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 from reconciler.providers.git.history import changes_of
 from reconciler.render.history.text import visible
 from tests.support.long_history import example, make_long_history

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from reconciler.cli.history import write_page
-from reconciler.core.history import Change, compile_history
+from reconciler.core.history.entries import Change, compile_history
 from reconciler.errors import InputError
 from reconciler.render.history.page import as_page
 from reconciler.render.history.picture import LANES_A_PICTURE, Axis

@@ -7,7 +7,7 @@ import click
 import pytest
 
 from reconciler.cli.options.duration import Duration
-from reconciler.core.receipt import Result
+from reconciler.core.records.receipt import Result
 from tests.cli.test_apply_in_git import LEASE, asking, leave_lease
 from tests.support.database import DAMAGED
 from tests.support.receipts import receipts

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from reconciler.cli.options.moment import read_moment
-from reconciler.core.instant import Instant
+from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
 
 NOW = Instant.parse_strict("2026-11-21T12:00:00.250Z")

@@ -13,9 +13,9 @@ import pytest
 
 from reconciler.cli.console.progress import Progress
 from reconciler.cli.main import COMMANDS
-from reconciler.core.binding import Binding, BindingKind
-from reconciler.core.desired import Outside, Restore
-from reconciler.core.plan import plan
+from reconciler.core.model.desired import Outside, Restore
+from reconciler.core.model.worker_bindings import Binding, BindingKind
+from reconciler.core.plan.plan import plan
 from reconciler.engine.apply import LooksAgain, StepDropped, StepStarted
 from reconciler.render import plan as plan_text
 from reconciler.render.markdown import prose

@@ -9,15 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.cli.ci.drift_report import Drift, issue
-from reconciler.core.desired import Method, Outside, Restore
 from reconciler.core.file.reading import Problem
 from reconciler.core.model.desired import Method, Outside, Restore
 from reconciler.core.model.observed import Unknown
 from reconciler.core.plan.plan import plan
 from reconciler.core.records.suspension import Suspension
 from reconciler.core.steps import VerifyLive
-from reconciler.core.suspension import Suspension
-from reconciler.core.timeline import ORIGIN
+from reconciler.core.values.lsn import Lsn
+from reconciler.core.values.timeline import ORIGIN
 from reconciler.render import plan as plan_text
 from reconciler.render.comment import LIMIT_BYTES, MARKER, Mistaken, Planned, Subject, Unplanned, comment, full
 from reconciler.render.markdown import code, cut, fenced, prose

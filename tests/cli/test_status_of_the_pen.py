@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.render import plan as plan_text
 from reconciler.render.status import as_markdown, as_text, facts_of
 from tests.core.in_place_worlds import BY_BRANCH, changed

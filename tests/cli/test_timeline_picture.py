@@ -6,11 +6,11 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.desired import Restore
-from reconciler.core.harmless import label
-from reconciler.core.observed import Branch, Unknown
-from reconciler.core.plan import plan
-from reconciler.core.timeline import ORIGIN, HeldName, Timeline
+from reconciler.core.model.desired import Restore
+from reconciler.core.model.observed import Branch, Unknown
+from reconciler.core.plan.plan import plan
+from reconciler.core.values.escaping import label
+from reconciler.core.values.timeline import ORIGIN, HeldName, Timeline
 from reconciler.render.mermaid import picture
 from tests.core.worlds import DESIRED, MAIN, WORLD, after, asking, hours_ago
 from tests.support import mermaid

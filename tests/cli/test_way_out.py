@@ -15,8 +15,8 @@ from rich.console import Console
 
 from reconciler.cli import main
 from reconciler.cli.console import output
-from reconciler.core.redaction import STARS
-from reconciler.core.secret import Secret
+from reconciler.core.values.redaction import STARS
+from reconciler.core.values.secret import Secret
 from tests.support.plain_words import run_program
 
 CANARY = "canary-way-out-0123456789"

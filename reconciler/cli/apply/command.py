@@ -14,7 +14,8 @@ from reconciler.cli.options.duration import Duration
 from reconciler.cli.plan import rendered, status_of
 from reconciler.cli.repository import environments
 from reconciler.cli.repository.shared import Superseded
-from reconciler.core.desired import Desired
+from reconciler.core.model.desired import Desired
+from reconciler.core.records.suspension import Suspension
 from reconciler.core.steps import WriteBinding
 from reconciler.engine.apply import Outcome, PlanChanged
 from reconciler.errors import Suspended

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 from reconciler import __version__
-from reconciler.core.desired import Desired
-from reconciler.core.hyperdrive.choice import config_of
-from reconciler.core.instant import Instant
-from reconciler.core.observed import Observed, ObservedWorker
-from reconciler.core.plan import Plan
-from reconciler.core.receipt import GateResult, Identities, Receipt, Result, TakenStep, WorkerIdentity
-from reconciler.core.redaction import EVERYWHERE
+from reconciler.core.lineage.hyperdrive import config_of
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import Observed, ObservedWorker
+from reconciler.core.plan.plan import Plan
+from reconciler.core.records.receipt import GateResult, Identities, Receipt, Result, TakenStep, WorkerIdentity
+from reconciler.core.records.suspension import Suspension
 from reconciler.core.steps import Step, VerifyBranch, VerifyLive, VerifyWorker
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.redaction import EVERYWHERE

@@ -19,10 +19,10 @@ from reconciler.cli.proposal.base import path_in_repository
 from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.repository.shared import actor, actor_here, refuse_if_superseded, shared_repository
 from reconciler.cli.wiring import connected
-from reconciler.core.desired import Desired
-from reconciler.core.instant import for_people
-from reconciler.core.plan import Plan, plan
-from reconciler.core.receipt import Receipt, Result, latest, parse
+from reconciler.core.model.desired import Desired
+from reconciler.core.plan.plan import Plan, plan
+from reconciler.core.records.receipt import Receipt, Result, latest, parse
+from reconciler.core.values.instant import for_people
 from reconciler.engine.apply import Apply, Outcome, PlanChanged
 from reconciler.engine.observe import observe
 from reconciler.errors import OutOfTime, ReconcilerError, Suspended

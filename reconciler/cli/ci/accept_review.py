@@ -9,7 +9,7 @@ from reconciler.cli.ci.drift_report import Drift
 from reconciler.cli.ci.plan_command import judged
 from reconciler.cli.proposal.base import Base
 from reconciler.cli.repository.environments import EnvironmentFile
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.errors import ReconcilerError
 from reconciler.providers.github import GitHub, PullRequest
 from reconciler.render import comment as plan_comment

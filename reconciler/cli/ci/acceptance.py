@@ -8,7 +8,6 @@ decided by planning the changed file: what would still have to be done in the wo
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from reconciler.core.desired import Desired, Hyperdrive, Restore
 from reconciler.core.file.edit import with_restore, with_value
 from reconciler.core.lineage.infer import PrimaryMissing, infer_lineage
 from reconciler.core.lineage.lineage import TimelineBranch
@@ -17,7 +16,7 @@ from reconciler.core.model.observed import HyperdriveConfig, Observed, ObservedW
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.plan.plan import plan
 from reconciler.core.steps import Step, WriteBinding
-from reconciler.core.timeline import ORIGIN, HeldName
+from reconciler.core.values.timeline import ORIGIN, HeldName
 from reconciler.render.wording import describe
 
 _REASON = "accepted as it was found live"

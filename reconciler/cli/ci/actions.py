@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 
 import click
 
-from reconciler.core.redaction import EVERYWHERE, Redaction
+from reconciler.core.values.redaction import EVERYWHERE, Redaction
 from reconciler.errors import InputError
 from reconciler.render.markdown import cut
 

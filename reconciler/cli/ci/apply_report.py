@@ -1,8 +1,8 @@
 """What a job says of an apply: the Markdown of its summary, and the one line of a deployment. Pure."""
 
 from reconciler.cli.apply.run import Applied
-from reconciler.core.desired import Desired
-from reconciler.core.receipt import Result
+from reconciler.core.model.desired import Desired
+from reconciler.core.records.receipt import Result
 from reconciler.errors import Suspended
 from reconciler.render.markdown import prose
 from reconciler.render.plan import headline

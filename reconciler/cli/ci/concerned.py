@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reconciler.cli.ci.actions import Actions
 from reconciler.cli.repository.environments import DIRECTORY, EnvironmentFile
-from reconciler.core.desired import Desired
+from reconciler.core.model.desired import Desired
 from reconciler.errors import InputError
 from reconciler.providers.git.repository import Repository
 

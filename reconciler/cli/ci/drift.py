@@ -19,7 +19,6 @@ from reconciler.cli.proposal.base import path_in_repository
 from reconciler.cli.repository import suspension as suspending
 from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
-from reconciler.core.desired import Desired, WriteBack
 from reconciler.core.file.reading import read_desired_state
 from reconciler.core.model.desired import Desired, WriteBack
 from reconciler.core.model.observed import Observed

@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reconciler.core.hyperdrive.choice import expected_config
-from reconciler.core.instant import Instant
-from reconciler.core.observed import Observed, ObservedWorker
-from reconciler.core.plan import Plan
-from reconciler.core.receipt import Receipt, Result
-from reconciler.core.refusals import PrimaryMissing, Refusal
+from reconciler.core.lineage.hyperdrive import expected_config
+from reconciler.core.lineage.infer import PrimaryMissing
+from reconciler.core.model.observed import Observed, ObservedWorker
+from reconciler.core.model.refusal import Refusal
+from reconciler.core.plan.plan import Plan
+from reconciler.core.records.receipt import Receipt, Result
+from reconciler.core.values.instant import Instant
 from reconciler.render.markdown import code, cut, prose
 from reconciler.render.status import seen_workers, served
 from reconciler.render.wording import counted, describe

@@ -2,7 +2,7 @@
 
 import re
 
-from reconciler.core.plan import Plan
+from reconciler.core.plan.plan import Plan
 from reconciler.errors import ReconcilerError
 from reconciler.providers.github import GitHub
 from reconciler.render.comment import MARKER

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from reconciler.cli.ci.own_branch import refuse_work_of_others
 from reconciler.cli.repository.environments import EnvironmentFile
-from reconciler.core.desired import Desired, Worker, WriteBack
-from reconciler.core.hyperdrive.choice import expected_config
-from reconciler.core.observed import Observed, ObservedWorker
+from reconciler.core.lineage.hyperdrive import expected_config
+from reconciler.core.model.desired import Desired, Worker, WriteBack
+from reconciler.core.model.observed import Observed, ObservedWorker
 from reconciler.errors import GitError, InputError, PushRejected
 from reconciler.providers.git.repository import Repository
 from reconciler.providers.github import GitHub

@@ -9,9 +9,9 @@ from reconciler.cli.demo import shop
 from reconciler.cli.demo.repository import DemoRepository
 from reconciler.cli.drill.visitor import PER_SECOND, Visitor
 from reconciler.cli.repository.environments import EnvironmentFile
-from reconciler.core.guards import SETTLING
-from reconciler.core.instant import Instant
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.restore.guards import SETTLING
+from reconciler.core.values.instant import Instant
 from reconciler.engine.apply import Apply, Outcome
 from reconciler.engine.observe import observe
 from reconciler.ports import Origin, Ports

@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 from reconciler.cli.console.progress import Progress
-from reconciler.core.desired import HttpGate, SqlGate
-from reconciler.core.drill.marks import Mark, measured, phase_of
+from reconciler.core.drill.marks import Annotation, measured, phase_of
 from reconciler.core.drill.results import Measured, Phase
 from reconciler.core.model.desired import HttpGate, SqlGate
 from reconciler.core.model.observed import Table

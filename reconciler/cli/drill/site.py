@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 
 from reconciler.cli.drill.repository import DrillRepository
 from reconciler.cli.repository.environments import EnvironmentFile
-from reconciler.core import jsonc
-from reconciler.core.desired import Desired, Worker
 from reconciler.core.drill.file import drill_file
 from reconciler.core.drill.guard import Place, damage
 from reconciler.core.drill.leftovers import to_serve_again

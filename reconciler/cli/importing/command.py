@@ -14,7 +14,6 @@ from reconciler.cli.importing.files import find_root, there_already, worker_file
 from reconciler.cli.plan import status_of
 from reconciler.cli.repository import environments
 from reconciler.cli.wiring import connected
-from reconciler.core.desired import Desired, Hyperdrive, Primary
 from reconciler.core.file.model import json_schema
 from reconciler.core.file.reading import check_environment, read_desired_state
 from reconciler.core.importing.choice import Asked, Choice, choose, nothing_found

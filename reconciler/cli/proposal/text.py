@@ -3,9 +3,9 @@
 import textwrap
 
 from reconciler.cli.proposal.base import Base, Examined
-from reconciler.core.instant import for_people
-from reconciler.core.observed import Project
-from reconciler.core.timeline import Timeline
+from reconciler.core.model.observed import Project
+from reconciler.core.values.instant import for_people
+from reconciler.core.values.timeline import Timeline
 from reconciler.render import plan as plan_text
 from reconciler.render import point as point_text
 from reconciler.render.markdown import cut, prose

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.repository.shared import shared_repository
-from reconciler.core.instant import Instant
-from reconciler.core.plan import Plan
-from reconciler.core.suspension import Suspension
+from reconciler.core.plan.plan import Plan
+from reconciler.core.records.suspension import Suspension
+from reconciler.core.values.instant import Instant
 from reconciler.errors import GitError
 from reconciler.providers.git.suspension import SuspensionRef
 from reconciler.render.plan import suspension_facts

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from html import escape
 
 from reconciler import __version__
-from reconciler.core.history import History, RollbackTo
+from reconciler.core.history.entries import History, RollbackTo
 from reconciler.render.history.picture import Picture, pictures
 from reconciler.render.history.rows import (
     SHORT_COMMIT,

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from html import escape
 
-from reconciler.core.history import History
-from reconciler.core.instant import Instant
-from reconciler.core.lineage.lanes import Lane, State
-from reconciler.core.timeline import Timeline
+from reconciler.core.history.entries import History
+from reconciler.core.history.lanes import Lane, State
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.timeline import Timeline
 from reconciler.render.history.rows import fate, minute
 
 LANES_A_PICTURE = 24

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
 
-from reconciler.core.history import (
+from reconciler.core.history.entries import (
     Applied,
     ApplyKind,
     Changed,
@@ -19,10 +19,10 @@ from reconciler.core.history import (
     RollbackTo,
     Undo,
 )
-from reconciler.core.instant import Instant, for_people
-from reconciler.core.lineage.lanes import Lane, State
-from reconciler.core.receipt import Result
-from reconciler.core.timeline import Timeline
+from reconciler.core.history.lanes import Lane, State
+from reconciler.core.records.receipt import Result
+from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.timeline import Timeline
 from reconciler.render.wording import counted
 
 SHORT_COMMIT = 10

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.core.history import History, RollbackTo
-from reconciler.core.lineage.lanes import Lane
+from reconciler.core.history.entries import History, RollbackTo
+from reconciler.core.history.lanes import Lane
 from reconciler.render.history.rows import (
     Row,
     fate,

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.holding_pen.orphans import Orphan, orphans
-from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached
-from reconciler.core.observed import Endpoint, Observed, Unknown, UploadedVersion, Use, named
-from reconciler.core.plan import plan
+from reconciler.core.model.observed import Endpoint, Observed, Unknown, UploadedVersion, Use, named
+from reconciler.core.plan.plan import plan
+from reconciler.core.rules.context.limits import BranchLimitReached, ConfigLimitReached
+from reconciler.core.rules.retention.orphans import Orphan, orphans
 from reconciler.core.steps import DeleteHyperdrive
 from reconciler.render.status import as_text, facts_of
 from reconciler.render.wording import describe

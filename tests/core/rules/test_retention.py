@@ -6,11 +6,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 
-from reconciler.core.desired import Restore
-from reconciler.core.holding_pen.pen import Unit, units
-from reconciler.core.holding_pen.pruning import make_room
-from reconciler.core.instant import Instant
-from reconciler.core.limit_refusals import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
+from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.model.desired import Restore
 from reconciler.core.model.observed import (
@@ -33,7 +29,9 @@ from reconciler.core.rules.restore.guards import NameTaken
 from reconciler.core.rules.retention.pruning import make_room
 from reconciler.core.rules.retention.retained import RetainedBranch, units
 from reconciler.core.steps import DeleteBranch, DeleteHyperdrive, RenameBranch
-from reconciler.core.timeline import ORIGIN
+from reconciler.core.steps.predict import predict
+from reconciler.core.values.instant import Instant
+from reconciler.core.values.timeline import ORIGIN
 from reconciler.render.wording import describe
 from tests.core.in_place_worlds import (
     ASKED,

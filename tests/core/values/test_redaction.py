@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.redaction import CREDENTIALS, EVERYWHERE, STARS, Redaction
-from reconciler.core.secret import Secret
+from reconciler.core.values.redaction import CREDENTIALS, EVERYWHERE, STARS, Redaction
+from reconciler.core.values.secret import Secret
 from reconciler.render.markdown import prose
 
 _CHARACTERS = st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_categories=("Cc", "Zs"))

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from reconciler.cli import adopt as adopt_command
-from reconciler.core.plan import plan
+from reconciler.core.plan.plan import plan
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.stage import Stage
 from tests.exhaustive.timeless import LoopClock

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.drift import Answer
-from reconciler.core.plan import plan
+from reconciler.core.plan.drift import Answer
+from reconciler.core.plan.plan import plan
 from reconciler.errors import ReconcilerError
 from reconciler.render import plan as plan_text
 from reconciler.sandbox import timestamps

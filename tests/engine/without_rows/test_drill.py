@@ -11,8 +11,6 @@ from reconciler.cli.drill.round import DrillRound, Manner
 from reconciler.cli.drill.site import DrillRefused, Plot
 from reconciler.cli.drill.sweep import Sweeper
 from reconciler.cli.repository.environments import EnvironmentFile
-from reconciler.core import jsonc
-from reconciler.core.drill.destruction import Wish
 from reconciler.core.drill.names import DrillNames
 from reconciler.core.file import jsonc
 from reconciler.core.model.destruction import DestructionSpec
