@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from reconciler.core.file.reading import Problem
 from reconciler.core.model.observed import Observed, Project
 from reconciler.core.plan.plan import Plan
-from reconciler.core.steps import CreateBranch
+from reconciler.core.steps.branch import creation
 from reconciler.core.values.instant import for_people
 from reconciler.render import mermaid as timeline_picture
 from reconciler.render import passed_guards as plan_checks
 from reconciler.render import point as point_text
 from reconciler.render.markdown import code, cut, fenced, prose
-from reconciler.render.wording import counted, describe, describe_outside, kept_as
+from reconciler.render.wording import counted, describe_outside
 
 MARKER = "<!-- reconciler:plan -->"
 LIMIT_BYTES = 60_000
@@ -104,7 +104,7 @@ def _planned(plan: Plan, observed: Observed) -> str:
         parts += _listed(title, reasons)
     if plan.steps:
         parts += ["**Steps, taken all the same**"] if plan.refusals else []
-        steps = [(str(n), prose(describe(step)), prose(step.reason)) for n, step in enumerate(plan.steps, 1)]
+        steps = [(str(n), prose(step.describe()), prose(step.reason)) for n, step in enumerate(plan.steps, 1)]
         parts.append(_table([("", "step", "because"), *steps]))
     parts += _listed("Warnings", [prose(each) for each in plan.warnings])
     parts += _listed("Not rewound", [prose(describe_outside(each)) for each in plan.outside])
@@ -177,14 +177,15 @@ def _data(plan: Plan, observed: Observed) -> Iterator[tuple[str, str]]:
     if live == plan.desired.timeline:
         yield "the data", "does not change"
         return
-    created = any(isinstance(step, CreateBranch) and step.at for step in plan.steps)
+    made = creation(plan.steps)
+    created = made is not None and made.at is not None
     timeline_branch = plan.lineage.timeline_branch(plan.desired.timeline) if plan.lineage else None
     if restore is not None and (created or timeline_branch is None or timeline_branch.held is None):
         since = point_text.with_age(restore, observed.at, " (the last {age})")
         yield "lost to users", f"every write after {since}"
     else:
         yield "the data", f"comes back exactly as it was left; writes since then are on {code(str(live))}"
-    for name in kept_as(plan.steps):
+    for name in filter(None, (step.holds for step in plan.steps)):
         yield "held", f"{code(str(live))}, whole, as {code(name)}; `git revert` makes it live again"
 
 

@@ -14,7 +14,7 @@ from reconciler.core.values.instant import for_people
 from reconciler.render import point as point_text
 from reconciler.render.declared_branches import unmanaged
 from reconciler.render.markdown import code, fenced, prose
-from reconciler.render.wording import describe, describe_outside, kept_as, target
+from reconciler.render.wording import describe_outside
 
 
 def as_json(plan: Plan) -> str:
@@ -31,7 +31,7 @@ def facts(plan: Plan) -> dict[str, Any]:
         "live_timeline": str(plan.live) if plan.live else None,
         "desired_timeline": str(plan.desired.timeline),
         "steps": [
-            {**arguments(step), "step": type(step).__name__, "target": target(step), "reason": step.reason}
+            {**arguments(step), "step": step.wire_name, "target": step.target, "reason": step.reason}
             for step in plan.steps
         ],
         "warnings": list(plan.warnings),
@@ -81,7 +81,7 @@ def as_markdown(plan: Plan, observed: Observed) -> str:
     if plan.steps:
         lines += ["| | step | because |", "|---|---|---|"]
         lines += [
-            f"| {number} | {prose(describe(step))} | {prose(step.reason)} |"
+            f"| {number} | {prose(step.describe())} | {prose(step.reason)} |"
             for number, step in enumerate(plan.steps, 1)
         ]
     if plan.steps and not plan.refusals:
@@ -161,7 +161,7 @@ def _window(plan: Plan, observed: Observed) -> Iterator[str]:
 
 def _steps(plan: Plan) -> Iterator[str]:
     for number, step in enumerate(plan.steps, 1):
-        yield f"  {number:2}. {describe(step)}"
+        yield f"  {number:2}. {step.describe()}"
         yield f"      because {step.reason}"
 
 
@@ -176,7 +176,7 @@ def _data(plan: Plan, observed: Observed) -> Iterator[str]:
         yield f"  lost to users: every write after {since}"
     else:
         yield f"  {plan.desired.timeline} comes back exactly as it was left; writes since then are on {live}"
-    for name in kept_as(plan.steps):
+    for name in filter(None, (step.holds for step in plan.steps)):
         yield f'  held: {live}, whole, as "{name}"; git revert makes it live again'
 
 

@@ -16,10 +16,9 @@ from reconciler.cli.main import COMMANDS
 from reconciler.core.model.desired import Outside, Restore
 from reconciler.core.model.worker_bindings import Binding, BindingKind
 from reconciler.core.plan.plan import plan
-from reconciler.engine.apply import LooksAgain, StepDropped, StepStarted
+from reconciler.engine.events import LooksAgain, StepDropped, StepStarted
 from reconciler.render import plan as plan_text
 from reconciler.render.markdown import prose
-from reconciler.render.wording import describe, phase, target
 from tests.core.worlds import DESIRED, SEEN, WORLD, asking, hours_ago
 from tests.support.plain_words import run_program
 
@@ -130,9 +129,9 @@ def test_nothing_is_said_of_it_where_no_data_changes(restore):
 def test_every_step_has_a_sentence_a_target_and_a_phase():
     hold = replace(DESIRED.primary, restore=ASKED.primary.restore)
     for step in plan(replace(ASKED, primary=hold), WORLD).steps:
-        assert describe(step)
-        assert target(step)
-        assert phase(step)
+        assert step.describe()
+        assert step.target
+        assert step.phase
 
 
 def test_a_pipe_in_a_reason_does_not_break_the_table_of_a_pull_request():

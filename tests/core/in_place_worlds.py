@@ -8,7 +8,6 @@ from reconciler.core.model.desired import Desired, HttpGate, Method, Restore
 from reconciler.core.model.observed import Observed, named
 from reconciler.core.plan.plan import plan
 from reconciler.core.steps import Step
-from reconciler.core.steps.predict import predict
 from reconciler.core.values.timeline import Timeline
 from tests.core.worlds import DESIRED, asking, ended, hours_ago
 
@@ -24,7 +23,7 @@ HELD = f"main.held.origin.before.{RESTORED}.in-place"
 
 
 def kinds(steps: tuple[Step, ...]) -> list[str]:
-    return [type(step).__name__ for step in steps]
+    return [step.wire_name for step in steps]
 
 
 def rules(desired: Desired, observed: Observed) -> list[str]:
@@ -56,7 +55,7 @@ def without(observed: Observed, name: str) -> Observed:
 def killed_after(desired: Desired, observed: Observed, last: type[Step]) -> Observed:
     """What the next run sees when one was killed right after the first step of a kind."""
     for step in plan(desired, observed).steps:
-        observed = predict(observed, step)
+        observed = step.predict(observed)
         if isinstance(step, last):
             return ended(observed)
     raise AssertionError(f"no {last.__name__} was planned")

@@ -28,7 +28,6 @@ from reconciler.core.model.observed import (
     Project,
 )
 from reconciler.core.plan.plan import plan
-from reconciler.core.steps.predict import predict
 from reconciler.core.values.instant import Instant
 
 NOW = Instant.parse_strict("2026-11-22T10:00:00Z")
@@ -64,7 +63,7 @@ def with_main(**changes: object) -> Observed:
 def after(desired: Desired, observed: Observed) -> Observed:
     """The world once the whole plan has been carried out, by a run that has ended since."""
     for step in plan(desired, observed).steps:
-        observed = predict(observed, step)
+        observed = step.predict(observed)
     return ended(observed)
 
 

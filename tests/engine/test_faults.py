@@ -3,8 +3,9 @@
 from collections import Counter
 
 import pytest
-from reconciler.engine.apply import Apply, StepFinished, StepStarted, StepUncertain
 
+from reconciler.engine.events import StepFinished, StepStarted, StepUncertain
+from reconciler.engine.loop import Apply
 from reconciler.errors import ProviderError, ReconcilerError
 from reconciler.providers import neon
 from tests.support.bench import Bench
@@ -105,7 +106,7 @@ def test_a_lost_write_that_shows_only_after_a_while_counts_as_done(bench):
         production.sandbox.fault("drop-after", write.method, write.pattern, nth=write.nth)
         production.sandbox.fault("stale", "GET", write.reads, nth=write.reads_before + 1, times=4)
         outcome = production.apply()
-        assert [type(each.step).__name__ for each in outcome.taken].count("RenameBranch") == 2
+        assert [each.step.wire_name for each in outcome.taken].count("RenameBranch") == 2
         started = {each.step for each in production.events if isinstance(each, StepStarted)}
         assert started == {each.step for each in production.events if isinstance(each, StepFinished)}
         bench.check_restored()

@@ -82,7 +82,7 @@ def test_what_is_protected_is_unprotected_only_for_the_restore(production):
     production.protect(PRIMARY)
     production.ask(production.shop.good)
     outcome = production.apply()
-    names = [type(done.step).__name__ for done in outcome.taken]
+    names = [done.step.wire_name for done in outcome.taken]
     middle = names.index("RestoreBranch")
     assert names[middle - 1 : middle + 2] == ["UnprotectBranch", "RestoreBranch", "ProtectBranch"]
     production.check_live(GOOD)

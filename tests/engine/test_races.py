@@ -11,7 +11,8 @@ from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context import concurrency
-from reconciler.engine.apply import Apply, StepDropped, StepStarted, StepUncertain
+from reconciler.engine.events import StepDropped, StepStarted, StepUncertain
+from reconciler.engine.loop import Apply
 from reconciler.errors import ReconcilerError
 from tests.support.database import DAMAGED, GOOD
 from tests.support.production import Upload
@@ -24,7 +25,7 @@ def apply_with(production, step, meddle):
 
     def report(event):
         production.events.append(event)
-        if isinstance(event, StepStarted) and type(event.step).__name__ == step and left:
+        if isinstance(event, StepStarted) and event.step.wire_name == step and left:
             left.pop()(production)
 
     async def run():
@@ -118,9 +119,7 @@ def test_code_that_is_deployed_right_before_the_switch_is_not_overwritten_but_ge
 
     production.ask(production.shop.good)
     assert apply_with(production, "SwitchTraffic", deploy) == "converged"
-    assert ["SwitchTraffic"] == [
-        type(each.step).__name__ for each in production.events if isinstance(each, StepDropped)
-    ]
+    assert ["SwitchTraffic"] == [each.step.wire_name for each in production.events if isinstance(each, StepDropped)]
     production.check_live(GOOD)
     bindings = production.serving(script)["resources"]["bindings"]
     assert "newer" in [each.get("text") for each in bindings]

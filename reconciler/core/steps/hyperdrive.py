@@ -228,8 +228,9 @@ class RenewPassword(_ConfigStep):
         return f'give Hyperdrive config "{self.hyperdrive}" the password that role {self.role} has now'
 
     def predict(self, observed: Observed) -> Observed:
-        """Change nothing that can be read but the time of the change."""
-        renewed = replace(observed, passed=self.still_passed(observed.passed) | {self.key})
+        """Change when the config was changed: Neon's time of the password is no longer the later one."""
+        passed = self.still_passed(observed.passed) | {self.key}
+        renewed = replace(observed, passed=passed, password_changed_at=None)
         return with_config(renewed, self.hyperdrive, lambda config: config)
 
 

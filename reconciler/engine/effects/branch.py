@@ -103,6 +103,7 @@ async def _remove_fence(step: steps.RemoveFence, now: Situation) -> None:
 
 
 async def mark_compute(now: Situation, branch: Branch, name: Callable[[Endpoint], str]) -> None:
+    """Give the compute the name that says what is to be remembered of its branch."""
     endpoint = now.endpoint(branch)
     if name(endpoint) != endpoint.name:
         await now.neon.rename_endpoint(now.project, endpoint.id, name(endpoint))

@@ -16,8 +16,16 @@ async def _restart_pool(step: steps.RestartPool, now: Situation) -> None:
 
 
 @effect_of(steps.RepointHyperdrive)
+async def _repoint(step: steps.RepointHyperdrive, now: Situation) -> None:
+    await _send_origin(step, now)
+
+
 @effect_of(steps.RenewPassword)
-async def _repoint(step: steps.RepointHyperdrive | steps.RenewPassword, now: Situation) -> None:
+async def _renew_password(step: steps.RenewPassword, now: Situation) -> None:
+    await _send_origin(step, now)
+
+
+async def _send_origin(step: steps.RepointHyperdrive | steps.RenewPassword, now: Situation) -> None:
     """Send the password each time: a protected branch's child has another one (Neon documentation, Protected)."""
     origin = await now.neon.origin(now.project, now.branch(step.branch).id, step.database, step.role)
     await now.ports.cloudflare.repoint_config(now.config(step.hyperdrive).id, origin)

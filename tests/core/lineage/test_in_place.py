@@ -10,7 +10,7 @@ from reconciler.core.model.desired import Method, Restore
 from reconciler.core.model.observed import Annotation, Observed, named
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.plan.plan import plan
-from reconciler.core.steps import RestoreBranch
+from reconciler.core.steps.primary import RestoreBranch
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN, HeldName, Timeline
 from tests.core.in_place_worlds import (

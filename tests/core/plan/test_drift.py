@@ -8,7 +8,7 @@ import pytest
 from reconciler.core.model.observed import Branch, Unknown
 from reconciler.core.plan.drift import Answer
 from reconciler.core.plan.plan import plan
-from reconciler.core.steps import RestoreBranch
+from reconciler.core.steps.primary import RestoreBranch
 from tests.core.in_place_worlds import (
     ASKED,
     HELD,

@@ -29,18 +29,15 @@ from reconciler.core.rules.declared.guards import (
     DeclaredDatabasesUnknown,
     DeclaredParentUnusable,
 )
-from reconciler.core.steps import (
-    AddCompute,
-    AwaitBranch,
-    ClearExpiry,
-    CreateChild,
+from reconciler.core.steps.branch import AddCompute, AwaitBranch, ClearExpiry
+from reconciler.core.steps.declared import (
     CreateDatabase,
-    DeleteChild,
-    ExpireChild,
-    ProtectChild,
-    ResetChild,
+    CreateDeclaredBranch,
+    DeleteDeclaredBranch,
+    ExpireDeclaredBranch,
+    ProtectDeclaredBranch,
+    ResetDeclaredBranch,
 )
-from reconciler.core.steps.predict import predict
 from reconciler.core.values.instant import Instant
 from tests.core.health.test_health import GOOD
 from tests.core.health.test_health import observed as observed_as
@@ -87,7 +84,7 @@ def test_a_branch_is_made_as_declared_and_the_plan_has_every_step_of_it():
         observed,
     )
     assert found.steps == (
-        CreateChild(
+        CreateDeclaredBranch(
             name="staging",
             source="main",
             environment="production",
@@ -96,9 +93,9 @@ def test_a_branch_is_made_as_declared_and_the_plan_has_every_step_of_it():
             compute=True,
             reason="",
         ),
-        ExpireChild(branch="staging", seconds=7 * 86_400, at=None, reason=""),
+        ExpireDeclaredBranch(branch="staging", seconds=7 * 86_400, at=None, reason=""),
         CreateDatabase(branch="staging", database="reports", owner="app", reason=""),
-        CreateChild(
+        CreateDeclaredBranch(
             name="staging2",
             source="main",
             environment="production",
@@ -107,8 +104,8 @@ def test_a_branch_is_made_as_declared_and_the_plan_has_every_step_of_it():
             compute=False,
             reason="",
         ),
-        ProtectChild(branch="staging2", protected=True, reason=""),
-        CreateChild(
+        ProtectDeclaredBranch(branch="staging2", protected=True, reason=""),
+        CreateDeclaredBranch(
             name="drill",
             source="staging2",
             environment="production",
@@ -127,7 +124,7 @@ def test_what_is_as_declared_needs_nothing_and_a_minute_changes_neither_plan_nor
     assert plan(desired, before).digest == plan(desired, ended(before)).digest
     observed = before
     for step in plan(desired, observed).steps:
-        observed = predict(observed, step)
+        observed = step.predict(observed)
     assert plan(desired, ended(observed)).in_sync
 
 
@@ -146,16 +143,18 @@ def test_a_compute_is_added_and_never_taken_away():
 
 def test_a_reset_is_asked_for_until_annotations_or_a_kept_branch_say_that_it_was_done():
     desired = asked(DeclaredBranch("staging", reset="b"))
-    assert kinds(desired, world(ours("staging", "a"))) == [ResetChild]
+    assert kinds(desired, world(ours("staging", "a"))) == [ResetDeclaredBranch]
     assert kinds(desired, world(ours("staging", "b"))) == []
     assert kinds(desired, world(ours("staging", "a", last_reset_at=hours_ago(1)), kept("b", 1))) == []
-    assert kinds(desired, world(ours("staging", "a"), kept("b", 1, of="other"))) == [ResetChild]
+    assert kinds(desired, world(ours("staging", "a"), kept("b", 1, of="other"))) == [ResetDeclaredBranch]
 
 
 def test_a_reset_keeps_what_the_branch_held_and_its_life_begins_anew():
     until = Instant(CREATED.milliseconds + 20 * 86_400_000)
     observed = world(ours("staging", expires_at=until), ours("drill", parent_id="br-staging"))
-    after = predict(observed, ResetChild(branch="staging", source="main", keep_as="staging.before-reset.b", reason=""))
+    after = ResetDeclaredBranch(branch="staging", source="main", keep_as="staging.before-reset.b", reason="").predict(
+        observed
+    )
     staging, drill, record_ = after.branches[1:]
     assert staging.expires_at - NOW == timedelta(days=20)
     assert drill.parent_id == record_.id
@@ -165,14 +164,17 @@ def test_a_reset_keeps_what_the_branch_held_and_its_life_begins_anew():
 def test_a_reset_to_another_branch_than_the_parent_leaves_the_expiry_to_be_set():
     until = Instant(CREATED.milliseconds + 20 * 86_400_000)
     desired = asked(DeclaredBranch("staging", reset="b", expires=timedelta(days=20)))
-    assert kinds(desired, world(ours("staging", parent_id="br-old", expires_at=until))) == [ResetChild, ExpireChild]
+    assert kinds(desired, world(ours("staging", parent_id="br-old", expires_at=until))) == [
+        ResetDeclaredBranch,
+        ExpireDeclaredBranch,
+    ]
 
 
 def test_of_what_resets_have_kept_only_the_newest_stays():
     desired = asked(DeclaredBranch("staging", reset="b"))
     observed = world(ours("staging", last_reset_at=hours_ago(1)), kept("b", 1), kept("a", 2))
     (step,) = plan(desired, observed).steps
-    assert step == DeleteChild(branch="staging.before-reset.a", reason="")
+    assert step == DeleteDeclaredBranch(branch="staging.before-reset.a", reason="")
     spared = world(ours("staging", last_reset_at=hours_ago(1)), kept("b", 1), kept("a", 2, endpoint=MAIN.endpoint))
     found = plan(desired, spared)
     assert found.in_sync
@@ -210,7 +212,7 @@ def test_what_must_not_be_reset_or_made_is_refused_with_the_reason(branches, mor
 def test_a_branch_from_which_users_are_served_is_not_reset():
     served = replace(WORLD.workers[0], deployed=(DeployedVersion("v1", 50, "c1"), DeployedVersion("v0", 50, "c0")))
     desired = replace(asked(RESET), hyperdrive=None, workers=())
-    assert kinds(desired, world(ours("staging"), configs=(HOSTED,), workers=())) == [ResetChild]
+    assert kinds(desired, world(ours("staging"), configs=(HOSTED,), workers=())) == [ResetDeclaredBranch]
     observed = world(ours("staging"), configs=(*WORLD.configs, HOSTED), workers=(served,))
     reasons = [each.message for each in child_guards.reset(read(asked(RESET), observed), RESET, ours("staging"))]
     assert reasons == ['"staging" must not be reset: users are served from it, by Hyperdrive config "other"']
@@ -292,10 +294,10 @@ def test_where_the_file_says_nothing_of_branches_none_is_touched_and_ours_are_to
 def test_an_expiry_is_counted_from_creation_or_reset_set_once_and_cleared_by_forever():
     span = timedelta(days=9)
     desired = asked(DeclaredBranch("staging", expires=span))
-    assert kinds(desired, world(ours("staging"))) == [ExpireChild]
+    assert kinds(desired, world(ours("staging"))) == [ExpireDeclaredBranch]
     right = lifetime(span, ours("staging"))
     assert kinds(desired, world(ours("staging", expires_at=right))) == []
-    assert kinds(desired, world(ours("staging", expires_at=hours_ago(-1)))) == [ExpireChild]
+    assert kinds(desired, world(ours("staging", expires_at=hours_ago(-1)))) == [ExpireDeclaredBranch]
     at = hours_ago(-5)
     (step,) = plan(asked(DeclaredBranch("staging", expires=at)), world(ours("staging"))).steps
     assert (step.at, step.seconds) == (at, None)
@@ -329,7 +331,7 @@ def test_a_branch_with_children_does_not_expire():
 def test_protection_is_set_and_taken_as_declared_and_left_alone_otherwise():
     protected = world(ours("staging", protected=True))
     (step,) = plan(asked(DeclaredBranch("staging", protected=False)), protected).steps
-    assert step == ProtectChild(branch="staging", protected=False, reason="")
+    assert step == ProtectDeclaredBranch(branch="staging", protected=False, reason="")
     assert kinds(asked(STAGING), protected) == []
     assert kinds(asked(DeclaredBranch("staging", protected=True)), protected) == []
     assert kinds(asked(DeclaredBranch("staging", protected=False)), world(ours("staging"))) == []
@@ -347,7 +349,7 @@ def test_where_there_is_no_room_that_is_told_with_the_numbers_and_the_primary_is
     assert len(found.steps) > 3
     assert {(each.kind, each.count, each.limit) for each in found.refusals} == {("branches", 3, 3)}
     lifted = replace(asked(STAGING), lift=(Lift(Liftable.BRANCH_LIMIT, "ticket"),))
-    assert kinds(lifted, world(project=replace(project, branches_limit=1))) == [CreateChild]
+    assert kinds(lifted, world(project=replace(project, branches_limit=1))) == [CreateDeclaredBranch]
     roots = [Branch(f"br-{n}", f"root{n}", CREATED) for n in range(4)]
     ((rule, message),) = refused(
         asked(DeclaredBranch("shape", schema_only=True)), world(*roots, project=replace(project, branches_limit=None))
@@ -367,13 +369,13 @@ def test_what_failed_its_last_check_is_told_and_branches_wait():
     desired = asked(STAGING, desired=asking(restore, gated))
     observed = WORLD
     for step in plan(desired, observed).steps:
-        if type(step).__name__ == "VerifyLive":
+        if step.wire_name == "VerifyLive":
             observed = replace(observed, failed=frozenset({step.key}))
             break
-        observed = predict(observed, step)
+        observed = step.predict(observed)
     found = plan(desired, observed)
     assert [each.rule for each in found.refusals] == ["timeline-failed"]
-    assert not any(isinstance(step, CreateChild) for step in found.steps)
+    assert not any(isinstance(step, CreateDeclaredBranch) for step in found.steps)
 
 
 # Databases.
@@ -400,7 +402,7 @@ def test_a_branch_of_an_older_timeline_is_told_and_not_reset():
     desired = asked(STAGING, desired=asking(restore))
     found = plan(desired, world(ours("staging")))
     assert any(each.startswith('"staging" was made from origin and stays so') for each in found.warnings)
-    assert not any(isinstance(step, ResetChild) for step in found.steps)
+    assert not any(isinstance(step, ResetDeclaredBranch) for step in found.steps)
 
 
 def test_what_a_reset_costs_and_new_passwords_are_told():

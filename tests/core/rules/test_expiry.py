@@ -11,7 +11,9 @@ from reconciler.core.plan.drift import Answer
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.planning import PlanningContext, read
 from reconciler.core.rules.retention import expiry
-from reconciler.core.steps import ClearExpiry, DeleteBranch, DeleteHyperdrive, ExpireHeld
+from reconciler.core.steps.branch import ClearExpiry, ExpireHeldBranch
+from reconciler.core.steps.hyperdrive import DeleteHyperdrive
+from reconciler.core.steps.primary import DeleteBranch
 from tests.core.in_place_worlds import ASKED, HELD, IN_PLACE, changed, kinds, lineage_of, rules
 from tests.core.rules.test_retention import LEAF, LEAF_CONFIG, UNDONE, later, of_leaf
 from tests.core.worlds import DESIRED, WORLD, after, hours_ago
@@ -29,7 +31,7 @@ def with_history(observed: Observed, span: timedelta) -> Observed:
 
 ON, OFF = asking(True), asking(False)
 SEEN = later(UNDONE, timedelta(hours=2))
-GIVEN = (ExpireHeld(branch=LEAF, seconds=14 * 86_400, reason=""),)
+GIVEN = (ExpireHeldBranch(branch=LEAF, seconds=14 * 86_400, reason=""),)
 CLEARED = (ClearExpiry(branch=LEAF, reason=""),)
 DELETED = DeleteBranch(branch=LEAF, reason="")
 EXPIRING = after(ON, SEEN)
@@ -102,7 +104,7 @@ def test_what_is_refused_of_a_declared_branch_changes_nothing_of_what_becomes_of
 
 def test_the_longest_hold_with_an_expiry_stays_within_what_neon_takes():
     (step,) = plan(asking(True, 22 * DAY), SEEN).steps
-    assert step == ExpireHeld(branch=LEAF, seconds=29 * 86_400, reason="")
+    assert step == ExpireHeldBranch(branch=LEAF, seconds=29 * 86_400, reason="")
 
 
 def test_what_is_held_too_long_is_deleted_and_gets_none():
@@ -139,7 +141,9 @@ def test_a_branch_that_neon_is_at_work_on_keeps_its_expiry_until_that_is_done():
 
 
 def test_a_longer_hold_moves_the_expiry():
-    assert plan(asking(True, 20 * DAY), EXPIRING).steps == (ExpireHeld(branch=LEAF, seconds=27 * 86_400, reason=""),)
+    assert plan(asking(True, 20 * DAY), EXPIRING).steps == (
+        ExpireHeldBranch(branch=LEAF, seconds=27 * 86_400, reason=""),
+    )
 
 
 def test_what_a_moment_can_be_asked_of_for_longer_gets_none_and_loses_the_one_that_it_has():

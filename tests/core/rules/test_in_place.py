@@ -12,18 +12,10 @@ from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.rules.retention.deletion import undeletable
-from reconciler.core.steps import (
-    CreateBranch,
-    CreateHyperdrive,
-    DeleteBranch,
-    RenameBranch,
-    RestoreBranch,
-    SwitchTraffic,
-    UnprotectBranch,
-    VerifyBranch,
-    VerifyLive,
-)
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps.branch import CreateBranch, VerifyBranch
+from reconciler.core.steps.hyperdrive import CreateHyperdrive
+from reconciler.core.steps.primary import DeleteBranch, RenameBranch, RestoreBranch, UnprotectBranch
+from reconciler.core.steps.worker import SwitchTraffic, VerifyLive
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN
 from tests.core.in_place_worlds import (
@@ -289,7 +281,7 @@ def failed_in_place() -> Observed:
     desired, observed = asking(RESTORE, GATED), WORLD
     while isinstance(wave := next_steps(desired, observed), tuple) and not isinstance(wave[0], VerifyLive):
         for step in wave:
-            observed = predict(observed, step)
+            observed = step.predict(observed)
     return replace(observed, failed=frozenset({wave[0].key}))
 
 
@@ -308,7 +300,7 @@ def test_a_last_check_that_fails_in_place_is_undone_in_place_and_refused_from_th
 
 def test_a_run_that_dies_after_the_mark_is_followed_by_one_that_puts_back_and_does_not_check_again():
     desired = asking(RESTORE, GATED)
-    marked = ended(predict(failed_in_place(), plan(desired, failed_in_place()).steps[0]))
+    marked = ended(plan(desired, failed_in_place()).steps[0].predict(failed_in_place()))
     assert "RestoreBranch" in kinds(plan(desired, marked).steps)
     assert "VerifyLive" not in kinds(plan(desired, marked).steps)
     assert ORIGIN == lineage_of(after(desired, marked)).live.timeline
@@ -318,7 +310,7 @@ def test_what_failed_in_place_is_put_back_by_names_too_where_the_file_asks_for_t
     by_branch = asking(RESTORE, GATED, Method.BRANCH)
     observed = failed_in_place()
     for step in plan(by_branch, observed).steps:
-        observed = predict(observed, step)
+        observed = step.predict(observed)
         assert ["timeline-failed"] == rules(by_branch, observed)
         assert "VerifyLive" not in kinds(plan(by_branch, observed).steps)
     lineage = lineage_of(ended(observed))
@@ -444,4 +436,4 @@ def test_a_config_of_our_name_that_leads_to_no_branch_is_not_passed_over():
 
 def test_a_step_for_a_branch_that_is_not_there_changes_nothing():
     restore = step_of(ASKED, WORLD, RestoreBranch)
-    assert WORLD.branches == predict(WORLD, replace(restore, branch="other")).branches
+    assert WORLD.branches == replace(restore, branch="other").predict(WORLD).branches

@@ -9,9 +9,8 @@ from reconciler.core.model.observed import Endpoint, Observed, Unknown, Uploaded
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.limits import BranchLimitReached, ConfigLimitReached
 from reconciler.core.rules.retention.orphans import Orphan, orphans
-from reconciler.core.steps import DeleteHyperdrive
+from reconciler.core.steps.hyperdrive import DeleteHyperdrive
 from reconciler.render.status import as_text, facts_of
-from reconciler.render.wording import describe
 from tests.core.in_place_worlds import BY_BRANCH, RESTORED, changed, lineage_of, names, without
 from tests.core.rules.test_retention import ENDED, LATER, LEAF, LEAF_CONFIG, RECENT, UNDONE, later, refused_for_room
 from tests.core.worlds import DESIRED, after, asking
@@ -43,7 +42,7 @@ def orphan(observed: Observed, desired=DESIRED) -> Orphan:
 def test_a_config_whose_branch_is_gone_is_deleted_once_it_is_as_old_as_a_hold_and_nothing_uses_it():
     (step,) = plan(DESIRED, GONE).steps
     assert step == DeleteHyperdrive(name=LEAF_CONFIG, branch="", reason="")
-    assert describe(step) == f'delete Hyperdrive config "{LEAF_CONFIG}", which leads to no branch any more'
+    assert step.describe() == f'delete Hyperdrive config "{LEAF_CONFIG}", which points to no branch'
     assert [each.name for each in after(DESIRED, GONE).configs] == ["tech961"]
     assert orphan(GONE).fate(GONE.at) == "an apply deletes it"
 
@@ -125,9 +124,9 @@ def test_a_restore_that_lacks_a_config_gets_its_room_first_and_one_that_lacks_a_
     names_taken = tuple(replace(GONE.configs[0], id=f"x{n}", name=f"x{n}") for n in range(23))
     full = replace(GONE, configs=(*GONE.configs, *names_taken))
     steps = plan(asking(LATER), full).steps
-    assert [type(each).__name__ for each in steps][:2] == ["CreateBranch", "VerifyBranch"]
+    assert [each.wire_name for each in steps][:2] == ["CreateBranch", "VerifyBranch"]
     deleted = next(n for n, each in enumerate(steps) if isinstance(each, DeleteHyperdrive))
-    assert type(steps[deleted + 1]).__name__ == "CreateHyperdrive"
+    assert steps[deleted + 1].wire_name == "CreateHyperdrive"
     roomless = replace(GONE, project=replace(GONE.project, branches_limit=1))
     assert (plan(asking(LATER), roomless).steps, names(roomless)) == ((), ["main"])
 

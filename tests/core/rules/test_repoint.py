@@ -14,19 +14,10 @@ from reconciler.core.model.observed import Branch, DeployedVersion, Endpoint, Ob
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.hyperdrive.repoint import about_to_move
 from reconciler.core.rules.next_steps import next_steps
-from reconciler.core.steps import (
-    AwaitCache,
-    CreateHyperdrive,
-    FenceBranch,
-    RenameBranch,
-    RepointHyperdrive,
-    RestartPool,
-    SwitchTraffic,
-    UploadVersion,
-    VerifyBranch,
-    VerifyLive,
-)
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps.branch import FenceBranch, VerifyBranch
+from reconciler.core.steps.hyperdrive import AwaitCache, CreateHyperdrive, RepointHyperdrive, RestartPool
+from reconciler.core.steps.primary import RenameBranch
+from reconciler.core.steps.worker import SwitchTraffic, UploadVersion, VerifyLive
 from reconciler.core.values.timeline import ORIGIN, candidate_name, failed_name
 from tests.core.worlds import (
     CONFIG,
@@ -53,7 +44,7 @@ HEALTH = HttpGate("health", "https://961tech.example/health")
 
 
 def kinds(steps):
-    return [type(step).__name__ for step in steps]
+    return [step.wire_name for step in steps]
 
 
 def step_of(kind, desired, observed):
@@ -66,7 +57,7 @@ def until(kind, desired, observed):
     for step in plan(desired, observed).steps:
         if isinstance(step, kind):
             return observed
-        observed = predict(observed, step)
+        observed = step.predict(observed)
     raise AssertionError(f"no {kind.__name__} is planned")
 
 
@@ -106,7 +97,7 @@ def test_what_is_left_is_fenced_before_and_the_plan_says_from_when_on_until_when
     assert names.index("FenceBranch") + 1 == names.index("RepointHyperdrive")
     (told,) = [each for each in planned.warnings if "writes fail" in each]
     assert f"until step {names.index('RepointHyperdrive') + 1} has switched tech961" in told
-    killed = ended(predict(until(RepointHyperdrive, fenced, WORLD), step_of(RepointHyperdrive, fenced, WORLD)))
+    killed = ended(step_of(RepointHyperdrive, fenced, WORLD).predict(until(RepointHyperdrive, fenced, WORLD)))
     assert isinstance(next_steps(fenced, killed)[0], FenceBranch), "nothing is written to what was left, for certain"
 
 
@@ -120,9 +111,9 @@ def test_where_what_is_left_is_fenced_no_warning_says_that_writes_stay_on_it():
 def test_a_run_that_dies_between_the_repoint_and_the_restart_is_continued_with_the_restart():
     told = replace(WORLD, configs=(replace(TOLD, restarted_at=hours_ago(40)),))
     repoint = step_of(RepointHyperdrive, ASKED, told)
-    killed = ended(predict(until(RepointHyperdrive, ASKED, told), repoint))
+    killed = ended(repoint.predict(until(RepointHyperdrive, ASKED, told)))
     assert ["RestartPool", "AwaitCache"] == kinds(plan(ASKED, killed).steps)[:2]
-    restarted = ended(predict(killed, step_of(RestartPool, ASKED, killed)))
+    restarted = ended(step_of(RestartPool, ASKED, killed).predict(killed))
     assert isinstance(next_steps(ASKED, restarted)[0], AwaitCache)
     silent = with_config(killed, modified_at=None, restarted_at=None)
     assert isinstance(next_steps(ASKED, silent)[0], RestartPool), "the API does not have to tell when it was changed"
@@ -155,7 +146,7 @@ def test_where_nothing_is_cached_nothing_is_waited_for():
 def test_a_run_that_dies_among_the_renames_does_not_wait_again():
     observed = WORLD
     for step in plan(ASKED, WORLD).steps:
-        observed = predict(observed, step)
+        observed = step.predict(observed)
         if any(".held." in each.name for each in observed.branches):
             break
     assert ["RenameBranch", "SetDefaultBranch"] == kinds(plan(ASKED, ended(observed)).steps)
@@ -198,9 +189,9 @@ def test_a_last_check_that_fails_leads_the_config_back_and_restarts_its_pool_aga
     assert ["RenameBranch", "RepointHyperdrive", "RestartPool", "AwaitCache"] == kinds(planned.steps)
     back = planned.steps[1]
     assert (failed_name("main", gated.timeline), "main") == (back.leaves, back.branch)
-    renamed = ended(predict(failed, planned.steps[0]))
+    renamed = ended(planned.steps[0].predict(failed))
     assert ["RepointHyperdrive", "RestartPool", "AwaitCache"] == kinds(plan(gated, renamed).steps)
-    killed = ended(predict(renamed, plan(gated, renamed).steps[0]))
+    killed = ended(plan(gated, renamed).steps[0].predict(renamed))
     assert ["RestartPool"] == kinds(plan(gated, killed).steps), "its connections still lead to what has failed"
     assert ["timeline-failed"] == [each.rule for each in plan(gated, after(gated, failed)).refusals]
 
@@ -215,7 +206,7 @@ def test_in_place_nothing_is_repointed():
 
 
 def test_what_was_repointed_before_the_method_was_changed_is_finished_in_its_own_branch():
-    repointed = ended(predict(until(RepointHyperdrive, ASKED, WORLD), step_of(RepointHyperdrive, ASKED, WORLD)))
+    repointed = ended(step_of(RepointHyperdrive, ASKED, WORLD).predict(until(RepointHyperdrive, ASKED, WORLD)))
     in_place = asking(RESTORE, REPOINT, Method.IN_PLACE)
     assert "RestoreBranch" not in kinds(plan(in_place, repointed).steps)
     assert "RestoreBranch" in kinds(plan(in_place, until(RepointHyperdrive, ASKED, WORLD)).steps)
@@ -343,7 +334,7 @@ def histories(draw: st.DrawFn) -> tuple[Desired, Observed]:
         earlier = ask()
         steps = plan(earlier, observed).steps
         for step in steps[: draw(st.integers(0, len(steps)))]:
-            observed = predict(observed, step)
+            observed = step.predict(observed)
         observed = ended(observed)
     return ask(), observed
 
@@ -355,7 +346,7 @@ def test_however_strategies_and_methods_alternate_the_config_that_serves_leads_t
     if found.refusals:
         return
     for step in found.steps:
-        observed = predict(observed, step)
+        observed = step.predict(observed)
     assert plan(desired, ended(observed)).in_sync
     live = live_branch(desired, observed)
     for seen in observed.workers:

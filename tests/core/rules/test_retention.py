@@ -28,11 +28,10 @@ from reconciler.core.rules.context.planning import Blocked, PlanningContext, rea
 from reconciler.core.rules.restore.guards import NameTaken
 from reconciler.core.rules.retention.pruning import make_room
 from reconciler.core.rules.retention.retained import RetainedBranch, units
-from reconciler.core.steps import DeleteBranch, DeleteHyperdrive, RenameBranch
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps.hyperdrive import DeleteHyperdrive
+from reconciler.core.steps.primary import DeleteBranch, RenameBranch
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN
-from reconciler.render.wording import describe
 from tests.core.in_place_worlds import (
     ASKED,
     BY_BRANCH,
@@ -88,7 +87,7 @@ def test_what_an_undo_has_replaced_goes_when_its_hold_has_ended_its_config_first
 
 
 def test_a_run_that_dies_between_config_and_branch_is_continued_by_the_branch():
-    dead = predict(ENDED, plan(DESIRED, ENDED).steps[0])
+    dead = plan(DESIRED, ENDED).steps[0].predict(ENDED)
     assert kinds(plan(DESIRED, dead).steps) == ["DeleteBranch"]
 
 
@@ -210,7 +209,7 @@ def test_by_the_files_word_what_was_protected_as_the_primary_is_unprotected_in_t
         DeleteHyperdrive(name=LEAF_CONFIG, branch=LEAF, reason=""),
         DeleteBranch(branch=LEAF, unprotects=True, reason=""),
     )
-    assert describe(steps[1]) == f'take protection from branch "{LEAF}", and delete it'
+    assert steps[1].describe() == f'take protection from branch "{LEAF}", and delete it'
     done = after(BY_THE_FILE, SHIELDED)
     assert (names(done), plan(BY_THE_FILE, done).in_sync, done.branches[0].protected) == (["main"], True, True)
     assert plan(BY_THE_FILE, later(SHIELDED, -timedelta(days=5))).in_sync
@@ -386,13 +385,13 @@ def test_no_plan_deletes_what_is_live_or_asked_for_or_a_parent_or_within_its_hol
                 assert not any(each.parent_id == branch.id for each in seen.branches)
                 assert held[step.branch].timeline_branch.timeline != desired.timeline
                 assert branch.id != tells.live.branch.id
-                rest = infer_lineage(desired, predict(seen, step).branches)
+                rest = infer_lineage(desired, step.predict(seen).branches)
                 assert rest.live == tells.live
             if isinstance(step, DeleteHyperdrive):
                 assert held[step.branch].until <= seen.at
                 assert step.name != desired.hyperdrive.name
                 assert named(seen.configs, step.name).host == named(seen.branches, step.branch).endpoint.host
-            seen = predict(seen, step)
+            seen = step.predict(seen)
 
 
 def test_the_time_of_the_last_change_and_the_size_move_no_digest():

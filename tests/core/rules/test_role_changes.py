@@ -9,7 +9,7 @@ from reconciler.core.model.observed import Annotation, Branch, Unknown, named
 from reconciler.core.model.roles_and_databases import RoleOrDatabase, RolesAndDatabases
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.restore.role_changes import changes, replaced, since, worth_reading
-from reconciler.core.steps import RenameBranch
+from reconciler.core.steps.primary import RenameBranch
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN, Timeline
 from tests.core.in_place_worlds import changed, killed_after, rules
@@ -212,7 +212,7 @@ def test_an_undo_is_compared_with_what_is_held():
 
 def test_a_timeline_that_has_failed_is_not_what_is_compared_but_what_is_put_back():
     desired = asking(RESTORE, GATED)
-    left, _ = run(desired, WORLD, steps=[type(s).__name__ for s in plan(desired, WORLD).steps].index("VerifyLive") + 2)
+    left, _ = run(desired, WORLD, steps=[s.wire_name for s in plan(desired, WORLD).steps].index("VerifyLive") + 2)
     failed = next(each for each in left.branches if ".failed." in each.name)
     observed = knowing(listed("br-main", ("app",)), listed(failed.id, ("app", "other")), observed=left)
     assert said(desired, observed) == []

@@ -13,15 +13,8 @@ from reconciler.core.model.observed import Annotation, Branch, Endpoint
 from reconciler.core.plan.plan import plan
 from reconciler.core.plan.safety_net import mending
 from reconciler.core.rules.next_steps import next_steps
-from reconciler.core.steps import (
-    AddCompute,
-    CreateBranch,
-    ProtectBranch,
-    RestoreBranch,
-    SetCompute,
-    SetHistory,
-    UnprotectBranch,
-)
+from reconciler.core.steps.branch import AddCompute, CreateBranch, SetCompute
+from reconciler.core.steps.primary import ProtectBranch, RestoreBranch, SetHistoryRetention, UnprotectBranch
 from reconciler.core.values.instant import for_people
 from reconciler.core.values.timeline import Timeline
 from tests.core.in_place_worlds import changed, killed_after, kinds, rules, step_of
@@ -73,7 +66,7 @@ def on_plan(name, observed=WORLD, **changes):
 
 def test_a_longer_history_is_one_step_and_the_plan_says_that_it_begins_now():
     found = plan(keeping(30), WORLD)
-    assert [SetHistory(project=PROJECT.id, former=604_800, seconds=2_592_000, reason="")] == list(found.steps)
+    assert [SetHistoryRetention(project=PROJECT.id, former=604_800, seconds=2_592_000, reason="")] == list(found.steps)
     (said,) = found.warnings
     assert "what is older than 7 d does not come back, so 30 d are reached in 23 d" in said
     assert plan(keeping(30), after(keeping(30), WORLD)).in_sync
@@ -349,5 +342,7 @@ def test_whatever_is_asked_together_is_in_sync_after_one_plan_or_refused(desired
     again = plan(desired, after(desired, world))
     assert again.steps == ()
     assert {each.rule for each in again.refusals} <= {"history-beyond-plan", "compute-beyond-plan"}
-    at_end = [isinstance(step, SetHistory | UnprotectBranch | ProtectBranch) for step in found.steps]
-    assert not any(isinstance(step, SetHistory) for step in found.steps[: at_end.index(True) if any(at_end) else None])
+    at_end = [isinstance(step, SetHistoryRetention | UnprotectBranch | ProtectBranch) for step in found.steps]
+    assert not any(
+        isinstance(step, SetHistoryRetention) for step in found.steps[: at_end.index(True) if any(at_end) else None]
+    )

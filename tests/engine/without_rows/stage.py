@@ -9,9 +9,10 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from reconciler.engine.apply import Apply, StepStarted
 
 from reconciler.cli import wiring
+from reconciler.engine.events import StepStarted
+from reconciler.engine.loop import Apply
 from reconciler.engine.observe import observe
 from reconciler.errors import LeaseLost
 from reconciler.sandbox import timestamps
@@ -115,7 +116,7 @@ class Stage:
 
         def report(event):
             self.events.append(event)
-            if isinstance(event, StepStarted) and (meddle := meddling.pop(type(event.step).__name__, None)):
+            if isinstance(event, StepStarted) and (meddle := meddling.pop(event.step.wire_name, None)):
                 meddle()
 
         async def run(desired, ports):

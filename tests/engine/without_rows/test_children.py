@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from reconciler.core.plan.plan import plan
-from reconciler.engine.apply import StepDropped
+from reconciler.engine.events import StepDropped
 from tests.engine.without_rows.stage import Stage
 
 
@@ -24,7 +24,7 @@ def declare(stage, *branches):
 
 
 def kinds(outcome):
-    return [type(done.step).__name__ for done in outcome.taken]
+    return [done.step.wire_name for done in outcome.taken]
 
 
 def make(stage, name, parent="main", **more):

@@ -221,7 +221,7 @@ def test_a_candidate_that_is_deleted_before_it_ever_served_is_made_again(worlds)
     stage.do(stage.world.settle())
     stage.world.calm()
     found = plan(*stage.observe())
-    assert (type(found.steps[0]).__name__, found.drift) == ("CreateBranch", ())
+    assert (found.steps[0].wire_name, found.drift) == ("CreateBranch", ())
     assert stage.apply().converged
 
 

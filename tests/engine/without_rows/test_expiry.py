@@ -30,7 +30,7 @@ def stage(worlds):
 
 def kinds(outcome):
     assert outcome.converged
-    return [type(done.step).__name__ for done in outcome.taken]
+    return [done.step.wire_name for done in outcome.taken]
 
 
 def held(stage):

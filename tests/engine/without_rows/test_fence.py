@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from reconciler.engine.apply import NotMended, StepFinished, StepStarted
 
-from reconciler.engine import apply as engine
+from reconciler.engine import loop
+from reconciler.engine.events import NotMended, PlanChanged, StepFinished, StepStarted
 from reconciler.errors import LeaseLost, ReconcilerError
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.stage import Stage
@@ -23,7 +23,7 @@ def stage(worlds):
 
 
 def kinds(steps):
-    return [type(step).__name__ for step in steps]
+    return [step.wire_name for step in steps]
 
 
 def held(stage):
@@ -51,7 +51,7 @@ def test_a_run_that_fails_at_the_switch_lifts_the_fence_and_the_next_one_comes_t
     with pytest.raises(ReconcilerError):
         stage.apply()
     assert not is_closed(stage, "main")
-    assert type(stage.events[-1].step).__name__ == "LiftFence"
+    assert stage.events[-1].step.wire_name == "LiftFence"
     stage.world.calm()
     assert stage.apply().converged
     assert (is_closed(stage, "main"), is_closed(stage, held(stage))) == (False, True)
@@ -63,7 +63,7 @@ def test_a_run_that_ends_by_a_fault_of_its_own_lifts_the_fence(stage):
 
     with pytest.raises(ZeroDivisionError):
         stage.apply(SwitchTraffic=fault)
-    assert type(stage.events[-1].step).__name__ == "LiftFence"
+    assert stage.events[-1].step.wire_name == "LiftFence"
     assert not is_closed(stage, "main")
 
 
@@ -82,7 +82,7 @@ def test_lifting_that_takes_too_long_is_given_up_and_said(stage, monkeypatch):
             await asyncio.Event().wait()
 
     monkeypatch.setattr(stage.world.fences, "open", hangs)
-    monkeypatch.setattr(engine, "_MENDING_SECONDS", 1.0)
+    monkeypatch.setattr(loop, "_MENDING_SECONDS", 1.0)
     stage.fault("status", "POST", "/deployments$", 400)
     with pytest.raises(ReconcilerError):
         stage.apply()
@@ -135,7 +135,7 @@ def test_a_fence_that_an_earlier_run_left_is_lifted_at_once_though_neon_is_long_
 def test_a_fence_that_an_earlier_run_left_is_lifted_though_the_approved_plan_is_another(stage):
     with pytest.raises(LeaseLost):
         stage.apply(permit=Until(lambda: stage.said(StepFinished) and is_closed(stage, "main")))
-    with pytest.raises(engine.PlanChanged):
+    with pytest.raises(PlanChanged):
         stage.apply(expect="0123")
     assert not is_closed(stage, "main")
 

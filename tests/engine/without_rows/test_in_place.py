@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.plan.plan import plan
-from reconciler.engine.apply import StepFinished
+from reconciler.engine.events import StepFinished
 from reconciler.errors import GateFailed, LeaseLost, ReconcilerError
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.neon.state import PLANS
@@ -22,7 +22,7 @@ def stage(worlds):
 
 
 def kinds(steps):
-    return [type(step).__name__ for step in steps]
+    return [step.wire_name for step in steps]
 
 
 def test_a_restore_in_place_and_its_undo_leave_branch_config_and_deployment_as_they_are(stage):

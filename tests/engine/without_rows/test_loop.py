@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from reconciler.core.plan.plan import plan
-from reconciler.engine.apply import LooksAgain, PlanChanged, StepFailed, StepStarted, StepUncertain
+from reconciler.engine.events import LooksAgain, PlanChanged, StepFailed, StepStarted, StepUncertain
 from reconciler.errors import GateFailed, LeaseLost, NotConverged, Suspended
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.neon.state import Operation, Status
@@ -36,7 +36,7 @@ def gated(worlds):
 
 
 def kinds(steps):
-    return [type(step).__name__ for step in steps]
+    return [step.wire_name for step in steps]
 
 
 def candidate(stage):
@@ -231,7 +231,7 @@ def test_what_is_lost_four_times_ends_the_run_with_a_way_out_and_each_doubt_is_t
     with pytest.raises(NotConverged, match="SetDefaultBranch was tried 4 times") as failure:
         stage.apply()
     assert failure.value.hint == "run the same command again when the provider has recovered: it looks first"
-    assert len([each for each in stage.said(StepUncertain) if type(each.step).__name__ == "SetDefaultBranch"]) == 1
+    assert len([each for each in stage.said(StepUncertain) if each.step.wire_name == "SetDefaultBranch"]) == 1
     stage.world.calm()
     assert stage.apply().converged
 

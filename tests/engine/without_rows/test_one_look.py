@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.core.model.observed import Unbound, Unknown
 from reconciler.core.plan.plan import plan
-from reconciler.engine.execute import Executor
+from reconciler.engine.effects import carry_out
 from reconciler.engine.observe import observe
 from reconciler.errors import NotConverged
 from tests.engine.without_rows.stage import Stage
@@ -102,10 +102,10 @@ MISSING = [
 @pytest.mark.parametrize(("kind", "look", "said"), MISSING, ids=[each[0] for each in MISSING])
 def test_a_step_for_what_the_look_has_not_found_is_not_taken_and_says_what_is_missing(stage, kind, look, said):
     desired, observed = stage.observe()
-    (step,) = [each for each in plan(desired, observed).steps if type(each).__name__ == kind]
+    (step,) = [each for each in plan(desired, observed).steps if each.wire_name == kind]
 
     async def take(desired, ports):
-        await Executor(desired, look(observed, step), ports).take(step)
+        await carry_out(step, desired, look(observed, step), ports)
 
     with pytest.raises(NotConverged) as failure:
         stage.connected(take)

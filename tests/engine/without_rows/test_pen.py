@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from reconciler.core.plan.plan import plan
-from reconciler.engine.apply import StepDropped
+from reconciler.engine.events import StepDropped
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.neon.state import PLANS
 from tests.engine.without_rows.stage import Stage
@@ -42,7 +42,7 @@ def configs(stage):
 def test_what_is_held_too_long_is_deleted_with_its_config_and_nothing_else(stage):
     outcome = stage.apply()
     assert outcome.converged
-    assert [type(done.step).__name__ for done in outcome.taken] == ["DeleteHyperdrive", "DeleteBranch"]
+    assert [done.step.wire_name for done in outcome.taken] == ["DeleteHyperdrive", "DeleteBranch"]
     deleted = [path for method, path, _ in stage.watch.requests if method != "GET"]
     assert [path.split("/")[-2] for path in deleted] == ["configs", "branches"]
     assert (stage.names(), len(configs(stage))) == (["main"], 1)
@@ -79,7 +79,7 @@ def test_a_branch_that_is_protected_right_before_it_would_be_deleted_stays_and_t
     outcome = stage.apply(DeleteBranch=protect)
     assert outcome.converged
     assert name in stage.names()
-    assert [type(each.step).__name__ for each in stage.said(StepDropped)] == ["DeleteBranch"]
+    assert [each.step.wire_name for each in stage.said(StepDropped)] == ["DeleteBranch"]
 
 
 def delete_by_hand(stage):
@@ -92,7 +92,7 @@ def delete_by_hand(stage):
 
 def test_the_config_of_a_branch_that_was_deleted_by_hand_goes_where_nothing_uses_it(stage):
     delete_by_hand(stage)
-    assert [type(done.step).__name__ for done in stage.apply().taken] == ["DeleteHyperdrive"]
+    assert [done.step.wire_name for done in stage.apply().taken] == ["DeleteHyperdrive"]
     assert (len(stage.writes()), len(configs(stage))) == (1, 1)
     assert stage.apply().taken == ()
 
@@ -155,7 +155,7 @@ def test_a_worker_that_is_put_back_by_hand_right_before_is_switched_to_what_is_a
     def put_back():
         script.deployments.insert(0, replace(script.deployments[1], id="put-back-by-hand", created_on=timestamps.now()))
 
-    kinds = [type(done.step).__name__ for done in stage.apply(DeleteHyperdrive=put_back).taken]
+    kinds = [done.step.wire_name for done in stage.apply(DeleteHyperdrive=put_back).taken]
     assert kinds.index("SwitchTraffic") < kinds.index("DeleteHyperdrive") < kinds.index("DeleteBranch")
     assert not [each for each in stage.watch.violations if "reach no database" in each]
 
@@ -187,6 +187,6 @@ def test_a_declared_branch_gets_the_room_of_what_is_held_too_long(stage, monkeyp
     stage.asked["branches"] = [{"name": "staging"}]
     stage.write()
     outcome = stage.apply()
-    assert [type(done.step).__name__ for done in outcome.taken] == ["DeleteHyperdrive", "DeleteBranch", "CreateChild"]
+    assert [done.step.wire_name for done in outcome.taken] == ["DeleteHyperdrive", "DeleteBranch", "CreateChild"]
     assert (outcome.converged, stage.names()) == (True, ["main", "staging"])
     assert stage.apply().taken == ()

@@ -8,8 +8,8 @@ import pytest
 from reconciler.core.model.hyperdrive import CACHING_OFF
 from reconciler.core.model.observed import Unknown
 from reconciler.core.plan.plan import plan
-from reconciler.core.steps import AwaitCache, RepointHyperdrive
-from reconciler.engine.apply import StepDropped, StepFinished
+from reconciler.core.steps.hyperdrive import AwaitCache, RepointHyperdrive
+from reconciler.engine.events import StepDropped, StepFinished
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.stage import Stage
 
@@ -27,7 +27,7 @@ def stage(worlds):
 
 
 def kinds(steps):
-    return [type(step).__name__ for step in steps]
+    return [step.wire_name for step in steps]
 
 
 def config(stage):
@@ -233,7 +233,7 @@ def test_a_restore_goes_on_where_the_config_that_serves_was_deleted_and_versions
     stage.world.account.configs.clear()
     outcome = stage.apply()
     assert outcome.converged
-    assert "VerifyLive" in [type(done.step).__name__ for done in outcome.taken]
+    assert "VerifyLive" in [done.step.wire_name for done in outcome.taken]
     before, after = stage.watch.violations
     assert before == "users of shop-api reach no database"
     assert after.startswith("users of shop-api reach version ")

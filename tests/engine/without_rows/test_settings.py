@@ -8,7 +8,8 @@ import pytest
 from reconciler.core.model.observed import Unknown
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.restore.role_changes import since
-from reconciler.engine.apply import Apply, PlanChanged, StepDropped
+from reconciler.engine.events import PlanChanged, StepDropped
+from reconciler.engine.loop import Apply
 from reconciler.engine.observe import with_replaced
 from reconciler.errors import ProviderError
 from reconciler.sandbox import timestamps
@@ -34,7 +35,7 @@ def plain(worlds):
 
 
 def kinds(steps):
-    return [type(step).__name__ for step in steps]
+    return [step.wire_name for step in steps]
 
 
 def compute(stage, name="main"):
