@@ -15,7 +15,8 @@ from reconciler.core.drill.results import Stays
 from reconciler.core.model.desired import Desired, Outside, Worker
 from reconciler.core.model.observed import ObservedWorker, Unknown
 from reconciler.core.plan.not_restored import stays_of
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
 from reconciler.providers.working_tree import Checkout
 from reconciler.render.markdown import prose

@@ -9,7 +9,8 @@ from reconciler.cli.options.duration import Duration
 from reconciler.cli.repository import environments
 from reconciler.cli.repository.shared import actor_here, leads_to_sandbox, shared_repository
 from reconciler.core.records.suspension import LONGEST, LONGEST_REASON, Suspension, shown
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.instant import Instant
 from reconciler.core.values.redaction import EVERYWHERE
 from reconciler.errors import GitError, InputError, PushRejected
 from reconciler.providers.git.lease import Lease

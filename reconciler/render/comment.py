@@ -11,7 +11,7 @@ from reconciler.core.file.reading import Problem
 from reconciler.core.model.observed import Observed, Project
 from reconciler.core.plan.plan import Plan
 from reconciler.core.steps.branch import creation
-from reconciler.core.values.instant import for_people
+from reconciler.core.values.duration import for_people
 from reconciler.render import mermaid as timeline_picture
 from reconciler.render import passed_guards as plan_checks
 from reconciler.render import point as point_text

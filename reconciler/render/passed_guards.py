@@ -11,7 +11,8 @@ from reconciler.core.model.observed import Branch, Observed, ObservedWorker, Pro
 from reconciler.core.plan.plan import Plan
 from reconciler.core.steps import Phase
 from reconciler.core.steps.branch import creation
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import spelled
 
 

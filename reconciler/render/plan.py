@@ -10,7 +10,7 @@ from reconciler.core.plan.plan import Plan
 from reconciler.core.records.suspension import Suspension
 from reconciler.core.rules.retention.retained import RetainedBranch, units
 from reconciler.core.steps import arguments
-from reconciler.core.values.instant import for_people
+from reconciler.core.values.duration import for_people
 from reconciler.render import point as point_text
 from reconciler.render.declared_branches import unmanaged
 from reconciler.render.markdown import code, fenced, prose

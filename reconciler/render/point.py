@@ -1,7 +1,8 @@
 """Words for what a restore goes back to: a moment, which has an age, or an LSN, of which none is known."""
 
 from reconciler.core.model.desired import Restore
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import spelled
 
 NO_TIME = "an LSN bears no time: whether the history still has it, Neon tells before anything is changed"

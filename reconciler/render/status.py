@@ -10,7 +10,7 @@ from reconciler.core.rules.restore.role_changes import since
 from reconciler.core.rules.retention.orphans import Orphan, orphans
 from reconciler.core.rules.retention.retained import RetainedBranch, units
 from reconciler.core.rules.retention.room import Room, branches_room, configs_room, without_ended
-from reconciler.core.values.instant import for_people
+from reconciler.core.values.duration import for_people
 from reconciler.render import declared_branches
 from reconciler.render.markdown import code, prose
 from reconciler.render.wording import counted

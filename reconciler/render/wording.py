@@ -1,7 +1,7 @@
 """Counts and services in words: one line each."""
 
 from reconciler.core.model.desired import FOREVER, Outside
-from reconciler.core.values.instant import for_people
+from reconciler.core.values.duration import for_people
 
 
 def counted(steps: int) -> str:

@@ -22,7 +22,7 @@ from reconciler.cli.wiring import connected
 from reconciler.core.model.desired import Desired
 from reconciler.core.plan.plan import Plan, plan
 from reconciler.core.records.receipt import Receipt, Result, latest, parse
-from reconciler.core.values.instant import for_people
+from reconciler.core.values.duration import for_people
 from reconciler.engine.events import Outcome, PlanChanged
 from reconciler.engine.loop import Apply
 from reconciler.engine.observe import observe

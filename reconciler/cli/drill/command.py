@@ -13,8 +13,8 @@ from reconciler.cli.console.interrupts import ending_in_order
 from reconciler.cli.drill import files as drill_files
 from reconciler.cli.drill import trend as drill_trend
 from reconciler.cli.drill.promise import promise
-from reconciler.cli.drill.round import Manner
-from reconciler.cli.drill.run import Order, drill
+from reconciler.cli.drill.round import DrillOptions
+from reconciler.cli.drill.run import DrillRequest, drill
 from reconciler.cli.drill.site import DrillRefused
 from reconciler.cli.drill.sweep import Sweeper
 from reconciler.cli.repository import environments
@@ -77,20 +77,20 @@ def command(  # noqa: PLR0913  one parameter for each option
     """
     if form == "svg" and not trend:
         raise InputError("only the trend is drawn", hint="reconciler drill --trend --format svg")
-    manner = Manner(rate, detect=detect, keep=keep, visited=not without_traffic, leave_damage=leave_damage)
-    wishes = tuple(DestructionSpec.parse(each) for each in destroy)
+    options = DrillOptions(rate, detect=detect, keep=keep, visited=not without_traffic, leave_damage=leave_damage)
+    destructions = tuple(DestructionSpec.parse(each) for each in destroy)
     if sandbox:
         directory = output or Path.cwd() / _OF_SANDBOX
         if trend:
             return _trend(directory, _SANDBOX_ENVIRONMENT, form)
-        return _run(_on_sandbox(wishes, manner, form, directory, every=every))
+        return _run(_on_sandbox(destructions, options, form, directory, every=every))
     file = environments.find(environment)
     directory = output or file.root / file.read().drill.reports
     if trend:
         return _trend(directory, file.name, form)
     if clean:
         return _run(_clean(file))
-    return _run(_drill(_order(file, wishes, manner, directory, every=every), form))
+    return _run(_drill(_request(file, destructions, options, directory, every=every), form))
 
 
 def _trend(directory: Path, environment: str, form: str) -> int:
@@ -107,35 +107,42 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
         return _INTERRUPTED
 
 
-def _order(
-    file: EnvironmentFile, wishes: tuple[DestructionSpec, ...], manner: Manner, directory: Path, *, every: bool
-) -> Order:
+def _request(
+    file: EnvironmentFile,
+    destructions: tuple[DestructionSpec, ...],
+    options: DrillOptions,
+    directory: Path,
+    *,
+    every: bool,
+) -> DrillRequest:
     """Join the command line with the file: what it does not say, the file says, and at last the first of all."""
     settings = file.read().drill
-    asked = wishes or (ALL if every else tuple(DestructionSpec.parse(each) for each in settings.destroy)) or ALL[:1]
-    return Order(file, asked, manner, promise(settings, file.root), directory, _say)
+    asked = (
+        destructions or (ALL if every else tuple(DestructionSpec.parse(each) for each in settings.destroy)) or ALL[:1]
+    )
+    return DrillRequest(file, asked, options, promise(settings, file.root), directory, _say)
 
 
-async def _drill(order: Order, form: str) -> int:
+async def _drill(request: DrillRequest, form: str) -> int:
     with ending_in_order(_say):
         try:
-            return _ended(order, await drill(order), form)
+            return _ended(request, await drill(request), form)
         except DrillRefused as refused:
             return _refused(refused)
 
 
 async def _on_sandbox(
-    wishes: tuple[DestructionSpec, ...], manner: Manner, form: str, reports: Path, *, every: bool
+    destructions: tuple[DestructionSpec, ...], options: DrillOptions, form: str, reports: Path, *, every: bool
 ) -> int:
     from reconciler.cli.drill.sandbox import staged
 
     with ending_in_order(_say), tempfile.TemporaryDirectory(prefix="reconciler-drill-") as directory:
         async with staged(Path(directory), _say) as stage:
             # The example tells there which database answers, whatever that holds.
-            visited = replace(manner, path="/ping", visited=manner.visited and stage.visited)
-            order = _order(stage.file, wishes, visited, reports, every=every)
+            visited = replace(options, path="/ping", visited=options.visited and stage.visited)
+            request = _request(stage.file, destructions, visited, reports, every=every)
             try:
-                return _ended(order, await drill(order, stage.environment, stage.address), form)
+                return _ended(request, await drill(request, stage.environment, stage.address), form)
             except DrillRefused as refused:
                 return _refused(refused)
 
@@ -150,11 +157,11 @@ async def _clean(file: EnvironmentFile) -> int:
     return _NOT_PROVED if swept.left else _PROVED
 
 
-def _ended(order: Order, found: Drill, form: str) -> int:
+def _ended(request: DrillRequest, found: Drill, form: str) -> int:
     """Say how it went, before anything is written: a file that can't be must not hide that."""
     if form != "markdown":
         click.echo(drill_output.as_json(found) if form == "json" else drill_output.as_text(found))
-    path = drill_files.keep(found, order.reports)
+    path = drill_files.keep(found, request.reports)
     if form == "markdown":
         click.echo(path.read_text(encoding="utf-8"), nl=False)
     _say(f"the report is {path}")

@@ -12,7 +12,7 @@ from reconciler.cli.console.progress import Progress
 from reconciler.cli.drill import site as drill_site
 from reconciler.cli.drill.clock import DrillClock
 from reconciler.cli.drill.repository import DrillRepository
-from reconciler.cli.drill.site import DrillRefused, Plot
+from reconciler.cli.drill.site import DrillRefused, DrillTarget
 from reconciler.cli.drill.sweep import Sweeper
 from reconciler.cli.drill.visitor import Visitor
 from reconciler.cli.proposal.base import Base, examine
@@ -35,7 +35,7 @@ _ANSWER_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class DrillOptions:
     """How rounds are done. `visited`: something is asked of the Worker; `detect`: the gates are asked of the damage.
 
     `leave_damage` sabotages the restore.
@@ -54,7 +54,7 @@ class _Accident:
     """What was done to the database, and what it was like before and after."""
 
     what: str
-    target: Instant
+    moment: Instant
     good: Seen
     damaged: Seen
     branch: Branch
@@ -81,49 +81,49 @@ class Finished:
 class DrillRound:
     """One round. Whatever ends it, what it has made is taken away again, unless it is to be kept."""
 
-    def __init__(self, plot: Plot, manner: Manner, environment: Mapping[str, str]) -> None:
-        self._plot = plot
-        self._manner = manner
+    def __init__(self, target: DrillTarget, options: DrillOptions, environment: Mapping[str, str]) -> None:
+        self._target = target
+        self._options = options
         # The drill's repository has no remote, whatever the environment says of the real one.
         self._environment = {**environment, "RECONCILER_REMOTE": ""}
 
-    async def run(self, wish: DestructionSpec) -> Finished:
+    async def run(self, destruction: DestructionSpec) -> Finished:
         """Do it. Raises ReconcilerError, DrillRefused among them."""
-        script = self._script(wish)
+        script = self._script(destruction)
         with tempfile.TemporaryDirectory(prefix="reconciler-drill-") as directory:
-            repository = DrillRepository(Path(directory), self._plot.names.environment)
+            repository = DrillRepository(Path(directory), self._target.names.environment)
             try:
-                return await self._run(wish, script, repository)
+                return await self._run(destruction, script, repository)
             finally:
                 repository.close()
-                if not self._manner.keep:
+                if not self._options.keep:
                     await self._sweep()
 
     async def _sweep(self) -> None:
         """Take away what was made. Where that fails it is said, and hides neither what was measured nor an error."""
-        plot = self._plot
+        target = self._target
         try:
-            await Sweeper(plot.production, plot.ports, plot.say).sweep(plot.names)
+            await Sweeper(target.production, target.ports, target.say).sweep(target.names)
         except ReconcilerError as error:
-            rest = f"reconciler drill {plot.production.environment} --clean takes away the rest"
-            plot.say(f"warning: not everything that the drill has made is taken away: {error.message}; {rest}")
+            rest = f"reconciler drill {target.production.environment} --clean takes away the rest"
+            target.say(f"warning: not everything that the drill has made is taken away: {error.message}; {rest}")
 
-    async def _run(self, wish: DestructionSpec, script: str, repository: DrillRepository) -> Finished:
-        branch = await drill_site.make(self._plot, repository)
-        accident = await self._accident(wish, script, branch)
+    async def _run(self, destruction: DestructionSpec, script: str, repository: DrillRepository) -> Finished:
+        branch = await drill_site.make(self._target, repository)
+        accident = await self._accident(destruction, script, branch)
         # Neon makes no branch from one that expires.
-        await self._plot.ports.neon.clear_expiry(self._plot.project, branch.id)
+        await self._target.ports.neon.clear_expiry(self._target.project, branch.id)
         with Progress() as progress:
-            first = Phase.DETECT if self._manner.detect else Phase.DECIDE
-            clock = DrillClock(self._plot.ports.clock, progress, first)
-            noticed = await self._noticed(branch) if self._manner.detect else None
+            first = Phase.DETECT if self._options.detect else Phase.DECIDE
+            clock = DrillClock(self._target.ports.clock, progress, first)
+            noticed = await self._noticed(branch) if self._options.detect else None
             restored = await self._restore(repository, accident, clock)
-        live = await drill_site.serving(self._plot)
-        database = DrillDatabase(await drill_site.owner(self._plot, live))
+        live = await drill_site.serving(self._target)
+        database = DrillDatabase(await drill_site.owner(self._target, live))
         now = await asyncio.to_thread(database.look)
         finished = Round(
             destruction=accident.what,
-            target=accident.target,
+            target=accident.moment,
             timeline=restored.timeline,
             phases=clock.measured,
             tables=table_proofs(accident.good, accident.damaged, now),
@@ -134,39 +134,41 @@ class DrillRound:
         )
         return Finished(finished, restored.commit, await asyncio.to_thread(database.server))
 
-    async def _accident(self, wish: DestructionSpec, script: str, branch: Branch) -> _Accident:
+    async def _accident(self, destruction: DestructionSpec, script: str, branch: Branch) -> _Accident:
         """Write the canaries, look at everything, and destroy something: what the guard lets be destroyed."""
-        origin = await drill_site.owner(self._plot, branch)
-        await drill_site.refuse_unless_own(self._plot, origin)
+        origin = await drill_site.owner(self._target, branch)
+        await drill_site.refuse_unless_own(self._target, origin)
         database = DrillDatabase(origin)
         await asyncio.to_thread(database.prepare)
         good = await asyncio.to_thread(database.look)
         tables = await asyncio.to_thread(database.tables, good.contents)
-        choices = possible(wish, tables, script)
-        target = await asyncio.to_thread(database.present)
-        await drill_site.refuse_unless_own(self._plot, origin)
+        choices = possible(destruction, tables, script)
+        moment = await asyncio.to_thread(database.present)
+        await drill_site.refuse_unless_own(self._target, origin)
         done = await asyncio.to_thread(database.damage, choices)
-        self._plot.say(f"destroyed, on {branch.name}: {done.what}; the last good moment is {target}")
-        if self._manner.leave_damage:
-            target = await asyncio.to_thread(database.present)
-        return _Accident(done.what, target, good, await asyncio.to_thread(database.look), branch)
+        self._target.say(f"destroyed, on {branch.name}: {done.what}; the last good moment is {moment}")
+        if self._options.leave_damage:
+            moment = await asyncio.to_thread(database.present)
+        return _Accident(done.what, moment, good, await asyncio.to_thread(database.look), branch)
 
-    def _script(self, wish: DestructionSpec) -> str:
+    def _script(self, destruction: DestructionSpec) -> str:
         """Read a migration. Raises InputError."""
-        if wish.kind is not Kind.MIGRATION:
+        if destruction.kind is not Kind.MIGRATION:
             return ""
         try:
-            return (self._plot.file.root / wish.of).read_text(encoding="utf-8")
+            return (self._target.file.root / destruction.of).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{wish.of} cannot be read ({error})", hint="name a file of SQL, from the root") from error
+            raise InputError(
+                f"{destruction.of} cannot be read ({error})", hint="name a file of SQL, from the root"
+            ) from error
 
     async def _noticed(self, branch: Branch) -> Noticed:
         """Ask the file's gates of the damaged branch, one after the other, until one fails."""
-        gates = self._plot.production.verify.sql
-        origin = await self._plot.ports.neon.origin(self._plot.project, branch.id, *self._plot.login)
+        gates = self._target.production.verify.sql
+        origin = await self._target.ports.neon.origin(self._target.project, branch.id, *self._target.login)
         for asked, gate in enumerate(gates, 1):
             try:
-                await self._plot.ports.gates.sql(origin, gate)
+                await self._target.ports.gates.sql(origin, gate)
             except GateFailed as failed:
                 return Noticed(asked, failed.message)
         return Noticed(len(gates), None)
@@ -174,11 +176,11 @@ class DrillRound:
     async def _restore(self, repository: DrillRepository, accident: _Accident, clock: DrillClock) -> _Restored:
         """Do what people do: decide, commit, read the plan, merge, apply, and see that users are served."""
         clock.enter(Phase.DECIDE)
-        left = SETTLING - (self._plot.ports.clock.now() - accident.target)
-        await self._plot.ports.clock.sleep(max(left.total_seconds(), 0.0))
+        left = SETTLING - (self._target.ports.clock.now() - accident.moment)
+        await self._target.ports.clock.sleep(max(left.total_seconds(), 0.0))
         base = Base.of(repository.file, self._environment)
         reason = f"drill: {accident.what}"[:200]
-        text = with_restore(base.text, Restore(accident.target, "drill", reason))
+        text = with_restore(base.text, Restore(accident.moment, "drill", reason))
         clock.enter(Phase.PLAN)
         examined = await examine(base, text, self._environment)
         if examined.plan.refusals:
@@ -203,25 +205,25 @@ class DrillRound:
 
     async def _visitor(self, stack: AsyncExitStack) -> Visitor | None:
         """Send somebody to the drill's Worker, where there is one that answers."""
-        plot = self._plot
-        if plot.address is None or not plot.production.workers:
+        target = self._target
+        if target.address is None or not target.production.workers:
             return None
-        address = await plot.address(plot.script(plot.production.workers[0]))
-        gates = plot.production.verify.http
-        path = self._manner.path or (urlsplit(gates[0].url).path if gates else "") or "/"
-        return await stack.enter_async_context(Visitor(f"{address}{path}", self._manner.per_second))
+        address = await target.address(target.script(target.production.workers[0]))
+        gates = target.production.verify.http
+        path = self._options.path or (urlsplit(gates[0].url).path if gates else "") or "/"
+        return await stack.enter_async_context(Visitor(f"{address}{path}", self._options.per_second))
 
     async def _see_it_served(self, visitor: Visitor | None) -> None:
         """See a request answered that was sent after the restore, or log in as the application does."""
         if visitor is not None:
             await self._see_it_answered(visitor)
             return
-        live = await drill_site.serving(self._plot)
-        origin = await self._plot.ports.neon.origin(self._plot.project, live.id, *self._plot.login)
-        await self._plot.ports.gates.login(origin)
+        live = await drill_site.serving(self._target)
+        origin = await self._target.ports.neon.origin(self._target.project, live.id, *self._target.login)
+        await self._target.ports.gates.login(origin)
 
     async def _see_it_answered(self, visitor: Visitor) -> None:
-        clock = self._plot.ports.clock
+        clock = self._target.ports.clock
         begun = clock.elapsed()
         while not any(each.status == 200 for each in visitor.seen.since(begun).visits):
             if clock.elapsed() - begun > _ANSWER_SECONDS:
@@ -230,22 +232,22 @@ class DrillRound:
                     gate="traffic",
                     hint="look at its log (wrangler tail); what it lacks of production's bindings is said above",
                 )
-            await clock.sleep(1 / self._manner.per_second)
+            await clock.sleep(1 / self._options.per_second)
 
     async def _traffic(self, visitor: Visitor | None, clock: DrillClock) -> Traffic | None:
         """Tell what visitors saw since the switch began, and a moment longer, in which old answers would show."""
         if visitor is None:
             return None
-        await self._plot.ports.clock.sleep(_STALE_SECONDS)
+        await self._target.ports.clock.sleep(_STALE_SECONDS)
         seen = visitor.seen.since(clock.switching)
         stale = seen.stale if visitor.seen.tells else None
-        return Traffic(self._manner.per_second, seen.count, seen.failed, stale, seen.longest_gap)
+        return Traffic(self._options.per_second, seen.count, seen.failed, stale, seen.longest_gap)
 
     async def _ids(self, branch: Branch, live: Branch) -> tuple[tuple[str, str], ...]:
         """Name what was made, as the providers do."""
-        found = [("Neon project", self._plot.project), ("damaged branch", branch.id), ("restored branch", live.id)]
-        if self._plot.production.hyperdrive is not None:
-            configs = await self._plot.ports.cloudflare.configs()
-            own = (each for each in configs if self._plot.names.has_config(each.name))
+        found = [("Neon project", self._target.project), ("damaged branch", branch.id), ("restored branch", live.id)]
+        if self._target.production.hyperdrive is not None:
+            configs = await self._target.ports.cloudflare.configs()
+            own = (each for each in configs if self._target.names.has_config(each.name))
             found += [(f"Hyperdrive config {each.name}", each.id) for each in own]
         return tuple(found)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from reconciler import __version__
 from reconciler.cli.drill.files import refuse_to_overwrite
-from reconciler.cli.drill.round import DrillRound, Finished, Manner
-from reconciler.cli.drill.site import DrillRefused, Plot
+from reconciler.cli.drill.round import DrillOptions, DrillRound, Finished
+from reconciler.cli.drill.site import DrillRefused, DrillTarget
 from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.drill.names import DrillNames
@@ -25,41 +25,43 @@ Address = Callable[[str], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class DrillRequest:
     """What is to be drilled, and how; `reports` is the directory that the report is written to."""
 
     file: EnvironmentFile
-    wishes: Sequence[DestructionSpec]
-    manner: Manner
+    destructions: Sequence[DestructionSpec]
+    options: DrillOptions
     promise: Promise | None
     reports: Path
     say: Callable[[str], None]
 
 
-async def drill(order: Order, environment: Mapping[str, str] = os.environ, address: Address | None = None) -> Drill:
+async def drill(
+    request: DrillRequest, environment: Mapping[str, str] = os.environ, address: Address | None = None
+) -> Drill:
     """Do all rounds. `address` tells where a Worker answers, if that is not workers.dev.
 
     What goes wrong in a round ends the drill, and is its result. Raises ReconcilerError where nothing was begun:
     DrillRefused where a guard has refused, InputError where what was asked can't be done.
     """
-    production = order.file.read()
-    async with connected(production, order.file.root, environment) as ports:
+    production = request.file.read()
+    async with connected(production, request.file.root, environment) as ports:
         begun, started = ports.clock.now(), ports.clock.elapsed()
-        refuse_to_overwrite(order.reports, begun, production.environment)
-        where = (address or ports.cloudflare.worker_address) if order.manner.visited else None
+        refuse_to_overwrite(request.reports, begun, production.environment)
+        where = (address or ports.cloudflare.worker_address) if request.options.visited else None
         rounds: list[Finished] = []
         failure = ""
-        for number, wish in enumerate(order.wishes, 1):
-            order.say(f"round {number} of {len(order.wishes)}: {wish}")
+        for number, destruction in enumerate(request.destructions, 1):
+            request.say(f"round {number} of {len(request.destructions)}: {destruction}")
             names = DrillNames.of(production, ports.clock.now())
-            plot = Plot(production, order.file, names, ports, where, order.say)
+            target = DrillTarget(production, request.file, names, ports, where, request.say)
             try:
-                rounds.append(await DrillRound(plot, order.manner, environment).run(wish))
+                rounds.append(await DrillRound(target, request.options, environment).run(destruction))
             except ReconcilerError as error:
                 if not rounds and isinstance(error, DrillRefused | InputError):
                     raise
-                order.say(error.report)
-                failure = f"round {number} ({wish}): {error.message}"
+                request.say(error.report)
+                failure = f"round {number} ({destruction}): {error.message}"
                 break
         outside = await _outside(production, ports)
         return Drill(
@@ -70,7 +72,7 @@ async def drill(order: Order, environment: Mapping[str, str] = os.environ, addre
             commit=rounds[-1].commit if rounds else "",
             rounds=tuple(each.round for each in rounds),
             seconds=ports.clock.elapsed() - started,
-            promise=order.promise,
+            promise=request.promise,
             outside=outside,
             versions=(
                 ("reconciler", __version__),

@@ -42,7 +42,7 @@ class Copied:
 
 
 @dataclass(frozen=True, slots=True)
-class Plot:
+class DrillTarget:
     """Where a drill takes place. `address` tells where a Worker answers; None where Workers are not visited."""
 
     production: Desired
@@ -86,22 +86,22 @@ def script_of(production: Desired, ports: Ports, worker: Worker) -> str:
     return borrowed
 
 
-async def make(plot: Plot, repository: DrillRepository) -> Branch:
+async def make(target: DrillTarget, repository: DrillRepository) -> Branch:
     """Make everything, and commit what there is before the damage. Returns the branch. Raises ReconcilerError."""
     # What the files get wrong is said before there is anything that a sweep, which reads them too, must take away.
-    database, role = plot.login
-    for worker in plot.production.workers:
-        plot.script(worker)
-    branch = await _make_branch(plot)
-    origin = await plot.ports.neon.origin(plot.project, branch.id, database, role)
-    await plot.ports.gates.login(origin)
-    config = await _make_config(plot, origin)
-    copies = [await _copy(plot, worker, config) for worker in plot.production.workers]
+    database, role = target.login
+    for worker in target.production.workers:
+        target.script(worker)
+    branch = await _make_branch(target)
+    origin = await target.ports.neon.origin(target.project, branch.id, database, role)
+    await target.ports.gates.login(origin)
+    config = await _make_config(target, origin)
+    copies = [await _copy(target, worker, config) for worker in target.production.workers]
     workers = [{"config": f"worker-{n}.jsonc", "binding": each.worker.binding} for n, each in enumerate(copies)]
-    text = plot.file.path.read_text(encoding="utf-8")
-    gates = await _gates(plot, text, copies)
+    text = target.file.path.read_text(encoding="utf-8")
+    gates = await _gates(target, text, copies)
     repository.begin(
-        drill_file(text, plot.names, workers, gates),
+        drill_file(text, target.names, workers, gates),
         {
             entry["config"]: (each.script, each.worker.binding, config)
             for entry, each in zip(workers, copies, strict=True)
@@ -110,73 +110,75 @@ async def make(plot: Plot, repository: DrillRepository) -> Branch:
     return branch
 
 
-async def owner(plot: Plot, branch: Branch) -> Origin:
+async def owner(target: DrillTarget, branch: Branch) -> Origin:
     """Return the login of the database's owner, who may damage it."""
-    database, _ = plot.login
-    role = await plot.ports.neon.owner(plot.project, branch.id, database)
-    return await plot.ports.neon.origin(plot.project, branch.id, database, role)
+    database, _ = target.login
+    role = await target.ports.neon.owner(target.project, branch.id, database)
+    return await target.ports.neon.origin(target.project, branch.id, database, role)
 
 
-async def refuse_unless_own(plot: Plot, origin: Origin) -> None:
+async def refuse_unless_own(target: DrillTarget, origin: Origin) -> None:
     """Look at Neon and Cloudflare, and raise DrillRefused where a login may lead to anything but the drill's branch."""
-    branches = await plot.ports.neon.branches(plot.project)
-    configs = await plot.ports.cloudflare.configs() if plot.production.hyperdrive else ()
+    branches = await target.ports.neon.branches(target.project)
+    configs = await target.ports.cloudflare.configs() if target.production.hyperdrive else ()
     place = Place(origin.host, origin.port)
-    if refusals := damage(plot.production, plot.names, place, branches, configs):
+    if refusals := damage(target.production, target.names, place, branches, configs):
         raise DrillRefused(tuple(refusals))
 
 
-async def serving(plot: Plot) -> Branch:
+async def serving(target: DrillTarget) -> Branch:
     """Find the branch that is live in the drill: follow its Hyperdrive config or, without one, its name."""
-    branches = await plot.ports.neon.branches(plot.project)
-    found = named(branches, plot.names.branch)
+    branches = await target.ports.neon.branches(target.project)
+    found = named(branches, target.names.branch)
     if found is None:
-        raise NotConverged(f'there is no branch "{plot.names.branch}" after the restore')
+        raise NotConverged(f'there is no branch "{target.names.branch}" after the restore')
     return found
 
 
-async def _make_branch(plot: Plot) -> Branch:
-    neon, names, primary = plot.ports.neon, plot.names, plot.production.primary.branch
-    source = named(await neon.branches(plot.project), primary)
+async def _make_branch(target: DrillTarget) -> Branch:
+    neon, names, primary = target.ports.neon, target.names, target.production.primary.branch
+    source = named(await neon.branches(target.project), primary)
     if source is None:
-        raise InputError(f'there is no branch "{primary}"', hint=f"see reconciler status {plot.production.environment}")
-    mark, expires = Annotation(names.environment, ORIGIN), plot.ports.clock.now().after(_LIFE)
+        raise InputError(
+            f'there is no branch "{primary}"', hint=f"see reconciler status {target.production.environment}"
+        )
+    mark, expires = Annotation(names.environment, ORIGIN), target.ports.clock.now().after(_LIFE)
     lost: AnswerLost | None = None
     try:
-        await neon.create_drill_branch(plot.project, names.branch, source.id, mark, expires)
+        await neon.create_drill_branch(target.project, names.branch, source.id, mark, expires)
     except AnswerLost as error:
         lost = error
-    made = named(await neon.branches(plot.project), names.branch)
+    made = named(await neon.branches(target.project), names.branch)
     if made is None:
         raise lost or NotConverged(f'branch "{names.branch}" was made, and is not there')
-    await neon.await_branch(plot.project, made.id)
+    await neon.await_branch(target.project, made.id)
     return made
 
 
-async def _make_config(plot: Plot, origin: Origin) -> str:
+async def _make_config(target: DrillTarget, origin: Origin) -> str:
     """Make the Hyperdrive config and return its id; nothing where production has none."""
-    hyperdrive = plot.production.hyperdrive
+    hyperdrive = target.production.hyperdrive
     if hyperdrive is None:
         return ""
-    name = plot.names.hyperdrive
+    name = target.names.hyperdrive
     lost: AnswerLost | None = None
     try:
-        await plot.ports.cloudflare.create_config(name, origin, hyperdrive.settings)
+        await target.ports.cloudflare.create_config(name, origin, hyperdrive.settings)
     except AnswerLost as error:
         lost = error
-    made = named(await plot.ports.cloudflare.configs(), name)
+    made = named(await target.ports.cloudflare.configs(), name)
     if made is None:
         raise lost or NotConverged(f'Hyperdrive config "{name}" was made, and is not there')
     return made.id
 
 
-async def _copy(plot: Plot, worker: Worker, config: str) -> Copied:
+async def _copy(target: DrillTarget, worker: Worker, config: str) -> Copied:
     """Make the drill's Worker of the version that serves."""
-    cloudflare = plot.ports.cloudflare
-    file = plot.ports.tree.read(worker)
-    script = plot.script(worker)
-    if plot.production.drill.worker:
-        return await _borrow(plot, worker, script, config)
+    cloudflare = target.ports.cloudflare
+    file = target.ports.tree.read(worker)
+    script = target.script(worker)
+    if target.production.drill.worker:
+        return await _borrow(target, worker, script, config)
     if script in await cloudflare.scripts():
         hint = "sweep what a killed drill has left: reconciler drill --clean; if it is yours, rename it"
         raise InputError(f"there is a Worker {script} already", hint=hint)
@@ -184,26 +186,26 @@ async def _copy(plot: Plot, worker: Worker, config: str) -> Copied:
     live = max(versions, key=lambda each: each.percentage, default=None)
     if live is None:
         raise InputError(f"Worker {file.script} is not deployed", hint="deploy it, and drill again")
-    label = f"reconciler drill {plot.names.stamp}: copy of {file.script}, version {live.id}"
+    label = f"reconciler drill {target.names.stamp}: copy of {file.script}, version {live.id}"
     change = Rebinding(worker.binding, config, label, "reconciler-drill")
     left_out = await cloudflare.copy_worker(file.script, live.id, script, change)
     if left_out:
-        plot.say(f"{script} is made without what leads to production's own: {', '.join(left_out)}")
+        target.say(f"{script} is made without what leads to production's own: {', '.join(left_out)}")
     if not await cloudflare.deployed(script, worker.binding):
         raise NotConverged(f"Worker {script} was made, and nothing of it is deployed", hint=_SLOW)
     return Copied(worker, script)
 
 
-async def _borrow(plot: Plot, worker: Worker, script: str, config: str) -> Copied:
+async def _borrow(target: DrillTarget, worker: Worker, script: str, config: str) -> Copied:
     """Bind a Worker of the team's own to the drill's config; the label of that version says what served before."""
-    cloudflare = plot.ports.cloudflare
+    cloudflare = target.ports.cloudflare
     versions = await cloudflare.deployed(script, worker.binding)
     if len(versions) != 1:
-        hint = f"deploy it (wrangler deploy --env {plot.production.drill.worker}), in one version, and drill again"
+        hint = f"deploy it (wrangler deploy --env {target.production.drill.worker}), in one version, and drill again"
         raise InputError(f"Worker {script} is deployed in {len(versions)} versions, and one is borrowed", hint=hint)
-    label = lending(plot.names.stamp, versions[0].id)
+    label = lending(target.names.stamp, versions[0].id)
     before = to_serve_again(await cloudflare.uploaded(script, worker.binding, LENDING))
-    if before and is_of_a_drill(plot.production, await _config_called(plot, versions[0].hyperdrive_id)):
+    if before and is_of_a_drill(target.production, await _config_called(target, versions[0].hyperdrive_id)):
         hint = "give it back: reconciler drill --clean"
         raise InputError(f"Worker {script} is still borrowed by a drill that was killed", hint=hint)
     await cloudflare.copy_version(script, versions[0].id, Rebinding(worker.binding, config, label, "reconciler-drill"))
@@ -214,16 +216,16 @@ async def _borrow(plot: Plot, worker: Worker, script: str, config: str) -> Copie
     return Copied(worker, script)
 
 
-async def _config_called(plot: Plot, identity: str | None) -> str:
-    configs = await plot.ports.cloudflare.configs()
+async def _config_called(target: DrillTarget, identity: str | None) -> str:
+    configs = await target.ports.cloudflare.configs()
     return next((each.name for each in configs if each.id == identity), "")
 
 
-async def _gates(plot: Plot, text: str, copies: list[Copied]) -> list[dict[str, Any]]:
+async def _gates(target: DrillTarget, text: str, copies: list[Copied]) -> list[dict[str, Any]]:
     """Return production's HTTP gates, asked of the drill's first Worker instead."""
-    if plot.address is None or not copies:
+    if target.address is None or not copies:
         return []
-    address = await plot.address(copies[0].script)
+    address = await target.address(copies[0].script)
     gates = jsonc.read(text).value.get("verify", {}).get("http", [])
     return [each | {"url": f"{address}{_path(each['url'])}"} for each in gates]
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import click
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+from reconciler.core.values.duration import parse_duration
 
 
 class Duration(click.ParamType[timedelta]):
@@ -20,7 +20,6 @@ class Duration(click.ParamType[timedelta]):
         """Read it."""
         if isinstance(value, timedelta):
             return value
-        found = re.fullmatch(rf"([1-9][0-9]{{0,5}})([{self._units}])", str(value))
-        if found is None:
+        if re.fullmatch(rf"[1-9][0-9]{{0,5}}[{self._units}]", str(value)) is None:
             self.fail(f'"{value}" is no length of time: write 90s, {self._example}', param, ctx)
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+        return parse_duration(str(value))

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
+from reconciler.core.values.duration import UNITS
 from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
 
@@ -25,11 +26,11 @@ _LOCAL = re.compile(
 _AGO = re.compile(r"(?P<spans>[0-9]{1,5} *[a-z]+(?: +[0-9]{1,5} *[a-z]+)*) +ago", re.IGNORECASE)
 _SPAN = re.compile(r"(?P<count>[0-9]+) *(?P<unit>[a-z]+)")
 _UNITS = {
-    "weeks": ("w", "week", "weeks"),
-    "days": ("d", "day", "days"),
-    "hours": ("h", "hour", "hours"),
-    "minutes": ("min", "minute", "minutes"),
-    "seconds": ("s", "sec", "second", "seconds"),
+    "w": ("w", "week", "weeks"),
+    "d": ("d", "day", "days"),
+    "h": ("h", "hour", "hours"),
+    "m": ("min", "minute", "minutes"),
+    "s": ("s", "sec", "second", "seconds"),
 }
 _LONGEST = timedelta(days=36_525)
 _HINT = 'write it like "2026-11-21T09:55:00Z", "2026-11-21 10:55 Europe/Berlin" or "1 hour 30 min ago"'
@@ -89,7 +90,7 @@ def _before(now: Instant, spans: str, text: str) -> Instant:
         order = _order(found["unit"], text)
         if order <= last:
             raise InputError(f'"{text}" does not go from larger units to smaller, each once', hint=_HINT)
-        total += timedelta(**{list(_UNITS)[order]: int(found["count"])})
+        total += int(found["count"]) * UNITS[list(_UNITS)[order]]
         last = order
     if total > _LONGEST:
         raise InputError(f'"{text}" is more than a century ago', hint=_HINT)

@@ -4,7 +4,7 @@ import textwrap
 
 from reconciler.cli.proposal.base import Base, Examined
 from reconciler.core.model.observed import Project
-from reconciler.core.values.instant import for_people
+from reconciler.core.values.duration import for_people
 from reconciler.core.values.timeline import Timeline, spelled
 from reconciler.render import plan as plan_text
 from reconciler.render import point as point_text

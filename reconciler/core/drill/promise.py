@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from reconciler.core.drill.document import Document, Line, Row, Table, document
 from reconciler.core.drill.results import Promise
+from reconciler.core.values.duration import UNITS
 from reconciler.errors import InputError
 
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _WORDS = {"an": 1.0, "one": 1.0, "half an": 0.5, "half a": 0.5, "½": 0.5}
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d{1,3})?|\.\d+|½|\bhalf\s+an?\b|\b(?:an|one)\b)"
 _UNIT = r"(?:seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)(?![^\W\d_])"
@@ -140,7 +140,9 @@ def _seen(line: int, words: str, before: str, length: str) -> _Seen:
 
 
 def _length(text: str) -> float:
-    return sum(_number(each["number"]) * _SECONDS[each["unit"][0].lower()] for each in _PART.finditer(text))
+    return sum(
+        _number(each["number"]) * UNITS[each["unit"][0].lower()].total_seconds() for each in _PART.finditer(text)
+    )
 
 
 def _number(text: str) -> float:

@@ -14,8 +14,9 @@ from reconciler.core.drill.notes import with_notes
 from reconciler.core.drill.phases import gantt, phase_table
 from reconciler.core.drill.results import Drill, Round, TableProof, Traffic
 from reconciler.core.drill.trend import length
+from reconciler.core.values.duration import for_people
 from reconciler.core.values.escaping import code, printable, prose
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.instant import Instant
 
 # A number of 64 bits is shown whole, a longer digest by its beginning.
 _CHECKSUM = 20

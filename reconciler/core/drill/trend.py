@@ -10,8 +10,8 @@ from datetime import timedelta
 from typing import assert_never
 
 from reconciler.core.drill.history import Done, PastDrill, Unread
+from reconciler.core.values.duration import for_people
 from reconciler.core.values.escaping import marked_up, prose
-from reconciler.core.values.instant import for_people
 
 FILE = "dr-trend.svg"
 

@@ -12,6 +12,7 @@ from reconciler.core.file.drill import DrillModel
 from reconciler.core.file.hyperdrive import HyperdriveOptions
 from reconciler.core.model.compute import NEVER
 from reconciler.core.model.desired import Liftable
+from reconciler.core.values.duration import parse_duration
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.json_pointer import is_pointer
 from reconciler.core.values.lsn import Lsn
@@ -103,7 +104,7 @@ def _at_most_ten_minutes(text: str) -> str:
 
 
 def _at_most(text: str, longest: timedelta) -> str:
-    if delay(text) > longest:
+    if parse_duration(text) > longest:
         problem = f"must be at most {longest.total_seconds():g}s, and is {text}"
         raise PydanticCustomError("delay", "{problem}", {"problem": problem})
     return text
@@ -131,18 +132,12 @@ def _suspension(text: str) -> str:
 
 def suspension(text: str) -> int:
     """Read `90s`, `5m`, `1h` or `7d` in seconds, or `never`, as Neon does: -1."""
-    return NEVER if text == "never" else int(text[:-1]) * _SECONDS[text[-1]]
+    return NEVER if text == "never" else int(parse_duration(text).total_seconds())
 
 
 def span(text: str) -> timedelta | None:
     """Read `36h`, `7d` or `2w`; None for ever."""
-    return None if text == "forever" else timedelta(**{_SPANS[text[-1]]: int(text[:-1])})
-
-
-def delay(text: str) -> timedelta:
-    """Read `500ms`, `30s` or `2m`."""
-    number = text.rstrip("ms")
-    return int(number) * _DELAYS[text.removeprefix(number)]
+    return None if text == "forever" else parse_duration(text)
 
 
 def _listed(value: Any) -> Any:
@@ -150,10 +145,9 @@ def _listed(value: Any) -> Any:
 
 
 def _life(text: str) -> str:
-    span = _SPAN.fullmatch(text)
-    if span is None:
+    if _SPAN.fullmatch(text) is None:
         return _instant(text) if text[:1].isdigit() and "-" in text else _no_life(text)
-    if int(span["number"]) * _SPAN_HOURS[span["unit"]] > _LONGEST_LIFE_HOURS:
+    if parse_duration(text) > _LONGEST_LIFE:
         problem = f"must be at most 30d, as Neon lets no branch expire later, and is {text}"
         raise PydanticCustomError("life", "{problem}", {"problem": problem})
     return text
@@ -178,16 +172,12 @@ def _liftable(guard: Any) -> Any:
 WRONG_KEY: Final = "wrong_key"
 LIFTABLE = tuple(guard.value for guard in Liftable)
 Identifier = Annotated[str, Field(min_length=1), AfterValidator(_short_utf8), AfterValidator(_printable)]
-_DELAYS = {"ms": timedelta(milliseconds=1), "s": timedelta(seconds=1), "m": timedelta(minutes=1)}
-_SPANS = {"h": "hours", "d": "days", "w": "weeks"}
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 # Neon's API description: EndpointUpdateRequest and ProjectUpdateRequest; sizes by its documentation (Manage computes).
 _LEAST_UNITS, _MOST_UNITS = 0.25, 56.0
 LONGEST_HISTORY = timedelta(days=30)
 # Neon documentation, Branch expiration: at most 30 days.
-_LONGEST_LIFE_HOURS = 30 * 24
-_SPAN = re.compile(r"(?P<number>[1-9][0-9]{0,3})(?P<unit>[hdw])")
-_SPAN_HOURS = {"h": 1, "d": 24, "w": 7 * 24}
+_LONGEST_LIFE = timedelta(days=30)
+_SPAN = re.compile(r"[1-9][0-9]{0,3}[hdw]")
 Delay = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}(ms|s|m)$")]
 JsonScalar = str | bool | int | float | None
 Span = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,3}[hdw]|forever)$")]

@@ -21,7 +21,6 @@ from reconciler.core.file.model import (
     OutsideModel,
     PrimaryModel,
     VerifyModel,
-    delay,
     span,
     suspension,
 )
@@ -42,7 +41,8 @@ from reconciler.core.model.desired import (
     Worker,
     WriteBack,
 )
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people, parse_duration
+from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError, JsoncError
 
 _ENVIRONMENT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -418,6 +418,6 @@ def _http_gate(model: HttpGateModel) -> HttpGate:
         status=model.status,
         contains=model.contains,
         json=tuple(model.json_.items()),
-        within=None if model.within is None else delay(model.within),
-        patience=delay(model.for_),
+        within=None if model.within is None else parse_duration(model.within),
+        patience=parse_duration(model.for_),
     )

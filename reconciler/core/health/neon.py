@@ -16,7 +16,7 @@ from reconciler.core.rules.context.waivers import is_lifted
 from reconciler.core.rules.restore.guards import HistoryDisabled, RestoreRestricted
 from reconciler.core.rules.retention.expiry import SourceExpires
 from reconciler.core.rules.retention.room import branches_room, roots_room, without_ended
-from reconciler.core.values.instant import for_people
+from reconciler.core.values.duration import for_people
 
 # A history window that is shorter lets the moment pass before anybody has decided.
 _SHORT_HISTORY = timedelta(hours=6)

@@ -7,7 +7,7 @@ Source: Neon's API description, EndpointUpdateRequest: sizes are in compute unit
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from reconciler.core.values.instant import for_people
+from reconciler.core.values.duration import for_people
 
 NEVER = -1
 _DEFAULT_SECONDS = 300

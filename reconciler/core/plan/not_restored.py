@@ -12,7 +12,8 @@ from datetime import timedelta
 from reconciler.core.model.desired import FOREVER, Desired, Outside
 from reconciler.core.model.observed import Observed, ObservedWorker, Unknown
 from reconciler.core.model.worker_bindings import Binding, BindingKind
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import as_written, for_people
+from reconciler.core.values.instant import Instant
 
 __all__ = ["Outside", "spelled", "stays", "stays_of", "unreached"]
 
@@ -65,8 +66,7 @@ def spelled(retention: timedelta | None) -> str | None:
         return None
     if retention == FOREVER:
         return "forever"
-    hours = retention // timedelta(hours=1)
-    return f"{hours}h" if hours % 24 else f"{hours // 24}d"
+    return as_written(retention)
 
 
 def _bindings(desired: Desired, workers: Iterable[ObservedWorker | Unknown]) -> Iterator[Binding]:

@@ -16,7 +16,8 @@ from reconciler.core.rules.retention.deletion import undeletable
 from reconciler.core.steps import Phase, Step
 from reconciler.core.steps.branch import VerifyBranch, creation
 from reconciler.core.steps.primary import RestoreBranch
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.instant import Instant
 
 _SOON = timedelta(hours=2)
 

@@ -14,7 +14,7 @@ from reconciler.core.steps.prediction import (
     with_endpoint,
     with_passed,
 )
-from reconciler.core.values.instant import for_people
+from reconciler.core.values.duration import for_people
 from reconciler.core.values.timeline import Point, Timeline, spelled
 
 

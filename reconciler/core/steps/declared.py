@@ -8,7 +8,8 @@ from reconciler.core.model.declared_branch import lifetime
 from reconciler.core.model.observed import Branch, Databases, DeclaredAnnotation, Observed, named
 from reconciler.core.steps.base import BRANCHES, NEON_BRANCHES, BranchStep, Part, Phase, Step
 from reconciler.core.steps.prediction import branches_of, new_endpoint, with_branch, without_branch
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.instant import Instant
 
 _WITH_DATABASES = NEON_BRANCHES | {Part.ROLES_AND_DATABASES}
 

@@ -11,7 +11,7 @@ from reconciler.core.steps.prediction import (
     with_endpoint,
     without_branch,
 )
-from reconciler.core.values.instant import for_people
+from reconciler.core.values.duration import for_people
 from reconciler.core.values.timeline import Timeline
 
 

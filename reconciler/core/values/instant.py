@@ -98,20 +98,3 @@ def _zone(text: str) -> timezone:
         raise ValueError(text)
     offset = timedelta(hours=hours, minutes=minutes)
     return timezone(-offset if text[0] == "-" else offset)
-
-
-def for_people(span: timedelta) -> str:
-    """Say a length of time in its two largest units: "3 d 4 h", "5 min 20 s", "0.4 s"."""
-    seconds = span.total_seconds()
-    if seconds < 0:
-        return f"-{for_people(-span)}"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-    rest = int(seconds)
-    parts: list[str] = []
-    for size, unit in units:
-        count, rest = divmod(rest, size)
-        if count or parts:
-            parts.append(f"{count} {unit}")
-    return " ".join(part for part in parts[:2] if not part.startswith("0 "))

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ParamSpec, Self, TypeVar
 
-from reconciler.core.values.instant import for_people
+from reconciler.core.values.duration import for_people
 from reconciler.errors import GitError, LeaseHeld, LeaseLost, PushRejected
 from reconciler.ports import Clock
 from reconciler.providers.git.lease_record import LeaseState, Record

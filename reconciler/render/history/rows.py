@@ -21,7 +21,8 @@ from reconciler.core.history.entries import (
 )
 from reconciler.core.history.lanes import Lane, State
 from reconciler.core.records.receipt import Result
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import Timeline
 from reconciler.render.wording import counted
 

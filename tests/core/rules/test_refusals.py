@@ -14,7 +14,8 @@ from reconciler.core.model.observed import Unknown
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.plan.plan import plan
 from reconciler.core.plan.proposal import NotAppliedYet, TimelineUsed
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.instant import Instant
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import ORIGIN, Timeline
 from tests.core.lineage.test_lineage import sequence

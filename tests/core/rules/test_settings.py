@@ -15,7 +15,7 @@ from reconciler.core.plan.safety_net import mending
 from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.steps.branch import AddCompute, CreateBranch, SetCompute
 from reconciler.core.steps.primary import ProtectBranch, RestoreBranch, SetHistoryRetention, UnprotectBranch
-from reconciler.core.values.instant import for_people
+from reconciler.core.values.duration import for_people
 from reconciler.core.values.timeline import Timeline
 from tests.core.in_place_worlds import changed, killed_after, kinds, rules, step_of
 from tests.core.worlds import (

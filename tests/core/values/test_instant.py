@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.instant import Instant
 
 MOMENTS = st.datetimes(
     min_value=datetime(1971, 1, 1),  # noqa: DTZ001  the strategy wants it without a zone

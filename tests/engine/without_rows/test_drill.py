@@ -7,8 +7,8 @@ import pytest
 
 from reconciler.cli.drill import site as drill_site
 from reconciler.cli.drill.repository import DrillRepository
-from reconciler.cli.drill.round import DrillRound, Manner
-from reconciler.cli.drill.site import DrillRefused, Plot
+from reconciler.cli.drill.round import DrillOptions, DrillRound
+from reconciler.cli.drill.site import DrillRefused, DrillTarget
 from reconciler.cli.drill.sweep import Sweeper
 from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.core.drill.names import DrillNames
@@ -30,17 +30,17 @@ def stage(worlds, monkeypatch):
 
 
 def drilled(stage, directory, use, *, sweep=True):
-    """Make what a drill makes, run `use(plot, branch)`, and sweep; returns what the drill has said."""
+    """Make what a drill makes, run `use(target, branch)`, and sweep; returns what the drill has said."""
     said = []
 
     async def run(desired, ports):
         root = stage.world.root
         file = EnvironmentFile(stage.world.file, root)
         names = DrillNames.of(desired, ports.clock.now())
-        plot = Plot(desired, file, names, ports, None, said.append)
+        target = DrillTarget(desired, file, names, ports, None, said.append)
         repository = DrillRepository(directory, names.environment)
         try:
-            await use(plot, await drill_site.make(plot, repository))
+            await use(target, await drill_site.make(target, repository))
         finally:
             repository.close()
             if sweep:
@@ -58,9 +58,9 @@ def there(stage):
 def test_what_a_drill_makes_is_named_expires_by_itself_and_is_taken_away(stage, tmp_path):
     before, found = there(stage), []
 
-    async def use(plot, branch):
-        await drill_site.refuse_unless_own(plot, await drill_site.owner(plot, branch))
-        found.append((branch, await plot.ports.cloudflare.uses()))
+    async def use(target, branch):
+        await drill_site.refuse_unless_own(target, await drill_site.owner(target, branch))
+        found.append((branch, await target.ports.cloudflare.uses()))
 
     said = drilled(stage, tmp_path, use)
     ((branch, uses),) = found
@@ -89,8 +89,10 @@ def test_lost_answers_make_nothing_twice(stage, tmp_path, method):
     for path in ("/branches$", "/hyperdrive/configs$"):
         stage.fault("drop-after", method, path)
 
-    async def use(plot, branch):
-        found.extend(each.name for each in await plot.ports.neon.branches(plot.project) if plot.names.has_branch(each))
+    async def use(target, branch):
+        found.extend(
+            each.name for each in await target.ports.neon.branches(target.project) if target.names.has_branch(each)
+        )
         assert found == [branch.name]
 
     drilled(stage, tmp_path, use)
@@ -101,11 +103,11 @@ def test_a_config_that_leads_to_the_drills_branch_forbids_the_damage_and_keeps_t
     """Somebody takes the branch for something else: it is damaged by nobody, and deleted by nobody."""
     before, seen = there(stage), []
 
-    async def use(plot, branch):
-        origin = await plot.ports.neon.origin(plot.project, branch.id, *plot.login)
-        await plot.ports.cloudflare.create_config("somebodys", origin)
+    async def use(target, branch):
+        origin = await target.ports.neon.origin(target.project, branch.id, *target.login)
+        await target.ports.cloudflare.create_config("somebodys", origin)
         with pytest.raises(DrillRefused) as refused:
-            await drill_site.refuse_unless_own(plot, await drill_site.owner(plot, branch))
+            await drill_site.refuse_unless_own(target, await drill_site.owner(target, branch))
         seen.append(refused.value.refusals[0])
 
     said = drilled(stage, tmp_path, use)
@@ -125,10 +127,10 @@ def test_a_config_that_leads_to_the_drills_branch_forbids_the_damage_and_keeps_t
 
 
 def test_the_login_of_production_is_never_damaged(stage, tmp_path):
-    async def use(plot, _):
-        primary = next(each for each in await plot.ports.neon.branches(plot.project) if each.name == "main")
+    async def use(target, _):
+        primary = next(each for each in await target.ports.neon.branches(target.project) if each.name == "main")
         with pytest.raises(DrillRefused, match="the login leads to"):
-            await drill_site.refuse_unless_own(plot, await drill_site.owner(plot, primary))
+            await drill_site.refuse_unless_own(target, await drill_site.owner(target, primary))
 
     drilled(stage, tmp_path, use)
 
@@ -154,7 +156,7 @@ def test_a_worker_that_is_not_a_drills_is_neither_replaced_nor_deleted(stage, tm
 def test_what_a_sweep_could_not_do_the_next_one_does(stage, tmp_path):
     before = there(stage)
 
-    async def use(plot, branch):
+    async def use(target, branch):
         pass
 
     drilled(stage, tmp_path, use, sweep=False)
@@ -175,19 +177,21 @@ def second_of_two(stage, directories, is_borrowed):
 
     async def meanwhile(desired, ports):
         names = DrillNames.of(desired, ports.clock.now().after(timedelta(seconds=1)))
-        plot = Plot(desired, EnvironmentFile(stage.world.file, stage.world.root), names, ports, None, lambda _: None)
+        target = DrillTarget(
+            desired, EnvironmentFile(stage.world.file, stage.world.root), names, ports, None, lambda _: None
+        )
         repository = DrillRepository(directories[1], names.environment)
         try:
             with pytest.raises(InputError, match="is still borrowed" if is_borrowed else "there is a Worker"):
-                await drill_site.make(plot, repository)
+                await drill_site.make(target, repository)
         finally:
             repository.close()
             await Sweeper(desired, ports, lambda _: None).sweep(names)
 
-    async def use(plot, _):
-        script = plot.script(plot.production.workers[0])
+    async def use(target, _):
+        script = target.script(target.production.workers[0])
         seen.append((there(stage), serving(stage, script)))
-        await meanwhile(plot.production, plot.ports)
+        await meanwhile(target.production, target.ports)
         seen.append((there(stage), serving(stage, script) if script in there(stage)[2] else None))
 
     drilled(stage, directories[0], use)
@@ -212,8 +216,8 @@ def test_a_sweep_that_fails_hides_neither_why_the_drill_failed_nor_what_is_to_be
 
     async def run(desired, ports):
         file = EnvironmentFile(stage.world.file, stage.world.root)
-        plot = Plot(desired, file, DrillNames.of(desired, ports.clock.now()), ports, None, said.append)
-        await DrillRound(plot, Manner(20), {}).run(DestructionSpec.parse("truncate"))
+        target = DrillTarget(desired, file, DrillNames.of(desired, ports.clock.now()), ports, None, said.append)
+        await DrillRound(target, DrillOptions(20), {}).run(DestructionSpec.parse("truncate"))
 
     stage.fault("status", "POST", "/hyperdrive/configs$", 403)
     stage.fault("status", "DELETE", "/branches/", 403)
@@ -275,8 +279,8 @@ def test_a_borrowed_worker_is_not_given_back_by_a_second_drill(stage, own_worker
 def test_a_worker_of_the_teams_own_is_borrowed_and_given_back(stage, own_worker, tmp_path, is_killed):
     before, split, seen = there(stage), serving(stage, own_worker), []
 
-    async def use(plot, _):
-        seen.append(plot.script(plot.production.workers[0]))
+    async def use(target, _):
+        seen.append(target.script(target.production.workers[0]))
 
     drilled(stage, tmp_path, use, sweep=not is_killed)
     assert (seen, serving(stage, own_worker) == split) == ([own_worker], not is_killed)

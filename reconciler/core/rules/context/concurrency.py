@@ -14,7 +14,7 @@ from reconciler.core.model.observed import Branch, Claim, Observed, ObservedWork
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.waivers import is_lifted
 from reconciler.core.steps import Step
-from reconciler.core.values.instant import for_people
+from reconciler.core.values.duration import for_people
 
 
 @dataclass(frozen=True, slots=True)

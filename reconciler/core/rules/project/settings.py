@@ -19,7 +19,8 @@ from reconciler.core.rules.project import compute_size, protection
 from reconciler.core.steps import Step
 from reconciler.core.steps.branch import SetCompute
 from reconciler.core.steps.primary import SetHistoryRetention, UnprotectBranch
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.instant import Instant
 
 # The longest history by plan (Neon documentation, Plans); the kinds of a plan begin with its name.
 LONGEST_HISTORY = {"free": timedelta(hours=6), "launch": timedelta(days=7), "scale": timedelta(days=30)}

@@ -22,7 +22,8 @@ from reconciler.core.rules.context.limits import (
 )
 from reconciler.core.rules.restore import role_changes
 from reconciler.core.rules.retention.expiry import SourceExpires
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.instant import Instant
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import Timeline, candidate_name, failed_name
 

@@ -10,7 +10,8 @@ from typing import ClassVar
 
 from reconciler.core.model.observed import Branch, Project
 from reconciler.core.model.refusal import Refusal
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.instant import Instant
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import Point
 

@@ -13,7 +13,8 @@ from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.model.desired import Desired, Hyperdrive
 from reconciler.core.model.observed import HyperdriveConfig, Observed, Unknown
 from reconciler.core.rules.retention.retained import direct_host, made_for, used
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import Timeline
 
 

@@ -19,7 +19,8 @@ from reconciler.core.model.desired import Desired, Hyperdrive
 from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Unknown
 from reconciler.core.rules.project import protection
 from reconciler.core.rules.retention.deletion import kept_by_neon
-from reconciler.core.values.instant import Instant, for_people
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN, Timeline
 
 
