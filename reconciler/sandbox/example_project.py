@@ -1,9 +1,9 @@
 """The set-up that a sandbox starts with: the shop 961tech, with a Neon project, a Hyperdrive config and a Worker."""
 
 from reconciler.sandbox.cloudflare import Cloudflare
-from reconciler.sandbox.clusters import PostgresStorage
-from reconciler.sandbox.compute import ADDRESS
+from reconciler.sandbox.computes import ADDRESS
 from reconciler.sandbox.neon import Neon
+from reconciler.sandbox.postgres.clusters import PostgresStorage
 from reconciler.sandbox.storage import Storage
 
 PROJECT_ID = "aged-wildflower-123456"

@@ -1,7 +1,7 @@
 """Runs a sandbox as a process: in the foreground, in the background, or around a command.
 
-Nothing is left at the end, by whatever signal it comes: the sandbox stops its servers and removes its directory, and
-where it cannot (SIGKILL) its warden does.
+Whatever signal ends it, nothing is left behind: the sandbox stops its servers and removes its directory, and after a
+SIGKILL the cleanup process does.
 """
 
 import argparse
@@ -17,28 +17,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from reconciler.sandbox import record
-from reconciler.sandbox.postgres_binaries import PostgresMissing
-from reconciler.sandbox.record import RecordError
+from reconciler.sandbox import pid_file
+from reconciler.sandbox.pid_file import PidFileError
+from reconciler.sandbox.postgres.installation import PostgresMissing
 from reconciler.sandbox.server import Sandbox
 from reconciler.sandbox.storage import StorageError
 from reconciler.sandbox.workspace import WorkspaceError
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 NOT_FOUND, NOT_EXECUTABLE, SIGNALLED = 127, 126, 128
-# A sandbox is one person's own: what is tried on it must leave no lease and no receipt on the team's Git remote.
+# What a command tries on a sandbox must leave no lease and no receipt on the team's Git remote.
 _ALONE = {"RECONCILER_REMOTE": ""}
-# What starting a sandbox may raise for reasons that a person can mend.
-SANDBOX_ERRORS = (PostgresMissing, RecordError, RuntimeError, StorageError, WorkspaceError, OSError)
+# What starting a sandbox may raise for reasons that the user can fix.
+SANDBOX_ERRORS = (PostgresMissing, PidFileError, RuntimeError, StorageError, WorkspaceError, OSError)
 
 
 class SandboxFailed(Exception):
-    """The sandbox could not do what it was asked; the text is one sentence for the person at the terminal."""
+    """The sandbox could not be started, stopped or used; the text is one sentence for the user."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a sandbox is to be started. Without a directory a temporary one is used; port 0 means any free one."""
+    """How to start a sandbox. Without a directory, in a temporary one; port 0 means any free port."""
 
     directory: Path | None = None
     port: int = 0
@@ -47,23 +47,23 @@ class Options:
     postgres: bool = True
 
     def arguments(self) -> list[str]:
-        """Give the options as arguments of this module, for the background."""
+        """Return the options as arguments of this module, for the background."""
         directory = ["--dir", str(self.directory.absolute())] if self.directory else []
         given = {"--empty": self.empty, "--verbose": self.verbose, "--without-postgres": not self.postgres}
         return [*directory, "--port", str(self.port), *(flag for flag, wanted in given.items() if wanted)]
 
 
 def up(options: Options, *, background: bool = False) -> None:
-    """Run a sandbox until it is told to stop; its variables are printed when it is ready. Raises SandboxFailed.
+    """Run a sandbox until a signal stops it; print its variables when it is ready. Raises SandboxFailed.
 
-    In the background, standard output and error are given up once it is ready.
+    In the background, it closes standard output and error once it is ready.
     """
     asyncio.run(_up(options, background=background))
 
 
 def up_detached(options: Options) -> str:
-    """Start a sandbox in a process of its own, and give the text of its variables when it is ready."""
-    process = subprocess.Popen(  # noqa: S603 - this very program
+    """Start a sandbox in its own process; return its variables as text when it is ready. Raises SandboxFailed."""
+    process = subprocess.Popen(  # noqa: S603 - this program
         [sys.executable, "-m", "reconciler.sandbox.process", *options.arguments()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -72,39 +72,39 @@ def up_detached(options: Options) -> str:
         start_new_session=True,
     )
     try:
-        # both end when the sandbox gives them up, being ready, or dies; what it says before that is short
+        # both end when the sandbox is ready and closes them, or dies; its output before that is short
         variables, errors = _read(process.stdout), _read(process.stderr)
     except BaseException:
         process.terminate()
         process.wait()
         raise
     if variables:
-        process.returncode = 0  # it goes on by itself: Python needs not warn that it was left running
+        process.returncode = 0  # it runs on by itself: Python need not warn that it was left running
         return variables
     process.wait()
     raise SandboxFailed(errors.strip() or f"the sandbox ended with status {process.returncode}")
 
 
 def down(directory: Path | None) -> int:
-    """Stop the recorded sandbox, wait for its end, and give its process id. Raises SandboxFailed."""
-    path = record.path_of(directory)
+    """Stop the running sandbox, wait for its end, and return its process id. Raises SandboxFailed."""
+    path = pid_file.path_of(directory)
     try:
-        process = record.running(path)
+        process = pid_file.running(path)
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGTERM)
-        asyncio.run(record.ended(path))
-    except RecordError as error:
+        asyncio.run(pid_file.ended(path))
+    except PidFileError as error:
         raise SandboxFailed(str(error)) from error
     return process
 
 
 def execute(command: Sequence[str], options: Options) -> int:
-    """Run a command against a fresh sandbox, and give the status that the shell would. Raises SandboxFailed."""
+    """Run a command against a fresh sandbox; return its status as a shell would. Raises SandboxFailed."""
     return asyncio.run(_execute(command, options))
 
 
 def exports(environment: dict[str, str]) -> str:
-    """Write variables as lines that a shell can evaluate."""
+    """Return variables as lines that a shell can evaluate."""
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
 
 
@@ -118,23 +118,23 @@ def _read(stream: IO[str] | None) -> str:
 async def _up(options: Options, *, background: bool) -> None:
     async with _signals() as arrived:
         try:
-            held = record.take(record.path_of(options.directory))
-        except RecordError as error:
+            pid = pid_file.take(pid_file.path_of(options.directory))
+        except PidFileError as error:
             raise SandboxFailed(str(error)) from error
         try:
             async with _sandbox(options, arrived) as sandbox:
                 if sandbox is not None:
                     await _serve(sandbox, arrived, background=background)
         finally:
-            held.remove()
+            pid.remove()
 
 
 async def _serve(sandbox: Sandbox, arrived: "Signals", *, background: bool) -> None:
     printed = _print(exports(sandbox.environment))
     if background:
         if not printed:
-            return  # the process that asked for it has gone away
-        _give_up_output()
+            return  # the process that started it has ended
+        _close_output()
     elif printed:
         sys.stderr.write(f"the sandbox is ready at {sandbox.url}; Ctrl-C stops it and removes everything\n")
     await arrived.get()
@@ -164,7 +164,7 @@ Signals = asyncio.Queue[signal.Signals]
 
 @contextlib.asynccontextmanager
 async def _signals() -> AsyncIterator[Signals]:
-    """Collect the signals that ask for the end, instead of ending by them."""
+    """Collect the signals that end a process, instead of ending."""
     arrived: Signals = asyncio.Queue()
     loop = asyncio.get_running_loop()
     for number in ENDING:
@@ -178,7 +178,7 @@ async def _signals() -> AsyncIterator[Signals]:
 
 @contextlib.asynccontextmanager
 async def _sandbox(options: Options, arrived: Signals) -> AsyncIterator[Sandbox | None]:
-    """Give a started sandbox, stopped at the end; None where a signal (left in `arrived`) came while it started."""
+    """Yield a started sandbox and stop it at the end; None if a signal (left in `arrived`) came during the start."""
     sandbox = Sandbox(
         options.directory,
         port=options.port,
@@ -214,7 +214,7 @@ async def _forward(arrived: Signals, process: asyncio.subprocess.Process) -> Non
     while True:
         number = await arrived.get()
         if number is signal.SIGINT and _in_foreground():
-            continue  # a Ctrl-C reaches the command by itself; a second one would make many programs give up
+            continue  # a Ctrl-C reaches the command anyway; a second one would abort many programs
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(number)
 
@@ -227,22 +227,22 @@ def _in_foreground() -> bool:
 
 
 def _print(text: str) -> bool:
-    """Print to standard output, and tell whether somebody could read it."""
+    """Print to standard output; return whether it was still open."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        _give_up(sys.stdout.fileno())
+        _close(sys.stdout.fileno())
         return False
     return True
 
 
-def _give_up_output() -> None:
+def _close_output() -> None:
     for descriptor in (sys.stdout.fileno(), sys.stderr.fileno()):
-        _give_up(descriptor)
+        _close(descriptor)
 
 
-def _give_up(descriptor: int) -> None:
+def _close(descriptor: int) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
     os.close(nowhere)

@@ -67,8 +67,9 @@ class Inventory:
 class Storage(Protocol):
     """Clusters and their history. Every method raises StorageError where it cannot."""
 
-    version: int
-    """The major version of PostgreSQL."""
+    @property
+    def version(self) -> int:
+        """The major version of PostgreSQL."""
 
     async def create(self) -> str:
         """Make an empty cluster, running, and give its id."""
@@ -85,7 +86,7 @@ class Storage(Protocol):
     async def stop(self, cluster: str) -> None:
         """Stop the cluster if it runs; its connections are cut."""
 
-    def rested(self, cluster: str) -> None:
+    def connection_ended(self, cluster: str) -> None:
         """Hear that a connection to the cluster has ended, which is a time to prepare for forks of it."""
 
     async def drop(self, cluster: str) -> None:

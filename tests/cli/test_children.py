@@ -27,9 +27,10 @@ from reconciler.render import declared_branches as children_status
 from reconciler.render import plan as plan_text
 from reconciler.render.comment import Planned, Subject, comment
 from reconciler.render.wording import counted
+from tests.core.files import CREATED, DESIRED, asking, hours_ago
 from tests.core.health.test_health import GOOD
 from tests.core.rules.test_declared import RESET, asked, kept, ours, world
-from tests.core.worlds import CREATED, DESIRED, MAIN, WORLD, asking, hours_ago
+from tests.core.worlds import MAIN, WORLD
 
 SUBJECT = Subject("0123456789abcdef", "https://github.example/acme/shop/actions/runs/1/attempts/1")
 SOMEBODYS = Branch("br-x", "somebodys", CREATED, MAIN.id)

@@ -19,7 +19,8 @@ from reconciler.core.plan.plan import plan
 from reconciler.engine.events import LooksAgain, StepDropped, StepStarted
 from reconciler.render import plan as plan_text
 from reconciler.render.markdown import prose
-from tests.core.worlds import DESIRED, SEEN, WORLD, asking, hours_ago
+from tests.core.files import DESIRED, asking, hours_ago
+from tests.core.worlds import SEEN, WORLD
 from tests.support.plain_words import run_program
 
 ROOT = Path(__file__).parents[2]

@@ -20,8 +20,10 @@ from reconciler.core.values.timeline import ORIGIN
 from reconciler.render import plan as plan_text
 from reconciler.render.comment import LIMIT_BYTES, MARKER, Mistaken, Planned, Subject, Unplanned, comment, full
 from reconciler.render.markdown import code, cut, fenced, prose
+from tests.core.files import DESIRED, NOW, asking, hours_ago
+from tests.core.plans import after
 from tests.core.rules.test_last_check import GATED, run
-from tests.core.worlds import DESIRED, NOW, WORLD, after, asking, hours_ago
+from tests.core.worlds import WORLD
 
 ASKED = asking(Restore(hours_ago(24), "inc-42", "migration 0042 dropped Listing"))
 RESTORE = Planned(plan(ASKED, WORLD), WORLD)

@@ -6,9 +6,10 @@ from datetime import timedelta
 from reconciler.core.plan.plan import plan
 from reconciler.render import plan as plan_text
 from reconciler.render.status import as_markdown, as_text, facts_of
-from tests.core.in_place_worlds import BY_BRANCH, changed
+from tests.core.files import BY_BRANCH, DESIRED
+from tests.core.plans import after
 from tests.core.rules.test_retention import ENDED, LEAF, LEAF_CONFIG, UNDONE, later
-from tests.core.worlds import DESIRED, WORLD, after
+from tests.core.worlds import WORLD, changed
 
 
 def facts(desired, observed):

@@ -12,7 +12,9 @@ from reconciler.core.plan.plan import plan
 from reconciler.core.values.escaping import label
 from reconciler.core.values.timeline import ORIGIN, HeldName, Timeline
 from reconciler.render.mermaid import picture
-from tests.core.worlds import DESIRED, MAIN, WORLD, after, asking, hours_ago
+from tests.core.files import DESIRED, asking, hours_ago
+from tests.core.plans import after
+from tests.core.worlds import MAIN, WORLD
 from tests.support import mermaid
 
 ASKED = asking(Restore(hours_ago(24), "inc-42"))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.sandbox.exchange_log import VARIABLE as TRANSCRIPT
 from reconciler.sandbox.server import Sandbox
-from reconciler.sandbox.transcript import VARIABLE as TRANSCRIPT
 from tests.conformance import description, plugin
 from tests.sandbox.neon_client import NeonClient, ProjectClient
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.sandbox.transcript import VARIABLE as TRANSCRIPT
+from reconciler.sandbox.exchange_log import VARIABLE as TRANSCRIPT
 from tests.conformance import description, rules, transcripts
 
 _RUN = pytest.StashKey()

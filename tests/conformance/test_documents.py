@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.file.reading import read_desired_state
-from tests.core.worlds import NOW
+from tests.core.files import NOW
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / ".github").glob("*.md")])

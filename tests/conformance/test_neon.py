@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.sandbox.transcript import VARIABLE as TRANSCRIPT
+from reconciler.sandbox.exchange_log import VARIABLE as TRANSCRIPT
 from tests.conformance import description, table, transcripts
 from tests.sandbox.neon_client import NeonClient
 

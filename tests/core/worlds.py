@@ -1,24 +1,11 @@
-"""Worlds to plan in: an environment as it may be found, and what may be asked of it."""
+"""Environments as they may be found."""
 
 from dataclasses import replace
 from datetime import timedelta
 
-from hypothesis import strategies as st
-
-from reconciler.core.model.desired import (
-    DeployDriver,
-    Desired,
-    HttpGate,
-    Hyperdrive,
-    Method,
-    Primary,
-    Restore,
-    SqlGate,
-    Verify,
-    Worker,
-)
-from reconciler.core.model.hyperdrive import Strategy
+from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import (
+    Annotation,
     Branch,
     DeployedVersion,
     Endpoint,
@@ -26,83 +13,48 @@ from reconciler.core.model.observed import (
     Observed,
     ObservedWorker,
     Project,
+    named,
 )
-from reconciler.core.plan.plan import plan
-from reconciler.core.values.instant import Instant
+from tests.core.files import CANDIDATE, CREATED, NOW, PROJECT_ID, RESTORE, RESTORED, hours_ago
 
-NOW = Instant.parse_strict("2026-11-22T10:00:00Z")
-CREATED = NOW.before(timedelta(days=5))
-PROJECT = Project("aged-wildflower-123456", "961tech", timedelta(days=7), "scale", 25)
+PROJECT = Project(PROJECT_ID, "961tech", timedelta(days=7), "scale", 25)
 MAIN = Branch("br-main", "main", CREATED, default=True, endpoint=Endpoint("ep-main", "ep-main.neon.tech"))
 CONFIG = HyperdriveConfig("c0", "tech961", "ep-main.neon.tech", 5432, "tech961", "app")
-WORKER = Worker("wrangler.jsonc", "HYPERDRIVE")
 SEEN = ObservedWorker("wrangler.jsonc", None, "tech961-api", "c0", (DeployedVersion("v0", 100, "c0"),))
 WORLD = Observed(NOW, PROJECT, (MAIN,), (CONFIG,), (SEEN,))
-DESIRED = Desired(
-    environment="production",
-    primary=Primary(PROJECT.id, "main"),
-    hyperdrive=Hyperdrive("tech961", "tech961", "app"),
-    workers=(WORKER,),
-    verify=Verify((SqlGate("listings", "select true"),), (), "tech961", "app"),
-)
-
-
-def hours_ago(hours: float) -> Instant:
-    return NOW.before(timedelta(hours=hours))
-
-
-def asking(restore: Restore | None, desired: Desired = DESIRED, method: Method | None = None) -> Desired:
-    method = method or desired.primary.method
-    return replace(desired, primary=replace(desired.primary, restore=restore, method=method))
+MADE = Branch(
+    "br-candidate", CANDIDATE, hours_ago(20), MAIN.id, resolved_at=RESTORE.to, lsn="0/1",
+    endpoint=Endpoint("ep-candidate", "ep-candidate.neon.tech"), mark=Annotation("production", RESTORED),
+)  # fmt: skip
 
 
 def with_main(**changes: object) -> Observed:
     return replace(WORLD, branches=(replace(MAIN, **changes),))
 
 
-def after(desired: Desired, observed: Observed) -> Observed:
-    """The world once the whole plan has been carried out, by a run that has ended since."""
-    for step in plan(desired, observed).steps:
-        observed = step.predict(observed)
-    return ended(observed)
+def with_project(observed: Observed = WORLD, **changes: object) -> Observed:
+    return replace(observed, project=replace(observed.project, **changes))
 
 
-def ended(observed: Observed) -> Observed:
-    """What the next run sees: gates are not remembered, and the next look is later."""
-    return replace(observed, passed=frozenset(), failed=frozenset(), at=Instant(observed.at.milliseconds + 60_000))
+def with_configs(observed: Observed = WORLD, **changes: object) -> Observed:
+    """The world with something else about every Hyperdrive config."""
+    return replace(observed, configs=tuple(replace(each, **changes) for each in observed.configs))
 
 
-restores = st.one_of(
-    st.none(),
-    st.builds(
-        Restore,
-        to=st.integers(min_value=1, max_value=110 * 3_600_000).map(lambda ms: Instant(NOW.milliseconds - 3_000 - ms)),
-        id=st.sampled_from(["", "inc-42", "a"]),
-    ),
-)
+def changed(observed: Observed, name: str, /, **changes: object) -> Observed:
+    """The world with something else about a branch, which there is."""
+    assert named(observed.branches, name), names(observed)
+    branches = tuple(replace(each, **changes) if each.name == name else each for each in observed.branches)
+    return replace(observed, branches=branches)
 
 
-@st.composite
-def asked(draw: st.DrawFn) -> Desired:
-    """What a file may ask for, apart from the restore."""
-    repointed = replace(DESIRED.hyperdrive, strategy=Strategy.REPOINT)
-    hyperdrive = draw(st.sampled_from([DESIRED.hyperdrive, repointed, None]))
-    workers: tuple[Worker, ...] = ()
-    if hyperdrive is not None:
-        count = draw(st.integers(0, 2))
-        drivers = draw(st.lists(st.sampled_from(DeployDriver), min_size=count, max_size=count))
-        workers = tuple(Worker(f"w{n}/wrangler.jsonc", "HYPERDRIVE", None, d) for n, d in enumerate(drivers))
-    gates = (HttpGate("health", "https://961tech.example/health"),) if workers and draw(st.booleans()) else ()
-    return replace(
-        DESIRED,
-        hyperdrive=hyperdrive,
-        workers=workers,
-        verify=replace(DESIRED.verify, http=gates),
-        primary=draw(primaries),
-    )
+def without(observed: Observed, name: str) -> Observed:
+    assert named(observed.branches, name)
+    return replace(observed, branches=tuple(each for each in observed.branches if each.name != name))
 
 
-primaries = st.builds(lambda restore: Primary(PROJECT.id, "main", restore), restores)
+def names(observed: Observed) -> list[str]:
+    return sorted(branch.name for branch in observed.branches)
 
 
 def world_for(desired: Desired, *, protected: bool) -> Observed:

@@ -8,7 +8,7 @@ import copy
 
 from reconciler.errors import FenceFailed
 from reconciler.sandbox import timestamps
-from reconciler.sandbox.storage_without_postgres import moment_of
+from reconciler.sandbox.without_postgres.storage import moment_of
 
 
 class FenceStandIn:

@@ -93,7 +93,7 @@ def _callers(called):
         (
             "delete_branch",
             "DeleteBranch",
-            [("core/rules/retention/pruning.py", "_delete"), ("core/rules/restore/in_place.py", "dispose_of_proof")],
+            [("core/rules/restore/in_place.py", "dispose_of_proof"), ("core/rules/retention/pruning.py", "_delete")],
             [("declared", "_delete"), ("primary", "_delete_branch")],
             [("cli/drill/sweep.py", "_branches")],
         ),
@@ -128,7 +128,7 @@ def test_protection_is_taken_by_its_steps_alone_and_only_these_rules_make_those_
     """For as long as a restore in place takes, as the file says, or in the step that deletes what it was taken from."""
     effects = [("engine/effects/primary.py", "_unprotect_branch"), ("engine/effects/primary.py", "_delete_branch")]
     assert list(_callers("unprotect")) == effects
-    rules = ("core/rules/restore/in_place.py", "restore"), ("core/rules/project/settings.py", "_protection")
+    rules = ("core/rules/project/settings.py", "_protection"), ("core/rules/restore/in_place.py", "restore")
     assert list(_callers("UnprotectBranch")) == list(rules)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import httpx
 from aiohttp import web
 
-from reconciler.sandbox.cloudflare import Cloudflare, Settings
+from reconciler.sandbox.cloudflare import Cloudflare, Switches
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"
 CONFIGS = f"/accounts/{ACCOUNT}/hyperdrive/configs"
@@ -21,8 +21,8 @@ class Api:
     cloudflare: Cloudflare
 
     @property
-    def settings(self) -> Settings:
-        return self.cloudflare.state.settings
+    def switches(self) -> Switches:
+        return self.cloudflare.state.switches
 
     async def call(self, method, path, **arguments):
         """Send a request that must succeed; give its result."""

@@ -3,10 +3,11 @@
 import tempfile
 from pathlib import Path
 
+import httpx
 import pytest
 
 from reconciler.sandbox.server import Sandbox
-from tests.sandbox.neon_client import NeonClient, ProjectClient
+from tests.sandbox.neon_client import NeonClient, new_project
 from tests.support.memory import memory
 
 
@@ -33,12 +34,20 @@ async def shared_sandbox(place):
 
 
 @pytest.fixture
-async def sandbox(shared_sandbox):
+async def control(shared_sandbox):
+    """A client of the sandbox's own API."""
+    async with httpx.AsyncClient(base_url=f"{shared_sandbox.url}/sandbox", trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+async def sandbox(shared_sandbox, control):
     """The sandbox, as it was, with no fault in force; no test may meet a defect."""
+    switches = (await control.get("/switches")).json()
     yield shared_sandbox
-    async with NeonClient(shared_sandbox.environment) as client:
-        for path in ("faults", "latency", "requests"):
-            await client.delete(f"{shared_sandbox.url}/sandbox/{path}")
+    for path in ("/faults", "/latency", "/requests"):
+        await control.delete(path)
+    await control.post("/switches", json=switches)
     failures = list(shared_sandbox.failures)
     shared_sandbox.failures.clear()
     assert failures == []
@@ -51,28 +60,31 @@ async def neon(sandbox):
 
 
 @pytest.fixture
-async def switch(neon, sandbox):
-    """Set switches of the Neon half, which are as before at the end."""
-    path = f"{sandbox.url}/sandbox/switches"
-    before = (await neon.get(path)).json()["neon"]
+def switch(sandbox, control):
+    """Set switches of Neon for one test."""
 
     async def switch(**values):
-        assert 200 == (await neon.post(path, json={"neon": values})).status_code
+        assert 200 == (await control.post("/switches", json={"neon": values})).status_code
 
-    yield switch
-    await switch(**before)
+    return switch
 
 
 @pytest.fixture
-async def project(neon, sandbox):
-    """A new project with the database `shop` of the role `owner`, and the table `item` in it."""
-    created = await neon.post(
-        "/projects", json={"project": {"branch": {"role_name": "owner", "database_name": "shop"}}}
-    )
-    project = ProjectClient(neon, created.json()["project"]["id"])
-    await project.settled()
-    await project.execute("main", "create table item (name text)")
-    yield project
-    await neon.delete(f"{sandbox.url}/sandbox/faults")
-    await project.settled()
-    await neon.delete(project.path)
+def fault(sandbox, control):
+    """Set a fault for one test."""
+
+    async def fault(action, method="*", path="/api/v2", **counts):
+        wanted = {"method": method, "path": path, "action": action} | counts
+        answer = await control.post("/faults", json=[wanted])
+        assert 200 == answer.status_code, answer.text
+
+    return fault
+
+
+@pytest.fixture
+async def project(neon, control):
+    """A new project with the table `item`."""
+    async with new_project(neon) as project:
+        await project.execute("main", "create table item (name text)")
+        yield project
+        await control.delete("/faults")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.sandbox import postgres_binaries
+from reconciler.sandbox.postgres.installation import environment, find_installation
 from tests.sandbox.cloudflare_client import ACCOUNT, CONFIGS, serving
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::aiohttp.web.NotAppKeyWarning")]
@@ -31,7 +31,7 @@ def origin():
     """A PostgreSQL that asks for a password, as an origin."""
     with tempfile.TemporaryDirectory(prefix="origin-") as place:
         directory = Path(place)
-        installation = postgres_binaries.find(directory)
+        installation = find_installation(directory)
         password = directory / "password"
         password.write_text("right")
         directory.chmod(0o755)
@@ -39,7 +39,7 @@ def origin():
         cluster = directory / "cluster"
         cluster.mkdir()
         installation.hand_over(cluster)
-        options = {"cwd": "/", "env": postgres_binaries.environment(), **installation.identity()}
+        options = {"cwd": "/", "env": environment(), **installation.identity()}
         initdb = [installation.program("initdb"), "-D", str(cluster), "-U", "app", "-A", "scram-sha-256"]
         subprocess.run([*initdb, "--locale=C", f"--pwfile={password}"], check=True, capture_output=True, **options)
         port = free_port()
@@ -101,7 +101,7 @@ class TestCreating:
         assert await api.call("GET", CONFIGS) == []
 
     async def test_an_origin_that_never_answers_is_unreachable(self, api, origin):
-        api.settings.connection_timeout_s = 0.2
+        api.switches.connection_timeout_s = 0.2
         with socket.create_server(("127.0.0.1", 0)) as silent:
             body = {"name": "one", "origin": origin | {"port": silent.getsockname()[1]}}
             assert (await api.refused("POST", CONFIGS, json=body))[:2] == (400, 2010)
@@ -138,11 +138,11 @@ class TestCreating:
         await create(api, origin)
         body = {"name": "one", "origin": origin}
         assert (await api.refused("POST", CONFIGS, json=body))[:2] == (409, 2017)
-        api.settings.name_taken_status = 400
+        api.switches.name_taken_status = 400
         assert (await api.refused("POST", CONFIGS, json=body))[:2] == (400, 2017)
 
     async def test_an_account_holds_so_many_configs_and_no_more(self, api, origin):
-        api.settings.config_limit = 1
+        api.switches.config_limit = 1
         await create(api, origin)
         status, _, message = await api.refused("POST", CONFIGS, json={"name": "two", "origin": origin})
         assert (status, "limit of 1 " in message) == (400, True)

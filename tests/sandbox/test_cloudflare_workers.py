@@ -151,7 +151,7 @@ class TestVersions:
         assert (await api.refused("POST", f"{SCRIPT}/versions", json={}))[0] == 400
 
     async def test_an_unknown_version_is_not_found(self, api):
-        api.settings.version_not_found = (404, 10222)
+        api.switches.version_not_found = (404, 10222)
         assert (await api.refused("GET", f"{SCRIPT}/versions/none"))[:2] == (404, 10222)
 
 
@@ -193,7 +193,7 @@ class TestBindings:
         assert (await api.refused("POST", f"{SCRIPT}/versions?bindings_inherit=strict", files=files))[0] == 400
 
     async def test_an_inherit_that_finds_nothing_may_be_dropped_unless_strict(self, api):
-        api.settings.unknown_inherit_is_dropped = True
+        api.switches.unknown_inherit_is_dropped = True
         files = upload([INHERIT | {"name": "NONE"}])
         assert (await api.call("POST", f"{SCRIPT}/versions", files=files))["resources"]["bindings"] == []
         assert (await api.refused("POST", f"{SCRIPT}/versions?bindings_inherit=strict", files=files))[0] == 400
@@ -205,7 +205,7 @@ class TestBindings:
         assert "'HYPERDRIVE' references config '" + "0" * 32 in message
 
     async def test_a_fresh_config_can_be_unknown_for_a_while(self, api):
-        api.settings.fresh_config_unknown_s = 15
+        api.switches.fresh_config_unknown_s = 15
         assert (await api.refused("POST", f"{SCRIPT}/versions", files=upload([HYPERDRIVE])))[:2] == (400, 10157)
         api.cloudflare.state.configs[EXAMPLE_CONFIG_ID].created_on -= timedelta(seconds=16)
         assert await new_version(api)
@@ -226,7 +226,7 @@ class TestDeployments:
     async def test_0_percent_can_be_refused(self, api):
         (old,) = [v["version_id"] for v in (await live(api))["versions"]]
         new = (await new_version(api, [HYPERDRIVE, INHERIT]))["id"]
-        api.settings.zero_percentage_accepted = False
+        api.switches.zero_percentage_accepted = False
         assert code_of(await deploy(api, (new, 0), (old, 100))) == (400, 10207)
 
     @pytest.mark.parametrize("shares", [(50, 49), (100, 100), (-1, 101), (None, 100), (True, 99), ("0", 100)])
@@ -250,7 +250,7 @@ class TestDeployments:
         (old,) = [v["version_id"] for v in (await live(api))["versions"]]
         del api.cloudflare.state.configs[EXAMPLE_CONFIG_ID]
         assert code_of(await deploy(api, (old, 100))) == (400, 10157)
-        api.settings.promote_without_config = True
+        api.switches.promote_without_config = True
         assert (await deploy(api, (old, 100))).status_code == 200
 
     async def test_going_back_over_changed_secrets_needs_force(self, api):
@@ -266,7 +266,7 @@ class TestDeployments:
     async def test_only_the_newest_versions_can_be_deployed(self, api):
         (old,) = [v["version_id"] for v in (await live(api))["versions"]]
         new = (await new_version(api))["id"]
-        api.settings.deployable_versions = 1
+        api.switches.deployable_versions = 1
         assert code_of(await deploy(api, (old, 100))) == (404, 10216)
         listed = await api.call("GET", f"{SCRIPT}/versions?deployable=true")
         assert [item["id"] for item in listed["items"]] == [new]

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.sandbox import postgres_binaries
+from reconciler.sandbox.postgres.installation import find_installation
 from tests.support.memory import memory
 from tests.support.plain_words import PROGRAM, check_words, run_program
 
@@ -189,7 +189,7 @@ def test_without_postgresql_it_says_what_to_install(place, monkeypatch):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as somebody else")
 def test_root_copies_a_postgresql_that_only_root_may_read(place, monkeypatch, tmp_path):
-    found = postgres_binaries.find(tmp_path / "unused").programs
+    found = find_installation(tmp_path / "unused").programs
     private = place / "private"
     private.mkdir(mode=0o700)
     shutil.copytree(found.parent, private / "package" / "installation", ignore=shutil.ignore_patterns("include"))

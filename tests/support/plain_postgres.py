@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from reconciler.sandbox import postgres_binaries
+from reconciler.sandbox.postgres.installation import environment, find_installation
 
 PASSWORD = "canary-of-a-snapshot"
 _LONGEST_SECONDS = 60
@@ -51,11 +51,11 @@ class Server:
 @contextmanager
 def plain_server(place):
     """A cluster of its own under `place`, which must be reachable for the user that PostgreSQL runs as."""
-    installation = postgres_binaries.find(place)
+    installation = find_installation(place)
     data = place / "data"
     data.mkdir()
     installation.hand_over(data)
-    common = {"env": postgres_binaries.environment(), "cwd": "/", **installation.identity()}
+    common = {"env": environment(), "cwd": "/", **installation.identity()}
     password = place / "password"
     password.write_text(PASSWORD)
     password.chmod(0o644)

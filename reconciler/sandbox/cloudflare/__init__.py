@@ -13,6 +13,6 @@ wrangler 4.86 and later run against it unmodified.
 """
 
 from reconciler.sandbox.cloudflare.api import Cloudflare
-from reconciler.sandbox.cloudflare.state import Settings, State
+from reconciler.sandbox.cloudflare.state import State, Switches
 
-__all__ = ["Cloudflare", "Settings", "State"]
+__all__ = ["Cloudflare", "State", "Switches"]

@@ -96,9 +96,9 @@ def _check_permission(request: web.Request, state: State) -> None:
     """Refuse what the token has no permission for (API token permissions: Hyperdrive, Workers Scripts)."""
     product = next((name for name in ("hyperdrive", "workers") if f"/{name}/" in request.path), "")
     lacked = f"{product}-{'read' if request.method == 'GET' else 'write'}"
-    if lacked in state.settings.token_lacks:
+    if lacked in state.switches.token_lacks:
         raise ApiError(403, 10000, "Authentication error")
-    if state.settings.token_of_account and request.path.endswith("/user/tokens/verify"):
+    if state.switches.token_of_account and request.path.endswith("/user/tokens/verify"):
         raise ApiError(401, 1000, "Invalid API Token")
 
 

@@ -30,7 +30,7 @@ async def create_config(request: web.Request, state: State) -> web.Response:
     body = await json_body(request)
     name, fields = _name(body.get("name")), _complete(body)
     _check_room(state, name)
-    await connection.check(fields["origin"], state.settings.connection_timeout_s)
+    await connection.check(fields["origin"], state.switches.connection_timeout_s)
     _check_room(state, name)  # once more: another request may have come first meanwhile
     created = now()
     config = HyperdriveConfig(new_id(), name, created_on=created, modified_on=created, **fields)
@@ -99,7 +99,7 @@ async def _save(request: web.Request, state: State, name: str, fields: Json) -> 
     config = _config(request, state)
     _check_name_free(state, name, config.id)
     if (fields["origin"], fields["mtls"]) != (config.origin, config.mtls):
-        await connection.check(fields["origin"], state.settings.connection_timeout_s)
+        await connection.check(fields["origin"], state.switches.connection_timeout_s)
         config = _config(request, state)  # once more: it may be gone meanwhile
         _check_name_free(state, name, config.id)
     config.name = name
@@ -144,15 +144,15 @@ def _config(request: web.Request, state: State) -> HyperdriveConfig:
 
 def _check_room(state: State, name: str) -> None:
     _check_name_free(state, name, "")
-    if len(state.configs) >= state.settings.config_limit:
+    if len(state.configs) >= state.switches.config_limit:
         # The limit is documented, its code isn't.
-        limit = state.settings.config_limit
+        limit = state.switches.config_limit
         raise ApiError(400, 2018, f"This account has reached its limit of {limit} Hyperdrive configs")
 
 
 def _check_name_free(state: State, name: str, own_id: str) -> None:
     if any(config.name == name and config.id != own_id for config in state.configs.values()):
-        status = state.settings.name_taken_status
+        status = state.switches.name_taken_status
         raise ApiError(status, 2017, "A Hyperdrive config with the given name already exists")
 
 

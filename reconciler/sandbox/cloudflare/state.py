@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 
 @dataclass
-class Settings:
+class Switches:
     """Switches for what no public source settles, and limits; each default is a proposal, not a fact."""
 
     token_lacks: tuple[str, ...] = ()
@@ -131,7 +131,7 @@ class State:
 
     account_id: str
     token: str
-    settings: Settings = field(default_factory=Settings)
+    switches: Switches = field(default_factory=Switches)
     configs: dict[str, HyperdriveConfig] = field(default_factory=dict)
     scripts: dict[str, Script] = field(default_factory=dict)
 

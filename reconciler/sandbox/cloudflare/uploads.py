@@ -64,7 +64,7 @@ def make_version(state: State, script: Script, upload: Upload) -> Version:
     if not any(module.name == main_module for module in upload.modules):
         raise ApiError(400, 10021, f'No such module "{main_module}"')
     bindings = _bindings(state, script, upload)
-    check_configs(state, bindings, fresh_unknown_s=state.settings.fresh_config_unknown_s)
+    check_configs(state, bindings, fresh_unknown_s=state.switches.fresh_config_unknown_s)
     digest = hashlib.sha256()
     for module in upload.modules:
         digest.update(module.name.encode() + b"\0" + module.content)
@@ -120,7 +120,7 @@ def _bindings(state: State, script: Script, upload: Upload) -> list[Json]:
         found = _inherited(script, binding) if binding["type"] == "inherit" else binding
         if found is not None:
             bindings.append(found)
-        elif upload.strict or not state.settings.unknown_inherit_is_dropped:
+        elif upload.strict or not state.switches.unknown_inherit_is_dropped:
             raise ApiError(400, 10056, f"Binding '{binding['name']}' can't be inherited: not found")
     names = [binding["name"] for binding in given]
     if len(set(names)) < len(names):

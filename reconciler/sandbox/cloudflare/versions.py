@@ -44,7 +44,7 @@ async def list_versions(request: web.Request, state: State) -> web.Response:
     script = find_script(request, state)
     newest_first = script.versions[::-1]
     if request.query.get("deployable") == "true":
-        newest_first = newest_first[: state.settings.deployable_versions]
+        newest_first = newest_first[: state.switches.deployable_versions]
     cut, pages = one_page(request, newest_first, _PAGE)
     items = [{key: value for key, value in _version_as_wire(v).items() if key != "resources"} for v in cut]
     return success({"items": items}, pages=pages, errors_null=True)
@@ -102,16 +102,16 @@ async def get_deployment(request: web.Request, state: State) -> web.Response:
     for deployment in find_script(request, state).deployments:
         if deployment.id == request.match_info["deployment"]:
             return success(_deployment_as_wire(deployment))
-    raise ApiError(404, state.settings.version_not_found[1], "Deployment not found")
+    raise ApiError(404, state.switches.version_not_found[1], "Deployment not found")
 
 
 def _split(state: State, script: Script, body: Json) -> tuple[tuple[str, float], ...]:
     """Read which versions a deployment holds and check their percentages."""
-    status, code = state.settings.percentages_refusal
+    status, code = state.switches.percentages_refusal
     versions = body.get("versions")
     if body.get("strategy") != "percentage" or not isinstance(versions, list) or not 1 <= len(versions) <= 2:
         raise ApiError(status, code, "A deployment needs the strategy 'percentage' and one or two versions")
-    lowest = 0 if state.settings.zero_percentage_accepted else 0.01
+    lowest = 0 if state.switches.zero_percentage_accepted else 0.01
     shares: dict[str, float] = {}
     for item in versions:
         version = _find_version(state, script, item.get("version_id"))
@@ -126,10 +126,10 @@ def _split(state: State, script: Script, body: Json) -> tuple[tuple[str, float],
 
 def _check_deployable(state: State, script: Script, version: Version, *, force: bool) -> None:
     """Refuse a version that is too old, has lost its Hyperdrive config, or had other secrets than today's."""
-    if version not in script.versions[-state.settings.deployable_versions :]:
-        status, code = state.settings.version_not_found
+    if version not in script.versions[-state.switches.deployable_versions :]:
+        status, code = state.switches.version_not_found
         raise ApiError(status, code, f"Version {version.id} is too old to be deployed")
-    if not state.settings.promote_without_config:
+    if not state.switches.promote_without_config:
         check_configs(state, version.bindings, fresh_unknown_s=0)
     live = script.live
     rolled_back = version.number < live.number and version.id not in dict(script.deployments[0].split)
@@ -147,7 +147,7 @@ def _changed_secrets(version: Version, live: Version) -> list[str]:
 def _find_version(state: State, script: Script, version_id: Any) -> Version:
     version = script.version(str(version_id))
     if version is None:
-        status, code = state.settings.version_not_found
+        status, code = state.switches.version_not_found
         raise ApiError(status, code, f"Version {version_id} not found")
     return version
 

@@ -6,7 +6,7 @@ Neon gives every compute a host name and the port 5432. Such names cannot resolv
 
 from urllib.parse import quote
 
-from reconciler.sandbox.compute import ADDRESS
+from reconciler.sandbox.computes import ADDRESS
 from reconciler.sandbox.neon.state import Endpoint
 
 PARAMETERS = "?sslmode=require&channel_binding=require"

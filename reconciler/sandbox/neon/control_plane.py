@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from aiohttp import web
 
 from reconciler.sandbox import timestamps
-from reconciler.sandbox.compute import Computes
+from reconciler.sandbox.computes import Computes
 from reconciler.sandbox.neon import identifiers
 from reconciler.sandbox.neon.errors import NeonError, busy, refused
 from reconciler.sandbox.neon.operations import Job, Operations, Pause, Work

@@ -1,5 +1,6 @@
 """The JSON of answers: the shapes of the API description, and the undeclared fields that live answers carry."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,6 +25,33 @@ _PLATFORM = "aws"
 _RECOVERABLE = timedelta(days=7)
 
 
+_ENDPOINT_DEFAULTS = {
+    "autoscaling_limit_min_cu": 0.25,
+    "autoscaling_limit_max_cu": 0.25,
+    "suspend_timeout_seconds": 0,
+}
+_PROJECT_SETTINGS = {
+    "allowed_ips": {"ips": [], "protected_branches_only": False},
+    "enable_logical_replication": False,
+    "maintenance_window": {"weekdays": [5], "start_time": "07:00", "end_time": "08:00"},
+    "block_public_connections": False,
+    "block_vpc_connections": False,
+    "hipaa": False,
+}
+_BRANCH_CONSUMPTION = {
+    "active_time_seconds": 0,
+    "cpu_used_sec": 0,
+    "compute_time_seconds": 0,
+    "written_data_bytes": 0,
+    "data_transfer_bytes": 0,
+}
+_PROJECT_CONSUMPTION = _BRANCH_CONSUMPTION | {
+    "active_time": 0,
+    "data_storage_bytes_hour": 0,
+    "synthetic_storage_size": 0,
+}
+
+
 def project(state: NeonState, found: Project) -> Json:
     """Render a project."""
     return {
@@ -39,29 +67,8 @@ def project(state: NeonState, found: Project) -> Json:
         "history_retention_seconds": found.history_retention_seconds,
         "branch_logical_size_limit": 512,
         "branch_logical_size_limit_bytes": 536870912,
-        "default_endpoint_settings": {
-            "autoscaling_limit_min_cu": 0.25,
-            "autoscaling_limit_max_cu": 0.25,
-            "suspend_timeout_seconds": 0,
-        }
-        | found.default_endpoint_settings,
-        "settings": {
-            "allowed_ips": {"ips": [], "protected_branches_only": False},
-            "enable_logical_replication": False,
-            "maintenance_window": {"weekdays": [5], "start_time": "07:00", "end_time": "08:00"},
-            "block_public_connections": False,
-            "block_vpc_connections": False,
-            "hipaa": False,
-        }
-        | found.settings,
-        "active_time": 0,
-        "active_time_seconds": 0,
-        "cpu_used_sec": 0,
-        "compute_time_seconds": 0,
-        "written_data_bytes": 0,
-        "data_transfer_bytes": 0,
-        "data_storage_bytes_hour": 0,
-        "synthetic_storage_size": 0,
+        "default_endpoint_settings": _ENDPOINT_DEFAULTS | found.default_endpoint_settings,
+        "settings": _PROJECT_SETTINGS | found.settings,
         "creation_source": "console",
         "consumption_period_start": render(found.created_at),
         "consumption_period_end": "0001-01-01T00:00:00Z",
@@ -75,45 +82,44 @@ def project(state: NeonState, found: Project) -> Json:
             "branches_limit": state.plan.branches,
             "subscription_type": state.switches.subscription_type,
         },
-    }
+    } | _PROJECT_CONSUMPTION
 
 
 def branch(state: NeonState, found: Branch) -> Json:
     """Render a branch. What a root or an unsettled branch does not have is absent, not null."""
-    return {
-        "id": found.id,
-        "slug": found.id,
-        "project_id": found.project_id,
-        "project_slug": found.project_id,
-        "name": found.name,
-        "current_state": found.current_state,
-        "state_changed_at": render(found.state_changed_at),
-        "creation_source": "console",
-        "primary": found.default,
-        "default": found.default,
-        "protected": found.protected,
-        "cpu_used_sec": 0,
-        "compute_time_seconds": 0,
-        "active_time_seconds": 0,
-        "written_data_bytes": 0,
-        "data_transfer_bytes": 0,
-        "created_at": render(found.created_at),
-        "updated_at": render(found.updated_at),
-        "init_source": found.init_source,
-    } | _present(
+    return (
         {
-            "parent_id": found.parent_id,
-            "parent_lsn": found.parent_lsn,
-            "parent_timestamp": _moment(found.parent_timestamp),
-            "pending_state": found.pending_state,
-            "expires_at": _moment(found.expires_at),
-            "ttl_interval_seconds": found.ttl_seconds,
-            "last_reset_at": _moment(found.last_reset_at),
-            "restore_status": found.restore_status,
-            "restored_from": found.restored_from,
-            "restored_as": found.restored_as,
-            "restricted_actions": _restricted(state, found),
+            "id": found.id,
+            "slug": found.id,
+            "project_id": found.project_id,
+            "project_slug": found.project_id,
+            "name": found.name,
+            "current_state": found.current_state,
+            "state_changed_at": render(found.state_changed_at),
+            "creation_source": "console",
+            "primary": found.default,
+            "default": found.default,
+            "protected": found.protected,
+            "created_at": render(found.created_at),
+            "updated_at": render(found.updated_at),
+            "init_source": found.init_source,
         }
+        | _BRANCH_CONSUMPTION
+        | _present(
+            {
+                "parent_id": found.parent_id,
+                "parent_lsn": found.parent_lsn,
+                "parent_timestamp": _moment(found.parent_timestamp),
+                "pending_state": found.pending_state,
+                "expires_at": _moment(found.expires_at),
+                "ttl_interval_seconds": found.ttl_seconds,
+                "last_reset_at": _moment(found.last_reset_at),
+                "restore_status": found.restore_status,
+                "restored_from": found.restored_from,
+                "restored_as": found.restored_as,
+                "restricted_actions": _restricted(state, found),
+            }
+        )
     )
 
 
@@ -189,6 +195,24 @@ def operation(found: Operation) -> Json:
         "updated_at": render(found.updated_at),
         "total_duration_ms": found.total_duration_ms,
     } | _present({"endpoint_id": found.endpoint_id, "error": found.error, "retry_at": _moment(found.retry_at)})
+
+
+def operations(found: Iterable[Operation]) -> Json:
+    """Render operations, as most answers hold them."""
+    return {"operations": [operation(each) for each in found]}
+
+
+def endpoints(found: Iterable[Endpoint], region_id: str) -> Json:
+    """Render computes."""
+    return {"endpoints": [endpoint(each, region_id) for each in found]}
+
+
+def roles_and_databases(found: Branch, *, with_passwords: bool = False) -> Json:
+    """Render the roles and databases of a new branch."""
+    return {
+        "roles": [role(each, found.id, with_password=with_passwords) for each in found.roles.values()],
+        "databases": [database(each, found.id) for each in found.databases.values()],
+    }
 
 
 def snapshot(found: Snapshot) -> Json:

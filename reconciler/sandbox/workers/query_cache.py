@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from reconciler.sandbox.workers.protocol import Message
+from reconciler.sandbox.wire.messages import Message
 
 _LARGEST_ANSWER = 50 * 1024 * 1024
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")

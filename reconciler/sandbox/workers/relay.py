@@ -6,18 +6,18 @@ of the config until it is restarted, and queries can be answered from a cache.
 """
 
 import asyncio
-import contextlib
 import ipaddress
 from datetime import datetime
 
 from reconciler.sandbox.cloudflare.state import HyperdriveConfig, Json, State
+from reconciler.sandbox.wire.login import greet
+from reconciler.sandbox.wire.messages import error
+from reconciler.sandbox.wire.streams import Stream, pass_both_ways
+from reconciler.sandbox.workers.caching_session import CachingSession
 from reconciler.sandbox.workers.configuration import Login
-from reconciler.sandbox.workers.protocol import fatal, read_startup
 from reconciler.sandbox.workers.query_cache import QueryCache
-from reconciler.sandbox.workers.session import CachingSession
 
 ADDRESS = "127.0.0.1"
-_CHUNK_BYTES = 65536
 _NO_ORIGIN = {"scheme": "postgres", "user": "none", "password": "none", "database": "none"}
 _FAILED = "58000"
 """What queries fail with where Hyperdrive has no database to ask; known for a deleted config from field reports."""
@@ -66,7 +66,7 @@ class Relay:
             return
         restarted = config.restarted_on != self._restarted
         self._restarted = config.restarted_on
-        if self._origin is None or restarted or not self._state.settings.hyperdrive_pool_survives_change:
+        if self._origin is None or restarted or not self._state.switches.hyperdrive_pool_survives_change:
             self._origin = config.origin
         if restarted:
             self._cut()
@@ -84,40 +84,38 @@ class Relay:
         assert task is not None, "asyncio calls this in a task"
         self._connections.add(task)
         try:
-            await self._serve(reader, writer)
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            await self._serve(Stream(reader, writer))
+        except (OSError, EOFError, asyncio.CancelledError):
             writer.transport.abort()  # the Worker sees a closed connection
         finally:
             self._connections.discard(task)
             writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        startup = await read_startup(reader, writer)
+    async def _serve(self, client: Stream) -> None:
+        startup = await greet(client, None)
         self.refresh()
         config, origin = self._config, self._origin
         if config is None or origin is None:
-            writer.write(fatal(_FAILED, "Hyperdrive config not found"))
+            await client.send(error("FATAL", _FAILED, "Hyperdrive config not found").encoded)
             return
         try:
-            upstream = await _connect(origin)
-        except OSError as error:
-            writer.write(fatal(_FAILED, f"Server connection attempt failed: {_reason(error)}"))
+            server = await _connect(origin)
+        except OSError as failure:
+            text = f"Server connection attempt failed: {_reason(failure)}"
+            await client.send(error("FATAL", _FAILED, text).encoded)
             return
         try:
-            upstream[1].write(startup)
-            if self._state.settings.hyperdrive_query_cache and not config.caching.get("disabled"):
+            await server.send(startup.packet)
+            if self._state.switches.hyperdrive_query_cache and not config.caching.get("disabled"):
                 seconds = config.caching.get("max_age", 60) + config.caching.get("stale_while_revalidate", 15)
-                await CachingSession(self._cache, seconds, (reader, writer), upstream).run()
+                await CachingSession(self._cache, seconds, client, server).run()
             else:
-                await _pass_both_ways((reader, writer), upstream)
+                await pass_both_ways(client, server)
         finally:
-            upstream[1].close()
+            server.writer.close()
 
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-async def _connect(origin: Json) -> Streams:
+async def _connect(origin: Json) -> Stream:
     """Connect to an origin on loopback, where alone the sandbox has databases. Names below `localhost` are there."""
     host = str(origin.get("host", ""))
     if host == "localhost" or host.endswith(".localhost"):
@@ -128,29 +126,8 @@ async def _connect(origin: Json) -> Streams:
         loopback = False
     if not loopback or "port" not in origin:
         raise OSError(f"the sandbox's Workers reach databases on loopback only, not {host}")
-    return await asyncio.open_connection(host, int(origin["port"]))
+    return Stream(*await asyncio.open_connection(host, int(origin["port"])))
 
 
 def _reason(error: OSError) -> str:
     return "connection_refused" if isinstance(error, ConnectionRefusedError) else str(error)
-
-
-async def _pass_both_ways(client: Streams, server: Streams) -> None:
-    upward = asyncio.create_task(_pass_on(client[0], server[1]))
-    downward = asyncio.create_task(_pass_on(server[0], client[1]))
-    try:
-        await asyncio.wait({upward, downward}, return_when=asyncio.FIRST_COMPLETED)
-        if not downward.done() and not upward.exception():
-            await downward  # the server closes after the client's last message
-    finally:
-        upward.cancel()
-        downward.cancel()
-        await asyncio.gather(upward, downward, return_exceptions=True)
-
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while chunk := await reader.read(_CHUNK_BYTES):
-        writer.write(chunk)
-        await writer.drain()
-    with contextlib.suppress(OSError):
-        writer.write_eof()

@@ -42,7 +42,8 @@ from reconciler.core.steps.worker import SwitchTraffic
 from reconciler.core.values.timeline import ORIGIN, Timeline
 from reconciler.errors import InputError
 from tests.core.drill.drills import once
-from tests.core.worlds import CONFIG, DESIRED, MAIN, NOW, WORLD, asking, hours_ago, with_main
+from tests.core.files import DESIRED, NOW, asking, hours_ago
+from tests.core.worlds import CONFIG, MAIN, WORLD, with_main
 
 NAMES = DrillNames.of(DESIRED, NOW)
 BRANCH = Branch(

@@ -12,21 +12,10 @@ from reconciler.core.model.desired import Lift, Liftable, Method, Restore, Verif
 from reconciler.core.model.hyperdrive import Strategy
 from reconciler.core.model.observed import Annotation, Claim, Operation, Unbound, Unknown
 from reconciler.core.values.timeline import Timeline, candidate_name
+from tests.core.files import DESIRED, NOW, WORKER, asking, hours_ago
+from tests.core.plans import after
 from tests.core.rules.test_retention import ENDED
-from tests.core.worlds import (
-    CONFIG,
-    DESIRED,
-    MAIN,
-    NOW,
-    PROJECT,
-    SEEN,
-    WORKER,
-    WORLD,
-    after,
-    asking,
-    hours_ago,
-    with_main,
-)
+from tests.core.worlds import CONFIG, MAIN, PROJECT, SEEN, WORLD, with_main
 
 HELD = Unneeded("not asked")
 GOOD = SetUp(

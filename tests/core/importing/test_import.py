@@ -18,7 +18,9 @@ from reconciler.core.model.observed import Annotation, Branch, DeclaredAnnotatio
 from reconciler.core.plan.plan import plan
 from reconciler.core.values.timeline import Timeline
 from reconciler.errors import InputError
-from tests.core.worlds import DESIRED, MAIN, NOW, PROJECT, WORLD, after, asking, ended, hours_ago
+from tests.core.files import DESIRED, NOW, asking, hours_ago
+from tests.core.plans import after, ended
+from tests.core.worlds import MAIN, PROJECT, WORLD
 
 ASKED = Asked("production")
 TOP = WorkerFile("wrangler.jsonc", {None: ("DB",), "dev": ()})

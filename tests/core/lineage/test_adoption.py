@@ -11,8 +11,11 @@ from reconciler.core.plan.plan import plan
 from reconciler.core.steps.primary import RenameBranch
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import ORIGIN, Timeline
-from tests.core.in_place_worlds import ASKED, HELD, RESTORE, RESTORED, changed
-from tests.core.worlds import DESIRED, MAIN, WORLD, after, asking, hours_ago, with_main
+from tests.core.files import ASKED_IN_PLACE as ASKED
+from tests.core.files import DESIRED, RESTORE, RESTORED, asking, hours_ago
+from tests.core.files import HELD_IN_PLACE as HELD
+from tests.core.plans import after
+from tests.core.worlds import MAIN, WORLD, changed, with_main
 
 BY_HAND = Timeline(hours_ago(3), "by-hand")
 RESET = hours_ago(2)

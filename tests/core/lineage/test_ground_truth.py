@@ -20,7 +20,9 @@ from reconciler.core.steps.branch import CreateBranch
 from reconciler.core.steps.primary import DeleteBranch, RestoreBranch
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN, Timeline
-from tests.core.worlds import DESIRED, MAIN, asking, ended, hours_ago, world_for
+from tests.core.files import DESIRED, asking, hours_ago
+from tests.core.plans import ended
+from tests.core.worlds import MAIN, world_for
 
 _MINUTE = 60_000
 

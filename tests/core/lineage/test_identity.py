@@ -9,7 +9,8 @@ from reconciler.core.model.observed import Annotation, Table
 from reconciler.core.rules.restore.identity import check_identity, check_tables
 from reconciler.core.values.timeline import candidate_name
 from reconciler.errors import GateFailed
-from tests.core.worlds import DESIRED, MAIN, asking, hours_ago
+from tests.core.files import DESIRED, asking, hours_ago
+from tests.core.worlds import MAIN
 
 ASKED = asking(Restore(hours_ago(24), "inc-42"))
 CANDIDATE = replace(

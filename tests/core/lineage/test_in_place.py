@@ -10,24 +10,13 @@ from reconciler.core.model.desired import Method, Restore
 from reconciler.core.model.observed import Annotation, Observed, named
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.plan.plan import plan
-from reconciler.core.steps.primary import RestoreBranch
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN, HeldName, Timeline
-from tests.core.in_place_worlds import (
-    ASKED,
-    BY_BRANCH,
-    HELD,
-    IN_PLACE,
-    OTHER,
-    RESTORED,
-    changed,
-    lineage_of,
-    names,
-    rules,
-    step_of,
-    without,
-)
-from tests.core.worlds import DESIRED, WORLD, after, asking, hours_ago
+from tests.core.files import ASKED_IN_PLACE as ASKED
+from tests.core.files import BY_BRANCH, DESIRED, IN_PLACE, OTHER, RESTORED, asking, hours_ago
+from tests.core.files import HELD_IN_PLACE as HELD
+from tests.core.plans import after, lineage_of, rules, step_of
+from tests.core.worlds import WORLD, changed, names, without
 
 # Signs
 
@@ -158,7 +147,7 @@ def test_a_moment_comes_from_the_branch_that_has_kept_what_was_live_then(restore
 def test_a_second_restore_of_an_older_moment_is_made_from_the_preserved_branch_and_put_into_the_primary():
     found = plan(asking(Restore(hours_ago(15), "again"), IN_PLACE), sequence(FIRST))
     held = f"main.held.origin.before.{OF_FIRST}.in-place"
-    assert (held, held) == (found.steps[0].source, step_of(found.desired, sequence(FIRST), RestoreBranch).source)
+    assert (held, held) == (found.steps[0].source, step_of(found.desired, sequence(FIRST), "RestoreBranch").source)
 
 
 def test_from_names_no_preserved_branch_for_a_moment_before_it_got_what_it_holds():

@@ -10,7 +10,9 @@ from reconciler.core.model.desired import Restore
 from reconciler.core.model.observed import Annotation, Observed
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN, HeldName, Timeline
-from tests.core.worlds import DESIRED, MAIN, WORLD, after, asking, hours_ago
+from tests.core.files import DESIRED, asking, hours_ago
+from tests.core.plans import after
+from tests.core.worlds import MAIN, WORLD
 
 FIRST = Restore(hours_ago(20), "first")
 SECOND = Restore(hours_ago(10), "second")

@@ -20,7 +20,9 @@ from reconciler.core.steps.branch import CreateBranch, VerifyBranch
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import ORIGIN, HeldName, Timeline, candidate_name
 from reconciler.errors import GateFailed, InputError
-from tests.core.worlds import DESIRED, MAIN, NOW, PROJECT, WORLD, after, asking, hours_ago
+from tests.core.files import DESIRED, NOW, asking, hours_ago
+from tests.core.plans import after
+from tests.core.worlds import MAIN, PROJECT, WORLD
 
 PLACE = Lsn.parse_strict("0/1A2B3C8")
 ASKED = asking(Restore(PLACE, "inc-42", source=ORIGIN))

@@ -15,8 +15,9 @@ from reconciler.core.plan.plan import plan
 from reconciler.core.records.receipt import Result
 from reconciler.core.steps.branch import CreateBranch
 from reconciler.core.values.timeline import ORIGIN
+from tests.core.files import DESIRED, NOW, asking, hours_ago
 from tests.core.lineage.test_lineage import FIRST, SECOND, sequence, timeline
-from tests.core.worlds import DESIRED, NOW, WORLD, asking, hours_ago
+from tests.core.worlds import WORLD
 from tests.support.long_history import example
 
 PROJECT_ID = DESIRED.primary.project

@@ -9,8 +9,10 @@ from reconciler.core.plan.plan import plan
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import ORIGIN, Timeline
+from tests.core.files import CREATED, NOW, asking, hours_ago
 from tests.core.lineage.test_lineage import FIRST, SECOND, lineage_of, sequence, timeline
-from tests.core.worlds import CREATED, MAIN, NOW, WORLD, after, asking, hours_ago
+from tests.core.plans import after
+from tests.core.worlds import MAIN, WORLD
 
 
 def test_where_there_is_one_timeline_no_other_can_have_been_live():

@@ -8,20 +8,11 @@ import pytest
 from reconciler.core.model.observed import Branch, Unknown
 from reconciler.core.plan.drift import Answer
 from reconciler.core.plan.plan import plan
-from reconciler.core.steps.primary import RestoreBranch
-from tests.core.in_place_worlds import (
-    ASKED,
-    HELD,
-    IN_PLACE,
-    OTHER,
-    RESTORE,
-    RESTORED,
-    changed,
-    killed_after,
-    rules,
-    without,
-)
-from tests.core.worlds import CREATED, DESIRED, PROJECT, SEEN, WORLD, after, asking, hours_ago
+from tests.core.files import ASKED_IN_PLACE as ASKED
+from tests.core.files import CREATED, DESIRED, IN_PLACE, OTHER, RESTORE, RESTORED, asking, hours_ago
+from tests.core.files import HELD_IN_PLACE as HELD
+from tests.core.plans import after, killed_after, rules
+from tests.core.worlds import PROJECT, SEEN, WORLD, changed, without
 
 BY_BRANCH = asking(RESTORE)
 
@@ -148,7 +139,7 @@ def test_an_expiry_of_what_is_held_is_drift_only_where_it_comes_too_early_for_ce
 
 
 def test_what_a_restore_has_not_checked_yet_has_not_drifted():
-    assert told(ASKED, changed(killed_after(ASKED, WORLD, RestoreBranch), "main", default=False)) == []
+    assert told(ASKED, changed(killed_after(ASKED, WORLD, "RestoreBranch"), "main", default=False)) == []
 
 
 def test_a_protection_that_neons_plan_has_no_room_for_is_a_warning_and_not_said_to_be_put_right():

@@ -14,7 +14,8 @@ from reconciler.core.model.observed import Observed, Unknown
 from reconciler.core.model.worker_bindings import Binding, BindingKind
 from reconciler.core.plan.not_restored import spelled, stays, unreached
 from reconciler.core.plan.plan import plan
-from tests.core.worlds import DESIRED, SEEN, WORLD, asking, hours_ago, restores
+from tests.core.files import DESIRED, asking, hours_ago, restores
+from tests.core.worlds import SEEN, WORLD
 
 PHOTOS = Binding(BindingKind.R2, "tech961-photos", "PHOTOS")
 SEARCHES = Binding(BindingKind.ANALYTICS_ENGINE, "tech961_searches", "SEARCHES")

@@ -15,7 +15,9 @@ from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.steps.primary import RestoreBranch
-from tests.core.worlds import DESIRED, WORLD, asked, asking, ended, hours_ago, restores, world_for
+from tests.core.files import DESIRED, asked, asking, hours_ago, restores
+from tests.core.plans import ended
+from tests.core.worlds import WORLD, world_for
 
 
 @st.composite

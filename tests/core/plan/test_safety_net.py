@@ -8,7 +8,8 @@ from reconciler.core.model.desired import Restore
 from reconciler.core.model.observed import Annotation, Branch, Unknown
 from reconciler.core.plan.safety_net import mending
 from reconciler.core.values.timeline import Timeline
-from tests.core.worlds import DESIRED, MAIN, PROJECT, WORLD, asking, hours_ago
+from tests.core.files import DESIRED, asking, hours_ago
+from tests.core.worlds import MAIN, PROJECT, WORLD
 
 RESTORE = Restore(hours_ago(3))
 TIMELINE = Timeline(RESTORE.to)

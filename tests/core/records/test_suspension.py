@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.records.suspension import LONGEST_REASON, Suspension, shown
 from reconciler.core.values.instant import Instant
-from tests.core.worlds import NOW
+from tests.core.files import NOW
 
 HOSTILE = "a|b`c`\n## <b>@everyone</b>\x1b[31m\u202e #12 [x](http://y)\u2028***"
 SUSPENSION = Suspension("production", "ada on desk", NOW, NOW.before(-timedelta(hours=2)), "migration 0042 is running")

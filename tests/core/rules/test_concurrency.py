@@ -13,7 +13,9 @@ from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.steps.branch import CreateBranch
 from reconciler.core.steps.primary import ProtectBranch, RestoreBranch, UnprotectBranch
-from tests.core.worlds import DESIRED, NOW, PROJECT, SEEN, WORLD, after, asking, hours_ago, with_main
+from tests.core.files import DESIRED, NOW, asking, hours_ago
+from tests.core.plans import after
+from tests.core.worlds import PROJECT, SEEN, WORLD, with_main
 
 RESTORE = Restore(hours_ago(24), "inc-42")
 OURS = Claim("production", "p", "main", (("", "api"),))

@@ -1,4 +1,4 @@
-"""Declared branches, by the rules alone: what is asked for, what is refused, and what is told."""
+"""Declared branches, by the rules alone: what is asked for, what is refused, and what is said."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.core.health.diagnosis import diagnose
 from reconciler.core.model.declared_branch import in_order, lifetime, record, records
-from reconciler.core.model.desired import FOREVER, DeclaredBranch, HttpGate, Lift, Liftable, Restore
+from reconciler.core.model.desired import FOREVER, DeclaredBranch, Lift, Liftable
 from reconciler.core.model.observed import (
     Branch,
     Claim,
@@ -21,15 +21,6 @@ from reconciler.core.model.observed import (
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.planning import read
 from reconciler.core.rules.declared import guards as child_guards
-from reconciler.core.rules.declared.guards import (
-    DeclaredBranchDiffers,
-    DeclaredBranchKept,
-    DeclaredBranchLimitReached,
-    DeclaredBranchNotOurs,
-    DeclaredDatabasesUnknown,
-    DeclaredParentUnusable,
-)
-from reconciler.core.steps.branch import AddCompute, AwaitBranch, ClearExpiry
 from reconciler.core.steps.declared import (
     CreateDatabase,
     CreateDeclaredBranch,
@@ -39,22 +30,26 @@ from reconciler.core.steps.declared import (
     ResetDeclaredBranch,
 )
 from reconciler.core.values.instant import Instant
+from tests.core.files import BY_BRANCH, CREATED, DESIRED, NOW, gated, hours_ago
 from tests.core.health.test_health import GOOD
 from tests.core.health.test_health import observed as observed_as
-from tests.core.worlds import CREATED, DESIRED, MAIN, NOW, PROJECT, WORLD, asking, ended, hours_ago
+from tests.core.plans import after, ended, planned, taken_until, warnings
+from tests.core.worlds import MAIN, PROJECT, WORLD, with_main
 
 STAGING = DeclaredBranch("staging")
+RESET = DeclaredBranch("staging", reset="b")
+DAYS = timedelta(days=9)
 
 
 def asked(*branches, desired=DESIRED):
     return replace(desired, branches=branches)
 
 
-def ours(name, reset="", *, schema_only=False, **more):
+def ours(name="staging", reset="", *, schema_only=False, **more):
     mark = DeclaredAnnotation("production", name, reset, schema_only)
     endpoint = Endpoint(f"ep-{name}", f"ep-{name}.neon.tech")
     return Branch(
-        f"br-{name}", name, CREATED, more.pop("parent_id", MAIN.id), child=mark, **{"endpoint": endpoint} | more
+        f"br-{name}", name, CREATED, more.pop("parent_id", MAIN.id), **{"child": mark, "endpoint": endpoint} | more
     )
 
 
@@ -66,161 +61,151 @@ def kept(reset, hours, of="staging", **more):
     return Branch(f"br-{reset}", f"{of}.before-reset.{reset}", hours_ago(hours), MAIN.id, **more)
 
 
-def kinds(desired, observed):
-    return [type(step) for step in plan(desired, observed).steps]
+def with_databases(*names):
+    return world(ours(), databases=(Databases("br-staging", names),))
 
 
 def refused(desired, observed):
     return [(each.rule, each.message) for each in plan(desired, observed).refusals]
 
 
+def made(name, source="main", reset="", compute=True):
+    return CreateDeclaredBranch(
+        name=name, source=source, environment="production", reset=reset, schema_only=False, compute=compute, reason=""
+    )
+
+
 FULL = DeclaredBranch("staging", None, "first", timedelta(days=7), None, True, "reports")
+BEFORE = world(databases=(Databases(MAIN.id, ("tech961",)),))
 
 
-def test_a_branch_is_made_as_declared_and_the_plan_has_every_step_of_it():
-    observed = world(databases=(Databases(MAIN.id, ("tech961",)),))
+def test_a_branch_is_made_as_declared():
     found = plan(
         asked(FULL, DeclaredBranch("drill", "staging2"), DeclaredBranch("staging2", protected=True, compute=False)),
-        observed,
+        BEFORE,
     )
     assert found.steps == (
-        CreateDeclaredBranch(
-            name="staging",
-            source="main",
-            environment="production",
-            reset="first",
-            schema_only=False,
-            compute=True,
-            reason="",
-        ),
+        made("staging", reset="first"),
         ExpireDeclaredBranch(branch="staging", seconds=7 * 86_400, at=None, reason=""),
         CreateDatabase(branch="staging", database="reports", owner="app", reason=""),
-        CreateDeclaredBranch(
-            name="staging2",
-            source="main",
-            environment="production",
-            reset="",
-            schema_only=False,
-            compute=False,
-            reason="",
-        ),
+        made("staging2", compute=False),
         ProtectDeclaredBranch(branch="staging2", protected=True, reason=""),
-        CreateDeclaredBranch(
-            name="drill",
-            source="staging2",
-            environment="production",
-            reset="",
-            schema_only=False,
-            compute=True,
-            reason="",
-        ),
+        made("drill", "staging2"),
     )
     assert found.refusals == ()
 
 
-def test_what_is_as_declared_needs_nothing_and_a_minute_changes_neither_plan_nor_digest():
-    desired = asked(FULL)
-    before = world(databases=(Databases(MAIN.id, ("tech961",)),))
-    assert plan(desired, before).digest == plan(desired, ended(before)).digest
-    observed = before
-    for step in plan(desired, observed).steps:
-        observed = step.predict(observed)
-    assert plan(desired, ended(observed)).in_sync
+def test_what_is_as_declared_needs_nothing():
+    assert plan(asked(FULL), after(asked(FULL), BEFORE)).in_sync
 
 
-def test_a_branch_that_neon_is_still_making_is_waited_for():
-    assert kinds(asked(STAGING), world(ours("staging", ready=False)))[0] is AwaitBranch
+def test_a_minute_changes_no_digest():
+    assert plan(asked(FULL), BEFORE).digest == plan(asked(FULL), ended(BEFORE)).digest
 
 
-def test_a_compute_is_added_and_never_taken_away():
-    assert kinds(asked(STAGING), world(ours("staging", endpoint=None))) == [AddCompute]
-    assert kinds(asked(DeclaredBranch("staging", compute=False)), world(ours("staging"))) == []
-    assert kinds(asked(DeclaredBranch("staging", compute=False)), world(ours("staging", endpoint=None))) == []
+AGED = ours(expires_at=lifetime(DAYS, ours()))
+RECORDED = (ours(reset="a", last_reset_at=hours_ago(1)), kept("b", 1))
+MOVED = ours(parent_id="br-old", expires_at=Instant(CREATED.milliseconds + 20 * 86_400_000))
+NO_COMPUTE, EXPIRING = DeclaredBranch("staging", compute=False), DeclaredBranch("staging", expires=DAYS)
+UNPROTECTED, REPORTS = DeclaredBranch("staging", protected=False), DeclaredBranch("staging", database="reports")
+STEPS = {
+    "a compute is added": (STAGING, world(ours(endpoint=None)), ["AddCompute"]),
+    "and never taken away": (NO_COMPUTE, world(ours()), []),
+    "nor added where not wanted": (NO_COMPUTE, world(ours(endpoint=None)), []),
+    "a reset": (RESET, world(ours(reset="a")), ["ResetChild"]),
+    "done, by its annotation": (RESET, world(ours(reset="b")), []),
+    "done, by what was kept": (RESET, world(*RECORDED), []),
+    "kept of another branch": (RESET, world(ours(reset="a"), kept("b", 1, of="other")), ["ResetChild"]),
+    "to another branch": (replace(RESET, expires=timedelta(days=20)), world(MOVED), ["ResetChild", "ExpireChild"]),
+    "users are elsewhere": (RESET, world(ours()), ["ResetChild"]),
+    "records beside a branch not ours": (STAGING, world(ours(child=None), kept("b", 1), kept("a", 2)), []),
+    "an expiry is set": (EXPIRING, world(ours()), ["ExpireChild"]),
+    "and left": (EXPIRING, world(AGED), []),
+    "and put right": (EXPIRING, world(ours(expires_at=hours_ago(-1))), ["ExpireChild"]),
+    "and cleared": (DeclaredBranch("staging", expires=FOREVER), world(AGED), ["ClearExpiry"]),
+    "where there is one": (DeclaredBranch("staging", expires=FOREVER), world(ours()), []),
+    "an expiry that is not declared": (STAGING, world(AGED), []),
+    "protection is taken": (UNPROTECTED, world(ours(protected=True)), ["ProtectChild"]),
+    "where there is some": (UNPROTECTED, world(ours()), []),
+    "protection that is not declared": (STAGING, world(ours(protected=True)), []),
+    "protection is left": (DeclaredBranch("staging", protected=True), world(ours(protected=True)), []),
+    "a database is made": (REPORTS, with_databases("tech961"), ["CreateDatabase"]),
+    "where it is missing": (REPORTS, with_databases("reports"), []),
+    "for certain": (REPORTS, world(ours()), []),
+}
 
 
-# Resets.
+@pytest.mark.parametrize(("child", "observed", "steps"), STEPS.values(), ids=STEPS)
+def test_steps_of_a_declared_branch(child, observed, steps):
+    assert steps == planned(asked(child), observed)
 
 
-def test_a_reset_is_asked_for_until_annotations_or_a_kept_branch_say_that_it_was_done():
-    desired = asked(DeclaredBranch("staging", reset="b"))
-    assert kinds(desired, world(ours("staging", "a"))) == [ResetDeclaredBranch]
-    assert kinds(desired, world(ours("staging", "b"))) == []
-    assert kinds(desired, world(ours("staging", "a", last_reset_at=hours_ago(1)), kept("b", 1))) == []
-    assert kinds(desired, world(ours("staging", "a"), kept("b", 1, of="other"))) == [ResetDeclaredBranch]
+def test_a_branch_that_neon_still_makes_is_awaited():
+    assert planned(asked(STAGING), world(ours(ready=False)))[0] == "AwaitBranch"
 
 
-def test_a_reset_keeps_what_the_branch_held_and_its_life_begins_anew():
-    until = Instant(CREATED.milliseconds + 20 * 86_400_000)
-    observed = world(ours("staging", expires_at=until), ours("drill", parent_id="br-staging"))
-    after = ResetDeclaredBranch(branch="staging", source="main", keep_as="staging.before-reset.b", reason="").predict(
+# Resets
+
+
+def test_a_reset_restarts_the_life_of_the_branch():
+    observed = world(replace(MOVED, parent_id=MAIN.id), ours("drill", parent_id="br-staging"))
+    seen = ResetDeclaredBranch(branch="staging", source="main", keep_as="staging.before-reset.b", reason="").predict(
         observed
     )
-    staging, drill, record_ = after.branches[1:]
+    staging, drill, kept_ = seen.branches[1:]
     assert staging.expires_at - NOW == timedelta(days=20)
-    assert drill.parent_id == record_.id
-    assert (staging.last_reset_at, staging.parent_id, record_.parent_id) == (NOW, MAIN.id, MAIN.id)
+    assert (staging.last_reset_at, staging.parent_id) == (NOW, MAIN.id)
+    assert (kept_.parent_id, drill.parent_id) == (MAIN.id, kept_.id)
 
 
-def test_a_reset_to_another_branch_than_the_parent_leaves_the_expiry_to_be_set():
-    until = Instant(CREATED.milliseconds + 20 * 86_400_000)
-    desired = asked(DeclaredBranch("staging", reset="b", expires=timedelta(days=20)))
-    assert kinds(desired, world(ours("staging", parent_id="br-old", expires_at=until))) == [
-        ResetDeclaredBranch,
-        ExpireDeclaredBranch,
-    ]
-
-
-def test_of_what_resets_have_kept_only_the_newest_stays():
-    desired = asked(DeclaredBranch("staging", reset="b"))
-    observed = world(ours("staging", last_reset_at=hours_ago(1)), kept("b", 1), kept("a", 2))
-    (step,) = plan(desired, observed).steps
+def test_only_the_newest_kept_branch_stays():
+    (step,) = plan(asked(RESET), world(*RECORDED, kept("a", 2))).steps
     assert step == DeleteDeclaredBranch(branch="staging.before-reset.a", reason="")
-    spared = world(ours("staging", last_reset_at=hours_ago(1)), kept("b", 1), kept("a", 2, endpoint=MAIN.endpoint))
-    found = plan(desired, spared)
-    assert found.in_sync
-    assert any(
-        "was kept at an older reset and is not deleted: somebody has given it" in each for each in found.warnings
-    )
-    others = Branch("br-x", "staging", CREATED, MAIN.id, endpoint=MAIN.endpoint)
-    assert kinds(asked(STAGING), world(others, kept("b", 1), kept("a", 2))) == []
 
 
-RESET = DeclaredBranch("staging", reset="b")
+def test_a_kept_branch_with_a_compute_stays():
+    observed = world(*RECORDED, kept("a", 2, endpoint=MAIN.endpoint))
+    assert plan(asked(RESET), observed).in_sync
+    assert warnings(asked(RESET), observed, "was kept at an older reset and is not deleted: ")
+
+
 HOSTED = HyperdriveConfig("c1", "other", "ep-staging.neon.tech", 5432, "tech961", "app")
+NOT_RESET = {
+    "default": (RESET, world(ours(default=True)), "it is the default branch"),
+    "protected": (RESET, world(ours(protected=True)), "it is protected, and Neon resets no such branch"),
+    "reset by hand": (RESET, world(ours(last_reset_at=hours_ago(1))), "no branch keeps what it held before"),
+    "no parent": (replace(RESET, parent="gone"), world(), 'can\'t be made from "gone" or reset to it: there is no'),
+    "a parent that is gone": (replace(RESET, parent="gone"), world(ours()), "there is no such branch"),
+    "a parent that expires": (
+        replace(RESET, parent="p"), world(ours("p", expires_at=hours_ago(-9)), ours()), "it expires at"
+    ),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("branches", "more", "said"),
-    [
-        ([ours("staging", default=True)], {}, "it is the default branch"),
-        ([ours("staging", protected=True)], {}, "it is protected, and Neon resets no such branch"),
-        ([ours("staging", last_reset_at=hours_ago(1))], {}, "no branch keeps what it held before"),
-        ([], {"parent": "gone"}, 'can\'t be made from "gone" or reset to it: there is no such branch'),
-        ([ours("p", expires_at=hours_ago(-9))], {"parent": "p"}, "it expires at"),
-    ],
-)
-def test_what_must_not_be_reset_or_made_is_refused_with_the_reason(branches, more, said):
-    extra = [] if branches and branches[0].name == "staging" else [ours("staging")]
-    for each in (extra, []) if more else (extra,):
-        (message,) = [
-            message
-            for _, message in refused(asked(replace(RESET, **more), DeclaredBranch("p")), world(*branches, *each))
-        ]
-        assert said in message
+@pytest.mark.parametrize(("child", "observed", "said"), NOT_RESET.values(), ids=NOT_RESET)
+def test_a_reset_or_creation_is_refused(child, observed, said):
+    ((_, message),) = refused(asked(child, DeclaredBranch("p")), observed)
+    assert said in message
 
 
-def test_a_branch_from_which_users_are_served_is_not_reset():
+def test_a_branch_that_serves_users_is_not_reset():
     served = replace(WORLD.workers[0], deployed=(DeployedVersion("v1", 50, "c1"), DeployedVersion("v0", 50, "c0")))
+    observed = world(ours(), configs=(*WORLD.configs, HOSTED), workers=(served,))
+    (refusal,) = child_guards.reset(read(asked(RESET), observed), RESET, ours())
+    assert refusal.message == '"staging" must not be reset: users are served from it, by Hyperdrive config "other"'
+
+
+def test_a_config_without_users_stops_no_reset():
     desired = replace(asked(RESET), hyperdrive=None, workers=())
-    assert kinds(desired, world(ours("staging"), configs=(HOSTED,), workers=())) == [ResetDeclaredBranch]
-    observed = world(ours("staging"), configs=(*WORLD.configs, HOSTED), workers=(served,))
-    reasons = [each.message for each in child_guards.reset(read(asked(RESET), observed), RESET, ours("staging"))]
-    assert reasons == ['"staging" must not be reset: users are served from it, by Hyperdrive config "other"']
-    timeline_branch = DeclaredBranch("main")
-    assert "it carries origin" in child_guards.reset(read(asked(), WORLD), timeline_branch, MAIN)[0].message
+    assert planned(desired, world(ours(), configs=(HOSTED,), workers=())) == ["ResetChild"]
 
 
-# Whose it is.
+def test_what_carries_a_timeline_is_not_reset():
+    (refusal,) = child_guards.reset(read(asked(), WORLD), DeclaredBranch("main"), MAIN)
+    assert "it carries origin" in refusal.message
+
+
+# Whose it is
 
 
 @pytest.mark.parametrize(
@@ -233,224 +218,174 @@ def test_a_branch_from_which_users_are_served_is_not_reset():
 @pytest.mark.parametrize(
     "mark", [None, DeclaredAnnotation("other", "staging"), DeclaredAnnotation("production", "renamed")]
 )
-def test_nothing_that_could_harm_is_done_to_what_somebody_else_has_made(child, words, mark):
-    observed = world(replace(ours("staging"), child=mark))
-    ((rule, message),) = refused(asked(child), observed)
-    assert rule == "child-not-ours"
-    assert f"and {words} could cost its owner data" in message
+def test_a_branch_of_others_is_not_harmed(child, words, mark):
+    ((rule, message),) = refused(asked(child), world(ours(child=mark)))
+    assert (rule, f"and {words} could cost its owner data" in message) == ("child-not-ours", True)
 
 
-@pytest.mark.parametrize(("made", "declared"), [(True, False), (False, True)])
-def test_a_branch_made_with_the_schema_only_stays_so(made, declared):
-    ((rule, message),) = refused(
-        asked(DeclaredBranch("staging", schema_only=declared)), world(ours("staging", schema_only=made))
-    )
-    assert rule == "child-differs"
-    assert ("was made with the schema only" in message) is made
+@pytest.mark.parametrize("made", [True, False])
+def test_a_schema_only_branch_stays_so(made):
+    ((rule, message),) = refused(asked(DeclaredBranch("staging", schema_only=not made)), world(ours(schema_only=made)))
+    assert (rule, "was made with the schema only" in message) == ("child-differs", made)
 
 
-def test_what_is_not_declared_any_more_is_deleted_leaf_first_unless_something_hangs_on_it():
+def test_undeclared_branches_are_deleted_leaf_first():
     gone = [ours("a"), ours("b", parent_id="br-a"), kept("x", 1, of="a")]
-    names = [step.branch for step in plan(asked(), world(*gone)).steps]
-    assert names == ["a.before-reset.x", "b", "a"]
-    somebodys = Branch("br-s", "s", CREATED, "br-d")
-    stay = {
-        "a": ours("a", default=True),
-        "b": ours("b", protected=True),
-        "c": ours("c"),
-        "d": ours("d"),
-        "e": ours("e"),
-        "f": ours("f"),
-    }
-    configs = (*WORLD.configs, replace(HOSTED, host="ep-c.neon.tech"))
-    claimed = (Claim("demo", PROJECT.id, "e"),)
-    observed = world(*stay.values(), somebodys, configs=configs, claims=claimed)
-    desired = asked(DeclaredBranch("new", "f", expires=hours_ago(1)))
-    found = plan(desired, observed)
-    assert found.in_sync
-    told = " ".join(found.warnings)
-    for name, reason in {
-        "a": "it is the default branch",
-        "b": "it is protected",
-        "c": "Hyperdrive leads to it (other)",
-        "d": "s was made from it",
-        "e": "it is the primary of demo",
-        "f": "the file makes new from it",
-    }.items():
-        assert f'"{name}" is not declared any more and is not deleted: {reason}' in told
-    assert f'"new" was to be there until {hours_ago(1)}, and is not made any more' in told
+    assert ["a.before-reset.x", "b", "a"] == [step.branch for step in plan(asked(), world(*gone)).steps]
 
 
-def test_where_the_file_says_nothing_of_branches_none_is_touched_and_ours_are_told():
-    found = plan(DESIRED, world(ours("a")))
-    assert found.in_sync
-    assert any('"branches": [] would delete it' in each for each in found.warnings)
+BOTH = (*WORLD.configs, HOSTED)
+STAY = {
+    "default": (ours("a", default=True), {}, "it is the default branch"),
+    "protected": (ours("a", protected=True), {}, "it is protected"),
+    "a config": (ours("a", endpoint=ours().endpoint), {"configs": BOTH}, "Hyperdrive leads to it (other)"),
+    "a child of others": (ours("a"), {"of": "br-a"}, "s was made from it"),
+    "a primary": (ours("a"), {"claims": (Claim("demo", PROJECT.id, "a"),)}, "it is the primary of demo"),
+    "a declared branch": (ours("a"), {"declared": "a"}, "the file makes new from it"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("branch", "more", "reason"), STAY.values(), ids=STAY)
+def test_an_undeclared_branch_is_kept_by(branch, more, reason):
+    others = [Branch("br-s", "s", CREATED, more["of"])] if "of" in more else []
+    desired = asked(DeclaredBranch("new", more["declared"], expires=hours_ago(1))) if "declared" in more else asked()
+    observed = world(branch, *others, **{key: more[key] for key in ("configs", "claims") if key in more})
+    assert plan(desired, observed).in_sync
+    assert warnings(desired, observed, f'"a" is not declared any more and is not deleted: {reason}')
+
+
+def test_a_branch_whose_time_is_over_is_not_made():
+    desired = asked(DeclaredBranch("new", expires=hours_ago(1)))
+    assert plan(desired, WORLD).in_sync
+    assert warnings(desired, WORLD, f'"new" was to be there until {hours_ago(1)}')
+
+
+def test_without_a_list_ours_are_named_and_left():
+    assert plan(DESIRED, world(ours("a"))).in_sync
+    assert warnings(DESIRED, world(ours("a")), '"branches": [] would delete it')
     assert plan(DESIRED, world(Branch("br-x", "x", CREATED, MAIN.id))).warnings == ()
 
 
-# Life and protection.
+# Life
 
 
-def test_an_expiry_is_counted_from_creation_or_reset_set_once_and_cleared_by_forever():
-    span = timedelta(days=9)
-    desired = asked(DeclaredBranch("staging", expires=span))
-    assert kinds(desired, world(ours("staging"))) == [ExpireDeclaredBranch]
-    right = lifetime(span, ours("staging"))
-    assert kinds(desired, world(ours("staging", expires_at=right))) == []
-    assert kinds(desired, world(ours("staging", expires_at=hours_ago(-1)))) == [ExpireDeclaredBranch]
-    at = hours_ago(-5)
-    (step,) = plan(asked(DeclaredBranch("staging", expires=at)), world(ours("staging"))).steps
-    assert (step.at, step.seconds) == (at, None)
-    forever = asked(DeclaredBranch("staging", expires=FOREVER))
-    assert kinds(forever, world(ours("staging", expires_at=right))) == [ClearExpiry]
-    assert kinds(forever, world(ours("staging"))) == []
-    assert kinds(asked(STAGING), world(ours("staging", expires_at=right))) == []
+def test_an_expiry_may_be_a_moment():
+    (step,) = plan(asked(DeclaredBranch("staging", expires=hours_ago(-5))), world(ours())).steps
+    assert (step.at, step.seconds) == (hours_ago(-5), None)
 
 
 @pytest.mark.parametrize(
-    ("changes", "expires", "said"),
+    ("branches", "expires", "said"),
     [
-        ({"default": True}, timedelta(days=9), "it is the default branch"),
-        ({"protected": True}, timedelta(days=9), "it is protected"),
-        ({}, timedelta(days=1), "has passed"),
-        ({}, hours_ago(-24 * 31), "is more than 30 days ahead"),
+        ([ours(default=True)], DAYS, "it is the default branch"),
+        ([ours(protected=True)], DAYS, "it is protected"),
+        ([ours()], timedelta(days=1), "has passed"),
+        ([ours()], hours_ago(-24 * 31), "is more than 30 days ahead"),
+        ([ours(), Branch("br-x", "x", CREATED, "br-staging")], DAYS, "must not expire: x was made from it"),
     ],
 )
-def test_an_expiry_that_neon_does_not_take_is_refused(changes, expires, said):
-    ((rule, message),) = refused(asked(DeclaredBranch("staging", expires=expires)), world(ours("staging", **changes)))
-    assert rule == "child-kept"
-    assert said in message
+def test_an_expiry_is_refused(branches, expires, said):
+    ((rule, message),) = refused(asked(DeclaredBranch("staging", expires=expires)), world(*branches))
+    assert (rule, said in message) == ("child-kept", True)
 
 
-def test_a_branch_with_children_does_not_expire():
-    observed = world(ours("staging"), Branch("br-x", "x", CREATED, "br-staging"))
-    ((_, message),) = refused(asked(DeclaredBranch("staging", expires=timedelta(days=9))), observed)
-    assert message.endswith("must not expire: x was made from it")
+# Room
+
+LAUNCH = replace(PROJECT, plan="launch")
+NARROW = replace(LAUNCH, branches_limit=3)
+ROOTS = [Branch(f"br-{n}", f"root{n}", CREATED, protected=n < 2) for n in range(4)]
 
 
-def test_protection_is_set_and_taken_as_declared_and_left_alone_otherwise():
-    protected = world(ours("staging", protected=True))
-    (step,) = plan(asked(DeclaredBranch("staging", protected=False)), protected).steps
-    assert step == ProtectDeclaredBranch(branch="staging", protected=False, reason="")
-    assert kinds(asked(STAGING), protected) == []
-    assert kinds(asked(DeclaredBranch("staging", protected=True)), protected) == []
-    assert kinds(asked(DeclaredBranch("staging", protected=False)), world(ours("staging"))) == []
+@pytest.mark.parametrize(
+    ("child", "branches", "project", "room"),
+    [
+        (STAGING, [ours("a"), ours("b")], NARROW, ("branches", 3, 3)),
+        (
+            DeclaredBranch("shape", schema_only=True),
+            ROOTS,
+            replace(LAUNCH, branches_limit=None),
+            ("root branches", 5, 5),
+        ),
+        (DeclaredBranch("staging", protected=True), [*ROOTS, ours()], LAUNCH, ("protected branches", 2, 2)),
+    ],
+)
+def test_missing_room_is_refused_with_numbers(child, branches, project, room):
+    declared = asked(child, DeclaredBranch("a"), DeclaredBranch("b")) if project is NARROW else asked(child)
+    (refusal,) = plan(declared, world(*branches, project=project)).refusals
+    assert (refusal.rule, refusal.kind, refusal.count, refusal.limit) == ("child-limit", *room)
 
 
-# Room.
-
-
-def test_where_there_is_no_room_that_is_told_with_the_numbers_and_the_primary_is_restored_all_the_same():
-    project = replace(PROJECT, plan="launch", branches_limit=3)
-    restore = asking(Restore(hours_ago(24), "inc-42"))
-    desired = asked(STAGING, DeclaredBranch("shape", schema_only=True), desired=restore)
-    found = plan(desired, world(ours("one"), project=project, workers=WORLD.workers))
-    assert found.is_about_declared_branches
-    assert len(found.steps) > 3
+def test_a_restore_does_not_wait_for_a_declared_branch():
+    desired = asked(STAGING, DeclaredBranch("shape", schema_only=True), desired=BY_BRANCH)
+    found = plan(desired, world(ours("one"), project=NARROW))
+    assert (found.is_about_declared_branches, len(found.steps) > 3) == (True, True)
     assert {(each.kind, each.count, each.limit) for each in found.refusals} == {("branches", 3, 3)}
-    lifted = replace(asked(STAGING), lift=(Lift(Liftable.BRANCH_LIMIT, "ticket"),))
-    assert kinds(lifted, world(project=replace(project, branches_limit=1))) == [CreateDeclaredBranch]
-    roots = [Branch(f"br-{n}", f"root{n}", CREATED) for n in range(4)]
-    ((rule, message),) = refused(
-        asked(DeclaredBranch("shape", schema_only=True)), world(*roots, project=replace(project, branches_limit=None))
-    )
-    assert (rule, message.endswith("the project has 5 root branches, and may have 5")) == ("child-limit", True)
-    guarded = [replace(each, protected=True) for each in roots[:2]]
-    ((_, message),) = refused(
-        asked(DeclaredBranch("staging", protected=True)),
-        world(*guarded, ours("staging"), project=replace(project, branches_limit=None)),
-    )
-    assert message.endswith("the project has 2 protected branches, and may have 2")
 
 
-def test_what_failed_its_last_check_is_told_and_branches_wait():
-    restore = Restore(hours_ago(24), "inc-42")
-    gated = replace(DESIRED, verify=replace(DESIRED.verify, http=(HttpGate("health", "https://961tech.example/"),)))
-    desired = asked(STAGING, desired=asking(restore, gated))
-    observed = WORLD
-    for step in plan(desired, observed).steps:
-        if step.wire_name == "VerifyLive":
-            observed = replace(observed, failed=frozenset({step.key}))
-            break
-        observed = step.predict(observed)
-    found = plan(desired, observed)
+def test_the_branch_limit_can_be_waived():
+    desired = replace(asked(STAGING), lift=(Lift(Liftable.BRANCH_LIMIT, "ticket"),))
+    assert planned(desired, world(project=replace(LAUNCH, branches_limit=1))) == ["CreateChild"]
+
+
+def test_branches_wait_for_a_failed_last_check():
+    desired = asked(STAGING, desired=gated(BY_BRANCH))
+    observed = taken_until(desired, WORLD, "SwitchTraffic")
+    check = next(step for step in plan(desired, observed).steps if step.wire_name == "VerifyLive")
+    found = plan(desired, replace(observed, failed=frozenset({check.key})))
     assert [each.rule for each in found.refusals] == ["timeline-failed"]
     assert not any(isinstance(step, CreateDeclaredBranch) for step in found.steps)
 
 
-# Databases.
-
-
-def test_a_database_is_made_where_it_is_missing_and_never_where_that_is_not_known():
-    desired = asked(DeclaredBranch("staging", database="reports"))
-    assert kinds(desired, world(ours("staging"), databases=(Databases("br-staging", ("tech961",)),))) == [
-        CreateDatabase
-    ]
-    assert kinds(desired, world(ours("staging"), databases=(Databases("br-staging", ("reports",)),))) == []
-    assert kinds(desired, world(ours("staging"))) == []
-    unknown = world(ours("staging"), databases=(Databases("br-staging", Unknown("503")),))
-    assert refused(desired, unknown) == [
+def test_unreadable_databases_are_refused():
+    unknown = world(ours(), databases=(Databases("br-staging", Unknown("503")),))
+    assert refused(asked(REPORTS), unknown) == [
         ("child-databases-unknown", 'which databases "staging" has could not be read: 503')
     ]
 
 
-# What is told.
+# What is said
 
 
-def test_a_branch_of_an_older_timeline_is_told_and_not_reset():
-    restore = Restore(hours_ago(24), "inc-42")
-    desired = asked(STAGING, desired=asking(restore))
-    found = plan(desired, world(ours("staging")))
-    assert any(each.startswith('"staging" was made from origin and stays so') for each in found.warnings)
-    assert not any(isinstance(step, ResetDeclaredBranch) for step in found.steps)
+def test_a_branch_of_an_older_timeline_is_named_and_kept():
+    desired = asked(STAGING, desired=BY_BRANCH)
+    assert warnings(desired, world(ours()), '"staging" was made from origin and stays so')
+    assert "ResetChild" not in planned(desired, world(ours()))
 
 
-def test_what_a_reset_costs_and_new_passwords_are_told():
-    observed = replace(
-        WORLD, branches=(replace(MAIN, protected=True), ours("staging"), ours("drill", parent_id="br-staging"))
-    )
-    desired = asked(RESET, DeclaredBranch("drill", "staging"), DeclaredBranch("preview"))
-    told = " ".join(plan(desired, observed).warnings)
-    assert 'resetting "staging" drops its connections for some seconds' in told
-    assert '"drill" becomes a child of that' in told
-    assert '"main" is protected, so every role has a new password on "preview"' in told
-    lone = plan(asked(RESET), world(ours("staging"))).warnings
-    assert all("becomes a child" not in each for each in lone)
-    assert plan(desired, replace(observed, workers=(Unknown("503"),))).unreadable
-
-
-def test_names_of_what_resets_keep_are_read_back_and_others_are_not():
-    assert record(kept("sprint-12", 1)).reset == "sprint-12"
-    assert record(MAIN) is None
-    assert [each.reset for each in records("staging", [kept("b", 1), kept("a", 2), kept("c", 3, of="x")])] == ["a", "b"]
-
-
-def test_parents_come_first_and_else_the_order_of_the_file_stays():
-    made = (DeclaredBranch("c", "b"), DeclaredBranch("b", "a"), DeclaredBranch("a"), DeclaredBranch("z"))
-    assert [each.name for each in in_order(made)] == ["a", "z", "b", "c"]
+PROTECTED = replace(with_main(protected=True).branches[0])
+THREE = asked(RESET, DeclaredBranch("drill", "staging"), DeclaredBranch("preview"))
+FAMILY = replace(WORLD, branches=(PROTECTED, ours(), ours("drill", parent_id="br-staging")))
 
 
 @pytest.mark.parametrize(
-    ("refusal", "way_out"),
+    "words",
     [
-        (DeclaredParentUnusable("a", "b", "x"), "without one it is the primary"),
-        (DeclaredBranchNotOurs("a", ("reset",)), "give the declared branch another name"),
-        (DeclaredBranchDiffers("a", "x"), "it is made anew then"),
-        (DeclaredBranchKept("a", "expire", ("x",)), "take it out of the branch's entry"),
-        (DeclaredBranchLimitReached("a", "branches", 3, 3), "the primary does not wait for this"),
-        (DeclaredDatabasesUnknown("a", "503"), "run it again when this can be read"),
+        'resetting "staging" drops its connections for some seconds',
+        '"drill" becomes a child of that',
+        '"main" is protected, so every role has a new password on "preview"',
     ],
 )
-def test_each_refusal_of_a_branch_names_a_way_out(refusal, way_out):
-    assert way_out in refusal.hint
-    assert refusal.about_declared_branch
+def test_what_a_reset_costs_is_said(words):
+    assert warnings(THREE, FAMILY, words)
+    assert not warnings(asked(RESET), world(ours()), "becomes a child")
 
 
-def test_a_refused_branch_does_not_make_the_doctor_say_that_a_restore_would_fail():
-    theirs = replace(ours("staging"), child=None)
+def test_unread_workers_are_no_verdict():
+    assert plan(THREE, replace(FAMILY, workers=(Unknown("503"),))).unreadable
+
+
+def test_names_of_kept_branches_are_read_back():
+    assert (record(kept("sprint-12", 1)).reset, record(MAIN)) == ("sprint-12", None)
+    assert [each.reset for each in records("staging", [kept("b", 1), kept("a", 2), kept("c", 3, of="x")])] == ["a", "b"]
+
+
+def test_parents_come_first_in_the_order_of_the_file():
+    declared = (DeclaredBranch("c", "b"), DeclaredBranch("b", "a"), DeclaredBranch("a"), DeclaredBranch("z"))
+    assert [each.name for each in in_order(declared)] == ["a", "z", "b", "c"]
+
+
+def test_a_refused_branch_leaves_a_restore_healthy():
     setup = replace(GOOD, desired=replace(GOOD.desired, branches=(RESET,)))
-    setup = observed_as(setup, branches=(*setup.observed.branches, theirs))
-    diagnosis = diagnose(setup)
+    diagnosis = diagnose(observed_as(setup, branches=(*setup.observed.branches, ours(child=None))))
     (check,) = [each for each in diagnosis.checks if each.name == "desired state"]
-    assert diagnosis.is_good
-    assert "was not made for this environment" in check.seen
+    assert (diagnosis.is_good, "was not made for this environment" in check.seen) == (True, True)

@@ -14,178 +14,162 @@ from reconciler.core.rules.retention import expiry
 from reconciler.core.steps.branch import ClearExpiry, ExpireHeldBranch
 from reconciler.core.steps.hyperdrive import DeleteHyperdrive
 from reconciler.core.steps.primary import DeleteBranch
-from tests.core.in_place_worlds import ASKED, HELD, IN_PLACE, changed, kinds, lineage_of, rules
-from tests.core.rules.test_retention import LEAF, LEAF_CONFIG, UNDONE, later, of_leaf
-from tests.core.worlds import DESIRED, WORLD, after, hours_ago
-
-DAY = timedelta(days=1)
-
-
-def asking(wanted: bool | None, hold: timedelta | None = 7 * DAY, desired: Desired = DESIRED) -> Desired:
-    return replace(desired, primary=replace(desired.primary, expire_on_neon=wanted, hold=hold))
+from tests.core.files import ASKED_IN_PLACE, DESIRED, HELD_IN_PLACE, IN_PLACE, hours_ago, primary
+from tests.core.plans import after, lineage_of, planned, rules
+from tests.core.rules.test_retention import CONFIG_ID, DAY, LEAF, LEAF_CONFIG, UNDONE, later, of_leaf
+from tests.core.worlds import WORLD, changed, with_project
 
 
-def with_history(observed: Observed, span: timedelta) -> Observed:
-    return replace(observed, project=replace(observed.project, history=span))
+def asking(wanted: bool | None, hold: timedelta | None = 7 * DAY, desired: Desired = DESIRED, **more) -> Desired:
+    return primary(desired, expire_on_neon=wanted, hold=hold, **more)
+
+
+def given(days: int) -> tuple[ExpireHeldBranch]:
+    return (ExpireHeldBranch(branch=LEAF, seconds=days * 86_400, reason=""),)
 
 
 ON, OFF = asking(True), asking(False)
 SEEN = later(UNDONE, timedelta(hours=2))
-GIVEN = (ExpireHeldBranch(branch=LEAF, seconds=14 * 86_400, reason=""),)
 CLEARED = (ClearExpiry(branch=LEAF, reason=""),)
-DELETED = DeleteBranch(branch=LEAF, reason="")
 EXPIRING = after(ON, SEEN)
+USED = (Use("other", CONFIG_ID),)
+ENDED = later(UNDONE, 8 * DAY)
+SHIELDED = changed(SEEN, LEAF, protected=True, mark=replace(named(SEEN.branches, LEAF).mark, protects=True))
+TOUCHED = changed(EXPIRING, LEAF, updated_at=SEEN.at.after(timedelta(seconds=30)))
+SOON = changed(SEEN, LEAF, expires_at=SEEN.at.after(8 * DAY))
+DELETED = (DeleteHyperdrive(name=LEAF_CONFIG, branch=LEAF, reason=""), DeleteBranch(branch=LEAF, reason=""))
+
+GIVEN = {
+    "asked": (ON, SEEN, given(14)),
+    "as long as Neon takes": (asking(True, 22 * DAY), SEEN, given(29)),
+    "a longer hold": (asking(True, 20 * DAY), EXPIRING, given(27)),
+    "too early, by hand": (ON, changed(SEEN, LEAF, expires_at=SEEN.at.after(DAY)), given(14)),
+    "it is deleted instead": (ON, ENDED, DELETED),
+}
+LEFT = {
+    "not asked": (asking(None), SEEN),
+    "not wanted": (OFF, SEEN),
+    "held for ever": (asking(True, None), SEEN),
+    "held too long": (asking(True, 23 * DAY), SEEN),
+    "fresh": (ON, later(UNDONE, timedelta(minutes=50))),
+    "users unknown": (ON, replace(SEEN, uses=Unknown("no answer"))),
+    "used": (ON, replace(SEEN, uses=USED)),
+    "protected by hand": (ON, changed(SEEN, LEAF, protected=True)),
+    "protected, to be deleted": (asking(True, unprotect_held=True, protected=False), SHIELDED),
+    "replaced at an unknown time": (ON, changed(SEEN, LEAF, updated_at=None)),
+    "ended, users unknown": (ON, replace(ENDED, uses=Unknown("no answer"))),
+    "its moments can be asked for longer": (ON, with_project(SEEN, history=15 * DAY)),
+    "given": (ON, EXPIRING),
+    "given, and six days later": (ON, later(EXPIRING, 6 * DAY)),
+    "given, which Neon counts as a change": (ON, TOUCHED),
+    "and its moments lie as long after that": (ON, with_project(TOUCHED, history=14 * DAY)),
+    "given, and its moments go before": (ON, with_project(EXPIRING, history=14 * DAY)),
+    "given, and the file says nothing": (DESIRED, EXPIRING),
+    "given, and Neon is at work": (OFF, changed(EXPIRING, LEAF, ready=False)),
+    "by hand, soon after the hold": (ON, SOON),
+}
+TAKEN = {
+    "not wanted": (OFF, EXPIRING, "the file says"),
+    "held for ever": (asking(True, None), EXPIRING, "held for longer than"),
+    "held too long": (asking(True, 23 * DAY), EXPIRING, "held for longer than"),
+    "used": (ON, replace(EXPIRING, uses=USED), "Worker other is bound"),
+    "its moments can be asked for longer": (ON, with_project(EXPIRING, history=15 * DAY), "can be asked for"),
+}
 
 
-def test_what_nothing_needs_gets_an_expiry_a_week_after_its_hold_once():
-    assert plan(ON, SEEN).steps == GIVEN
+@pytest.mark.parametrize(("desired", "observed", "steps"), GIVEN.values(), ids=GIVEN)
+def test_an_expiry_is_given_where(desired, observed, steps):
+    assert plan(desired, observed).steps == steps
+
+
+@pytest.mark.parametrize(("desired", "observed"), LEFT.values(), ids=LEFT)
+def test_nothing_expires_or_changes_where(desired, observed):
+    assert [each for each in planned(desired, observed) if each != "ProtectBranch"] == []
+
+
+@pytest.mark.parametrize(("desired", "observed", "why"), TAKEN.values(), ids=TAKEN)
+def test_an_expiry_is_taken_away_where(desired, observed, why):
+    (step,) = plan(desired, observed).steps
+    assert (step, why in step.reason) == (*CLEARED, True)
+    assert plan(desired, after(desired, observed)).in_sync
+
+
+def test_an_expiry_comes_a_week_after_the_hold():
     leaf = named(EXPIRING.branches, LEAF)
     assert leaf.expires_at == SEEN.at.after(14 * DAY)
-    assert plan(ON, EXPIRING).in_sync
-    assert plan(ON, later(EXPIRING, 6 * DAY)).in_sync
-    fate = of_leaf(EXPIRING).fate(EXPIRING.at)
-    assert fate.endswith(f"; Neon deletes it at {leaf.expires_at} by itself")
+    assert of_leaf(EXPIRING).fate(EXPIRING.at).endswith(f"; Neon deletes it at {leaf.expires_at} by itself")
 
 
-def test_the_plan_is_the_same_a_minute_later():
+def test_a_minute_changes_no_digest():
     assert plan(ON, SEEN).digest == plan(ON, later(SEEN, timedelta(minutes=1))).digest
-
-
-def test_what_is_protected_gets_none_as_neon_lets_no_such_branch_expire_also_where_the_file_would_delete_it():
-    shielded = changed(SEEN, LEAF, protected=True, mark=replace(named(SEEN.branches, LEAF).mark, protects=True))
-    desired = replace(ON, primary=replace(ON.primary, unprotect_held=True, protected=False))
-    assert plan(desired, shielded).in_sync
-
-
-def test_that_neon_counts_it_as_a_change_asks_for_no_other_one():
-    told = changed(EXPIRING, LEAF, updated_at=SEEN.at.after(timedelta(seconds=30)))
-    assert plan(ON, told).in_sync
-    assert plan(ON, with_history(told, 14 * DAY)).in_sync, "what it may be asked for lies as long after that change"
-
-
-@pytest.mark.parametrize(
-    ("desired", "observed"),
-    [
-        (asking(None), SEEN),
-        (OFF, SEEN),
-        (asking(True, None), SEEN),
-        (asking(True, 23 * DAY), SEEN),
-        (ON, later(UNDONE, timedelta(minutes=50))),
-        (ON, replace(SEEN, uses=Unknown("no answer"))),
-        (ON, replace(SEEN, uses=(Use("other", named(SEEN.configs, LEAF_CONFIG).id),))),
-        (ON, changed(SEEN, LEAF, protected=True)),
-        (ON, changed(SEEN, LEAF, updated_at=None)),
-        (ON, replace(later(UNDONE, 8 * DAY), uses=Unknown("no answer"))),
-    ],
-    ids=["not asked", "not wanted", "for ever", "too long", "fresh", "unknown", "used", "protected", "when", "ended"],
-)
-def test_nothing_gets_an_expiry_where(desired, observed):
-    assert "ExpireHeld" not in kinds(plan(desired, observed).steps)
-
-
-def refused_of_a_branch(desired: Desired) -> Desired:
-    return replace(desired, branches=(DeclaredBranch("staging", parent="nowhere"),))
 
 
 @pytest.mark.parametrize(
     ("desired", "observed", "steps"),
-    [
-        (ON, SEEN, GIVEN),
-        (asking(True, None), EXPIRING, CLEARED),
-        (ON, later(UNDONE, 8 * DAY), (DeleteHyperdrive(name=LEAF_CONFIG, branch=LEAF, reason=""), DELETED)),
-    ],
-    ids=["given", "taken away", "deleted"],
+    [(ON, SEEN, given(14)), (asking(True, None), EXPIRING, CLEARED), (ON, ENDED, DELETED)],
 )
-def test_what_is_refused_of_a_declared_branch_changes_nothing_of_what_becomes_of_what_is_held(desired, observed, steps):
-    both = refused_of_a_branch(desired)
-    assert plan(both, observed).steps == steps == plan(desired, observed).steps
-    assert rules(both, observed) == ["child-parent"]
+def test_a_refused_declared_branch_changes_nothing_here(desired, observed, steps):
+    both = replace(desired, branches=(DeclaredBranch("staging", parent="nowhere"),))
+    assert (plan(both, observed).steps, rules(both, observed)) == (steps, ["child-parent"])
 
 
-def test_the_longest_hold_with_an_expiry_stays_within_what_neon_takes():
-    (step,) = plan(asking(True, 22 * DAY), SEEN).steps
-    assert step == ExpireHeldBranch(branch=LEAF, seconds=29 * 86_400, reason="")
-
-
-def test_what_is_held_too_long_is_deleted_and_gets_none():
-    ended = later(UNDONE, 8 * DAY)
-    assert kinds(plan(ON, ended).steps) == ["DeleteHyperdrive", "DeleteBranch"]
-    context = read(ON, ended)
+def test_what_ended_is_never_given_an_expiry():
+    context = read(ON, ENDED)
     assert isinstance(context, PlanningContext)
     assert expiry.give(context) == ()
 
 
-@pytest.mark.parametrize(
-    ("desired", "observed", "why"),
-    [
-        (OFF, EXPIRING, "the file says"),
-        (asking(True, None), EXPIRING, "held for longer than"),
-        (asking(True, 23 * DAY), EXPIRING, "held for longer than"),
-        (ON, replace(EXPIRING, uses=(Use("other", named(SEEN.configs, LEAF_CONFIG).id),)), "Worker other is bound"),
-    ],
-    ids=["not wanted", "for ever", "too long", "used"],
-)
-def test_an_expiry_is_taken_away_where(desired, observed, why):
-    found = plan(desired, observed)
-    assert found.steps == CLEARED
-    assert why in found.steps[0].reason
-    assert plan(desired, after(desired, observed)).in_sync
+def test_an_expiry_by_hand_inside_the_history_is_replaced():
+    assert plan(ON, with_project(SOON, history=10 * DAY)).steps == (*CLEARED, *given(14))
 
 
-def test_what_the_file_says_nothing_of_is_left_as_it_is():
-    assert plan(DESIRED, EXPIRING).in_sync
-
-
-def test_a_branch_that_neon_is_at_work_on_keeps_its_expiry_until_that_is_done():
-    assert plan(OFF, changed(EXPIRING, LEAF, ready=False)).in_sync
-
-
-def test_a_longer_hold_moves_the_expiry():
-    assert plan(asking(True, 20 * DAY), EXPIRING).steps == (
-        ExpireHeldBranch(branch=LEAF, seconds=27 * 86_400, reason=""),
-    )
-
-
-def test_what_a_moment_can_be_asked_of_for_longer_gets_none_and_loses_the_one_that_it_has():
-    long = 15 * DAY
-    assert plan(ON, with_history(SEEN, long)).in_sync
-    assert plan(ON, with_history(EXPIRING, long)).steps == CLEARED
-    assert plan(ON, with_history(EXPIRING, long - DAY)).in_sync
-
-
-def test_an_expiry_by_hand_long_after_the_hold_is_judged_by_when_it_comes():
-    sooner = changed(with_history(SEEN, 10 * DAY), LEAF, expires_at=SEEN.at.after(8 * DAY))
-    assert plan(ON, sooner).steps == (*CLEARED, *GIVEN)
-    assert plan(ON, changed(SEEN, LEAF, expires_at=SEEN.at.after(8 * DAY))).in_sync
-
-
-def test_an_expiry_by_hand_that_is_too_early_is_put_right():
+def test_an_expiry_that_is_too_early_is_drift():
     found = plan(ON, changed(SEEN, LEAF, expires_at=SEEN.at.after(DAY)))
-    assert found.steps == GIVEN
     assert [each.answer for each in found.drift] == [Answer.REPAIRED]
 
 
-def uses_asked(desired: Desired, observed: Observed) -> bool:
-    return expiry.must_know_uses(desired, observed, lineage_of(observed, desired))
+@pytest.mark.parametrize(
+    ("desired", "observed", "asked"),
+    [
+        (ON, SEEN, True),
+        (ON, EXPIRING, True),
+        (ON, changed(SEEN, LEAF, protected=True), False),
+        (OFF, EXPIRING, False),
+        (DESIRED, SEEN, False),
+    ],
+)
+def test_users_are_read_where_an_expiry_needs_them(desired, observed, asked):
+    assert asked == expiry.must_know_uses(desired, observed, lineage_of(observed, desired))
 
 
-def test_who_uses_it_is_asked_only_where_an_expiry_depends_on_that():
-    kept = changed(SEEN, LEAF, protected=True)
-    assert [uses_asked(ON, each) for each in (SEEN, EXPIRING, kept)] == [True, True, False]
-    assert not uses_asked(OFF, EXPIRING)
-    assert not uses_asked(DESIRED, SEEN)
+# What is to be made from a held branch
+
+AGAIN, NOW_UNDONE = (asking(True, desired=each) for each in (ASKED_IN_PLACE, IN_PLACE))
 
 
-def test_what_is_to_be_made_from_a_held_branch_takes_its_expiry_away_first():
-    restored = changed(after(ASKED, WORLD), HELD, expires_at=hours_ago(-2))
-    found = plan(asking(True, desired=IN_PLACE), restored)
-    assert kinds(found.steps)[:2] == ["ClearExpiry", "CreateBranch"]
-    assert rules(IN_PLACE, restored) == ["source-expires"]
+def expiring(observed: Observed, name: str) -> Observed:
+    return changed(observed, name, expires_at=hours_ago(-2))
 
 
-def test_an_expiry_stays_where_a_restore_is_refused_for_another_reason_or_the_branch_is_not_held():
-    again = asking(True, desired=ASKED)
-    assert rules(again, changed(WORLD, "main", expires_at=hours_ago(-2))) == ["source-expires"]
-    restored = changed(after(ASKED, WORLD), HELD, expires_at=hours_ago(-2))
-    full = replace(restored, project=replace(restored.project, branches_limit=1))
-    assert rules(asking(True, desired=IN_PLACE), full) == ["branch-limit", "source-expires"]
+RESTORED_WORLD = expiring(after(ASKED_IN_PLACE, WORLD), HELD_IN_PLACE)
+
+
+def test_a_source_loses_its_expiry_first():
+    assert planned(NOW_UNDONE, RESTORED_WORLD)[:2] == ["ClearExpiry", "CreateBranch"]
+
+
+@pytest.mark.parametrize(
+    ("desired", "observed", "refused"),
+    [
+        (IN_PLACE, RESTORED_WORLD, ["source-expires"]),
+        (AGAIN, expiring(WORLD, "main"), ["source-expires"]),
+        (
+            asking(True, desired=IN_PLACE),
+            with_project(RESTORED_WORLD, branches_limit=1),
+            ["branch-limit", "source-expires"],
+        ),
+    ],
+    ids=["not asked", "not held", "refused for more"],
+)
+def test_a_source_that_expires_is_refused_where(desired, observed, refused):
+    assert rules(desired, observed) == refused

@@ -18,7 +18,9 @@ from reconciler.core.steps import Step
 from reconciler.core.steps.branch import CreateBranch, FenceBranch, RemoveFence
 from reconciler.core.steps.primary import RenameBranch
 from reconciler.core.steps.worker import SwitchTraffic, VerifyLive
-from tests.core.worlds import DESIRED, MAIN, WORLD, after, asked, asking, ended, hours_ago, world_for
+from tests.core.files import DESIRED, asked, asking, hours_ago
+from tests.core.plans import after, ended
+from tests.core.worlds import MAIN, WORLD, world_for
 
 RESTORE = Restore(hours_ago(24), "inc-42")
 FENCED = replace(DESIRED, primary=replace(DESIRED.primary, fence=True))

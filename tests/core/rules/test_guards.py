@@ -11,7 +11,8 @@ from reconciler.core.plan.plan import plan
 from reconciler.core.steps.branch import CreateBranch
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN, Timeline
-from tests.core.worlds import CONFIG, CREATED, DESIRED, MAIN, NOW, PROJECT, SEEN, WORLD, asking, hours_ago, with_main
+from tests.core.files import CREATED, DESIRED, NOW, asking, hours_ago
+from tests.core.worlds import CONFIG, MAIN, PROJECT, SEEN, WORLD, with_main
 
 RESTORE = Restore(hours_ago(24), "inc-42")
 CANDIDATE = replace(

@@ -14,7 +14,9 @@ from reconciler.core.rules.hyperdrive.settings import logged_in_to, most_connect
 from reconciler.core.steps import arguments
 from reconciler.core.steps.hyperdrive import CreateHyperdrive, RenewPassword, RepointHyperdrive, UpdateHyperdrive
 from reconciler.core.values.instant import Instant
-from tests.core.worlds import CONFIG, DESIRED, MAIN, NOW, WORLD, after, asking, hours_ago
+from tests.core.files import DESIRED, NOW, asking, hours_ago
+from tests.core.plans import after
+from tests.core.worlds import CONFIG, MAIN, WORLD
 
 RESTORE = Restore(hours_ago(24))
 MTLS = Mtls("ca-1", "cert-1", "verify-full")

@@ -18,7 +18,9 @@ from reconciler.core.steps import Step
 from reconciler.core.steps.primary import RenameBranch
 from reconciler.core.steps.worker import SwitchTraffic, VerifyLive
 from reconciler.core.values.timeline import candidate_name, failed_name
-from tests.core.worlds import DESIRED, WORLD, asking, ended, hours_ago, world_for
+from tests.core.files import DESIRED, asking, hours_ago
+from tests.core.plans import ended
+from tests.core.worlds import WORLD, world_for
 
 HEALTH = HttpGate("health", "https://961tech.example/health")
 RESTORE = Restore(hours_ago(24), "inc-42")

@@ -8,7 +8,9 @@ from reconciler.core.model.desired import Method, Restore
 from reconciler.core.model.observed import Branch
 from reconciler.core.plan.plan import plan
 from reconciler.core.steps.primary import ProtectBranch
-from tests.core.worlds import CREATED, DESIRED, PROJECT, after, asking, hours_ago, with_main
+from tests.core.files import CREATED, DESIRED, asking, hours_ago
+from tests.core.plans import after
+from tests.core.worlds import PROJECT, with_main
 
 FIRST, SECOND = (asking(Restore(hours_ago(hours), name)) for hours, name in ((24, "first"), (1, "second")))
 

@@ -18,8 +18,9 @@ from reconciler.core.values.duration import for_people
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import ORIGIN, Timeline
+from tests.core.files import DESIRED, NOW, asking, hours_ago
 from tests.core.lineage.test_lineage import sequence
-from tests.core.worlds import DESIRED, NOW, WORLD, asking, hours_ago, with_main
+from tests.core.worlds import WORLD, with_main
 
 # A class with slots is made twice, and the first one is nobody's: the module has the other.
 ALL = sorted(

@@ -7,7 +7,9 @@ import pytest
 from reconciler.core.model.desired import DeployDriver, HttpGate, Restore
 from reconciler.core.model.observed import DeployedVersion, UploadedVersion
 from reconciler.core.plan.plan import plan
-from tests.core.worlds import DESIRED, MAIN, SEEN, WORLD, after, asking, hours_ago, with_main
+from tests.core.files import DESIRED, asking, hours_ago
+from tests.core.plans import after
+from tests.core.worlds import MAIN, SEEN, WORLD, with_main
 
 RESTORE = Restore(hours_ago(24), "inc-42")
 

@@ -1,4 +1,4 @@
-"""The holding pen: what is held until when, what keeps it then, and in which order the rest goes."""
+"""Retention: what is held until when, what keeps it then, and in which order the rest goes."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -8,19 +8,19 @@ from hypothesis import given
 
 from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.model.desired import Restore
+from reconciler.core.model.desired import DeclaredBranch, Desired, Restore
 from reconciler.core.model.observed import (
     Annotation,
     Claim,
     DeployedVersion,
     Endpoint,
-    HyperdriveConfig,
     Observed,
     Unknown,
     UploadedVersion,
     Use,
     named,
 )
+from reconciler.core.model.observed import HyperdriveConfig as Config
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.limits import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
@@ -29,181 +29,224 @@ from reconciler.core.rules.restore.guards import NameTaken
 from reconciler.core.rules.retention.pruning import make_room
 from reconciler.core.rules.retention.retained import RetainedBranch, units
 from reconciler.core.steps.hyperdrive import DeleteHyperdrive
-from reconciler.core.steps.primary import DeleteBranch, RenameBranch
+from reconciler.core.steps.primary import DeleteBranch
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN
-from tests.core.in_place_worlds import (
-    ASKED,
+from tests.core.files import (
+    ASKED_IN_PLACE,
     BY_BRANCH,
+    DESIRED,
     HELD,
+    HELD_IN_PLACE,
     IN_PLACE,
-    RESTORE,
     RESTORED,
-    changed,
-    kinds,
-    lineage_of,
-    names,
-    rules,
+    asking,
+    primary,
 )
 from tests.core.plan.test_properties import histories
-from tests.core.worlds import DESIRED, WORLD, after, asking, with_main
+from tests.core.plans import after, lineage_of, planned, rules, warnings
+from tests.core.worlds import WORLD, changed, names, with_main, with_project
 
 # Within the history that there still is when a hold has ended.
 LATER = Restore(WORLD.at.after(timedelta(days=7)), "later", source=ORIGIN)
 LEAF = f"main.held.{RESTORED}.before.origin.2"
 LEAF_CONFIG = f"tech961-{RESTORED}"
+DAY = timedelta(days=1)
+BOTH = ["DeleteHyperdrive", "DeleteBranch"]
 
 
 def later(observed: Observed, span: timedelta) -> Observed:
     """The world after some time, in which the Workers of the account were asked what they use."""
-    workers = tuple(replace(each, uploaded=()) for each in observed.workers)  # nobody looks for them any more
+    workers = tuple(replace(each, uploaded=()) for each in observed.workers)  # what was uploaded is not read then
     return replace(observed, at=observed.at.after(span), uses=(), workers=workers)
 
 
 UNDONE = after(DESIRED, after(BY_BRANCH, WORLD))
-ENDED = later(UNDONE, timedelta(days=8))
+ENDED = later(UNDONE, 8 * DAY)
 RECENT = later(UNDONE, timedelta(hours=2))
+FULL = with_project(ENDED, branches_limit=2)
 
 
-def unit(observed: Observed, name: str, desired=DESIRED) -> RetainedBranch:
+def unit(observed: Observed, name: str, desired: Desired = DESIRED) -> RetainedBranch:
     (found,) = [each for each in units(desired, observed, lineage_of(observed, desired)) if each.branch.name == name]
     return found
 
 
-def of_leaf(observed: Observed, desired=DESIRED) -> RetainedBranch:
+def of_leaf(observed: Observed, desired: Desired = DESIRED) -> RetainedBranch:
     return unit(observed, LEAF, desired)
 
 
-def test_what_an_undo_has_replaced_goes_when_its_hold_has_ended_its_config_first_and_all_is_in_sync_then():
+def deletes(desired: Desired, observed: Observed) -> bool:
+    return any(isinstance(step, DeleteBranch | DeleteHyperdrive) for step in plan(desired, observed).steps)
+
+
+def test_a_config_goes_before_its_branch():
     found = plan(DESIRED, ENDED)
-    assert found.steps == (
-        DeleteHyperdrive(name=LEAF_CONFIG, branch=LEAF, reason=""),
-        DeleteBranch(branch=LEAF, reason=""),
-    )
-    assert [len(wave) for wave in found.waves] == [1, 1]
+    assert found.waves == (
+        (DeleteHyperdrive(name=LEAF_CONFIG, branch=LEAF, reason=""),), (DeleteBranch(branch=LEAF, reason=""),)
+    )  # fmt: skip
     done = after(DESIRED, ENDED)
     assert (names(done), [each.name for each in done.configs]) == (["main"], ["tech961"])
     assert plan(DESIRED, done).in_sync
 
 
-def test_a_run_that_dies_between_config_and_branch_is_continued_by_the_branch():
-    dead = plan(DESIRED, ENDED).steps[0].predict(ENDED)
-    assert kinds(plan(DESIRED, dead).steps) == ["DeleteBranch"]
+HOUR = timedelta(hours=1)
+SHORT = with_project(UNDONE, history=HOUR)
+LONG = with_project(ENDED, history=30 * DAY)
+# A protected primary was restored, and put back eight days ago.
+SHIELDED = later(after(DESIRED, after(BY_BRANCH, with_main(protected=True))), 8 * DAY)
+BY_THE_FILE = primary(unprotect_held=True)
+UNPROTECTED = changed(SHIELDED, LEAF, protected=False, updated_at=SHIELDED.at)
 
 
-def test_what_is_deleted_for_good_is_said_with_the_plan():
-    (told,) = [each for each in plan(DESIRED, ENDED).warnings if "deleted for good" in each]
+@pytest.mark.parametrize(
+    ("desired", "observed", "steps"),
+    [
+        (DESIRED, later(UNDONE, timedelta()), []),
+        (DESIRED, later(UNDONE, 7 * DAY - HOUR), []),
+        (primary(hold=HOUR), later(SHORT, timedelta(minutes=58)), []),
+        (primary(hold=HOUR), later(SHORT, timedelta(minutes=61)), BOTH),
+        (primary(hold=None), ENDED, []),
+        (DESIRED, plan(DESIRED, ENDED).steps[0].predict(ENDED), ["DeleteBranch"]),
+        (DESIRED, replace(ENDED, uses=Unknown("no answer")), []),
+        (DESIRED, LONG, []),
+        (DESIRED, later(LONG, 23 * DAY), BOTH),
+        (BY_THE_FILE, later(SHIELDED, -5 * DAY), []),
+        (DESIRED, changed(SHIELDED, LEAF, protected=False), BOTH),
+        (BY_THE_FILE, UNPROTECTED, []),
+        (BY_THE_FILE, later(UNPROTECTED, 8 * DAY), BOTH),
+        (DESIRED, changed(ENDED, LEAF, name=f"main.failed.{RESTORED}"), BOTH),
+        (BY_BRANCH, later(after(BY_BRANCH, WORLD), 30 * DAY), []),
+        (ASKED_IN_PLACE, later(after(ASKED_IN_PLACE, WORLD), 30 * DAY), []),
+    ],
+    ids=[
+        "at once", "just before its end", "before a short end", "after a short end", "held for ever",
+        "the config is gone", "who uses it is unknown", "its moments can be asked for", "and no longer",
+        "protected within its hold", "unprotected by hand", "unprotected just now", "held once more",
+        "it failed, and is not asked for", "the first branch", "in place, the newest",
+    ],
+)  # fmt: skip
+def test_what_is_held_goes_when_its_hold_has_ended(desired, observed, steps):
+    assert steps == planned(desired, observed)
+
+
+def test_the_plan_says_what_is_deleted_for_good():
+    (told,) = warnings(DESIRED, ENDED, "deleted for good")
     assert LEAF in told
-    assert not any("deleted for good" in each for each in plan(DESIRED, UNDONE).warnings)
+    assert not warnings(DESIRED, UNDONE, "deleted for good")
 
 
-@pytest.mark.parametrize("span", [timedelta(), timedelta(days=6, hours=23)])
-def test_nothing_goes_within_its_hold(span):
-    assert plan(DESIRED, later(UNDONE, span)).in_sync
-    assert "left)" in of_leaf(later(UNDONE, span)).fate(later(UNDONE, span).at)
+@pytest.mark.parametrize(
+    ("desired", "observed", "words"),
+    [
+        (DESIRED, later(UNDONE, 6 * DAY), "left)"),
+        (primary(hold=None), ENDED, "kept for ever"),
+        (DESIRED, changed(ENDED, LEAF, updated_at=None), "kept: Neon does not tell when it was replaced"),
+        (DESIRED, SHIELDED, "and it is kept: it is protected, as it was the primary"),
+    ],
+)
+def test_its_fate_says(desired, observed, words):
+    assert words in of_leaf(observed, desired).fate(observed.at)
 
 
-def test_a_hold_is_changed_in_the_file_and_for_ever_never_ends():
-    brief, ever = (replace(DESIRED, primary=replace(DESIRED.primary, hold=hold)) for hold in (timedelta(hours=1), None))
-    undone = replace(UNDONE, project=replace(WORLD.project, history=timedelta(hours=1)))
-    assert plan(brief, later(undone, timedelta(minutes=58))).in_sync
-    assert kinds(plan(brief, later(undone, timedelta(minutes=61))).steps) == ["DeleteHyperdrive", "DeleteBranch"]
-    assert plan(ever, ENDED).in_sync
-    assert of_leaf(ENDED, ever).fate(ENDED.at) == "kept for ever"
-
-
-def test_who_uses_it_is_not_known_so_it_stays():
-    found = plan(DESIRED, replace(ENDED, uses=Unknown("no answer")))
-    assert found.in_sync
-    (told,) = [each for each in found.warnings if "no answer" in each]
+def test_unknown_users_are_named_with_what_stays():
+    (told,) = warnings(DESIRED, replace(ENDED, uses=Unknown("no answer")), "no answer")
     assert f'the hold of "{LEAF}" has ended; it stays' in told
-
-
-def test_when_it_was_replaced_is_not_told_so_it_stays():
-    world = changed(ENDED, LEAF, updated_at=None)
-    assert plan(DESIRED, world).in_sync
-    assert of_leaf(world).fate(world.at) == "kept: Neon does not tell when it was replaced"
 
 
 def with_worker(**changes: object) -> Observed:
     return replace(ENDED, workers=(replace(ENDED.workers[0], **changes),))
 
 
-def leading_config() -> str:
-    return named(ENDED.configs, LEAF_CONFIG).id
-
-
+LEAF_BRANCH, CONFIG_OF_LEAF = named(ENDED.branches, LEAF), named(ENDED.configs, LEAF_CONFIG)
+CONFIG_ID = CONFIG_OF_LEAF.id
+MADE_FROM_IT = replace(ENDED.branches[0], id="br-x", name="x", default=False, parent_id=LEAF_BRANCH.id)
+BOUND = f'Worker tech961-api is bound to Hyperdrive config "{LEAF_CONFIG}"'
+POOLED = Config("c9", "mine", "ep-r-pooler.neon.tech", 5432, "tech961", "app")
+STAGED = (*ENDED.workers[0].deployed, DeployedVersion("v9", 0, CONFIG_ID))
 KEPT = {
     "another Worker": (
-        replace(ENDED, uses=(Use("other", leading_config()),)),
+        replace(ENDED, uses=(Use("other", CONFIG_ID),)),
         f'Worker other is bound to Hyperdrive config "{LEAF_CONFIG}"',
     ),
-    "a staged version": (
-        with_worker(deployed=(*ENDED.workers[0].deployed, DeployedVersion("v9", 0, leading_config()))),
-        f'Worker tech961-api is bound to Hyperdrive config "{LEAF_CONFIG}"',
-    ),
-    "an upload": (
-        with_worker(uploaded=(UploadedVersion("v9", "label", leading_config()),)),
-        f'Worker tech961-api is bound to Hyperdrive config "{LEAF_CONFIG}"',
+    "a staged version": (with_worker(deployed=STAGED), BOUND),
+    "an upload": (with_worker(uploaded=(UploadedVersion("v9", "label", CONFIG_ID),)), BOUND),
+    "a wrangler.jsonc": (
+        with_worker(file_hyperdrive_id=CONFIG_ID), f'wrangler.jsonc names Hyperdrive config "{LEAF_CONFIG}"'
     ),
     "protected": (changed(ENDED, LEAF, protected=True), "it is protected: unprotect it, and it goes"),
+    "protected as the primary": (SHIELDED, "it is protected, as it was the primary: unprotect it, or set"),
     "another environment's mark": (
-        changed(ENDED, LEAF, mark=Annotation("staging", RESTORED)),
-        'it is annotated for environment "staging"',
+        changed(ENDED, LEAF, mark=Annotation("staging", RESTORED)), 'it is annotated for environment "staging"'
     ),
     "another environment's primary": (
         replace(ENDED, claims=(Claim("staging", DESIRED.primary.project, LEAF),)),
         'it is the primary of environment "staging"',
     ),
     "Neon is at work": (changed(ENDED, LEAF, ready=False), "Neon is at work on it"),
-    "a parent": (
-        replace(
-            ENDED,
-            branches=(
-                *ENDED.branches,
-                replace(
-                    ENDED.branches[0], id="br-x", name="x", default=False, parent_id=named(ENDED.branches, LEAF).id
-                ),
-            ),
-        ),
-        "x was made from it",
-    ),
+    "a parent": (replace(ENDED, branches=(*ENDED.branches, MADE_FROM_IT)), "x was made from it"),
     "a config of somebody else": (
-        replace(
-            ENDED, configs=(*ENDED.configs, replace(named(ENDED.configs, LEAF_CONFIG), id="c9", name="tech961-reports"))
-        ),
+        replace(ENDED, configs=(*ENDED.configs, replace(CONFIG_OF_LEAF, id="c9", name="tech961-reports"))),
         'Hyperdrive config "tech961-reports" leads to it, and was not made for a timeline',
     ),
-}
+    "a pooled host": (
+        replace(changed(ENDED, LEAF, endpoint=Endpoint("ep-r", "ep-r.neon.tech")), configs=(*ENDED.configs, POOLED)),
+        'Hyperdrive config "mine" leads to it, and was not made for a timeline',
+    ),
+    "a moment that can be asked for": (LONG, "can be asked for, and would be taken for another branch's"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("world", "reason"), KEPT.values(), ids=KEPT)
-def test_what_is_used_or_needed_or_not_ours_stays_with_its_config_and_says_why(world, reason):
-    assert not any(isinstance(step, DeleteBranch | DeleteHyperdrive) for step in plan(DESIRED, world).steps)
-    assert reason in of_leaf(world).stays
+def test_what_must_stay_says_why(world, reason):
+    assert "DeleteHyperdrive" not in planned(DESIRED, world)[:1]
+    assert any(reason in each for each in of_leaf(world).stays)
     assert reason in of_leaf(world).fate(world.at)
 
 
-# A protected primary was restored, and put back eight days ago.
-SHIELDED = later(after(DESIRED, after(BY_BRANCH, with_main(protected=True))), timedelta(days=8))
-BY_THE_FILE = replace(DESIRED, primary=replace(DESIRED.primary, unprotect_held=True))
+def test_a_compute_with_unknown_users_stays():
+    desired = replace(DESIRED, hyperdrive=None, workers=(), verify=replace(DESIRED.verify, role=""))
+    world = replace(ENDED, workers=(), configs=())
+    assert plan(desired, world).in_sync
+    assert any("nothing tells whether its compute is still used" in each for each in of_leaf(world, desired).stays)
 
 
-def test_what_was_protected_as_the_primary_stays_as_that_may_be_a_wish_and_every_plan_and_status_says_what_to_do():
-    found, said = plan(DESIRED, SHIELDED), "it is protected, as it was the primary: unprotect it, or set"
-    assert found.in_sync
-    assert of_leaf(SHIELDED).stays[0].startswith(said)
-    assert f"and it is kept: {said}" in of_leaf(SHIELDED).fate(SHIELDED.at)
-    (told,) = [each for each in found.warnings if "its protection keeps it" in each]
-    assert told.startswith(f'the hold of "{LEAF}" has ended, and its protection keeps it: {said}')
-    assert not any("its protection" in each for each in plan(DESIRED, later(SHIELDED, -timedelta(days=5))).warnings)
+def test_the_first_branch_stays_for_ever():
+    world = later(after(BY_BRANCH, WORLD), 30 * DAY)
+    assert unit(world, HELD, BY_BRANCH).stays[:2] == (
+        "main was made from it", "Neon never deletes a project's first branch",
+    )  # fmt: skip
 
 
-def test_once_somebody_has_unprotected_it_it_goes():
-    assert kinds(plan(DESIRED, changed(SHIELDED, LEAF, protected=False)).steps) == ["DeleteHyperdrive", "DeleteBranch"]
+def test_a_failed_timeline_stays_while_asked_for():
+    failed = f"main.failed.{RESTORED}"
+    world = changed(ENDED, LEAF, name=failed)
+    assert unit(world, failed, BY_BRANCH).stays == ("the file asks for its timeline",)
+    assert rules(BY_BRANCH, world) == ["timeline-failed"]
 
 
-def test_by_the_files_word_what_was_protected_as_the_primary_is_unprotected_in_the_step_that_deletes_it():
+def test_in_place_the_newest_held_branch_says_what_is_live():
+    world = later(after(ASKED_IN_PLACE, WORLD), 30 * DAY)
+    assert any("tells which branch carries which" in each for each in unit(world, HELD_IN_PLACE, ASKED_IN_PLACE).stays)
+
+
+def test_in_place_only_older_replacements_go():
+    desired = asking(LATER, IN_PLACE)
+    world = later(after(desired, after(ASKED_IN_PLACE, WORLD)), 30 * DAY)
+    assert {step.branch for step in plan(desired, world).steps} <= {HELD_IN_PLACE}
+    assert lineage_of(after(desired, world)).live.timeline == lineage_of(world).live.timeline
+
+
+# Protection of what was the primary
+
+
+def test_a_former_primary_that_is_protected_is_named():
+    (told,) = warnings(DESIRED, SHIELDED, "its protection keeps it")
+    assert told.startswith(f'the hold of "{LEAF}" has ended, and its protection keeps it: it is protected, as it was')
+    assert not warnings(DESIRED, later(SHIELDED, -5 * DAY), "its protection")
+
+
+def test_the_file_may_unprotect_it_to_delete_it():
     steps = plan(BY_THE_FILE, SHIELDED).steps
     assert steps == (
         DeleteHyperdrive(name=LEAF_CONFIG, branch=LEAF, reason=""),
@@ -212,90 +255,31 @@ def test_by_the_files_word_what_was_protected_as_the_primary_is_unprotected_in_t
     assert steps[1].describe() == f'take protection from branch "{LEAF}", and delete it'
     done = after(BY_THE_FILE, SHIELDED)
     assert (names(done), plan(BY_THE_FILE, done).in_sync, done.branches[0].protected) == (["main"], True, True)
-    assert plan(BY_THE_FILE, later(SHIELDED, -timedelta(days=5))).in_sync
 
 
-def test_what_somebody_protected_that_was_not_so_as_the_primary_stays_whatever_the_file_says():
-    world = changed(ENDED, LEAF, protected=True)
-    desired = replace(BY_THE_FILE, primary=replace(BY_THE_FILE.primary, protected=False))
+def test_a_protection_by_hand_is_kept_against_the_file():
+    world, desired = changed(ENDED, LEAF, protected=True), primary(BY_THE_FILE, protected=False)
     assert plan(desired, world).in_sync
     assert "it is protected: unprotect it, and it goes" in of_leaf(world, desired).stays
 
 
-def test_what_was_unprotected_by_a_run_that_died_then_is_held_once_more_and_goes():
-    dead = changed(SHIELDED, LEAF, protected=False, updated_at=SHIELDED.at)
-    assert plan(BY_THE_FILE, dead).in_sync
-    assert kinds(plan(BY_THE_FILE, later(dead, timedelta(days=8))).steps) == ["DeleteHyperdrive", "DeleteBranch"]
+# Room
 
 
-def test_a_pooled_host_leads_to_the_same_branch():
-    world = changed(ENDED, LEAF, endpoint=Endpoint("ep-r", "ep-r.neon.tech"))
-    pooled = HyperdriveConfig("c9", "mine", "ep-r-pooler.neon.tech", 5432, "tech961", "app")
-    assert of_leaf(replace(world, configs=(pooled,))).stays == (
-        'Hyperdrive config "mine" leads to it, and was not made for a timeline',
-    )
+def test_what_is_held_too_long_makes_room():
+    assert planned(asking(LATER), FULL)[:3] == ["DeleteHyperdrive", "DeleteBranch", "CreateBranch"]
 
 
-def test_a_moment_at_which_it_was_live_would_be_taken_for_another_branchs_while_it_can_be_asked_for():
-    world = replace(ENDED, project=replace(WORLD.project, history=timedelta(days=30)))
-    (reason,) = of_leaf(world).stays
-    assert "can be asked for, and would be taken for another branch's" in reason
-    assert plan(DESIRED, world).in_sync
-    assert kinds(plan(DESIRED, later(world, timedelta(days=23))).steps) == ["DeleteHyperdrive", "DeleteBranch"]
-
-
-def test_what_a_wrangler_jsonc_names_stays():
-    world = with_worker(file_hyperdrive_id=leading_config())
-    assert f'wrangler.jsonc names Hyperdrive config "{LEAF_CONFIG}"' in of_leaf(world).stays
-
-
-def test_a_compute_that_nobody_can_tell_the_users_of_stays():
-    desired = replace(DESIRED, hyperdrive=None, workers=(), verify=replace(DESIRED.verify, role=""))
-    world = replace(ENDED, workers=(), configs=())
-    assert plan(desired, world).in_sync
-    assert any("nothing tells whether its compute is still used" in each for each in of_leaf(world, desired).stays)
-
-
-def test_the_projects_first_branch_and_the_parent_of_the_primary_stay_for_ever_and_it_is_said():
-    world = later(after(BY_BRANCH, WORLD), timedelta(days=30))
-    assert plan(BY_BRANCH, world).in_sync
-    held = unit(world, f"main.held.origin.before.{RESTORED}", BY_BRANCH)
-    assert held.stays[:2] == ("main was made from it", "Neon never deletes a project's first branch")
-
-
-def test_a_failed_timeline_stays_as_long_as_the_file_asks_for_it_or_it_would_be_tried_again():
-    failed = f"main.failed.{RESTORED}"
-    world = changed(ENDED, LEAF, name=failed)
-    asked = asking(RESTORE)
-    assert unit(world, failed, asked).stays == ("the file asks for its timeline",)
-    assert rules(asked, world) == ["timeline-failed"]
-    assert kinds(plan(DESIRED, world).steps) == ["DeleteHyperdrive", "DeleteBranch"]
-
-
-def test_in_place_the_newest_held_branch_tells_what_is_live_and_stays():
-    world = later(after(ASKED, WORLD), timedelta(days=30))
-    assert plan(ASKED, world).in_sync
-    assert any("tells which branch carries which" in each for each in unit(world, HELD, ASKED).stays)
-
-
-def test_in_place_what_was_replaced_before_the_last_time_goes_and_the_last_one_stays():
-    twice = after(asking(LATER, IN_PLACE), after(ASKED, WORLD))
-    world = later(twice, timedelta(days=30))
-    steps = plan(asking(LATER, IN_PLACE), world).steps
-    assert {step.branch for step in steps} <= {HELD}
-    final = after(asking(LATER, IN_PLACE), world)
-    assert lineage_of(final).live.timeline == lineage_of(world).live.timeline
-
-
-def test_where_only_room_is_missing_what_is_held_too_long_goes_first_and_the_restore_goes_on():
-    world = replace(ENDED, project=replace(WORLD.project, branches_limit=2))
-    found = kinds(plan(asking(LATER), world).steps)
-    assert found[:3] == ["DeleteHyperdrive", "DeleteBranch", "CreateBranch"]
-
-
-def test_where_nothing_has_ended_the_missing_room_is_refused():
-    world = replace(later(UNDONE, timedelta(days=6)), project=replace(WORLD.project, branches_limit=2))
-    assert rules(asking(replace(LATER, to=WORLD.at)), world) == ["branch-limit"]
+@pytest.mark.parametrize(
+    ("restore", "observed"),
+    [
+        (replace(LATER, to=WORLD.at), with_project(later(UNDONE, 6 * DAY), branches_limit=2)),
+        (replace(LATER, source=RESTORED), FULL),
+    ],
+    ids=["nothing has ended", "it is the source"],
+)
+def test_missing_room_is_refused_where(restore, observed):
+    assert rules(asking(restore), observed) == ["branch-limit"]
 
 
 def refused_for_room(observed: Observed, *full: Refusal) -> list[str]:
@@ -306,71 +290,55 @@ def refused_for_room(observed: Observed, *full: Refusal) -> list[str]:
     return [each.hint for each in refused.refusals]
 
 
-def test_a_refusal_for_room_says_of_what_is_held_when_that_goes():
-    until = of_leaf(RECENT).until
-    said = f"; the hold of {RESTORED} ends at {until}: with a shorter primary.hold it goes earlier"
-    branches, roots, configs = refused_for_room(
-        RECENT,
-        BranchLimitReached(2, 2, 1),
-        RootBranchLimitReached(2, 2, "launch", 1),
-        ConfigLimitReached(25, 25, "tech961-x"),
-    )
-    assert [said in each for each in (branches, roots, configs)] == [True, False, True]
+NO_ROOM = BranchLimitReached(2, 2, 1)
+
+
+def test_a_refusal_for_room_says_when_there_is_some():
+    said = f"; the hold of {RESTORED} ends at {of_leaf(RECENT).until}: with a shorter primary.hold it goes earlier"
+    full = NO_ROOM, RootBranchLimitReached(2, 2, "launch", 1), ConfigLimitReached(25, 25, "tech961-x")
+    assert [said in each for each in refused_for_room(RECENT, *full)] == [True, False, True]
 
 
 @pytest.mark.parametrize(
-    "observed",
+    ("observed", "more"),
     [
-        changed(RECENT, LEAF, updated_at=None),
-        replace(ENDED, uses=Unknown("no answer")),
-        replace(RECENT, uses=(Use("other", leading_config()),)),
-        changed(RECENT, LEAF, ready=False),
+        (changed(RECENT, LEAF, updated_at=None), ()),
+        (replace(ENDED, uses=Unknown("no answer")), ()),
+        (replace(RECENT, uses=(Use("other", CONFIG_ID),)), ()),
+        (changed(RECENT, LEAF, ready=False), ()),
+        (RECENT, (NameTaken("main.candidate.x"),)),
     ],
-    ids=["when is not told", "it has ended", "used", "at work"],
+    ids=["when is not told", "it has ended", "used", "at work", "refused for more"],
 )
-def test_a_refusal_for_room_promises_nothing_of_what_does_not_go_with_its_hold(observed):
-    (hint,) = refused_for_room(observed, BranchLimitReached(2, 2, 1))
-    assert hint == BranchLimitReached(2, 2, 1).hint
+def test_a_refusal_for_room_promises_nothing_where(observed, more):
+    assert refused_for_room(observed, NO_ROOM, *more) == [each.hint for each in (NO_ROOM, *more)]
 
 
-def test_what_is_refused_for_more_than_room_is_refused_in_the_same_words():
-    full = BranchLimitReached(2, 2, 1), NameTaken("main.candidate.x")
-    assert refused_for_room(RECENT, *full) == [each.hint for each in full]
+# Order of restores and deletions
 
 
-def test_what_the_restore_would_be_made_from_does_not_make_room():
-    full = replace(ENDED, project=replace(WORLD.project, branches_limit=2))
-    assert rules(asking(replace(LATER, source=RESTORED)), full) == ["branch-limit"]
+@pytest.mark.parametrize(
+    ("desired", "observed"),
+    [
+        (asking(LATER), ENDED),
+        (DESIRED, later(changed(UNDONE, "main", name=HELD), 30 * DAY)),
+        (DESIRED, later(changed(after(BY_BRANCH, WORLD), "main", name=f"main.candidate.{RESTORED}"), 30 * DAY)),
+    ],
+    ids=["a restore", "the end of a swap", "the middle of a swap"],
+)
+def test_nothing_is_deleted_during(desired, observed):
+    assert not deletes(desired, observed)
+    assert not deletes(desired, after(desired, observed)), "nor right after"
 
 
-def test_a_run_that_restores_deletes_nothing_that_was_held_before_and_the_hours_after_it_do():
-    restored = plan(asking(LATER), ENDED)
-    assert not any(isinstance(step, DeleteBranch | DeleteHyperdrive) for step in restored.steps)
-    assert plan(asking(LATER), after(asking(LATER), ENDED)).in_sync
-
-
-def test_a_hold_never_begins_before_what_replaced_the_branch_was_there():
+def test_a_hold_begins_with_its_replacement():
     restored = after(BY_BRANCH, WORLD)
-    held = f"main.held.origin.before.{RESTORED}"
-    untold = changed(restored, held, updated_at=Instant(0))
-    assert unit(untold, held, BY_BRANCH).replaced_at == named(restored.branches, "main").created_at
-
-
-def test_a_swap_that_ends_long_after_it_began_deletes_nothing_of_what_it_replaced():
-    world = later(changed(UNDONE, "main", name=f"main.held.origin.before.{RESTORED}"), timedelta(days=30))
-    steps = plan(DESIRED, world).steps
-    assert [each.to for each in steps if isinstance(each, RenameBranch)] == ["main"]
-    assert not any(isinstance(step, DeleteBranch | DeleteHyperdrive) for step in steps)
-
-
-def test_in_the_middle_of_a_swap_nothing_goes_even_where_room_is_missing():
-    swapping = changed(after(BY_BRANCH, WORLD), "main", name=f"main.candidate.{RESTORED}")
-    world = later(swapping, timedelta(days=30))
-    assert not any(isinstance(step, DeleteBranch | DeleteHyperdrive) for step in plan(DESIRED, world).steps)
+    untold = changed(restored, HELD, updated_at=Instant(0))
+    assert unit(untold, HELD, BY_BRANCH).replaced_at == named(restored.branches, "main").created_at
 
 
 @given(histories())
-def test_no_plan_deletes_what_is_live_or_asked_for_or_a_parent_or_within_its_hold_or_not_ours(history):
+def test_no_plan_deletes_what_is_needed_or_held(history):
     desired, observed = history
     for observed in (later(observed, timedelta(days=days)) for days in (0, 5, 30)):
         lineage = infer_lineage(desired, observed.branches)
@@ -385,8 +353,7 @@ def test_no_plan_deletes_what_is_live_or_asked_for_or_a_parent_or_within_its_hol
                 assert not any(each.parent_id == branch.id for each in seen.branches)
                 assert held[step.branch].timeline_branch.timeline != desired.timeline
                 assert branch.id != tells.live.branch.id
-                rest = infer_lineage(desired, step.predict(seen).branches)
-                assert rest.live == tells.live
+                assert infer_lineage(desired, step.predict(seen).branches).live == tells.live
             if isinstance(step, DeleteHyperdrive):
                 assert held[step.branch].until <= seen.at
                 assert step.name != desired.hyperdrive.name
@@ -394,13 +361,71 @@ def test_no_plan_deletes_what_is_live_or_asked_for_or_a_parent_or_within_its_hol
             seen = step.predict(seen)
 
 
-def test_the_time_of_the_last_change_and_the_size_move_no_digest():
+def test_size_and_last_change_move_no_digest():
     moved = changed(UNDONE, LEAF, size=17, updated_at=Instant(UNDONE.at.milliseconds + 1))
     assert plan(asking(LATER), moved).digest == plan(asking(LATER), UNDONE).digest
-    assert ORIGIN == lineage_of(moved).live.timeline
 
 
-def test_a_restore_that_was_never_asked_for_has_nothing_held():
-    assert units(DESIRED, WORLD, lineage_of(WORLD)) == ()
-    assert units(DESIRED, replace(WORLD, branches=Unknown("no answer")), lineage_of(WORLD)) == ()
-    assert Restore(WORLD.at)
+@pytest.mark.parametrize("observed", [WORLD, replace(WORLD, branches=Unknown("no answer"))])
+def test_without_a_restore_nothing_is_held(observed):
+    assert units(DESIRED, observed, lineage_of(WORLD)) == ()
+
+
+# Beside declared branches
+
+COPY = DeclaredBranch("copy", parent=LEAF)
+SCHEMA, RESET = replace(COPY, schema_only=True), replace(COPY, reset="sprint-12")
+MADE_FIRST = after(replace(DESIRED, branches=(DeclaredBranch("copy"),)), replace(ENDED, uses=Unknown("not now")))
+
+
+def declaring(*children: DeclaredBranch, desired: Desired = DESIRED) -> Desired:
+    return replace(desired, branches=children)
+
+
+@pytest.mark.parametrize(
+    ("child", "observed", "stays"),
+    [
+        (COPY, FULL, ("the file makes copy from it",)),
+        (COPY, after(declaring(COPY), ENDED), ("copy was made from it",)),
+        (COPY, MADE_FIRST, ()),
+        (RESET, MADE_FIRST, ("the file makes copy from it",)),
+        (replace(COPY, expires=ENDED.at), ENDED, ()),
+    ],
+    ids=["to be made", "made", "made from another", "to be reset to it", "its time is over"],
+)
+def test_the_parent_of_a_declared_branch_stays(child, observed, stays):
+    assert of_leaf(observed, declaring(child)).stays == stays
+
+
+EXPIRING = changed(RECENT, LEAF, expires_at=RECENT.at.after(14 * DAY))
+NOWHERE = declaring(DeclaredBranch("mine", parent="nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("desired", "observed", "steps", "refused"),
+    [
+        (declaring(COPY), FULL, [], ["child-limit"]),
+        (declaring(COPY), ENDED, ["CreateChild"], []),
+        (declaring(SCHEMA), ENDED, ["CreateChild", *BOTH], []),
+        (declaring(COPY, desired=primary(expire_on_neon=True)), EXPIRING, ["ClearExpiry", "CreateChild"], []),
+        (NOWHERE, ENDED, BOTH, ["child-parent"]),
+        (NOWHERE, after(NOWHERE, ENDED), [], ["child-parent"]),
+    ],
+    ids=["no room", "a copy", "a schema", "its source would expire", "a refused one", "a refused one, then"],
+)
+def test_beside_a_declared_branch(desired, observed, steps, refused):
+    assert (steps, refused) == (planned(desired, observed), rules(desired, observed))
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        replace(ENDED, configs=tuple(replace(each, database="x") for each in ENDED.configs)),
+        replace(ENDED, claims=(Claim("staging", DESIRED.primary.project, "main"),)),
+        changed(ENDED, "main", last_reset_at=WORLD.at),
+    ],
+    ids=["the config that serves differs", "two files claim it", "what is live is not known"],
+)
+def test_a_refused_primary_deletes_nothing(world):
+    assert rules(DESIRED, world)
+    assert planned(DESIRED, world) == []

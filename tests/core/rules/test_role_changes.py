@@ -9,12 +9,12 @@ from reconciler.core.model.observed import Annotation, Branch, Unknown, named
 from reconciler.core.model.roles_and_databases import RoleOrDatabase, RolesAndDatabases
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.restore.role_changes import changes, replaced, since, worth_reading
-from reconciler.core.steps.primary import RenameBranch
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN, Timeline
-from tests.core.in_place_worlds import changed, killed_after, rules
+from tests.core.files import CREATED, DESIRED, NOW, asking, hours_ago
+from tests.core.plans import after, killed_after, rules
 from tests.core.rules.test_last_check import GATED, run
-from tests.core.worlds import CREATED, DESIRED, MAIN, NOW, WORLD, after, asking, hours_ago
+from tests.core.worlds import MAIN, WORLD, changed
 
 RESTORE = Restore(hours_ago(24), "inc-42")
 ASKED = asking(RESTORE)
@@ -182,7 +182,7 @@ def test_what_a_restore_changes_is_known_once_its_branch_can_be_compared_and_not
     assert changes(DESIRED, knowing(*both)) is None
     assert changes(ASKED, replace(MADE, branches=Unknown("403"))) is None
     assert changes(ASKED, replace(MADE, branches=())) is None
-    assert changes(ASKED, knowing(*both, observed=killed_after(ASKED, MADE, RenameBranch))) is None
+    assert changes(ASKED, knowing(*both, observed=killed_after(ASKED, MADE, "RenameBranch"))) is None
 
 
 def test_what_differs_from_what_was_replaced_is_said_by_both_names():
@@ -199,7 +199,7 @@ def test_what_differs_from_what_was_replaced_is_said_by_both_names():
         "which roles and databases differ from what was replaced can't be told: 403",
     )
     assert since(WORLD, plan(DESIRED, WORLD).lineage) == ()
-    assert replaced(plan(ASKED, killed_after(ASKED, WORLD, RenameBranch)).lineage) is None
+    assert replaced(plan(ASKED, killed_after(ASKED, WORLD, "RenameBranch")).lineage) is None
 
 
 def test_an_undo_is_compared_with_what_is_held():

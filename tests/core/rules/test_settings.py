@@ -13,25 +13,13 @@ from reconciler.core.model.observed import Annotation, Branch, Endpoint
 from reconciler.core.plan.plan import plan
 from reconciler.core.plan.safety_net import mending
 from reconciler.core.rules.next_steps import next_steps
-from reconciler.core.steps.branch import AddCompute, CreateBranch, SetCompute
-from reconciler.core.steps.primary import ProtectBranch, RestoreBranch, SetHistoryRetention, UnprotectBranch
+from reconciler.core.steps.branch import AddCompute, SetCompute
+from reconciler.core.steps.primary import ProtectBranch, SetHistoryRetention, UnprotectBranch
 from reconciler.core.values.duration import for_people
 from reconciler.core.values.timeline import Timeline
-from tests.core.in_place_worlds import changed, killed_after, kinds, rules, step_of
-from tests.core.worlds import (
-    DESIRED,
-    MAIN,
-    NOW,
-    PROJECT,
-    WORLD,
-    after,
-    asked,
-    asking,
-    hours_ago,
-    restores,
-    with_main,
-    world_for,
-)
+from tests.core.files import DESIRED, NOW, asked, asking, hours_ago, restores
+from tests.core.plans import after, killed_after, kinds, rules, step_of
+from tests.core.worlds import MAIN, PROJECT, WORLD, changed, with_main, world_for
 
 RESTORE = Restore(hours_ago(24), "inc-42")
 TIMELINE = Timeline(RESTORE.to, RESTORE.id)
@@ -140,7 +128,7 @@ def test_the_history_is_not_lowered_below_the_moment_of_a_timeline_that_has_fail
 def test_a_copy_of_what_is_held_needs_no_history():
     restored = after(asking(RESTORE), WORLD)
     again = asking(RESTORE, method=Method.IN_PLACE)
-    copied = killed_after(again, after(DESIRED, restored), CreateBranch)
+    copied = killed_after(again, after(DESIRED, restored), "CreateBranch")
     assert kinds(plan(saying(history_retention=timedelta(hours=20)), copied).steps) == ["SetHistory"]
 
 
@@ -188,7 +176,7 @@ def test_while_a_primary_is_being_restored_in_place_nothing_protects_it_and_righ
     assert steps[first : first + 3] == ["UnprotectBranch", "RestoreBranch", "ProtectBranch"]
 
 
-@pytest.mark.parametrize("killed", [UnprotectBranch, RestoreBranch])
+@pytest.mark.parametrize("killed", ["UnprotectBranch", "RestoreBranch"])
 def test_a_run_that_dies_in_between_leaves_to_the_next_one_what_the_file_says_of_the_protection(killed):
     protected = with_main(protected=True)
     for declared in (True, False):
@@ -202,8 +190,8 @@ def test_a_run_that_dies_in_between_leaves_to_the_next_one_what_the_file_says_of
 def test_that_it_was_protected_is_noted_nowhere_where_the_file_says_that_it_is_not_to_be():
     desired = asking(RESTORE, saying(protected=False), Method.IN_PLACE)
     protected = with_main(protected=True)
-    assert not step_of(desired, protected, CreateBranch).protects
-    assert step_of(desired, protected, UnprotectBranch).noted_on == ""
+    assert not step_of(desired, protected, "CreateBranch").protects
+    assert step_of(desired, protected, "UnprotectBranch").noted_on == ""
 
 
 def test_where_neon_has_no_room_for_the_protection_that_the_file_asks_for_every_plan_says_so():
@@ -223,21 +211,21 @@ def test_a_primary_that_is_not_to_be_protected_is_not_said_to_be_so_again():
 
 
 def test_a_candidate_gets_the_compute_that_the_primary_has():
-    assert step_of(asking(RESTORE), SIZED, CreateBranch).compute == LARGE
-    assert step_of(asking(RESTORE, method=Method.IN_PLACE), SIZED, CreateBranch).compute == LARGE
+    assert step_of(asking(RESTORE), SIZED, "CreateBranch").compute == LARGE
+    assert step_of(asking(RESTORE, method=Method.IN_PLACE), SIZED, "CreateBranch").compute == LARGE
     assert after(asking(RESTORE), SIZED).branches[1].endpoint.settings == LARGE
 
 
 def test_what_the_file_says_of_the_compute_comes_before_what_the_primary_has():
     desired = asking(RESTORE, saying(compute=ComputeSettings(1, 4)))
-    assert step_of(desired, SIZED, CreateBranch).compute == ComputeSettings(1, 4, 3600)
+    assert step_of(desired, SIZED, "CreateBranch").compute == ComputeSettings(1, 4, 3600)
     assert plan(desired, after(desired, SIZED)).in_sync
 
 
 @pytest.mark.parametrize("suspend", [0, 300, None])
 def test_the_usual_suspension_is_not_asked_for_as_neons_free_plan_takes_none(suspend):
     observed = with_main(endpoint=replace(MAIN.endpoint, settings=ComputeSettings(1, 1, suspend)))
-    assert step_of(asking(RESTORE), observed, CreateBranch).compute == ComputeSettings(1, 1)
+    assert step_of(asking(RESTORE), observed, "CreateBranch").compute == ComputeSettings(1, 1)
 
 
 def test_a_compute_that_is_missing_is_added_as_the_primarys_is():
@@ -261,7 +249,7 @@ def test_a_candidate_of_another_size_is_changed_before_it_is_proved_and_only_in_
 def test_a_held_history_that_comes_back_gets_the_compute_that_the_primary_has_by_now():
     restored = after(asking(RESTORE), SIZED)
     grown = changed(restored, "main", endpoint=replace(MAIN.endpoint, id="ep-2", settings=ComputeSettings(4, 8, 3600)))
-    assert step_of(DESIRED, grown, SetCompute).compute == ComputeSettings(4, 8)
+    assert step_of(DESIRED, grown, "SetCompute").compute == ComputeSettings(4, 8)
     assert plan(DESIRED, after(DESIRED, grown)).in_sync
 
 
@@ -269,7 +257,9 @@ def test_a_branch_that_serves_already_is_not_resized_under_its_users_to_be_carri
     steps = plan(asking(RESTORE), replace(SIZED, branches=(*SIZED.branches, CANDIDATE))).steps
     names = kinds(steps)
     assert names.index("SetCompute") < names.index("SwitchTraffic")
-    served = killed_after(asking(RESTORE), replace(SIZED, branches=(*SIZED.branches, CANDIDATE)), type(steps[5]))
+    served = killed_after(
+        asking(RESTORE), replace(SIZED, branches=(*SIZED.branches, CANDIDATE)), type(steps[5]).__name__
+    )
     smaller = changed(served, CANDIDATE.name, endpoint=replace(CANDIDATE.endpoint, settings=ComputeSettings(1, 1)))
     assert "SetCompute" not in kinds(plan(asking(RESTORE), smaller).steps)
 
@@ -308,7 +298,7 @@ def test_a_compute_that_the_plan_does_not_offer_is_refused_and_a_restore_carries
     (refusal,) = plan(desired, observed).refusals
     assert refusal.rule == "compute-beyond-plan"
     assert said in refusal.message
-    assert step_of(asking(RESTORE, desired), observed, CreateBranch).compute == LARGE
+    assert step_of(asking(RESTORE, desired), observed, "CreateBranch").compute == LARGE
 
 
 @pytest.mark.parametrize("name", ["scale", "enterprise", ""])

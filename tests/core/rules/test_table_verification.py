@@ -12,8 +12,9 @@ from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.steps.branch import VerifyBranch
 from reconciler.core.steps.primary import DeleteBranch
+from tests.core.files import DESIRED, NOW, asking, hours_ago
 from tests.core.rules.test_guards import CANDIDATE, RESTORE
-from tests.core.worlds import DESIRED, MAIN, NOW, PROJECT, WORLD, asking, hours_ago
+from tests.core.worlds import MAIN, PROJECT, WORLD
 
 LOOKED_AT = Lift(Liftable.TABLES_UNPROVABLE, "we have looked at it")
 MADE = replace(CANDIDATE, created_at=hours_ago(20), lsn="0/1", endpoint=Endpoint("ep-made", "ep-made.neon.tech"))

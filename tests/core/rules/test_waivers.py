@@ -13,10 +13,11 @@ from reconciler.core.file.reading import DesiredStateError, read_desired_state
 from reconciler.core.model.desired import Lift, Liftable, Restore
 from reconciler.core.model.observed import Operation
 from reconciler.core.plan.plan import plan
+from tests.core.files import DESIRED, NOW, asked, asking, hours_ago, restores
 from tests.core.rules.test_guards import with_config, with_configs, with_project
 from tests.core.rules.test_role_changes import YOUNG, account, knowing, listed
 from tests.core.rules.test_table_verification import LATE
-from tests.core.worlds import DESIRED, NOW, WORLD, asked, asking, hours_ago, restores, world_for
+from tests.core.worlds import WORLD, world_for
 
 RESTORE = Restore(hours_ago(24), "inc-42")
 NAMES = {each.value for each in Liftable}

@@ -16,7 +16,8 @@ from reconciler.core.plan.plan import plan
 from reconciler.core.steps import STEPS, Part, Step, arguments
 from reconciler.core.steps.branch import VerifyBranch
 from reconciler.engine.effects import EFFECTS
-from tests.core.worlds import DESIRED, WORLD, asked, asking, hours_ago, world_for
+from tests.core.files import DESIRED, asked, asking, hours_ago
+from tests.core.worlds import WORLD, world_for
 
 RESTORE = Restore(hours_ago(24), "inc-42")
 GATED = replace(DESIRED, verify=replace(DESIRED.verify, http=(HttpGate("health", "https://961tech.example/"),)))

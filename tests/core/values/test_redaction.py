@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.core.values.escaping import prose
 from reconciler.core.values.redaction import CREDENTIALS, EVERYWHERE, STARS, Redaction
 from reconciler.core.values.secret import Secret
-from reconciler.render.markdown import prose
 
 _CHARACTERS = st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_categories=("Cc", "Zs"))
 _SECRETS = st.text(_CHARACTERS, min_size=6, max_size=40)

@@ -6,8 +6,8 @@ import pytest
 
 from reconciler.core.plan.plan import plan
 from reconciler.errors import ReconcilerError
-from reconciler.sandbox.storage_without_postgres import lsn_at
 from reconciler.sandbox.timestamps import now
+from reconciler.sandbox.without_postgres.storage import lsn_at
 from tests.engine.without_rows.stage import Stage
 
 

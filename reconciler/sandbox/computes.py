@@ -6,17 +6,16 @@ Neon: it stays when the cluster behind it is suspended, or replaced by an in-pla
 """
 
 import asyncio
-import contextlib
 import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from reconciler.sandbox.login import LoginFailed, Startup, Stream, greet, log_in, refuse
 from reconciler.sandbox.storage import Storage, StorageError
-from reconciler.sandbox.tls import make_identity
+from reconciler.sandbox.wire.login import LoginFailed, Startup, greet, log_in, refuse
+from reconciler.sandbox.wire.streams import Stream, pass_both_ways
+from reconciler.sandbox.wire.tls import make_identity
 
 ADDRESS = "127.0.0.1"
-_CHUNK_BYTES = 65536
 
 
 class Directory(Protocol):
@@ -50,6 +49,9 @@ class _Compute:
     connected: set[asyncio.Task[None]] = field(default_factory=set)
     alarm: asyncio.TimerHandle | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def note_use(self) -> None:
+        self.last_used = time.monotonic()
 
 
 class Computes:
@@ -192,15 +194,15 @@ class Computes:
         server = Stream(*await asyncio.open_unix_connection(socket))
         try:
             await log_in(startup, client, server, self._identity, find)
-            await _join(compute, client, server)
+            await pass_both_ways(client, server, compute.note_use)
         finally:
             server.writer.close()
-            self._storage.rested(cluster)
+            self._storage.connection_ended(cluster)
 
     def _set_alarm(self, compute: _Compute) -> None:
         if compute.alarm:
             compute.alarm.cancel()
-        compute.last_used = time.monotonic()
+        compute.note_use()
         if compute.idle_after > 0 and compute.cluster is not None:
             compute.alarm = asyncio.get_running_loop().call_later(compute.idle_after, self._look, compute)
 
@@ -213,27 +215,3 @@ class Computes:
         task = asyncio.get_running_loop().create_task(self.suspend(compute.id))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _join(compute: _Compute, client: Stream, server: Stream) -> None:
-    """Pass bytes on both ways until one side has nothing more to say."""
-    upward = asyncio.create_task(_pass_on(compute, client.reader, server.writer))
-    downward = asyncio.create_task(_pass_on(compute, server.reader, client.writer))
-    try:
-        await asyncio.wait({upward, downward}, return_when=asyncio.FIRST_COMPLETED)
-        if upward.done() and not upward.exception():
-            await downward  # PostgreSQL closes its side after the client's last message
-    finally:
-        upward.cancel()
-        downward.cancel()
-        await asyncio.gather(upward, downward, return_exceptions=True)
-
-
-async def _pass_on(compute: _Compute, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while chunk := await reader.read(_CHUNK_BYTES):
-        compute.last_used = time.monotonic()
-        writer.write(chunk)
-        await writer.drain()
-    if writer.can_write_eof():  # TLS has no half-closed connections
-        with contextlib.suppress(OSError):
-            writer.write_eof()

@@ -3,10 +3,10 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from reconciler.sandbox.workers.protocol import Message, read_message
+from reconciler.sandbox.wire.messages import Message, read_message
+from reconciler.sandbox.wire.streams import Stream
 from reconciler.sandbox.workers.query_cache import QueryCache, is_cacheable
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _PARTS_OF_A_QUERY = (b"P", b"B", b"D", b"E")
 _ENDS_OF_A_QUERY = (b"Q", b"S")
 _READY = b"Z"
@@ -23,7 +23,7 @@ class _Recording:
 class CachingSession:
     """Passes messages between a client and a server whose startup has been sent. Answers are kept for `seconds`."""
 
-    def __init__(self, cache: QueryCache, seconds: float, client: Streams, server: Streams) -> None:
+    def __init__(self, cache: QueryCache, seconds: float, client: Stream, server: Stream) -> None:
         self._cache = cache
         self._seconds = seconds
         self._client = client
@@ -45,34 +45,34 @@ class CachingSession:
     async def _upward(self) -> None:
         query: list[Message] = []
         while True:
-            query.append(await read_message(self._client[0]))
+            query.append(await read_message(self._client.reader))
             if query[-1].kind not in _PARTS_OF_A_QUERY:
                 await self._ask(query)
                 query = []
 
     async def _ask(self, query: list[Message]) -> None:
-        question = b"".join(message.whole for message in query)
+        question = b"".join(message.encoded for message in query)
         alone = not self._unanswered and not self._in_transaction
         if alone and is_cacheable(query):
             answer = self._cache.find(question)
             if answer is not None:
-                return await _send(self._client[1], answer)
+                return await self._client.send(answer)
             self._recording = _Recording(question)
         if query[-1].kind in _ENDS_OF_A_QUERY:
             self._unanswered += 1
-        await _send(self._server[1], question)
+        await self._server.send(question)
         return None
 
     async def _downward(self) -> None:
         while True:
-            message = await read_message(self._server[0])
+            message = await read_message(self._server.reader)
             if self._recording:
                 self._recording.messages.append(message)
             if message.kind == _READY:
                 self._unanswered -= 1
                 self._in_transaction = message.content != _IDLE
                 self._finish_recording()
-            await _send(self._client[1], message.whole)
+            await self._client.send(message.encoded)
 
     def _finish_recording(self) -> None:
         recording, self._recording = self._recording, None
@@ -80,10 +80,5 @@ class CachingSession:
             return
         kinds = b"".join(message.kind for message in recording.messages)
         if _PARTS_OF_A_CACHED_ANSWER.issuperset(kinds):
-            answer = b"".join(message.whole for message in recording.messages)
+            answer = b"".join(message.encoded for message in recording.messages)
             self._cache.keep(recording.question, answer, self._seconds)
-
-
-async def _send(writer: asyncio.StreamWriter, content: bytes) -> None:
-    writer.write(content)
-    await writer.drain()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from reconciler.sandbox.postgres_binaries import Installation
+from reconciler.sandbox.postgres.installation import Installation
 
 T = TypeVar("T")
 SEGMENT_BYTES = 1024 * 1024

@@ -1,4 +1,4 @@
-"""A compute takes encrypted and plain connections, and proves in the encrypted ones that nobody is in between."""
+"""A compute accepts encrypted and plain connections, and logins bound to the TLS channel."""
 
 import asyncio
 import contextlib
@@ -7,42 +7,42 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from reconciler.sandbox import scram
-from tests.sandbox.neon_client import next_millisecond
+from reconciler.sandbox.wire import scram
+from tests.sandbox.neon_client import ask, next_millisecond
 
 pytestmark = pytest.mark.anyio
 
 
-async def ask(uri, query="select current_user"):
-    async with await psycopg.AsyncConnection.connect(uri, autocommit=True) as connection:
-        return (await (await connection.execute(query)).fetchone())[0]
-
-
 def with_parameters(uri, **parameters):
-    text = "&".join(f"{name}={value}" for name, value in parameters.items())
-    return f"{uri.partition('?')[0]}?{text}"
+    return f"{uri.partition('?')[0]}?" + "&".join(f"{name}={value}" for name, value in parameters.items())
+
+
+async def as_guest(project, password):
+    return make_conninfo(**conninfo_to_dict(await project.uri("main")) | {"user": "guest", "password": password})
 
 
 @pytest.mark.parametrize("mode", ["disable", "prefer", "require"])
 @pytest.mark.parametrize("binding", ["disable", "prefer"])
-async def test_a_client_connects_with_and_without_tls_and_channel_binding(project, mode, binding):
-    uri = with_parameters(await project.uri("main"), sslmode=mode, channel_binding=binding)
-    assert "owner" == await ask(uri)
+async def test_a_client_connects_with_and_without_tls(project, mode, binding):
+    assert "owner" == await ask(with_parameters(await project.uri("main"), sslmode=mode, channel_binding=binding))
 
 
-async def test_channel_binding_can_be_required_with_tls_and_not_without(project):
+async def test_channel_binding_needs_tls(project):
     uri = await project.uri("main")
     assert "owner" == await ask(uri)
     with pytest.raises(psycopg.OperationalError, match="channel binding"):
         await ask(with_parameters(uri, sslmode="disable", channel_binding="require"))
 
 
-async def test_a_role_made_by_sql_with_a_password_of_its_own_logs_in_bound_to_the_channel(project):
+async def test_a_role_made_by_sql_logs_in(project):
     await project.execute("main", "create role guest login password 'pässword %&'")
-    uri = await project.uri("main")
-    options = psycopg.conninfo.conninfo_to_dict(uri) | {"user": "guest", "password": "pässword %&"}
-    assert "guest" == await ask(psycopg.conninfo.make_conninfo(**options))
+    guest = await as_guest(project, "pässword %&")
+    assert "guest" == await ask(guest)
+    await project.execute("main", "alter role guest nologin")
+    with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
+        await ask(guest)
 
 
 @pytest.mark.parametrize("binding", ["disable", "require"])
@@ -54,20 +54,11 @@ async def test_a_role_made_by_sql_with_a_password_of_its_own_logs_in_bound_to_th
         ("owner", None, "absent", 'database "absent" does not exist'),
     ],
 )
-async def test_what_postgresql_refuses_is_refused_in_its_words(project, user, password, database, words, binding):
-    options = psycopg.conninfo.conninfo_to_dict(await project.uri("main"))
+async def test_a_refusal_has_postgresqls_words(project, user, password, database, words, binding):
+    options = conninfo_to_dict(await project.uri("main"))
     options |= {"user": user, "password": password or options["password"], "dbname": database}
     with pytest.raises(psycopg.OperationalError, match=words):
-        await ask(psycopg.conninfo.make_conninfo(**options | {"channel_binding": binding}))
-
-
-async def test_a_role_that_may_not_log_in_any_more_is_refused_by_postgresql(project):
-    uri = await project.uri("main")
-    await project.execute("main", "create role guest login password 'secret'")
-    options = psycopg.conninfo.conninfo_to_dict(uri) | {"user": "guest", "password": "secret"}
-    await project.execute("main", "alter role guest nologin")
-    with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
-        await ask(psycopg.conninfo.make_conninfo(**options))
+        await ask(make_conninfo(**options | {"channel_binding": binding}))
 
 
 @pytest.mark.parametrize("mode", ["disable", "require"])
@@ -86,13 +77,11 @@ async def test_a_query_can_be_cancelled(project, mode):
 
 
 @pytest.mark.parametrize("mode", ["disable", "require"])
-async def test_a_connection_can_read_at_a_point_in_time_and_leaves_nothing(project, shared_sandbox, mode):
+async def test_a_connection_reads_at_a_point_in_time(project, shared_sandbox, mode):
     await project.insert("main", "before")
-    moment = await next_millisecond()
-    position = (await project.execute("main", "select pg_current_wal_lsn()::text"))[0][0]
+    moment, position = await next_millisecond(), await project.lsn()
     await project.execute("main", "drop table item")
-    uri = await project.uri("main")
-    clusters = shared_sandbox._directory / "clusters"
+    uri, clusters = await project.uri("main"), shared_sandbox._directory / "clusters"
     before = sorted(clusters.iterdir())
     for point in (f"neon_timestamp:{moment}", f"neon_lsn:{position}"):
         past = with_parameters(uri, sslmode=mode, options=point)
@@ -108,7 +97,7 @@ async def test_a_connection_can_read_at_a_point_in_time_and_leaves_nothing(proje
         await ask(with_parameters(uri, options="neon_timestamp:2999-01-01T00:00:00Z"))
 
 
-async def test_much_passes_both_ways_through_tls(project):
+async def test_much_data_passes_both_ways_through_tls(project):
     async with await psycopg.AsyncConnection.connect(await project.uri("main")) as connection:
         await connection.execute("create temporary table bulk (line text)")
         async with connection.cursor().copy("copy bulk from stdin") as copy:
@@ -121,7 +110,7 @@ async def test_much_passes_both_ways_through_tls(project):
 @pytest.mark.parametrize(
     "packet", [b"", b"\0\0\0\x04", b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 8, b"\0\0\0\x08\x04\xd2\x16\x2f"]
 )
-async def test_what_is_no_client_of_postgresql_is_let_go_and_harms_nobody(project, packet):
+async def test_another_protocol_is_disconnected(project, packet):
     host, _, port = (await project.endpoint("main"))["host"].partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(packet)
@@ -132,14 +121,14 @@ async def test_what_is_no_client_of_postgresql_is_let_go_and_harms_nobody(projec
     assert [] == await project.items("main")
 
 
-async def test_the_certificate_is_for_the_loopback_and_trusted_by_nobody(project):
+async def test_the_certificate_is_not_trusted(project):
     uri = with_parameters(await project.uri("main"), sslmode="verify-full", sslrootcert="system")
     with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
         await ask(uri)
 
 
 @given(st.text(), st.binary(max_size=40))
-def test_a_client_that_says_anything_else_never_proves_anything(message, binding):
+def test_a_forged_proof_is_refused(message, binding):
     exchange = scram.ServerSide(scram.Verifier.parse(None), binding)
     exchange.first("p=tls-server-end-point,,n=,r=abc")
     with pytest.raises(scram.ScramError):

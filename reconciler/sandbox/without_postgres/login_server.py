@@ -1,9 +1,8 @@
-"""Speaks PostgreSQL's protocol as far as a login and the few statements that need no rows.
+"""A server that speaks PostgreSQL's protocol as far as a login and the few statements that need no rows.
 
-It stands where PostgreSQL's socket would in a sandbox without PostgreSQL. A login is checked as PostgreSQL checks it
-(SCRAM-SHA-256, the database must exist). Transactions and settings are accepted; `select` of one literal is answered;
-who asks the catalog for tables is told that there are none, which is so. Everything else is refused with
-`feature_not_supported`, so that no query is ever answered with rows that nobody stored.
+It replaces PostgreSQL's socket in a sandbox without PostgreSQL. It checks logins as PostgreSQL does (SCRAM-SHA-256; the
+database must exist). It accepts transactions and settings, answers `select` of one literal, and lists no tables, as
+there are none. It refuses everything else with `feature_not_supported`, so no query is answered with invented rows.
 
 Source: PostgreSQL's documentation, "Message Flow", "Message Formats", "SASL Authentication".
 """
@@ -15,11 +14,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from reconciler.sandbox import scram
-from reconciler.sandbox.login import LoginFailed, Startup, Stream, greet_plainly, refuse
-from reconciler.sandbox.scram import ScramError
+from reconciler.sandbox.wire import scram
+from reconciler.sandbox.wire.login import (
+    OK,
+    SASL,
+    SASL_FINAL,
+    Startup,
+    authentication,
+    greet,
+    prove,
+    refuse,
+    refuse_password,
+)
+from reconciler.sandbox.wire.messages import error
+from reconciler.sandbox.wire.scram import ScramError
+from reconciler.sandbox.wire.streams import Stream
 
-_SASL, _SASL_CONTINUE, _SASL_FINAL, _OK = 10, 11, 12, 0
 _PARAMETERS = {
     "server_encoding": "UTF8",
     "client_encoding": "UTF8",
@@ -32,24 +42,24 @@ _BOOLEAN, _INTEGER = 16, 23
 _LITERAL = re.compile(r"select\s+(?P<value>true|false|[0-9]{1,9})", re.IGNORECASE)
 _COMMAND = re.compile(r"begin|start transaction|commit|rollback|set|reset|discard all|deallocate", re.IGNORECASE)
 _LISTS_TABLES = re.compile(r"select\b.*\b(pg_class|pg_tables|information_schema\.tables)\b", re.IGNORECASE | re.DOTALL)
-_REFUSAL = "this sandbox runs without PostgreSQL: it keeps no rows, and answers no queries about any"
+_REFUSAL = "this sandbox runs without PostgreSQL: it has no rows and answers no queries about them"
 
 
 class Account(Protocol):
-    """What is known of one cluster."""
+    """The roles and databases of one cluster."""
 
     def verifier(self, role: str) -> str | None:
-        """Give what is kept of the password of a role."""
+        """Return the stored password verifier of a role; None if it has none."""
 
     def has_database(self, name: str) -> bool:
-        """Tell whether there is a database of this name."""
+        """Whether there is a database of this name."""
 
     def note(self, role: str, text: str) -> None:
-        """Hear of a statement."""
+        """Note a statement that a role sent."""
 
 
 class LoginServer:
-    """Listens on one Unix socket. `version` is the major version of PostgreSQL that it says it is."""
+    """Listens on one Unix socket. `version` is the major version of PostgreSQL that it reports."""
 
     def __init__(self, path: Path, account: Account, version: int) -> None:
         self.path = path
@@ -59,11 +69,11 @@ class LoginServer:
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
-        """Begin to listen."""
+        """Start to listen."""
         self._server = await asyncio.start_unix_server(self._accept, self.path)
 
     async def close(self) -> None:
-        """Listen no more, and cut the connections."""
+        """Stop listening and cut the connections."""
         if self._server:
             self._server.close()
         for connection in self._connections:
@@ -77,17 +87,17 @@ class LoginServer:
         self._connections.add(task)
         try:
             await self._serve(Stream(reader, writer))
-        except (LoginFailed, ScramError, UnicodeDecodeError, OSError, EOFError, asyncio.CancelledError):
-            pass  # whatever the client had to know has been said
+        except (ScramError, UnicodeDecodeError, OSError, EOFError, asyncio.CancelledError):
+            pass  # the client has been sent the reason, or is gone
         finally:
             self._connections.discard(task)
             writer.close()
 
     async def _serve(self, client: Stream) -> None:
-        startup = await greet_plainly(client)
+        startup = await greet(client, None)
         if startup.cancels or not await self._log_in(client, startup):
             return
-        await client.write(b"R", _OK.to_bytes(4))
+        await client.write(b"R", authentication(OK))
         for name, value in {"server_version": f"{self._version}.0", **_PARAMETERS}.items():
             await client.write(b"S", f"{name}\0{value}\0".encode())
         await client.write(b"K", bytes(8))
@@ -96,18 +106,15 @@ class LoginServer:
             await _Session(client, self._account, startup.role).run()
 
     async def _log_in(self, client: Stream, startup: Startup) -> bool:
-        await client.write(b"R", _SASL.to_bytes(4) + f"{scram.PLAIN}\0\0".encode())
-        _, content = await client.read()
-        _, _, first = content.partition(b"\0")
+        await client.write(b"R", authentication(SASL, f"{scram.PLAIN}\0\0".encode()))
+        _, _, first = (await client.read()).content.partition(b"\0")
         exchange = scram.ServerSide(scram.Verifier.parse(self._account.verifier(startup.role)), None)
         try:
-            await client.write(b"R", _SASL_CONTINUE.to_bytes(4) + exchange.first(first[4:].decode()).encode())
-            _, content = await client.read()
-            _, answer = exchange.final(content.decode())
+            _, final = await prove(client, exchange, first[4:].decode())
         except ScramError:
-            await refuse(client, "28P01", f'password authentication failed for user "{startup.role}"')
+            await refuse_password(client, startup.role)
             return False
-        await client.write(b"R", _SASL_FINAL.to_bytes(4) + answer.encode())
+        await client.write(b"R", authentication(SASL_FINAL, final.encode()))
         if not self._account.has_database(startup.database):
             await refuse(client, "3D000", f'database "{startup.database}" does not exist')
             return False
@@ -129,19 +136,19 @@ class _Session:
     async def run(self) -> None:
         """Answer messages until the client ends the session."""
         while True:
-            kind, content = await self.client.read()
-            match kind:
+            message = await self.client.read()
+            match message.kind:
                 case b"X":
                     return
                 case b"Q":
-                    await self._query(content.rstrip(b"\0").decode())
+                    await self._query(message.content.rstrip(b"\0").decode())
                 case b"S":
                     self.failed = False
                     await self.client.write(b"Z", self.status)
                 case _ if not self.failed:
-                    await self._extended(kind, content)
+                    await self._extended(message.kind, message.content)
                 case _:
-                    pass  # after an error everything is skipped until the client asks to go on
+                    pass  # after an error all messages up to the next Sync are skipped
 
     async def _query(self, text: str) -> None:
         self.account.note(self.role, text)
@@ -181,7 +188,7 @@ class _Session:
             await self._refuse()
 
     async def _describe(self, text: str) -> bool:
-        """Describe the rows of a statement; False where it has none."""
+        """Describe the rows of a statement; return False if it has none."""
         literal = _LITERAL.fullmatch(_bare(text))
         if literal is None and not _LISTS_TABLES.match(_bare(text)):
             return False
@@ -217,9 +224,7 @@ class _Session:
         self.failed = True
         if self.status == b"T":
             self.status = b"E"
-        fields = {"S": "ERROR", "V": "ERROR", "C": "0A000", "M": _REFUSAL}
-        content = b"".join(f"{name}{value}\0".encode() for name, value in fields.items())
-        await self.client.write(b"E", content + b"\0")
+        await self.client.send(error("ERROR", "0A000", _REFUSAL).encoded)
 
 
 def _bare(text: str) -> str:

@@ -90,8 +90,8 @@ def environment() -> dict[str, str]:
     return inherited | {"LC_ALL": "C", "TZ": "UTC"}
 
 
-def find(copies: Path) -> Installation:
-    """Find PostgreSQL; where the account cannot reach it, copy it under `copies`. Raises PostgresMissing."""
+def find_installation(copies: Path) -> Installation:
+    """Find PostgreSQL; if the account cannot reach it, copy it to `copies`. Raises PostgresMissing."""
     programs = next((place for place in _places() if _complete(place)), None)
     if programs is None:
         raise PostgresMissing(

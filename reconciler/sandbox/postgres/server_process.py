@@ -12,14 +12,14 @@ import subprocess
 from collections import deque
 from pathlib import Path
 
-from reconciler.sandbox.postgres_binaries import Installation, environment
+from reconciler.sandbox.postgres.installation import Installation, environment
 from reconciler.sandbox.storage import StorageError
 
 _READY = b"database system is ready to accept connections"
 _LAST_LINES = 40
 
 
-class PostgresProcess:
+class ServerProcess:
     """A server that has been started. Make one with `start`."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -29,7 +29,7 @@ class PostgresProcess:
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
-    async def start(cls, installation: Installation, directory: Path, settings: dict[str, str]) -> "PostgresProcess":
+    async def start(cls, installation: Installation, directory: Path, settings: dict[str, str]) -> "ServerProcess":
         """Start a server on a data directory and wait until it takes connections. Raises StorageError."""
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         process = await asyncio.create_subprocess_exec(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.sandbox import bases, postgres_binaries
-from reconciler.sandbox.bases import Base
-from reconciler.sandbox.clusters import PostgresStorage
+from reconciler.sandbox.postgres.base_backups import KEPT, BaseBackup
+from reconciler.sandbox.postgres.clusters import PostgresStorage
+from reconciler.sandbox.postgres.installation import find_installation
 from reconciler.sandbox.server import NEON_PREFIX
 from reconciler.sandbox.storage import Mark
 
@@ -28,7 +28,7 @@ async def shared_storage(place):
     directory = place / "bases"
     directory.mkdir()
     directory.chmod(0o711)
-    installation = postgres_binaries.find(directory)
+    installation = find_installation(directory)
     storage = PostgresStorage(installation, directory / "clusters", directory / "sockets", log_bytes=TWO_MEGABYTES)
     await storage.prepare()
     yield storage
@@ -106,14 +106,14 @@ async def with_a_base_and_without(storage, mark):
     """Compare forks from the newest base before the mark and from the first one of all; give what both hold."""
     newest = await numbers(storage, mark)
     source = storage._clusters[mark.cluster]
-    kept, source.bases = source.bases, source.bases[:1]
+    kept, source.backups = source.backups, source.backups[:1]
     assert newest == await numbers(storage, mark)
-    source.bases = kept
+    source.backups = kept
     return newest[0]
 
 
 def test_a_base_serves_points_that_are_not_before_its_end():
-    base = Base(Path("/base"), end=0x2000, ended=NOON)
+    base = BaseBackup(Path("/base"), end=0x2000, ended=NOON)
     late = Mark("1", "mark", None, "0/9000")
     served = {
         "the end of the history": late,
@@ -149,7 +149,7 @@ def test_a_base_serves_points_that_are_not_before_its_end():
     ],
 )
 def test_a_base_is_outdated_by_much_log_where_there_is_room(end, least, room, outdated):
-    base = Base(Path("/base"), end=1000, size=600)
+    base = BaseBackup(Path("/base"), end=1000, size=600)
     assert outdated == base.is_outdated(end, least, room)
 
 
@@ -185,7 +185,7 @@ async def test_moments_before_during_and_after_a_base_are_exact(storage, cluster
     await run(storage, cluster, "insert into item default values")
     all_commits = await commits(storage, cluster)
     moments = [moment for _, moment in all_commits]
-    (_, base) = storage.bases(cluster)
+    (_, base) = storage.backups(cluster)
     after = next(place for place, moment in enumerate(moments) if moment > base.ended)
     asked = [base.ended - MICROSECOND, base.ended]
     asked += [moments[0], moments[1] - MICROSECOND, *moments[after - 1 : after + 1], moments[-1] - MICROSECOND]
@@ -200,7 +200,7 @@ async def test_positions_before_during_and_after_a_base_are_exact(storage, clust
     await write(storage, cluster)
     async with rows_added_meanwhile(storage, cluster):
         await storage.mark(cluster, None)
-    (_, base) = storage.bases(cluster)
+    (_, base) = storage.backups(cluster)
     for distance in (-300, -1, 0, 1, 3000):
         found = base.end + distance
         mark = await storage.mark(cluster, f"{found >> 32:X}/{found & 0xFFFFFFFF:X}")
@@ -216,7 +216,7 @@ async def test_with_nothing_after_a_base_the_last_commit_is_the_one_before_it(st
         fork = await storage.fork(await storage.mark(cluster, None))
         assert last == fork.resolved
         cluster = fork.cluster
-    assert 2 == len(storage.bases(cluster))
+    assert 2 == len(storage.backups(cluster))
 
 
 async def test_of_a_server_without_a_commit_since_its_start_the_last_commit_is_the_one_before(storage, cluster):
@@ -225,7 +225,7 @@ async def test_of_a_server_without_a_commit_since_its_start_the_last_commit_is_t
     await run(storage, cluster, f"begin; create table bulk as {FILLING}; rollback")
     fork = await storage.fork(await storage.mark(cluster, None))
     ((_, last),) = await commits(storage, fork.cluster)
-    assert (2, last) == (len(storage.bases(fork.cluster)), fork.resolved)
+    assert (2, last) == (len(storage.backups(fork.cluster)), fork.resolved)
 
 
 async def test_a_forks_forks_use_the_bases_before_it_and_outlive_all_others(storage, cluster):
@@ -233,27 +233,27 @@ async def test_a_forks_forks_use_the_bases_before_it_and_outlive_all_others(stor
     child = (await storage.fork(await storage.mark(cluster, None))).cluster
     await write(storage, cluster)
     await storage.mark(cluster, None)
-    first, second, third = storage.bases(cluster)
-    assert (first, second) == storage.bases(child)
+    first, second, third = storage.backups(cluster)
+    assert (first, second) == storage.backups(child)
     await storage.drop(cluster)
     assert (True, False) == (second.directory.exists(), third.directory.exists())
     await run(storage, child, "insert into item default values")
     grandchild = (await storage.fork(await storage.mark(child, None))).cluster
     await storage.drop(child)
     assert [(1,)] == await run(storage, grandchild, "select n from item")
-    assert (first, second) == storage.bases(grandchild)
+    assert (first, second) == storage.backups(grandchild)
     await storage.drop(grandchild)
     assert not second.directory.exists()
 
 
 async def test_a_base_is_taken_when_a_connection_ends_after_much_was_written(storage, cluster):
-    storage.rested(cluster)
+    storage.connection_ended(cluster)
     await storage.stop(cluster)
-    assert 1 == len(storage.bases(cluster))
+    assert 1 == len(storage.backups(cluster))
     await write(storage, cluster)
-    storage.rested(cluster)
+    storage.connection_ended(cluster)
     await storage.stop(cluster)  # it waits for what has been begun
-    assert 2 == len(storage.bases(cluster))
+    assert 2 == len(storage.backups(cluster))
 
 
 async def test_the_end_of_a_clients_connection_is_such_an_end(project, sandbox, monkeypatch):
@@ -270,13 +270,13 @@ async def test_the_end_of_a_clients_connection_is_such_an_end(project, sandbox, 
 
 async def test_the_oldest_bases_give_way_and_points_before_them_are_reached_still(storage, cluster):
     marks = []
-    for count in range(1, bases.KEPT + 2):
+    for count in range(1, KEPT + 2):
         await run(storage, cluster, "insert into item default values")
         marks.append((count, await storage.mark(cluster, None)))
         await write(storage, cluster)
         await storage.mark(cluster, None)
-    kept = storage.bases(cluster)
-    assert bases.KEPT + 1 == len(kept)
+    kept = storage.backups(cluster)
+    assert KEPT + 1 == len(kept)
     assert [base.directory.name for base in kept[1:]] == names_of_bases(storage)
     assert not any(base.serves(marks[0][1]) for base in kept[1:])
     count, mark = marks[1]
@@ -289,13 +289,13 @@ async def test_a_base_that_cannot_be_taken_leaves_nothing_and_forks_are_made_wit
     await write(storage, cluster)
     (storage._clusters[cluster].directory / "circle").symlink_to("circle")
     mark = await storage.mark(cluster, None)
-    assert (1, []) == (len(storage.bases(cluster)), names_of_bases(storage))
+    assert (1, []) == (len(storage.backups(cluster)), names_of_bases(storage))
     assert {1} == (await numbers(storage, mark))[0]
 
 
 async def test_a_cluster_can_be_dropped_while_a_base_of_it_is_taken(storage, cluster):
     await write(storage, cluster)
-    storage.rested(cluster)
+    storage.connection_ended(cluster)
     await asyncio.sleep(0)
     await storage.drop(cluster)
     assert [] == names_of_bases(storage)
@@ -304,13 +304,13 @@ async def test_a_cluster_can_be_dropped_while_a_base_of_it_is_taken(storage, clu
 async def test_a_server_that_is_killed_while_a_base_is_taken_leaves_none_that_is_used(storage, cluster):
     await run(storage, cluster, "insert into item default values")
     await write(storage, cluster)
-    storage.rested(cluster)
-    taking = storage._clusters[cluster].taking
+    storage.connection_ended(cluster)
+    taking = storage._clusters[cluster].backup_task
     async with await storage.connect(cluster) as connection:
         find = "select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_backup_start%'"
         while not taking.done() and not (await (await connection.execute(find)).fetchall()):
             pass
     await taking
-    used = [base.directory.name for base in storage.bases(cluster)[1:]]
+    used = [base.directory.name for base in storage.backups(cluster)[1:]]
     assert used == names_of_bases(storage)
     assert {1} == (await numbers(storage, await storage.mark(cluster, None)))[0]

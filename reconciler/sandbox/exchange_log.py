@@ -1,7 +1,7 @@
-"""The transcript: every exchange with the two APIs as a line of JSON, for tests of conformance.
+"""A log of every exchange with the two APIs, one JSON object a line, for conformance tests.
 
-It is written where RECONCILER_SANDBOX_TRANSCRIPT names a file, to which each sandbox appends whole lines, so that
-several may share one. It holds passwords and connection strings: those of the sandbox, which live as long as it does.
+It is written if RECONCILER_SANDBOX_TRANSCRIPT names a file. Each sandbox appends whole lines, so several may share one
+file. It holds the passwords and connection strings of the sandbox, which are valid as long as the sandbox lives.
 """
 
 import contextlib
@@ -14,8 +14,8 @@ from aiohttp import web
 VARIABLE = "RECONCILER_SANDBOX_TRANSCRIPT"
 
 
-class Transcript:
-    """Appends exchanges to a file that it keeps open."""
+class ExchangeLog:
+    """Appends exchanges to an open file."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -26,10 +26,10 @@ class Transcript:
             "method": request.method,
             "path": request.rel_url.raw_path,
             "query": request.rel_url.raw_query_string,
-            "request_body": await _sent(request),
+            "request_body": await _request_body(request),
             "status": answer.status,
             "headers": dict(answer.headers),
-            "response_body": _answered(answer),
+            "response_body": _response_body(answer),
             "lost": lost,
         }
         # One call: lines of several sandboxes do not mix in a file opened for appending.
@@ -37,28 +37,28 @@ class Transcript:
 
 
 @contextlib.contextmanager
-def opened() -> Iterator[Transcript | None]:
-    """Open the transcript that the environment asks for; None where it asks for none. Raises OSError."""
+def opened() -> Iterator[ExchangeLog | None]:
+    """Open the log that the environment names; None if it names none. Raises OSError."""
     path = os.environ.get(VARIABLE)
     if not path:
         yield None
         return
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        yield Transcript(descriptor)
+        yield ExchangeLog(descriptor)
     finally:
         os.close(descriptor)
 
 
-async def _sent(request: web.Request) -> str | None:
+async def _request_body(request: web.Request) -> str | None:
     if request.content_type.startswith("multipart/"):
         return None
     try:
         return (await request.read()).decode(errors="replace")
     except OSError:
-        return None  # the client has gone away
+        return None  # the client has closed the connection
 
 
-def _answered(answer: web.StreamResponse) -> str | None:
+def _response_body(answer: web.StreamResponse) -> str | None:
     body = answer.body if isinstance(answer, web.Response) else None
     return body.decode(errors="replace") if isinstance(body, bytes) else None

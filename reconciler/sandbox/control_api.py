@@ -1,4 +1,4 @@
-"""The paths under /sandbox: the request log, faults, latency, switches, and whether the sandbox is ready."""
+"""The sandbox's own API, under /sandbox: readiness, request log, faults, latency, switches and snapshots."""
 
 import json
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from aiohttp import web
 from reconciler.sandbox.faults import FaultError, Faults, parse_faults, parse_latencies
 
 
-class CannotBePutBack(Exception):
-    """The sandbox keeps its data in PostgreSQL; the text is one sentence."""
+class CannotRewind(Exception):
+    """The sandbox has its data in PostgreSQL, which cannot be rewound; the text is one sentence."""
 
 
 @dataclass
 class LoggedRequest:
-    """A request to one of the two APIs. `status` and `took_ms` are None until it is answered; 0: nothing was done."""
+    """A request to one of the two APIs. `status` and `took_ms` are None until the answer; 0: nothing was done."""
 
     n: int
     at_ms: int
@@ -27,34 +27,34 @@ class LoggedRequest:
     took_ms: float | None = None
 
     def render(self) -> dict[str, Any]:
-        """Give the entry as JSON."""
+        """Return the entry as JSON."""
         names = ("n", "at_ms", "took_ms", "method", "path", "query", "status")
         return {name: getattr(self, name) for name in names}
 
 
 class Snapshots(Protocol):
-    """What can be put back."""
+    """What has a state that can be saved and rewound."""
 
     def snapshot(self) -> bytes:
-        """Give everything that is known."""
+        """Return the whole state. Raises CannotRewind."""
 
     async def rewind(self, snapshot: bytes) -> None:
-        """Know again what was known at a snapshot."""
+        """Return to a snapshot."""
 
 
 @dataclass
-class Control:
-    """The sandbox's own API. `switches` gives the record of switches of each half, by its name."""
+class ControlApi:
+    """The handlers. `switches` returns the switches of Neon and Cloudflare, by name."""
 
     faults: Faults
     switches: Callable[[], dict[str, Any]]
-    snapshots: "Snapshots | None" = None
+    snapshots: Snapshots
     kept: dict[str, bytes] = field(default_factory=dict)
     log: list[LoggedRequest] = field(default_factory=list)
     count: int = 0
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes."""
+        """Return the routes."""
         return [
             web.get("/sandbox/ready", self.ready),
             web.get("/sandbox/requests", self.requests),
@@ -70,18 +70,18 @@ class Control:
         ]
 
     def note(self, method: str, path: str, query: str, at_ms: int) -> LoggedRequest:
-        """Put a request into the log."""
+        """Add a request to the log."""
         self.count += 1
         entry = LoggedRequest(self.count, at_ms, method, path, query)
         self.log.append(entry)
         return entry
 
     async def ready(self, _request: web.Request) -> web.Response:
-        """Say that the sandbox serves."""
+        """Answer that the sandbox is ready."""
         return web.json_response({"ready": True})
 
     async def requests(self, _request: web.Request) -> web.Response:
-        """Give the log, oldest first."""
+        """Return the log, oldest first."""
         return web.json_response([entry.render() for entry in self.log])
 
     async def clear_requests(self, _request: web.Request) -> web.Response:
@@ -118,29 +118,24 @@ class Control:
         return web.Response(status=204)
 
     async def get_switches(self, _request: web.Request) -> web.Response:
-        """Give all switches with their values."""
+        """Return all switches with their values."""
         return web.json_response({name: vars(record) for name, record in self.switches().items()})
 
     async def keep_snapshot(self, request: web.Request) -> web.Response:
-        """Keep what is known now under a name. 501 with PostgreSQL, whose clusters cannot be put back."""
+        """Save the present state under a name. 501 with PostgreSQL, whose clusters cannot be rewound."""
         try:
-            self.kept[request.match_info["name"]] = self._snapshots().snapshot()
-        except CannotBePutBack as error:
+            self.kept[request.match_info["name"]] = self.snapshots.snapshot()
+        except CannotRewind as error:
             return web.json_response({"message": str(error)}, status=501)
         return web.Response(status=204)
 
     async def rewind(self, request: web.Request) -> web.Response:
-        """Put everything back as it was at a snapshot, which may be done again and again."""
+        """Return to a snapshot, as often as needed."""
         kept = self.kept.get(request.match_info["name"])
         if kept is None:
             return web.json_response({"message": f"there is no snapshot {request.match_info['name']}"}, status=404)
-        await self._snapshots().rewind(kept)
+        await self.snapshots.rewind(kept)
         return web.Response(status=204)
-
-    def _snapshots(self) -> Snapshots:
-        if self.snapshots is None:
-            raise CannotBePutBack("nothing here can be put back")
-        return self.snapshots
 
     async def set_switches(self, request: web.Request) -> web.Response:
         """Set some switches: `{"neon": {"child_as_source": false}}`."""
@@ -154,26 +149,26 @@ class Control:
 def _switch(records: dict[str, Any], value: Any) -> None:
     """Set switches, all or none."""
     changes = []
-    for half, wanted in _object(value, "the body").items():
-        if half not in records:
-            raise FaultError(f"there are no switches of {half!r}; there are of {', '.join(records)}")
-        known = {item.name: item for item in fields(records[half])}
-        for name, setting in _object(wanted, half).items():
+    for api, wanted in _object(value, "the body").items():
+        if api not in records:
+            raise FaultError(f"{api!r} has no switches; only {', '.join(records)} have")
+        known = {item.name: item for item in fields(records[api])}
+        for name, setting in _object(wanted, api).items():
             if name not in known:
-                raise FaultError(f"{half} has no switch {name!r}; it has {', '.join(sorted(known))}")
-            former = getattr(records[half], name)
+                raise FaultError(f"{api} has no switch {name!r}; it has {', '.join(sorted(known))}")
+            former = getattr(records[api], name)
             if not _is_like(setting, former):
-                raise FaultError(f"{half}.{name} must be like {former!r}")
+                raise FaultError(f"{api}.{name} must be like {former!r}")
             choices = known[name].metadata.get("choices", (setting,))
             if setting not in choices:
-                raise FaultError(f"{half}.{name} must be one of {', '.join(choices)}")
-            changes.append((records[half], name, type(former)(setting)))
+                raise FaultError(f"{api}.{name} must be one of {', '.join(choices)}")
+            changes.append((records[api], name, type(former)(setting)))
     for record, name, setting in changes:
         setattr(record, name, setting)
 
 
 def _is_like(setting: Any, former: Any) -> bool:
-    """Tell whether a value from JSON can take the place of another."""
+    """Whether a JSON value has the type of another value."""
     if isinstance(former, float):
         return isinstance(setting, int | float) and not isinstance(setting, bool)
     return isinstance(setting, list) if isinstance(former, tuple) else type(setting) is type(former)

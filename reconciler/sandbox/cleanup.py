@@ -1,8 +1,8 @@
-"""Cleans up after a sandbox that could not: run as a script, beside every sandbox, in a session of its own.
+"""Cleans up after a sandbox that could not do so itself. Runs as a script beside every sandbox, in its own session.
 
-It reads its standard input, which ends when the sandbox does, however that happens. Then it ends the PostgreSQL servers
-and Workers that have left their process id in one of the directories in its arguments, and removes the directories.
-After a sandbox that stopped in good order it finds nothing. Standard library only: it must start in an instant.
+It reads its standard input, which ends when the sandbox ends, for whatever reason. Then it ends the PostgreSQL servers
+and Workers that left their process id in the directories given as arguments, and removes the directories. After an
+orderly stop it finds nothing. It uses the standard library only, to start at once.
 """
 
 import os
@@ -31,29 +31,29 @@ def main() -> None:
 
 
 def _end(file: Path) -> None:
-    """End the server that has left this file, which it removes as the last thing it does."""
+    """End the server of a process id file. Removing that file is the last thing the server does."""
     try:
         server = int(file.read_text().split("\n", 1)[0])
         os.kill(server, signal.SIGQUIT)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while file.exists() and time.monotonic() < deadline:
-            time.sleep(0.01)  # nothing tells a process that one which is not its child has ended
+            time.sleep(0.01)  # the system reports the end of child processes only, and the server is no child
         if file.exists():
             os.kill(server, signal.SIGKILL)
     except (OSError, ValueError):
-        return  # it has ended meanwhile
+        return  # it has ended already
 
 
 def _kill(file: Path) -> None:
-    """Kill the process that has left this file: a Worker keeps nothing."""
+    """Kill the process of a process id file: a Worker has nothing to save."""
     try:
         os.kill(int(file.read_text()), signal.SIGKILL)
     except (OSError, ValueError):
-        return  # it has ended meanwhile
+        return  # it has ended already
 
 
 def _remove(directory: Path) -> None:
-    """Remove a directory, again while a program that the sandbox had started still writes into it."""
+    """Remove a directory; try again while a program started by the sandbox still writes into it."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     shutil.rmtree(directory, ignore_errors=True)
     while directory.exists() and time.monotonic() < deadline:

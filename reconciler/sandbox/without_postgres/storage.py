@@ -1,9 +1,9 @@
-"""A storage that keeps no rows: only which cluster continues which, and its roles and databases.
+"""A storage without rows: it knows which cluster was forked from which, and its roles and databases.
 
-It is for runs of the control plane by the thousand. What it says of histories is made up, and consistent: in every
-cluster a transaction was committed at each whole second, and a position in the log is the number of microseconds since
-the epoch. So a later moment has a later position, and a fork says which second it holds. People can log in
-(`login_only`); whatever needs rows is refused, with `NoData` here.
+It is for thousands of runs of the control plane. Its histories are invented and consistent: in every cluster a
+transaction was committed at each whole second, and a position in the log is the number of microseconds since the epoch.
+So a later moment has a later position, and a fork reports which second it holds. Roles can log in (`login_server`);
+what needs rows is refused with `NoData`.
 """
 
 import itertools
@@ -12,16 +12,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from reconciler.sandbox import scram, timestamps
-from reconciler.sandbox.login_only import LoginServer
+from reconciler.sandbox import timestamps
 from reconciler.sandbox.storage import BeyondTheEnd, Fork, Inventory, Mark, NoData, Point, StorageError, position
+from reconciler.sandbox.wire import scram
+from reconciler.sandbox.without_postgres.login_server import LoginServer
 
 _EMPTY_SCHEMA = "--\n-- PostgreSQL database dump\n--\n\n--\n-- PostgreSQL database dump complete\n--\n"
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """The roles (name -> what is kept of the password, None: may not log in) and databases (name -> owner)."""
+    """The roles (name -> password verifier, None: may not log in) and the databases (name -> owner)."""
 
     roles: dict[str, str | None] = field(default_factory=dict)
     databases: dict[str, str] = field(default_factory=dict)
@@ -29,7 +30,7 @@ class Catalog:
 
 @dataclass
 class Cluster:
-    """A cluster: when it began, what it continues (None: nothing), and its catalog since each change of that."""
+    """A cluster: when it began, what it was forked from (None: nothing), and its catalog after each change."""
 
     id: str
     began: datetime
@@ -42,14 +43,14 @@ class Cluster:
         return self.catalogs[-1][1]
 
     def catalog_at(self, moment: datetime) -> Catalog:
-        """Give the catalog as it was at a moment; before the first one, the first."""
+        """Return the catalog as of a moment; before the first one, the first."""
         known = [catalog for since, catalog in self.catalogs if since <= moment]
         return known[-1] if known else self.catalogs[0][1]
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement that somebody sent to a cluster after a login as a role."""
+    """A statement that a role sent to a cluster."""
 
     cluster: str
     role: str
@@ -57,7 +58,7 @@ class Statement:
 
 
 class StorageWithoutPostgres:
-    """The protocol `Storage`. `sockets` is a directory for its sockets; `asked` is every statement that came."""
+    """The protocol `Storage`. `sockets` is a directory for its sockets; `asked` are all statements received."""
 
     version = 18
 
@@ -69,13 +70,13 @@ class StorageWithoutPostgres:
         self.asked: list[Statement] = []
 
     def snapshot(self) -> bytes:
-        """Give everything that it knows."""
+        """Return its whole state."""
         return pickle.dumps(self.clusters)
 
     async def rewind(self, snapshot: bytes) -> None:
-        """Know again what it knew at a snapshot, and nothing else; connections are cut."""
+        """Return to a snapshot; connections are cut."""
         await self.close()
-        self.clusters = pickle.loads(snapshot)  # noqa: S301  made by this very process
+        self.clusters = pickle.loads(snapshot)  # noqa: S301 - made by this process
         self.asked.clear()
 
     # The protocol.
@@ -97,13 +98,13 @@ class StorageWithoutPostgres:
         return Mark(found.id, name, None, point, point)
 
     async def fork(self, mark: Mark) -> Fork:
-        """Make a cluster that continues another from a mark."""
+        """Make a cluster that starts at a mark of another."""
         source, moment = self._cluster(mark.cluster), mark.moment or moment_of(mark.lsn)
         made = self._add(mark, source.catalog_at(moment))
         return Fork(made.id, max(moment.replace(microsecond=0), source.began.replace(microsecond=0)), mark.lsn)
 
     async def start(self, cluster: str) -> str:
-        """Listen for logins; give the socket."""
+        """Listen for logins; return the path of the socket."""
         found = self._cluster(cluster)
         if cluster not in self._servers:
             server = LoginServer(self._sockets / cluster, self._account(found), self.version)
@@ -112,11 +113,11 @@ class StorageWithoutPostgres:
         return str(self._servers[cluster].path)
 
     async def stop(self, cluster: str) -> None:
-        """Listen no more, and cut the connections."""
+        """Stop listening and cut the connections."""
         if server := self._servers.pop(cluster, None):
             await server.close()
 
-    def rested(self, cluster: str) -> None:
+    def connection_ended(self, cluster: str) -> None:
         """Do nothing: forks cost nothing."""
 
     async def drop(self, cluster: str) -> None:
@@ -164,15 +165,15 @@ class StorageWithoutPostgres:
         self._change(cluster, replace(catalog, databases=kept))
 
     async def verifier(self, cluster: str, role: str) -> str | None:
-        """Give what is kept of the password of a role."""
+        """Return the stored password verifier of a role; None if it has none."""
         return self._cluster(cluster).catalog.roles.get(role)
 
     async def empty(self, cluster: str) -> None:
-        """Refuse: there are no rows to remove, and whoever asks believes that there are."""
-        raise NoData(f"this sandbox runs without PostgreSQL and keeps no rows: there are none to remove from {cluster}")
+        """Refuse: the caller expects rows, and there are none."""
+        raise NoData(f"this sandbox runs without PostgreSQL and has no rows: there are none to remove from {cluster}")
 
     async def schema(self, cluster: str, database: str) -> str:
-        """Give the schema of a database without tables: nobody can make any here."""
+        """Return the schema of a database, which has no tables."""
         if database not in self._cluster(cluster).catalog.databases:
             raise StorageError(f'database "{database}" does not exist')
         return _EMPTY_SCHEMA
@@ -206,32 +207,32 @@ class StorageWithoutPostgres:
 
 @dataclass(frozen=True)
 class _Account:
-    """What the login server asks about one cluster."""
+    """One cluster, as the login server sees it."""
 
     cluster: Cluster
     asked: list[Statement]
 
     def verifier(self, role: str) -> str | None:
-        """Give what is kept of the password of a role."""
+        """Return the stored password verifier of a role; None if it has none."""
         return self.cluster.catalog.roles.get(role)
 
     def has_database(self, name: str) -> bool:
-        """Tell whether there is a database of this name."""
+        """Whether there is a database of this name."""
         return name in self.cluster.catalog.databases
 
     def note(self, role: str, text: str) -> None:
-        """Hear of a statement."""
+        """Note a statement that a role sent."""
         self.asked.append(Statement(self.cluster.id, role, text))
 
 
 def lsn_at(moment: datetime) -> str:
-    """Give the position in every log at a moment: microseconds since the epoch."""
+    """Return the position of every log at a moment: microseconds since the epoch."""
     count = (moment - timestamps.at(0)) // timedelta(microseconds=1)
     return f"{count >> 32:X}/{count & 0xFFFFFFFF:X}"
 
 
 def moment_of(lsn: str) -> datetime:
-    """Give the moment of a position; the last one that there is for a position beyond all time."""
+    """Return the moment of a position; the latest possible one for a position beyond it."""
     try:
         return timestamps.at(0) + timedelta(microseconds=position(lsn))
     except OverflowError:
