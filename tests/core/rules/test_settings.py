@@ -257,9 +257,7 @@ def test_a_branch_that_serves_already_is_not_resized_under_its_users_to_be_carri
     steps = plan(asking(RESTORE), replace(SIZED, branches=(*SIZED.branches, CANDIDATE))).steps
     names = kinds(steps)
     assert names.index("SetCompute") < names.index("SwitchTraffic")
-    served = killed_after(
-        asking(RESTORE), replace(SIZED, branches=(*SIZED.branches, CANDIDATE)), type(steps[5]).__name__
-    )
+    served = killed_after(asking(RESTORE), replace(SIZED, branches=(*SIZED.branches, CANDIDATE)), steps[5].wire_name)
     smaller = changed(served, CANDIDATE.name, endpoint=replace(CANDIDATE.endpoint, settings=ComputeSettings(1, 1)))
     assert "SetCompute" not in kinds(plan(asking(RESTORE), smaller).steps)
 
