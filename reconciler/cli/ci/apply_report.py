@@ -5,7 +5,7 @@ from reconciler.core.model.desired import Desired
 from reconciler.core.records.receipt import Result
 from reconciler.errors import Suspended
 from reconciler.render.markdown import prose
-from reconciler.render.plan import headline
+from reconciler.render.plan_description import headline
 from reconciler.render.status import seen_workers, served
 from reconciler.render.wording import counted
 

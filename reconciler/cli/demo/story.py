@@ -17,7 +17,12 @@ from reconciler.engine.events import Outcome
 from reconciler.engine.loop import Apply
 from reconciler.engine.observe import observe
 from reconciler.ports import Origin, Ports
+<<<<<<< HEAD
 from reconciler.render import plan as plan_text
+=======
+from reconciler.render.plan import as_text
+from reconciler.render.wording import phase
+>>>>>>> origin/main
 
 _SCRIPT, _BINDING = "tech961-api", "HYPERDRIVE"
 _LOOK = "look and plan"
@@ -124,7 +129,7 @@ class Story:
         desired = self._file.read()
         observed = await observe(desired, self._ports)
         planned = plan(desired, observed)
-        self._say("\n" + "\n".join(f"   | {line}" for line in plan_text.as_text(planned, observed).splitlines()) + "\n")
+        self._say("\n" + "\n".join(f"   | {line}" for line in as_text(planned, observed).splitlines()) + "\n")
         with Progress() as progress:
             return await Apply(desired, self._ports, progress.report).run(planned.digest)
 
