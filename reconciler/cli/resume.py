@@ -14,7 +14,7 @@ _TRIES = 5
 @click.command(name="resume")
 @click.argument("environment", required=False)
 def command(environment: str | None) -> int:
-    """End a suspension: remove it from the Git remote, and say what was removed.
+    """End a suspension: remove it from the Git remote, and show what was removed.
 
     Exit status: 0 not suspended, 1 error.
     """

@@ -12,7 +12,6 @@ from reconciler.core.steps import arguments
 from reconciler.render import mermaid, passed_guards
 from reconciler.render.markdown import bullets, code, fenced, prose, table
 from reconciler.render.plan_description import Item, Section, describe_plan
-from reconciler.render.wording import target
 
 
 def as_json(plan: Plan) -> str:
@@ -29,7 +28,7 @@ def facts(plan: Plan) -> dict[str, Any]:
         "live_timeline": str(plan.live) if plan.live else None,
         "desired_timeline": str(plan.desired.timeline),
         "steps": [
-            {**arguments(step), "step": type(step).__name__, "target": target(step), "reason": step.reason}
+            {**arguments(step), "step": step.wire_name, "target": step.target, "reason": step.reason}
             for step in plan.steps
         ],
         "warnings": list(plan.warnings),

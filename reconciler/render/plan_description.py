@@ -9,7 +9,7 @@ from reconciler.core.rules.retention.retained import RetainedBranch, units
 from reconciler.core.values.duration import for_people
 from reconciler.render import point
 from reconciler.render.declared_branches import unmanaged
-from reconciler.render.wording import counted, describe, describe_outside, kept_as
+from reconciler.render.wording import counted, describe_outside
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def describe_plan(plan: Plan, observed: Observed) -> Description:
         ),
         Section(
             "Steps, taken all the same" if plan.refusals else "Steps",
-            tuple(Item(describe(step), step.reason) for step in plan.steps),
+            tuple(Item(step.describe(), step.reason) for step in plan.steps),
             numbered=True,
         ),
         Section("The data", tuple(Item(each) for each in _data(plan, observed))),
@@ -142,7 +142,7 @@ def _data(plan: Plan, observed: Observed) -> Iterator[str]:
         yield f"lost to users: every write after {point.with_age(restore, observed.at, ' (the last {age})')}"
     else:
         yield f"{plan.desired.timeline} comes back exactly as it was left; writes since then are on {live}"
-    for name in kept_as(plan.steps):
+    for name in filter(None, (step.holds for step in plan.steps)):
         yield f'held: {live}, whole, as "{name}"; git revert makes it live again'
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from reconciler.core.plan.plan import plan
-from reconciler.engine.apply import PlanChanged
+from reconciler.engine.events import PlanChanged
 from tests.core.file.malformed import MALFORMED
 from tests.support.database import DAMAGED, EARLY, GOOD
 from tests.support.plain_words import run_main

@@ -184,7 +184,7 @@ def test_what_killed_drills_leave_is_swept_and_nothing_else_is_touched(productio
     swept = command(production, "drill", "--clean")
     assert (swept.status, there(production), production.rows()) == (0, before, DAMAGED)
     again = command(production, "drill", "--clean")
-    assert (again.status, "no drill has left anything" in again.stderr) == (0, True)
+    assert (again.status, "there is nothing to delete" in again.stderr) == (0, True)
 
 
 def is_asked(production, method, path):
@@ -203,7 +203,7 @@ def test_an_interrupted_drill_takes_away_what_it_made(production, command):
     running.send(signal.SIGINT)
     ended = running.wait()
     assert (ended.status, there(production), production.rows()) == (130, before, DAMAGED)
-    assert "interrupted; whatever may be left of it, reconciler drill --clean takes away" in ended.stderr
+    assert "interrupted; reconciler drill --clean deletes what is left of it" in ended.stderr
 
 
 def test_what_can_not_be_drilled_is_said_before_anything_is_made(untouched, command):

@@ -99,7 +99,7 @@ def test_of_several_databases_and_bindings_the_one_that_is_named_is_imported_and
     assert value["hyperdrive"] == {"name": f"{estate.name}-stats", "database": "stats", "role": ROLE}
     assert value["worker"] == {"config": "wrangler.jsonc", "binding": "STATS"}
     assert "a restore leaves SHOP as it is" in text
-    assert f'binding SHOP leads to branch "main" too (config "{estate.name}-shop", database shop)' in told
+    assert f'binding SHOP points to branch "main" too (config "{estate.name}-shop", database shop)' in told
 
 
 def test_a_protected_root_is_imported_and_two_workers_of_one_database_are_both_listed(run, estate):
@@ -286,7 +286,7 @@ def test_a_config_that_leads_to_no_neon_host_is_told_with_where_it_was_looked_fo
     config = estate.config(host="localhost")
     estate.wrangler(HYPERDRIVE=config)
     said = refused(run, estate)
-    assert f'"{estate.name}-shop" leads to localhost, and no compute in the ' in said
+    assert f'"{estate.name}-shop" points to localhost, and no compute in the ' in said
     assert "projects that NEON_API_KEY reaches" in said
     assert f"in project {estate.project}" in refused(run, estate, "--project", estate.project)
 

@@ -12,8 +12,7 @@ from reconciler.cli.console.progress import Progress
 from reconciler.cli.main import COMMANDS
 from reconciler.core.model.desired import Restore
 from reconciler.core.plan.plan import plan
-from reconciler.engine.apply import LooksAgain, StepDropped, StepStarted
-from reconciler.render.wording import describe, phase, target
+from reconciler.engine.events import LooksAgain, StepDropped, StepStarted
 from tests.core.files import DESIRED, asking, hours_ago
 from tests.core.worlds import WORLD
 from tests.support.plain_words import run_program
@@ -40,15 +39,15 @@ def test_a_step_that_is_dropped_ends_with_a_sentence_and_leaves_the_screen(monke
         progress.report(StepStarted(step))
         progress.report(StepDropped(step))
         assert progress._bars.tasks == []
-    assert "not done, and not needed any more" in terminal.getvalue()
+    assert "not done and no longer needed" in terminal.getvalue()
 
 
 def test_every_step_has_a_sentence_a_target_and_a_phase():
     hold = replace(DESIRED.primary, restore=ASKED.primary.restore)
     for step in plan(replace(ASKED, primary=hold), WORLD).steps:
-        assert describe(step)
-        assert target(step)
-        assert phase(step)
+        assert step.describe()
+        assert step.target
+        assert step.phase
 
 
 def test_help_answers_without_loading_what_only_commands_need():

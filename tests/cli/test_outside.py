@@ -88,11 +88,11 @@ def test_a_file_that_cannot_be_read_takes_nothing_else_away_and_ends_with_1(outs
 
 def test_where_nothing_is_known_it_says_so(outside):
     state = {"primary": STATE["primary"]}
-    assert outside(state=state)[1].endswith("  nothing is known: no binding, and no outside in the file\n")
+    assert outside(state=state)[1].endswith("  nothing found: no binding, and no outside in the file\n")
     assert "Nothing is known" in outside("--format", "markdown", state=state)[1]
 
 
 def test_a_moment_that_is_still_to_come_is_refused(outside):
     status, said, warned = outside("--to", "2126-01-01T00:00:00Z")
     assert (status, said) == (1, "")
-    assert "2126-01-01T00:00:00.000Z is still to come" in warned
+    assert "2126-01-01T00:00:00.000Z is in the future" in warned

@@ -107,7 +107,7 @@ def test_an_lsn_is_proposed_with_its_timeline_and_every_plan_says_that_it_bears_
     desk.merge(proposed)
     text = run(desk, "plan").stdout
     assert "desired   lsn-0-1A2B3C8: the data as of LSN 0/1A2B3C8 of origin\n" in text
-    assert "window    an LSN bears no time: " in text
+    assert "window    an LSN has no time: " in text
     assert 'from "main" at LSN 0/1A2B3C8' in text
     assert "lost to users: every write after LSN 0/1A2B3C8 of origin\n" in text
 
@@ -275,9 +275,7 @@ def test_a_branch_with_somebodys_work_besides_the_line_is_left_alone(desk, run, 
     assert desk.remote.ref(f"refs/heads/{branch(desk)}") == theirs
 
 
-@pytest.mark.parametrize(
-    ("reason", "status", "words"), [("0042", 0, "was there already"), ("other", 1, "another --id")]
-)
+@pytest.mark.parametrize(("reason", "status", "words"), [("0042", 0, "exists already"), ("other", 1, "another --id")])
 def test_somebody_who_pushes_at_the_same_time_has_made_it_or_is_told_of(desk, run, reason, status, words):
     restore(run, desk, reason=reason)
     theirs, ref = desk.remote.ref(f"refs/heads/{branch(desk)}"), f"refs/heads/{branch(desk)}"
@@ -296,7 +294,7 @@ def test_a_branch_from_before_the_file_changed_is_made_anew_on_the_file_as_it_is
     said = restore(run, desk)
     assert said.status == 0
     assert git(desk.remote.path, "rev-parse", f"{branch(desk)}^") == moved
-    assert "made anew" in said.stderr
+    assert "is replaced" in said.stderr
     edited = desk.remote_file(branch(desk))
     assert edited == with_restore_text(text, restore_text(edited))
 
@@ -349,7 +347,7 @@ def test_without_a_remote_the_change_is_on_a_branch_here(desk, run):
     assert branch(desk) in after.pop("branches")
     assert after == {key: value for key, value in before.items() if key != "branches"}
     assert desk.git("rev-parse", f"{branch(desk)}^") == desk.git("rev-parse", "HEAD")
-    assert "was there already" in restore(run, desk).stderr
+    assert "exists already" in restore(run, desk).stderr
 
 
 def test_line_ends_a_byte_order_mark_and_a_missing_last_newline_reach_the_commit_as_they_were(desk, run):

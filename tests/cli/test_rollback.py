@@ -123,7 +123,7 @@ def test_where_history_does_not_tell_how_a_timeline_was_asked_for_its_name_does(
     desk.git("push", "--quiet", "--force", "origin", "HEAD:main")
     nothing = run(desk, "rollback")
     assert nothing.status == 1
-    assert f"has been on {timeline(desk)} as far back as origin/main tells" in nothing.stderr
+    assert f"has been on {timeline(desk)} as far back as origin/main goes" in nothing.stderr
     assert "--to-timeline" in nothing.stderr
     said = run(desk, "rollback", "--to-timeline", "origin")
     assert said.status == 0
@@ -186,7 +186,7 @@ def test_a_production_that_was_never_restored_has_nothing_to_roll_back(shared_pr
     desk = Desk(shared_production, tmp_path)
     said = run(desk, "rollback")
     assert (said.status, said.stdout) == (1, "")
-    assert "production has been on origin as far back as origin/main tells: nothing to roll back" in said.stderr
+    assert "production has been on origin as far back as origin/main goes: nothing to roll back" in said.stderr
 
 
 @pytest.mark.thorough

@@ -135,15 +135,15 @@ def test_with_a_sandbox_nothing_is_left_elsewhere_so_nothing_can_be_suspended_an
     desk.git("remote", "set-url", "origin", "https://git.invalid/acme/shop.git")
     said = suspend(run, desk)
     assert said.status == 1
-    assert "NEON_API_HOST leads to one" in said.stderr
-    assert "let RECONCILER_REMOTE name a repository on this machine" in said.stderr
+    assert "NEON_API_HOST points to one" in said.stderr
+    assert "set RECONCILER_REMOTE to a repository on this machine" in said.stderr
 
 
 def test_outside_a_repository_nothing_can_be_suspended(run, desk):
     shutil.rmtree(desk.root / ".git")
     said = suspend(run, desk, NEON_API_HOST="https://neon.invalid/api/v2")
     assert said.status == 1
-    assert "is in no repository" in said.stderr
+    assert "is not in a repository" in said.stderr
 
 
 def test_who_is_at_work_is_named_as_it_is_stopped_before_its_next_step(run, desk):

@@ -13,20 +13,19 @@ from reconciler.core.model.hyperdrive import Settings
 from reconciler.core.model.observed import Branch
 from reconciler.core.plan.drift import Answer
 from reconciler.core.plan.plan import plan
-from reconciler.core.steps import (
-    CreateChild,
+from reconciler.core.steps import Phase, arguments
+from reconciler.core.steps.branch import ExpireHeldBranch
+from reconciler.core.steps.declared import (
     CreateDatabase,
-    DeleteChild,
-    ExpireChild,
-    ExpireHeld,
-    ProtectChild,
-    ResetChild,
-    arguments,
+    CreateDeclaredBranch,
+    DeleteDeclaredBranch,
+    ExpireDeclaredBranch,
+    ProtectDeclaredBranch,
+    ResetDeclaredBranch,
 )
 from reconciler.render import declared_branches
 from reconciler.render.comment import Planned, Subject, comment
 from reconciler.render.plan import as_text
-from reconciler.render.wording import describe, phase, target
 from tests.core.files import CREATED, DESIRED, asking, hours_ago
 from tests.core.health.test_health import GOOD
 from tests.core.rules.test_declared import RESET, asked, kept, ours, world
@@ -39,39 +38,39 @@ MADE = {"source": "main", "environment": "production", "reset": "", "reason": ""
 
 def test_each_step_has_a_sentence():
     steps = {
-        CreateChild(
+        CreateDeclaredBranch(
             name="a", schema_only=True, compute=True, **MADE
         ): 'create branch "a" from the schema of "main" as it is',
-        CreateChild(name="a", schema_only=False, compute=False, **MADE): (
+        CreateDeclaredBranch(name="a", schema_only=False, compute=False, **MADE): (
             'create branch "a" from "main" as it is, without a compute'
         ),
-        ResetChild(branch="a", source="main", keep_as="a.before-reset.x", reason=""): (
+        ResetDeclaredBranch(branch="a", source="main", keep_as="a.before-reset.x", reason=""): (
             'reset branch "a" to "main" as it is, and keep what it holds as "a.before-reset.x"'
         ),
-        ExpireChild(branch="a", seconds=7 * 86_400, at=None, reason=""): (
+        ExpireDeclaredBranch(branch="a", seconds=7 * 86_400, at=None, reason=""): (
             'let branch "a" expire 7 d after it was made or reset'
         ),
-        ExpireChild(branch="a", seconds=None, at=hours_ago(-1), reason=""): (
+        ExpireDeclaredBranch(branch="a", seconds=None, at=hours_ago(-1), reason=""): (
             f'let branch "a" expire at {hours_ago(-1)}'
         ),
-        ProtectChild(branch="a", protected=True, reason=""): 'protect branch "a"',
-        ProtectChild(branch="a", protected=False, reason=""): 'take protection from branch "a"',
+        ProtectDeclaredBranch(branch="a", protected=True, reason=""): 'protect branch "a"',
+        ProtectDeclaredBranch(branch="a", protected=False, reason=""): 'take protection from branch "a"',
         CreateDatabase(
             branch="a", database="d", owner="app", reason=""
         ): 'create database d on branch "a", owned by app',
-        DeleteChild(branch="a", reason=""): 'delete branch "a"',
+        DeleteDeclaredBranch(branch="a", reason=""): 'delete branch "a"',
     }
-    assert {describe(step) for step in steps} == set(steps.values())
+    assert {step.describe() for step in steps} == set(steps.values())
     for step, words in steps.items():
-        assert describe(step) == words
-        assert (target(step), phase(step)) == ("a", "children")
+        assert step.describe() == words
+        assert (step.target, step.phase) == ("a", Phase.DECLARED_BRANCHES)
         assert json.loads(json.dumps(arguments(step))) == arguments(step)
 
 
 def test_an_expiry_is_described_as_a_deletion():
-    step = ExpireHeld(branch="a", seconds=14 * 86_400, reason="")
-    assert describe(step) == 'have Neon delete branch "a" 14 d from then, where no apply has deleted it'
-    assert (target(step), phase(step)) == ("a", "promote")
+    step = ExpireHeldBranch(branch="a", seconds=14 * 86_400, reason="")
+    assert step.describe() == 'have Neon delete branch "a" 14 d from then, where no apply has deleted it'
+    assert (step.target, step.phase) == ("a", Phase.PROMOTE)
 
 
 def test_a_refused_branch_leaves_the_other_steps():
@@ -151,4 +150,4 @@ def test_drift_is_repaired_beside_a_refused_branch():
     desired = asked(NOWHERE, desired=replace(DESIRED, primary=replace(DESIRED.primary, protected=True)))
     found = plan(desired, WORLD)
     assert [each.answer for each in found.drift] == [Answer.REPAIRED]
-    assert [type(step).__name__ for step in found.steps] == ["ProtectBranch"]
+    assert [step.wire_name for step in found.steps] == ["ProtectBranch"]

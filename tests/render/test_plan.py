@@ -12,12 +12,12 @@ from reconciler.core.model.observed import Unknown
 from reconciler.core.model.worker_bindings import Binding, BindingKind
 from reconciler.core.plan.plan import plan
 from reconciler.core.records.suspension import Suspension
-from reconciler.core.steps import VerifyLive
+from reconciler.core.steps.worker import VerifyLive
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import ORIGIN
 from reconciler.render.markdown import prose
 from reconciler.render.plan import as_json, as_markdown, as_text
-from reconciler.render.wording import counted, describe
+from reconciler.render.wording import counted
 from tests.core.files import DESIRED, NOW, asking, hours_ago
 from tests.core.plans import after
 from tests.core.rules.test_last_check import GATED, run
@@ -101,7 +101,7 @@ def test_an_lsn_has_a_timeline_and_no_age():
     text = shown(as_markdown, asking(Restore(Lsn.parse_strict("0/1A2B3C8"), source=ORIGIN)))
     for words in (
         "the data as of LSN 0/1A2B3C8 of origin |",
-        "| window | an LSN bears no time",
+        "| window | an LSN has no time",
         "- lost to users: every write after LSN 0/1A2B3C8 of origin\n",
         '"main" carries origin, to which LSN 0/1A2B3C8 belongs, and does not expire',
     ):
@@ -132,7 +132,7 @@ def test_steps_beside_a_refusal_put_back_what_was_live(form):
     found = plan(desired, world)
     text = form(found, world)
     assert found.steps
-    assert all((prose(describe(step)) if form is as_markdown else describe(step)) in text for step in found.steps)
+    assert all((prose(step.describe()) if form is as_markdown else step.describe()) in text for step in found.steps)
     for words in ("timeline-failed", "Steps, taken all the same", "put back what was live"):
         assert words in text
     assert not re.search("Nothing will be changed|lost to users|Not rewound", text)

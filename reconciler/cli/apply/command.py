@@ -17,12 +17,11 @@ from reconciler.cli.repository import environments
 from reconciler.cli.repository.shared import Superseded
 from reconciler.core.model.desired import Desired
 from reconciler.core.records.suspension import Suspension
-from reconciler.core.steps import WriteBinding
-from reconciler.engine.apply import Outcome, PlanChanged
+from reconciler.engine.events import Outcome, PlanChanged
 from reconciler.errors import ReconcilerError, Suspended
 from reconciler.render.plan import facts
 from reconciler.render.plan_description import headline
-from reconciler.render.wording import counted, target
+from reconciler.render.wording import counted
 
 
 @click.command(name="apply")
@@ -93,7 +92,7 @@ def _as_json(applied: Applied) -> str:
     taken: list[dict[str, object]] = []
     if outcome is not None:
         taken = [
-            {"step": type(done.step).__name__, "target": target(done.step), "reason": done.step.reason}
+            {"step": done.step.wire_name, "target": done.step.target, "reason": done.step.reason}
             | {"seconds": round(done.seconds, 3)}
             for done in outcome.taken
         ]
@@ -143,6 +142,6 @@ def _as_text(desired: Desired, outcome: Outcome) -> str:
     lines = [f"{desired.environment}: {final.live} is live ({counted(count)}, {outcome.seconds:.1f} s)"]
     for each in final.lineage.held if final.lineage else ():
         lines.append(f'  held: {each.timeline}, on branch "{each.branch.name}"')
-    for path in dict.fromkeys(done.step.config for done in outcome.taken if isinstance(done.step, WriteBinding)):
+    for path in dict.fromkeys(done.step.writes_file for done in outcome.taken if done.step.writes_file):
         lines.append(f"  changed: {path} names what is deployed now; commit it")
     return "\n".join(lines)

@@ -150,7 +150,7 @@ async def _compute(wanted: Wanted, config: HyperdriveConfig, host: str, ports: P
                     return project, compute
     where = f"project {wanted.project}" if wanted.project else f"the {len(projects)} projects that NEON_API_KEY reaches"
     raise InputError(
-        f'Hyperdrive config "{config.name}" leads to {config.host or "no public host"}, and no compute in {where} has '
+        f'Hyperdrive config "{config.name}" points to {config.host or "no public host"}, and no compute in {where} has '
         "this host",
         hint=(
             "is NEON_API_KEY of the organization that has the project, and does the config point to Neon at all? With "
@@ -217,6 +217,6 @@ def _left_behind(wanted: Wanted, configs: tuple[HyperdriveConfig, ...], place: _
             config = by_id.get(ports.tree.read(replace(choice.worker, binding=other)).hyperdrive_id)
             if config and endpoint and (direct_host(config.host), config.port) == (endpoint.host, endpoint.port):
                 yield (
-                    f'{choice.worker.config}: binding {other} leads to branch "{place.branch.name}" too (config '
+                    f'{choice.worker.config}: binding {other} points to branch "{place.branch.name}" too (config '
                     f'"{config.name}", database {config.database}); a restore switches {choice.worker.binding} only'
                 )

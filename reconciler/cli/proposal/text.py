@@ -5,7 +5,7 @@ import textwrap
 from reconciler.cli.proposal.base import Base, Examined
 from reconciler.core.model.observed import Project
 from reconciler.core.values.duration import for_people
-from reconciler.core.values.timeline import Timeline
+from reconciler.core.values.timeline import Timeline, spelled
 from reconciler.render import point as point_text
 from reconciler.render.markdown import cut, prose
 from reconciler.render.plan import as_markdown
@@ -22,7 +22,7 @@ def restore_subject(examined: Examined) -> str:
     restore = examined.desired.primary.restore
     assert restore is not None  # what else would be restored
     identity = f" ({restore.id})" if restore.id else ""
-    return f"Restore {examined.desired.environment} to {point_text.point(restore.to)}{identity}"
+    return f"Restore {examined.desired.environment} to {spelled(restore.to)}{identity}"
 
 
 def revert_subject(subject: str) -> str:
