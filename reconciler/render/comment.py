@@ -8,15 +8,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.core.file.reading import Problem
-from reconciler.core.model.observed import Observed, Project
+from reconciler.core.model.observed import Observed
 from reconciler.core.plan.plan import Plan
-from reconciler.core.steps import CreateBranch
+<<<<<<< HEAD
+from reconciler.core.steps.branch import creation
 from reconciler.core.values.duration import for_people
 from reconciler.render import mermaid as timeline_picture
 from reconciler.render import passed_guards as plan_checks
 from reconciler.render import point as point_text
 from reconciler.render.markdown import code, cut, fenced, prose
-from reconciler.render.wording import counted, describe, describe_outside, kept_as
+from reconciler.render.wording import counted, describe_outside
+=======
+from reconciler.render.markdown import bullets, code, cut, prose
+from reconciler.render.plan import as_markdown
+from reconciler.render.plan_description import following
+>>>>>>> origin/main
 
 MARKER = "<!-- reconciler:plan -->"
 LIMIT_BYTES = 60_000
@@ -78,7 +84,7 @@ def full(sections: tuple[Section, ...], subject: Subject) -> str:
     parts += [section(each) for each in sections]
     parts += [_deleted(name) for name in subject.deleted]
     if not parts:
-        parts = ["## Nothing to plan", "No environment is concerned any more: the change was taken back."]
+        parts = ["## Nothing to plan", "This pull request no longer changes any environment."]
     return "\n\n".join(parts)
 
 
@@ -86,13 +92,14 @@ def section(each: Section) -> str:
     """Return one environment's part."""
     match each:
         case Planned():
-            return _planned(each.plan, each.observed)
+            return as_markdown(each.plan, each.observed, tuple(_following(each.plan)))
         case Mistaken():
             return _mistaken(each)
         case Unplanned():
             return _unplanned(each)
 
 
+<<<<<<< HEAD
 def _planned(plan: Plan, observed: Observed) -> str:
     parts = [f"### {_headline(plan)}", _table([("", ""), *_facts(plan, observed)])]
     if drawing := timeline_picture.picture(plan, observed):
@@ -104,7 +111,7 @@ def _planned(plan: Plan, observed: Observed) -> str:
         parts += _listed(title, reasons)
     if plan.steps:
         parts += ["**Steps, taken all the same**"] if plan.refusals else []
-        steps = [(str(n), prose(describe(step)), prose(step.reason)) for n, step in enumerate(plan.steps, 1)]
+        steps = [(str(n), prose(step.describe()), prose(step.reason)) for n, step in enumerate(plan.steps, 1)]
         parts.append(_table([("", "step", "because"), *steps]))
     parts += _listed("Warnings", [prose(each) for each in plan.warnings])
     parts += _listed("Not rewound", [prose(describe_outside(each)) for each in plan.outside])
@@ -177,14 +184,15 @@ def _data(plan: Plan, observed: Observed) -> Iterator[tuple[str, str]]:
     if live == plan.desired.timeline:
         yield "the data", "does not change"
         return
-    created = any(isinstance(step, CreateBranch) and step.at for step in plan.steps)
+    made = creation(plan.steps)
+    created = made is not None and made.at is not None
     timeline_branch = plan.lineage.timeline_branch(plan.desired.timeline) if plan.lineage else None
     if restore is not None and (created or timeline_branch is None or timeline_branch.held is None):
         since = point_text.with_age(restore, observed.at, " (the last {age})")
         yield "lost to users", f"every write after {since}"
     else:
         yield "the data", f"comes back exactly as it was left; writes since then are on {code(str(live))}"
-    for name in kept_as(plan.steps):
+    for name in filter(None, (step.holds for step in plan.steps)):
         yield "held", f"{code(str(live))}, whole, as {code(name)}; `git revert` makes it live again"
 
 
@@ -207,10 +215,27 @@ def _ways_on(plan: Plan) -> Iterator[str]:
         name = code(plan.desired.environment)
         yield f"merge it: the apply workflow does this, once the required reviewers of the environment {name} agree"
         yield f"or by hand, on the merged commit and only what was reviewed here: `{command} --expect {plan.digest}`"
+=======
+def _following(plan: Plan) -> Iterator[str]:
+    """Say what to do with the pull request."""
+    environment = plan.desired.environment
+    if plan.in_sync:
+        yield "Merge it: everything is as the file asks, and the apply workflow will find nothing to do."
+    elif not plan.refusals:
+        command = f"`reconciler apply {environment} --expect {plan.digest}`"
+        yield f"Merge it: the apply workflow does this once the required reviewers of {code(environment)} agree."
+        yield f"Or run it yourself, on the merged commit and only what was reviewed here: {command}"
+>>>>>>> origin/main
         if plan.suspension is not None:
-            resume = f"`reconciler resume {plan.desired.environment}`"
-            yield f"neither before {plan.suspension.until}, when its suspension ends by itself, or after {resume}"
-        yield "where reality moves before that, the plan is made again, and `--expect` refuses"
+            resume = f"`reconciler resume {environment}`"
+            yield f"Neither works before {plan.suspension.until}, when the suspension ends, or after {resume}."
+        yield "If anything changes before that, the plan is made again, and `--expect` refuses."
+    else:
+        yield from (prose(each) for each in following(plan))
+        if plan.steps:
+            yield "The apply workflow takes these steps after the merge."
+        else:
+            yield "Fix the cause in this pull request or at the provider, then push or run this job again."
 
 
 def _mistaken(each: Mistaken) -> str:
@@ -220,9 +245,8 @@ def _mistaken(each: Mistaken) -> str:
         + (f"<br>*{prose(problem.hint)}*" if problem.hint else "")
         for problem in each.problems
     ]
-    parts = [f"### {prose(each.environment)}: {count} mistake{'s' if count != 1 else ''} in the file"]
-    parts += _listed("", found)
-    return "\n\n".join([*parts, "Nothing was asked of anybody. Mend them and push: the plan is made again."])
+    title = f"### {prose(each.environment)}: {count} mistake{'s' if count != 1 else ''} in the file"
+    return f"{title}\n\n{bullets(found)}\n\nNo provider was asked. Fix the file and push: the plan is made again."
 
 
 def _unplanned(each: Unplanned) -> str:
@@ -233,28 +257,9 @@ def _unplanned(each: Unplanned) -> str:
 def _deleted(name: str) -> str:
     return (
         f"### {prose(name)}: the file is deleted\n\n"
-        "Nothing is ever deleted because a file is. The database, its held timelines and its Hyperdrive configs stay "
-        "as they are, and nobody looks after them any more."
+        "Deleting a file deletes nothing else. The database, its held timelines and its Hyperdrive configs stay as "
+        "they are, and reconciler no longer manages them."
     )
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    head, *body = (f"| {' | '.join(row)} |" for row in rows)
-    return "\n".join([head, "|" + "---|" * len(rows[0]), *body])
-
-
-def _listed(title: str, items: list[str]) -> list[str]:
-    return [*([f"**{title}**"] if title else []), "\n".join(f"- {item}" for item in items)] if items else []
-
-
-def _folded(title: str, items: list[str]) -> list[str]:
-    if not items:
-        return []
-    return [
-        f"<details><summary>{title} ({len(items)})</summary>",
-        "\n".join(f"- {item}" for item in items),
-        "</details>",
-    ]
 
 
 def _summary_link(subject: Subject) -> str:

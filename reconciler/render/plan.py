@@ -1,20 +1,26 @@
-"""The plan as text, JSON and Markdown. Pure: from a plan and what was observed to a string."""
+"""The plan as text, Markdown and JSON. Pure: from a plan and what was observed to a string."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.core.model.observed import Observed, Project
+from reconciler.core.model.observed import Observed
 from reconciler.core.plan.not_restored import spelled
 from reconciler.core.plan.plan import Plan
 from reconciler.core.records.suspension import Suspension
-from reconciler.core.rules.retention.retained import RetainedBranch, units
 from reconciler.core.steps import arguments
+<<<<<<< HEAD
 from reconciler.core.values.duration import for_people
 from reconciler.render import point as point_text
 from reconciler.render.declared_branches import unmanaged
 from reconciler.render.markdown import code, fenced, prose
-from reconciler.render.wording import describe, describe_outside, kept_as, target
+from reconciler.render.wording import describe_outside
+=======
+from reconciler.render import mermaid, passed_guards
+from reconciler.render.markdown import bullets, code, fenced, prose, table
+from reconciler.render.plan_description import Item, Section, describe_plan
+from reconciler.render.wording import target
+>>>>>>> origin/main
 
 
 def as_json(plan: Plan) -> str:
@@ -31,7 +37,7 @@ def facts(plan: Plan) -> dict[str, Any]:
         "live_timeline": str(plan.live) if plan.live else None,
         "desired_timeline": str(plan.desired.timeline),
         "steps": [
-            {**arguments(step), "step": type(step).__name__, "target": target(step), "reason": step.reason}
+            {**arguments(step), "step": step.wire_name, "target": step.target, "reason": step.reason}
             for step in plan.steps
         ],
         "warnings": list(plan.warnings),
@@ -53,22 +59,15 @@ def suspension_facts(suspension: Suspension) -> dict[str, object]:
 
 
 def as_text(plan: Plan, observed: Observed) -> str:
-    """Render for a person at a terminal."""
-    lines = [headline(plan), "", *_situation(plan, observed), ""]
-    if plan.drift:
-        lines += ["Drift", *(f"  ~ {each}" for each in plan.drift), ""]
-    if plan.refusals:
-        lines += ["Unreadable" if plan.unreadable else "Refused", *_refusals(plan), ""]
-        lines += ["Steps, taken all the same", *_steps(plan), ""] if plan.steps else []
-    elif plan.steps:
-        lines += ["Steps", *_steps(plan), "", "The data", *_data(plan, observed), ""]
-    if plan.outside:
-        lines += ["Not rewound", *(f"  {describe_outside(each)}" for each in plan.outside), ""]
-    if plan.warnings:
-        lines += ["Warnings", *(f"  ! {warning}" for warning in plan.warnings), ""]
-    return "\n".join([*lines, _closing(plan)])
+    """Render for a terminal."""
+    found = describe_plan(plan, observed)
+    lines = [found.headline, "", *(f"  {label:<10}{words}" for label, words in found.facts), ""]
+    for section in found.sections:
+        lines += [section.title, *_text_items(section), ""]
+    return "\n".join([*lines, f"digest {plan.digest}", *found.following])
 
 
+<<<<<<< HEAD
 def as_markdown(plan: Plan, observed: Observed) -> str:
     """Render for a pull request. What comes from a file or a provider is shown, and does nothing."""
     lines = [f"### {prose(headline(plan))}", "", fenced("\n".join(_situation(plan, observed))), ""]
@@ -81,7 +80,7 @@ def as_markdown(plan: Plan, observed: Observed) -> str:
     if plan.steps:
         lines += ["| | step | because |", "|---|---|---|"]
         lines += [
-            f"| {number} | {prose(describe(step))} | {prose(step.reason)} |"
+            f"| {number} | {prose(step.describe())} | {prose(step.reason)} |"
             for number, step in enumerate(plan.steps, 1)
         ]
     if plan.steps and not plan.refusals:
@@ -91,28 +90,45 @@ def as_markdown(plan: Plan, observed: Observed) -> str:
     if plan.warnings:
         lines += ["", "**Warnings**", "", *(f"- {prose(warning)}" for warning in plan.warnings)]
     return "\n".join([*lines, "", _closing(plan)])
+=======
+def _text_items(section: Section) -> Iterator[str]:
+    for number, item in enumerate(section.items, 1):
+        mark = f"{number:2}. " if section.numbered else section.mark
+        yield f"  {mark}{item.rule}{': ' if item.rule else ''}{item.words}"
+        if item.more:
+            yield f"      {'because' if section.numbered else 'hint:'} {item.more}"
+>>>>>>> origin/main
 
 
-def headline(plan: Plan) -> str:
-    """Say in one line how things stand."""
-    stopped = f"suspended until {plan.suspension.until}; " if plan.suspension else ""
-    return f"{plan.desired.environment}: {stopped}{_state(plan)}"
+def as_markdown(plan: Plan, observed: Observed, following: tuple[str, ...] | None = None) -> str:
+    """Render for GitHub: text from files and providers is shown, and does nothing.
+
+    `following` are paragraphs of Markdown that say what to do next; the plan's own where it is None.
+    """
+    found = describe_plan(plan, observed)
+    rows = [(label, prose(words)) for label, words in found.facts]
+    rows += [("looked at", str(observed.at)), ("digest", code(plan.digest))]
+    parts = [f"### {prose(found.headline)}", table(("", ""), rows)]
+    if drawing := mermaid.picture(plan, observed):
+        parts.append(fenced(drawing, "mermaid"))
+    for section in found.sections:
+        parts += [f"**{section.title}**", _markdown_items(section)]
+    if guards := passed_guards.passed(plan, observed):
+        summary = f"<details><summary>Guards that passed ({len(guards)})</summary>"
+        parts += [summary, bullets(prose(each) for each in guards), "</details>"]
+    if next_lines := [prose(each) for each in found.following] if following is None else following:
+        parts += ["**What to do next**", bullets(next_lines)]
+    return "\n\n".join(parts)
 
 
-def _state(plan: Plan) -> str:
-    live, asked = plan.live, plan.desired.timeline
-    if plan.unreadable:
-        return "cannot tell, as not everything could be read"
-    if plan.refusals:
-        return f"refused ({', '.join(each.rule for each in plan.refusals)})"
-    if plan.in_sync:
-        return f"in sync, {live} is live"
-    count = f"{len(plan.steps)} step{'s' if len(plan.steps) != 1 else ''}"
-    if live == asked:
-        return f"{live} is live, {count} to set the rest right"
-    return f"{live} is live, {asked} is asked for, {count}"
+def _markdown_items(section: Section) -> str:
+    if section.numbered:
+        rows = ((str(n), prose(item.words), prose(item.more)) for n, item in enumerate(section.items, 1))
+        return table(("", "step", "because"), rows)
+    return bullets(_markdown_item(item) for item in section.items)
 
 
+<<<<<<< HEAD
 def _situation(plan: Plan, observed: Observed) -> Iterator[str]:
     restore = plan.desired.primary.restore
     if isinstance(observed.project, Project):
@@ -161,7 +177,7 @@ def _window(plan: Plan, observed: Observed) -> Iterator[str]:
 
 def _steps(plan: Plan) -> Iterator[str]:
     for number, step in enumerate(plan.steps, 1):
-        yield f"  {number:2}. {describe(step)}"
+        yield f"  {number:2}. {step.describe()}"
         yield f"      because {step.reason}"
 
 
@@ -176,7 +192,7 @@ def _data(plan: Plan, observed: Observed) -> Iterator[str]:
         yield f"  lost to users: every write after {since}"
     else:
         yield f"  {plan.desired.timeline} comes back exactly as it was left; writes since then are on {live}"
-    for name in kept_as(plan.steps):
+    for name in filter(None, (step.holds for step in plan.steps)):
         yield f'  held: {live}, whole, as "{name}"; git revert makes it live again'
 
 
@@ -205,3 +221,8 @@ def _closing(plan: Plan) -> str:  # noqa: PLR0911  one sentence per state, and n
     if plan.in_sync:
         return f"digest {plan.digest}"
     return f"digest {plan.digest}: `reconciler apply {name} --expect {plan.digest}` does exactly this"
+=======
+def _markdown_item(item: Item) -> str:
+    rule = f"{code(item.rule)}: " if item.rule else ""
+    return f"{rule}{prose(item.words)}" + (f"<br>*{prose(item.more)}*" if item.more else "")
+>>>>>>> origin/main

@@ -10,7 +10,7 @@ from reconciler.providers.git.command import gist
 from reconciler.providers.git.notes import Notes
 from reconciler.providers.github_text import body_of, description_of, title_of
 from reconciler.render.markdown import code, prose
-from tests.providers.test_twisted_answers import FILE, WRANGLER
+from tests.providers.test_twisted_answers import FILE, WRANGLER, QuickClock
 from tests.support import canned
 from tests.support.answers import Answers, Reply
 from tests.support.desk import written
@@ -45,6 +45,8 @@ def run(server, tmp_path, monkeypatch, capsys):
         "CLOUDFLARE_ACCOUNT_ID": canned.ACCOUNT,
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
+    # The day of the recorded answers: later, what the file asks for is older than Neon's history.
+    monkeypatch.setattr("reconciler.cli.wiring.SystemClock", QuickClock)
     for name in ("GITHUB_ACTIONS", "RECONCILER_TRACEBACK", "RECONCILER_REMOTE"):
         monkeypatch.delenv(name, raising=False)
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "as it is"]):

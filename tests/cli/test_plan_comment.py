@@ -14,13 +14,12 @@ from reconciler.core.model.desired import Method, Outside, Restore
 from reconciler.core.model.observed import Unknown
 from reconciler.core.plan.plan import plan
 from reconciler.core.records.suspension import Suspension
-from reconciler.core.steps import VerifyLive
+from reconciler.core.steps.worker import VerifyLive
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import ORIGIN
 from reconciler.render import plan as plan_text
 from reconciler.render.comment import LIMIT_BYTES, MARKER, Mistaken, Planned, Subject, Unplanned, comment, full
 from reconciler.render.markdown import code, cut, fenced, prose
-from reconciler.render.wording import describe
 from tests.core.files import DESIRED, NOW, asking, hours_ago
 from tests.core.plans import after
 from tests.core.rules.test_last_check import GATED, run
@@ -155,7 +154,7 @@ def test_what_failed_its_last_check_is_refused_with_the_steps_that_put_back_what
     for text in (said(Planned(found, world)), plan_text.as_markdown(found, world)):
         assert "`timeline-failed`" in text
         assert "**Steps, taken all the same**" in text
-        assert all(f"| {prose(describe(step))} |" in text for step in found.steps)
+        assert all(f"| {prose(step.describe())} |" in text for step in found.steps)
         assert "put back what was live" in text
         assert not re.search("nothing will be changed|lost to users|Not rewound", text)
 

@@ -10,7 +10,6 @@ from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.concurrency import conflicts, in_the_way
 from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
-from reconciler.core.steps.predict import predict
 from tests.core.files import ASKED_IN_PLACE, BY_BRANCH, DESIRED, NOW
 from tests.core.plans import after, kinds, planned, rules, taken_until, warnings
 from tests.core.worlds import PROJECT, SEEN, WORLD, with_main
@@ -73,7 +72,7 @@ def test_in_place_an_operation_is_ours_after_the_restore():
     for step in steps:
         found = next_steps(ASKED_IN_PLACE, running(300, observed.branches[0].id, observed))
         assert isinstance(found, Blocked) == (kinds([step])[0] in FOREIGN)
-        observed = predict(observed, step)
+        observed = step.predict(observed)
     assert "ProtectBranch" in kinds(steps)
 
 

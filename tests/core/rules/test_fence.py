@@ -12,8 +12,8 @@ from reconciler.core.model.observed import DeployedVersion, Endpoint, Observed
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
-from reconciler.core.steps import LiftFence, Step
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps.base import Step
+from reconciler.core.steps.branch import RemoveFence
 from tests.core.files import BY_BRANCH, DESIRED, RESTORE, asked, asking, gated, hours_ago, primary
 from tests.core.plans import after, carried_out, ended, killed_after, kinds, lineage_of, planned, taken_until, warnings
 from tests.core.worlds import MAIN, WORLD, changed, world_for
@@ -110,7 +110,7 @@ def test_what_is_live_is_never_left_fenced():
 
 
 def test_it_is_lifted_before_the_refusal_is_known():
-    assert next_steps(REFUSED, LEFT) == (LiftFence(branch="main", database="tech961", reason=""),)
+    assert next_steps(REFUSED, LEFT) == (RemoveFence(branch="main", database="tech961", reason=""),)
     assert "outside-history-window" in [each.rule for each in plan(REFUSED, LEFT).refusals]
 
 
@@ -176,7 +176,7 @@ def test_killed_runs_keep_writes_where_users_are(history, kills):
         while isinstance(wave := next_steps(desired, observed), tuple) and wave and taken < most:
             for step in wave:
                 check_switch(desired, observed, step)
-                observed, taken = predict(observed, step), taken + 1
+                observed, taken = step.predict(observed), taken + 1
         refused = isinstance(wave, Blocked)
         observed = ended(observed)
     lineage = lineage_of(observed, desired)

@@ -11,8 +11,8 @@ from reconciler.core.model.hyperdrive import CACHING_OFF, NOTHING, Caching, Mtls
 from reconciler.core.model.observed import Unknown
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.hyperdrive.settings import logged_in_to, most_connections
-from reconciler.core.steps import UpdateHyperdrive, arguments
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps import arguments
+from reconciler.core.steps.hyperdrive import UpdateHyperdrive
 from reconciler.core.values.instant import Instant
 from tests.core.files import BY_BRANCH, DESIRED, NOW, RESTORE, asking, hours_ago, primary
 from tests.core.plans import after, planned, rules, step_of, warnings
@@ -176,12 +176,12 @@ def test_by_repoint_a_limit_that_stays_is_said():
     desired = asking(RESTORE, declaring(LIMITED, Strategy.REPOINT))
     create = step_of(desired, SMALL, "CreateBranch")
     assert create.compute == SMALL.branches[0].endpoint.settings
-    assert warnings(desired, predict(SMALL, create), "hyperdrive.connection_limit is 97, and the compute of")
+    assert warnings(desired, create.predict(SMALL), "hyperdrive.connection_limit is 97, and the compute of")
 
 
 def test_more_connections_than_a_candidate_takes_are_said():
     observed = world(connection_limit=300)
-    made = small(predict(observed, step_of(BY_BRANCH, observed, "CreateBranch")))
+    made = small(step_of(BY_BRANCH, observed, "CreateBranch").predict(observed))
     assert warnings(BY_BRANCH, made, "may open 300")
 
 

@@ -12,8 +12,8 @@ from reconciler.core.model.observed import Observed, named
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
-from reconciler.core.steps import Step, VerifyLive
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps.base import Step
+from reconciler.core.steps.worker import VerifyLive
 from reconciler.core.values.timeline import candidate_name, failed_name
 from tests.core.files import BY_BRANCH, DESIRED, RESTORE, asking, gated, hours_ago
 from tests.core.plans import carried_out, ended, kinds, lineage_of, planned, rules, step_of, warnings
@@ -35,7 +35,7 @@ def run(desired: Desired, observed: Observed, steps: int = MOST_STEPS) -> tuple[
             if isinstance(step, VerifyLive):
                 observed = replace(observed, failed=observed.failed | {step.key})
             else:
-                observed = predict(observed, step)
+                observed = step.predict(observed)
     return ended(observed), taken
 
 

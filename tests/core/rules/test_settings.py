@@ -12,7 +12,8 @@ from reconciler.core.model.desired import Method
 from reconciler.core.plan.plan import plan
 from reconciler.core.plan.safety_net import mending
 from reconciler.core.rules.next_steps import next_steps
-from reconciler.core.steps import AddCompute, ProtectBranch, SetCompute, SetHistory, UnprotectBranch
+from reconciler.core.steps.branch import AddCompute, SetCompute
+from reconciler.core.steps.primary import ProtectBranch, SetHistoryRetention, UnprotectBranch
 from reconciler.core.values.duration import for_people
 from tests.core.files import BY_BRANCH, CANDIDATE, DESIRED, RESTORE, asked, asking, hours_ago, primary, restores
 from tests.core.plans import after, killed_after, kinds, planned, rules, step_of, warnings
@@ -45,7 +46,9 @@ def sized(settings):
 
 def test_a_longer_history_is_one_step():
     desired = keeping(days=30)
-    assert plan(desired, WORLD).steps == (SetHistory(project=PROJECT.id, former=604_800, seconds=2_592_000, reason=""),)
+    assert plan(desired, WORLD).steps == (
+        SetHistoryRetention(project=PROJECT.id, former=604_800, seconds=2_592_000, reason=""),
+    )
     assert plan(desired, after(desired, WORLD)).in_sync
 
 
@@ -271,5 +274,7 @@ def test_any_settings_are_in_sync_or_refused(desired, settings, restore, protect
     again = plan(desired, after(desired, world))
     assert again.steps == ()
     assert {each.rule for each in again.refusals} <= {"history-beyond-plan", "compute-beyond-plan"}
-    at_end = [isinstance(step, SetHistory | UnprotectBranch | ProtectBranch) for step in found.steps]
-    assert not any(isinstance(step, SetHistory) for step in found.steps[: at_end.index(True) if any(at_end) else None])
+    at_end = [isinstance(step, SetHistoryRetention | UnprotectBranch | ProtectBranch) for step in found.steps]
+    assert not any(
+        isinstance(step, SetHistoryRetention) for step in found.steps[: at_end.index(True) if any(at_end) else None]
+    )
