@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.engine.apply import Apply, StepFinished, StepStarted, StepUncertain
 from reconciler.errors import ProviderError, ReconcilerError
-from reconciler.providers import neon
+from reconciler.providers.neon import client as neon
 from tests.support.bench import Bench
 from tests.support.database import DAMAGED, GOOD
 from tests.support.shops import PRIMARY

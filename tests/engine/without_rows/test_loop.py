@@ -152,7 +152,7 @@ def test_a_run_that_goes_on_with_a_restore_in_place_does_not_take_its_operations
     assert [each for each in stage.writes() if each.endswith("restore")] == ["POST restore"]
 
 
-class Consent:
+class SuspensionCheck:
     """Says yes so many times."""
 
     def __init__(self, times):
@@ -167,9 +167,9 @@ class Consent:
 @pytest.mark.parametrize(("times", "written"), [(0, []), (2, ["POST branches"])])
 def test_a_suspension_ends_a_run_when_it_begins_and_before_each_wave(stage, times, written):
     with pytest.raises(Suspended):
-        stage.apply(consent=Consent(times))
+        stage.apply(consent=SuspensionCheck(times))
     assert stage.writes() == written
-    assert stage.apply(consent=Consent(100)).converged
+    assert stage.apply(consent=SuspensionCheck(100)).converged
 
 
 # What has changed since the look
