@@ -24,7 +24,8 @@ from reconciler.errors import InputError
 from reconciler.ports import Clock, Lease, Ports
 from reconciler.providers.git.lease import GitLease, LeaseState
 from reconciler.providers.git.suspension import SuspensionWatch
-from reconciler.render import plan as plan_text
+from reconciler.render.plan import as_text
+from reconciler.render.plan_description import headline
 
 
 @click.command(name="adopt")
@@ -64,7 +65,7 @@ class _Adopting:
             observed = await observe(self._desired, ports)
             now = plan(self._desired, observed)
             if now.unreadable:
-                click.echo(plan_text.as_text(now, observed))
+                click.echo(as_text(now, observed))
                 return ExitStatus.ERROR
             for line in _seen(self._desired, observed, now):
                 click.echo(line)
@@ -100,7 +101,7 @@ class _Adopting:
         if desired_timeline(self._text) != found.asked.timeline:
             self._write(with_restore(self._text, found.asked.primary.restore))
         after = await observe(found.asked, ports)
-        click.echo(plan_text.headline(plan(found.asked, after)))
+        click.echo(headline(plan(found.asked, after)))
 
     def _write(self, text: str) -> None:
         """Put another text into the file, whole or not at all. Raises InputError."""
@@ -121,7 +122,7 @@ class _Adopting:
 
 def _seen(desired: Desired, observed: Observed, now: Plan) -> Iterator[str]:
     """Show everything that the answer is read from."""
-    yield plan_text.headline(now)
+    yield headline(now)
     branches = observed.branches if isinstance(observed.branches, tuple) else ()
     for each in sorted(branches, key=lambda branch: branch.created_at):
         yield f"branch     {_described(each, desired)}"

@@ -10,9 +10,11 @@ from psycopg import errors
 
 from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
-from reconciler.core.steps import FenceBranch, LiftFence, SwitchTraffic, UploadVersion
-from reconciler.engine import apply as engine
-from reconciler.engine.apply import Apply, NotMended, PlanChanged, StepFinished, StepStarted
+from reconciler.core.steps.branch import FenceBranch, RemoveFence
+from reconciler.core.steps.worker import SwitchTraffic, UploadVersion
+from reconciler.engine import loop
+from reconciler.engine.events import NotMended, PlanChanged, StepFinished, StepStarted
+from reconciler.engine.loop import Apply
 from reconciler.errors import FenceFailed, LeaseLost, ReconcilerError, Suspended
 from tests.support import database
 from tests.support.database import DAMAGED, GOOD, Rows
@@ -154,7 +156,7 @@ def test_a_run_that_is_killed_at_any_point_of_the_window_is_followed_by_one_that
             run(fenced, fences=dying)
         assert compute_names(fenced)[PRIMARY] == _MARK
         assert takes_writes(fenced) == writable
-        killed_at(fenced, StepFinished, LiftFence)
+        killed_at(fenced, StepFinished, RemoveFence)
         assert takes_writes(fenced)
         assert _MARK not in compute_names(fenced)[PRIMARY]
     killed_at(fenced, StepStarted, SwitchTraffic)
@@ -218,7 +220,7 @@ def test_an_undo_that_is_killed_between_its_steps_comes_to_its_end(fenced):
     fenced.ask(None)
     killed_at(fenced, StepFinished, FenceBranch)
     assert (takes_writes(fenced), takes_writes(fenced, past)) == (False, False)
-    killed_at(fenced, StepFinished, LiftFence)
+    killed_at(fenced, StepFinished, RemoveFence)
     assert (takes_writes(fenced), takes_writes(fenced, past)) == (True, False), "users are still on the restored one"
     killed_at(fenced, StepStarted, SwitchTraffic)
     assert (takes_writes(fenced), takes_writes(fenced, past)) == (False, True)
@@ -235,7 +237,7 @@ def test_a_run_that_fails_at_the_switch_leaves_users_with_a_database_that_takes_
         run(fenced)
     assert takes_writes(fenced)
     assert _MARK not in compute_names(fenced)[PRIMARY]
-    assert isinstance(fenced.events[-1].step, LiftFence)
+    assert isinstance(fenced.events[-1].step, RemoveFence)
     fenced.sandbox.calm()
     assert run(fenced).converged
     assert not takes_writes(fenced, held(fenced))
@@ -264,7 +266,7 @@ def test_lifting_that_takes_too_long_is_given_up_and_said(fenced, monkeypatch):
                 await asyncio.Event().wait()
             await self._real.open(owner, user)
 
-    monkeypatch.setattr(engine, "_MENDING_SECONDS", 1.0)
+    monkeypatch.setattr(loop, "_MENDING_SECONDS", 1.0)
     fenced.sandbox.fault("status:400", "POST", "/deployments$", nth=1)
     with pytest.raises(ReconcilerError):
         run(fenced, fences=Hangs)
@@ -281,7 +283,7 @@ def test_a_run_that_is_ended_in_order_between_fence_and_switch_lifts_the_fence(f
     with pytest.raises(asyncio.CancelledError):
         run(fenced, report=report)
     assert takes_writes(fenced)
-    assert isinstance(fenced.events[-1].step, LiftFence)
+    assert isinstance(fenced.events[-1].step, RemoveFence)
 
 
 @pytest.mark.thorough
@@ -310,13 +312,13 @@ def test_a_suspension_keeps_no_run_from_letting_users_write_again(fenced):
 
     with pytest.raises(Suspended):
         run(fenced, consent=Withdrawn())
-    assert [type(event.step) for event in fenced.events[-3:-1]] == [FenceBranch, LiftFence]
+    assert [type(event.step) for event in fenced.events[-3:-1]] == [FenceBranch, RemoveFence]
     assert takes_writes(fenced)
     killed_at(fenced, StepFinished, FenceBranch)
     fenced.events.clear()
     with pytest.raises(Suspended):
         run(fenced, consent=Withdrawn())
-    assert {type(event.step) for event in fenced.events} == {LiftFence}
+    assert {type(event.step) for event in fenced.events} == {RemoveFence}
     assert takes_writes(fenced)
 
 
@@ -333,7 +335,7 @@ def test_a_left_fence_is_lifted_though_the_plan_that_was_approved_is_another(fen
     with pytest.raises(PlanChanged):
         run(fenced, permit=Given(), expect="0" * 16)
     assert takes_writes(fenced)
-    assert [type(each.step) for each in fenced.events if isinstance(each, StepFinished)] == [LiftFence]
+    assert [type(each.step) for each in fenced.events if isinstance(each, StepFinished)] == [RemoveFence]
 
 
 @pytest.mark.thorough
@@ -342,7 +344,7 @@ def test_a_left_fence_is_lifted_though_what_is_asked_is_refused(fenced):
     fenced.ask(fenced.shop.good, id="b", **{"from": "r-20200101T000000000Z"})
     outcome = run(fenced)
     assert [each.rule for each in outcome.final.refusals] == ["source-not-held"]
-    assert [type(each.step) for each in outcome.taken] == [LiftFence]
+    assert [type(each.step) for each in outcome.taken] == [RemoveFence]
     assert takes_writes(fenced)
 
 

@@ -11,7 +11,7 @@ import stamina
 
 from reconciler.core.model.desired import HttpGate, SqlGate
 from reconciler.core.values.secret import Secret
-from reconciler.engine.apply import Apply
+from reconciler.engine.loop import Apply
 from reconciler.errors import GateFailed
 from reconciler.ports import Origin
 from reconciler.providers.postgres import gates as sql_gates

@@ -106,7 +106,7 @@ def test_in_place_the_old_timeline_is_put_back_in_place_and_every_connection_is_
     held = f"main.held.origin.before.{restored}.in-place", f"main.held.{restored}.before.origin.2.in-place"
     assert set(production.branches()) == {PRIMARY, f"main.failed.{restored}", *held}
     assert production.rows_on_held(held[1]) == GOOD
-    taken = [type(done.step).__name__ for done in outcome.taken]
+    taken = [done.step.wire_name for done in outcome.taken]
     assert [name for name in taken if name in ("RestoreBranch", "RestartPool")] == ["RestoreBranch", "RestartPool"] * 2
 
     web.live_status = None

@@ -39,7 +39,7 @@ def _drift(production):
     )
     eventually(production.is_idle, "the default branch", pause=0.05)
     assert [each.answer for each in plan(*production.observe()).drift] == [Answer.REPAIRED, Answer.REPAIRED]
-    taken = [type(done.step).__name__ for done in production.apply().taken]
+    taken = [done.step.wire_name for done in production.apply().taken]
     assert sorted(taken) == ["SetDefaultBranch", "WriteBinding"]
 
 
@@ -58,9 +58,7 @@ def _drift(production):
         pytest.param(["in-place", "branch", "in-place", "branch", "branch"], True, id="alternating, protected"),
     ],
 )
-def test_whatever_the_methods_what_was_asked_is_live_and_all_else_is_held_as_it_was_left(
-    make_production, methods, protected
-):
+def test_the_asked_timeline_is_live_and_all_others_held(make_production, methods, protected):
     """A restore, a second one of another moment, back to the first, its undo, and the undo of that; writes between.
 
     After two of them somebody changes things by hand, which is put right without a restore.

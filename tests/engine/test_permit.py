@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
-from reconciler.engine.apply import Apply
+from reconciler.engine.loop import Apply
 from reconciler.errors import LeaseLost
 from reconciler.providers.clock import SystemClock
 from reconciler.providers.git.lease import GitLease

@@ -39,7 +39,7 @@ def test_a_restore_that_was_undone_comes_back_as_it_was_left_when_it_is_asked_fo
     outcome = production.apply()
     assert outcome.converged
     production.check_live(Rows(25, 407))
-    assert "CreateBranch" not in [type(done.step).__name__ for done in outcome.taken]
+    assert "CreateBranch" not in [done.step.wire_name for done in outcome.taken]
     assert len(production.branches()) == len(production.own_configs()) == 2
 
 

@@ -23,7 +23,8 @@ from reconciler.core.model.desired import Desired
 from reconciler.core.plan.plan import Plan, plan
 from reconciler.core.records.receipt import Receipt, Result, latest, parse
 from reconciler.core.values.duration import for_people
-from reconciler.engine.apply import Apply, Outcome, PlanChanged
+from reconciler.engine.events import Outcome, PlanChanged
+from reconciler.engine.loop import Apply
 from reconciler.engine.observe import observe
 from reconciler.errors import OutOfTime, ReconcilerError, Suspended
 from reconciler.ports import Clock, Lease, Ports, SuspensionCheck
@@ -31,7 +32,6 @@ from reconciler.providers.git.lease import GitLease, LeaseState, to_the_end
 from reconciler.providers.git.notes import Notes
 from reconciler.providers.git.suspension import SuspensionWatch
 from reconciler.render.status import seen_workers, served
-from reconciler.render.wording import describe
 
 # A restore takes a minute or two. The longest single waits are 15 minutes for a large branch and 5 for a compute; this
 # has room for one of them and for retries, and ends before the hour that the workflow's job is given.
@@ -191,7 +191,7 @@ class Applying:
 
 
 def _at_work_on(apply: Apply) -> str:
-    return f" (under way: {', '.join(describe(step) for step in apply.under_way)})" if apply.under_way else ""
+    return f" (under way: {', '.join(step.describe() for step in apply.under_way)})" if apply.under_way else ""
 
 
 def _where_it_was(desired: Desired, apply: Apply) -> str:

@@ -24,7 +24,6 @@ from reconciler.core.model.desired import Desired, WriteBack
 from reconciler.core.model.observed import Observed
 from reconciler.core.plan.plan import Plan, plan
 from reconciler.core.records.receipt import Receipt, Result, latest, parse
-from reconciler.core.steps import WriteBinding
 from reconciler.core.values.instant import Instant
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
@@ -157,7 +156,7 @@ class Comparison:
 
 def _is_to_be_merged(found: Plan) -> bool:
     """Tell whether all that is left is to commit what is deployed, and that is asked for by a pull request."""
-    only_files = bool(found.steps) and all(isinstance(step, WriteBinding) for step in found.steps)
+    only_files = bool(found.steps) and all(step.writes_file for step in found.steps)
     return only_files and not found.refusals and found.desired.write_back is WriteBack.PULL_REQUEST
 
 

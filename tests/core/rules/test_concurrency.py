@@ -11,8 +11,8 @@ from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.concurrency import conflicts, in_the_way
 from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
-from reconciler.core.steps import CreateBranch, ProtectBranch, RestoreBranch, UnprotectBranch
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps.branch import CreateBranch
+from reconciler.core.steps.primary import ProtectBranch, RestoreBranch, UnprotectBranch
 from tests.core.files import DESIRED, NOW, asking, hours_ago
 from tests.core.plans import after
 from tests.core.worlds import PROJECT, SEEN, WORLD, with_main
@@ -77,8 +77,8 @@ def test_an_operation_of_our_own_restore_in_place_is_ours_once_the_primary_carri
         old = with_running(observed, observed.branches[0], seconds_ago(300))
         refused = isinstance(next_steps(desired, old), Blocked)
         assert refused == isinstance(step, CreateBranch | UnprotectBranch | RestoreBranch), asked
-        observed = predict(observed, step)
-    assert "ProtectBranch" in [type(step).__name__ for step in plan(desired, with_main(protected=True)).steps]
+        observed = step.predict(observed)
+    assert "ProtectBranch" in [step.wire_name for step in plan(desired, with_main(protected=True)).steps]
 
 
 def test_what_neon_still_does_with_what_was_preserved_is_ours_too():
@@ -86,7 +86,7 @@ def test_what_neon_still_does_with_what_was_preserved_is_ours_too():
     for step in plan(desired, observed).steps:
         if isinstance(step, ProtectBranch):
             break
-        observed = predict(observed, step)
+        observed = step.predict(observed)
     (kept,) = [each for each in observed.branches if each.name.endswith(".in-place")]
     assert next_steps(desired, with_running(observed, kept, seconds_ago(300))) == (step,)
     other = replace(kept, id="br-other", name="preview", parent_id=None)

@@ -14,8 +14,10 @@ from reconciler.core.model.observed import DeployedVersion, Endpoint, Observed, 
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
-from reconciler.core.steps import CreateBranch, FenceBranch, LiftFence, RenameBranch, Step, SwitchTraffic, VerifyLive
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps import Step
+from reconciler.core.steps.branch import CreateBranch, FenceBranch, RemoveFence
+from reconciler.core.steps.primary import RenameBranch
+from reconciler.core.steps.worker import SwitchTraffic, VerifyLive
 from tests.core.files import DESIRED, asked, asking, hours_ago
 from tests.core.plans import after, ended
 from tests.core.worlds import MAIN, WORLD, world_for
@@ -44,7 +46,7 @@ def with_fence(observed: Observed, branch: str, *, fenced: bool = True) -> Obser
 
 
 def kinds(steps: tuple[Step, ...]) -> list[str]:
-    return [type(step).__name__ for step in steps]
+    return [step.wire_name for step in steps]
 
 
 def lineage_of(desired: Desired, observed: Observed) -> Lineage:
@@ -54,14 +56,14 @@ def lineage_of(desired: Desired, observed: Observed) -> Lineage:
 
 
 def fences(steps: tuple[Step, ...]) -> list[tuple[str, str]]:
-    return [(type(step).__name__, step.branch) for step in steps if isinstance(step, FenceBranch | LiftFence)]
+    return [(step.wire_name, step.branch) for step in steps if isinstance(step, FenceBranch | RemoveFence)]
 
 
 def taken_until(desired: Desired, observed: Observed, last: type[Step]) -> Observed:
     """The world right after the first step of a kind, and the run still going."""
     while isinstance(wave := next_steps(desired, observed), tuple) and wave:
         for step in wave:
-            observed = predict(observed, step)
+            observed = step.predict(observed)
             if isinstance(step, last):
                 return observed
     raise AssertionError(f"no {last.__name__} was asked for")
@@ -139,7 +141,7 @@ def test_a_live_branch_that_is_marked_is_lifted_at_once_and_before_anything_else
 def test_it_is_lifted_also_where_what_is_asked_is_refused():
     left = with_fence(WORLD, "main")
     refused = asking(Restore(hours_ago(24 * 30), source=asking(None).timeline))
-    assert next_steps(refused, left) == (LiftFence(branch="main", database="tech961", reason=""),)
+    assert next_steps(refused, left) == (RemoveFence(branch="main", database="tech961", reason=""),)
     found = plan(refused, left)
     assert kinds(found.steps) == ["LiftFence"]
     assert "outside-history-window" in [each.rule for each in found.refusals]
@@ -218,7 +220,7 @@ def histories(draw: st.DrawFn) -> tuple[Desired, Observed]:
     for restore in draw(st.lists(st.sampled_from([None, RESTORE, Restore(hours_ago(12), "b")]), max_size=3)):
         steps = plan(asking(restore, desired), observed).steps
         for step in steps[: draw(st.integers(0, len(steps)))]:
-            observed = predict(observed, step)
+            observed = step.predict(observed)
         observed = ended(observed)
     return asking(draw(st.sampled_from([None, RESTORE])), desired), observed
 
@@ -233,7 +235,7 @@ def test_runs_that_are_killed_anywhere_never_switch_from_what_takes_writes_nor_l
         while isinstance(wave := next_steps(desired, observed), tuple) and wave and taken < most:
             for step in wave:
                 check_switch(desired, observed, step)
-                observed, taken = predict(observed, step), taken + 1
+                observed, taken = step.predict(observed), taken + 1
         refused = isinstance(wave, Blocked)
         observed = ended(observed)
     lineage = lineage_of(desired, observed)

@@ -8,7 +8,7 @@ import pytest
 from reconciler.core.model.desired import Method, Restore, Verify
 from reconciler.core.model.observed import Annotation, Branch, Observed, Unbound, Unknown
 from reconciler.core.plan.plan import plan
-from reconciler.core.steps import CreateBranch
+from reconciler.core.steps.branch import CreateBranch
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN, Timeline
 from tests.core.files import CREATED, DESIRED, NOW, asking, hours_ago

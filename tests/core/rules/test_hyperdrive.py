@@ -11,8 +11,8 @@ from reconciler.core.model.hyperdrive import CACHING_OFF, NOTHING, Caching, Mtls
 from reconciler.core.model.observed import Endpoint, Unknown
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.hyperdrive.settings import logged_in_to, most_connections
-from reconciler.core.steps import CreateHyperdrive, RenewPassword, RepointHyperdrive, UpdateHyperdrive, arguments
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps import arguments
+from reconciler.core.steps.hyperdrive import CreateHyperdrive, RenewPassword, RepointHyperdrive, UpdateHyperdrive
 from reconciler.core.values.instant import Instant
 from tests.core.files import DESIRED, NOW, asking, hours_ago
 from tests.core.plans import after
@@ -81,13 +81,13 @@ def test_a_part_of_the_certificates_that_is_not_declared_stays():
 
 def test_by_repoint_what_is_set_is_followed_by_a_restart_where_the_pool_was_restarted_before():
     desired = declaring(Settings(CACHING_OFF), Strategy.REPOINT)
-    names = [type(step).__name__ for step in plan(desired, world(restarted_at=hours_ago(40))).steps]
+    names = [step.wire_name for step in plan(desired, world(restarted_at=hours_ago(40))).steps]
     assert names == ["UpdateHyperdrive", "RestartPool"]
 
 
 def test_by_repoint_what_is_set_after_a_restore_is_followed_by_a_restart_of_its_own():
     desired = asking(RESTORE, declaring(Settings(CACHING_OFF), Strategy.REPOINT))
-    assert [type(step).__name__ for step in plan(desired, world()).steps][-2:] == ["UpdateHyperdrive", "RestartPool"]
+    assert [step.wire_name for step in plan(desired, world()).steps][-2:] == ["UpdateHyperdrive", "RestartPool"]
     assert plan(desired, after(desired, world())).in_sync
 
 
@@ -164,7 +164,7 @@ def test_by_repoint_it_is_told_beforehand_that_the_limit_stays_as_it_is():
     desired = asking(RESTORE, declaring(Settings(connection_limit=97), Strategy.REPOINT))
     small = world(sized(0.25, 0.25))
     create = plan(desired, small).steps[0]
-    told = plan(desired, predict(small, create)).warnings
+    told = plan(desired, create.predict(small)).warnings
     assert create.compute == small.branches[0].endpoint.settings
     assert any(each.startswith("hyperdrive.connection_limit is 97, and the compute of") for each in told)
 
@@ -173,13 +173,13 @@ def test_a_limit_that_only_the_declared_compute_takes_is_set_once_the_compute_is
     desired = declaring(Settings(connection_limit=97))
     desired = replace(desired, primary=replace(desired.primary, compute=ComputeSettings(1, 1)))
     small = world(sized(0.25, 0.25))
-    assert ["SetCompute", "UpdateHyperdrive"] == [type(step).__name__ for step in plan(desired, small).steps]
+    assert ["SetCompute", "UpdateHyperdrive"] == [step.wire_name for step in plan(desired, small).steps]
     assert plan(desired, after(desired, small)).in_sync
 
 
 def test_a_new_config_with_more_connections_than_the_candidate_takes_is_warned_of():
     desired, observed = asking(RESTORE), world(connection_limit=300)
-    observed = predict(observed, plan(desired, observed).steps[0])
+    observed = plan(desired, observed).steps[0].predict(observed)
     small = tuple(
         replace(each, endpoint=replace(each.endpoint, settings=ComputeSettings(0.25, 0.25)))
         for each in observed.branches
@@ -212,7 +212,7 @@ def test_a_password_that_was_changed_while_a_timeline_was_held_is_renewed_before
     held = next(each for each in restored.branches if ".held." in each.name)
     assert held == logged_in_to(DESIRED, restored)
     steps = plan(DESIRED, replace(restored, password_changed_at=hours_ago(1))).steps
-    names = [type(step).__name__ for step in steps]
+    names = [step.wire_name for step in steps]
     assert names.index("RenewPassword") < names.index("SwitchTraffic")
     assert held.name == next(step for step in steps if isinstance(step, RenewPassword)).branch
 

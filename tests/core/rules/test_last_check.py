@@ -14,8 +14,9 @@ from reconciler.core.model.observed import Observed, named
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
-from reconciler.core.steps import RenameBranch, Step, SwitchTraffic, VerifyLive
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps import Step
+from reconciler.core.steps.primary import RenameBranch
+from reconciler.core.steps.worker import SwitchTraffic, VerifyLive
 from reconciler.core.values.timeline import candidate_name, failed_name
 from tests.core.files import DESIRED, asking, hours_ago
 from tests.core.plans import ended
@@ -38,7 +39,7 @@ def run(desired: Desired, observed: Observed, steps: int = MOST_STEPS) -> tuple[
             if isinstance(step, VerifyLive):
                 observed = replace(observed, failed=observed.failed | {step.key})
             else:
-                observed = predict(observed, step)
+                observed = step.predict(observed)
     return ended(observed), taken
 
 
@@ -58,7 +59,7 @@ def restores_with_a_last_check(draw: st.DrawFn) -> tuple[Desired, Observed]:
     for restore in draw(st.lists(st.sampled_from([None, RESTORE, Restore(hours_ago(12), "b")]), max_size=3)):
         steps = plan(asking(restore, desired), observed).steps
         for step in steps[: draw(st.integers(0, len(steps)))]:
-            observed = predict(observed, step)
+            observed = step.predict(observed)
         observed = ended(observed)
     live = lineage_of(desired, observed).live.timeline
     fresh = Restore(observed.at.before(timedelta(seconds=10)), "fresh", source=live)
@@ -152,7 +153,7 @@ def test_what_has_failed_is_told_with_what_is_live_and_with_every_way_on(put_bac
 def test_the_same_moment_under_another_id_is_another_restore_from_the_same_source(put_back):
     found = plan(asking(replace(RESTORE, id="again"), GATED), put_back)
     assert not found.refusals
-    assert ("CreateBranch", "main") == (type(found.steps[0]).__name__, found.steps[0].source)
+    assert ("CreateBranch", "main") == (found.steps[0].wire_name, found.steps[0].source)
 
 
 def test_a_failed_branch_that_is_named_a_candidate_again_is_tried_again(put_back):
@@ -161,7 +162,7 @@ def test_a_failed_branch_that_is_named_a_candidate_again_is_tried_again(put_back
     branches = tuple(replace(each, name=each.name.replace(*names)) for each in put_back.branches)
     found = plan(desired, replace(put_back, branches=branches))
     assert not found.refusals
-    assert "VerifyLive" in [type(step).__name__ for step in found.steps]
+    assert "VerifyLive" in [step.wire_name for step in found.steps]
 
 
 def test_a_moment_never_comes_from_a_timeline_that_was_put_back_unless_it_is_named(put_back):
@@ -175,7 +176,7 @@ def test_a_moment_never_comes_from_a_timeline_that_was_put_back_unless_it_is_nam
 def test_going_back_never_builds_code(put_back):
     desired = asking(RESTORE, replace(GATED, workers=(replace(GATED.workers[0], deploy=DeployDriver.WRANGLER),)))
     _, taken = run(desired, replace(WORLD, commit="a" * 40))
-    drivers = [step.driver for step in taken if type(step).__name__ == "UploadVersion"]
+    drivers = [step.driver for step in taken if step.wire_name == "UploadVersion"]
     assert [DeployDriver.WRANGLER, DeployDriver.REBIND] == drivers
 
 
@@ -184,17 +185,17 @@ def test_what_was_live_before_is_not_judged_and_a_swap_that_has_begun_has_been_c
     observed, waves = WORLD, plan(desired, WORLD).waves
     for wave in waves:
         for step in wave:
-            observed = predict(observed, step)
+            observed = step.predict(observed)
         if isinstance(wave[0], RenameBranch):
             break
-    assert "VerifyLive" not in [type(step).__name__ for step in plan(desired, ended(observed)).steps]
+    assert "VerifyLive" not in [step.wire_name for step in plan(desired, ended(observed)).steps]
     restored = run_passing(desired, WORLD)
-    assert "VerifyLive" not in [type(step).__name__ for step in plan(GATED, restored).steps]
+    assert "VerifyLive" not in [step.wire_name for step in plan(GATED, restored).steps]
 
 
 def run_passing(desired: Desired, observed: Observed) -> Observed:
     for step in plan(desired, observed).steps:
-        observed = predict(observed, step)
+        observed = step.predict(observed)
     return ended(observed)
 
 

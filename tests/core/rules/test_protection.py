@@ -7,8 +7,7 @@ import pytest
 from reconciler.core.model.desired import Method, Restore
 from reconciler.core.model.observed import Branch
 from reconciler.core.plan.plan import plan
-from reconciler.core.steps import ProtectBranch
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps.primary import ProtectBranch
 from tests.core.files import CREATED, DESIRED, asking, hours_ago
 from tests.core.plans import after
 from tests.core.worlds import PROJECT, with_main
@@ -98,7 +97,7 @@ def test_nothing_is_said_where_the_primary_stays_or_was_never_protected():
 def test_no_step_takes_the_protection_of_what_is_held():
     observed = on_plan("launch", *of_others(1))
     for step in plan(FIRST, observed).steps:
-        observed = predict(observed, step)
+        observed = step.predict(observed)
     held = [each for each in observed.branches if ".held." in each.name]
     assert [each.protected for each in held] == [True]
 

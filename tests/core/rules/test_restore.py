@@ -17,7 +17,7 @@ RESTORE = Restore(hours_ago(24), "inc-42")
 def steps(desired, observed):
     found = plan(desired, observed)
     assert not found.refusals
-    return [type(step).__name__ for step in found.steps]
+    return [step.wire_name for step in found.steps]
 
 
 def with_worker(**changes):
@@ -79,7 +79,7 @@ def test_a_config_whose_compute_was_deleted_is_refused_and_not_edited():
 
 def test_a_version_that_an_interrupted_run_uploaded_is_used_and_not_uploaded_again():
     observed = with_worker(deployed=(DeployedVersion("v9", 100, "other"),))
-    label = next(step.label for step in plan(DESIRED, observed).steps if type(step).__name__ == "UploadVersion")
+    label = next(step.label for step in plan(DESIRED, observed).steps if step.wire_name == "UploadVersion")
     found = with_worker(
         deployed=(DeployedVersion("v9", 100, "other"),), uploaded=(UploadedVersion("v10", label, "c0"),)
     )
@@ -88,7 +88,7 @@ def test_a_version_that_an_interrupted_run_uploaded_is_used_and_not_uploaded_aga
 
 def test_code_that_was_deployed_since_is_not_rolled_back_by_using_an_older_upload():
     observed = with_worker(deployed=(DeployedVersion("v9", 100, "other"),))
-    label = next(step.label for step in plan(DESIRED, observed).steps if type(step).__name__ == "UploadVersion")
+    label = next(step.label for step in plan(DESIRED, observed).steps if step.wire_name == "UploadVersion")
     newer = with_worker(
         deployed=(DeployedVersion("v11", 100, "other"),), uploaded=(UploadedVersion("v10", label, "c0"),)
     )
@@ -126,21 +126,20 @@ def test_a_first_restore_takes_these_steps_in_this_order():
 
 def test_an_undo_checks_the_login_and_runs_no_gate_of_the_file():
     restored = after(asking(RESTORE), WORLD)
-    verify = next(step for step in plan(DESIRED, restored).steps if type(step).__name__ == "VerifyBranch")
+    verify = next(step for step in plan(DESIRED, restored).steps if step.wire_name == "VerifyBranch")
     assert () == verify.gates
 
 
 def test_a_change_of_mind_in_the_middle_of_the_switch_goes_back_without_touching_the_candidate():
     observed = WORLD
     found = plan(asking(RESTORE), observed)
-    from reconciler.core.steps.predict import predict
 
     for step in found.steps:
-        observed = predict(observed, step)
-        if type(step).__name__ == "SwitchTraffic":
+        observed = step.predict(observed)
+        if step.wire_name == "SwitchTraffic":
             break
     back = plan(DESIRED, replace(observed, passed=frozenset()))
-    assert ["WriteBinding", "UploadVersion", "SwitchTraffic"] == [type(step).__name__ for step in back.steps]
+    assert ["WriteBinding", "UploadVersion", "SwitchTraffic"] == [step.wire_name for step in back.steps]
     assert any("left alone" in warning for warning in back.warnings)
 
 

@@ -212,7 +212,7 @@ def test_an_undo_is_compared_with_what_is_held():
 
 def test_a_timeline_that_has_failed_is_not_what_is_compared_but_what_is_put_back():
     desired = asking(RESTORE, GATED)
-    left, _ = run(desired, WORLD, steps=[type(s).__name__ for s in plan(desired, WORLD).steps].index("VerifyLive") + 2)
+    left, _ = run(desired, WORLD, steps=[s.wire_name for s in plan(desired, WORLD).steps].index("VerifyLive") + 2)
     failed = next(each for each in left.branches if ".failed." in each.name)
     observed = knowing(listed("br-main", ("app",)), listed(failed.id, ("app", "other")), observed=left)
     assert said(desired, observed) == []

@@ -13,7 +13,8 @@ from reconciler.core.model.observed import Annotation, Branch, Endpoint
 from reconciler.core.plan.plan import plan
 from reconciler.core.plan.safety_net import mending
 from reconciler.core.rules.next_steps import next_steps
-from reconciler.core.steps import AddCompute, ProtectBranch, SetCompute, SetHistory, UnprotectBranch
+from reconciler.core.steps.branch import AddCompute, SetCompute
+from reconciler.core.steps.primary import ProtectBranch, SetHistoryRetention, UnprotectBranch
 from reconciler.core.values.duration import for_people
 from reconciler.core.values.timeline import Timeline
 from tests.core.files import DESIRED, NOW, asked, asking, hours_ago, restores
@@ -53,7 +54,7 @@ def on_plan(name, observed=WORLD, **changes):
 
 def test_a_longer_history_is_one_step_and_the_plan_says_that_it_begins_now():
     found = plan(keeping(30), WORLD)
-    assert [SetHistory(project=PROJECT.id, former=604_800, seconds=2_592_000, reason="")] == list(found.steps)
+    assert [SetHistoryRetention(project=PROJECT.id, former=604_800, seconds=2_592_000, reason="")] == list(found.steps)
     (said,) = found.warnings
     assert "what is older than 7 d does not come back, so 30 d are reached in 23 d" in said
     assert plan(keeping(30), after(keeping(30), WORLD)).in_sync
@@ -256,9 +257,7 @@ def test_a_branch_that_serves_already_is_not_resized_under_its_users_to_be_carri
     steps = plan(asking(RESTORE), replace(SIZED, branches=(*SIZED.branches, CANDIDATE))).steps
     names = kinds(steps)
     assert names.index("SetCompute") < names.index("SwitchTraffic")
-    served = killed_after(
-        asking(RESTORE), replace(SIZED, branches=(*SIZED.branches, CANDIDATE)), type(steps[5]).__name__
-    )
+    served = killed_after(asking(RESTORE), replace(SIZED, branches=(*SIZED.branches, CANDIDATE)), steps[5].wire_name)
     smaller = changed(served, CANDIDATE.name, endpoint=replace(CANDIDATE.endpoint, settings=ComputeSettings(1, 1)))
     assert "SetCompute" not in kinds(plan(asking(RESTORE), smaller).steps)
 
@@ -331,5 +330,7 @@ def test_whatever_is_asked_together_is_in_sync_after_one_plan_or_refused(desired
     again = plan(desired, after(desired, world))
     assert again.steps == ()
     assert {each.rule for each in again.refusals} <= {"history-beyond-plan", "compute-beyond-plan"}
-    at_end = [isinstance(step, SetHistory | UnprotectBranch | ProtectBranch) for step in found.steps]
-    assert not any(isinstance(step, SetHistory) for step in found.steps[: at_end.index(True) if any(at_end) else None])
+    at_end = [isinstance(step, SetHistoryRetention | UnprotectBranch | ProtectBranch) for step in found.steps]
+    assert not any(
+        isinstance(step, SetHistoryRetention) for step in found.steps[: at_end.index(True) if any(at_end) else None]
+    )

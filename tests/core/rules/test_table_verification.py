@@ -10,7 +10,8 @@ from reconciler.core.model.observed import Endpoint
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
-from reconciler.core.steps import DeleteBranch, VerifyBranch
+from reconciler.core.steps.branch import VerifyBranch
+from reconciler.core.steps.primary import DeleteBranch
 from tests.core.files import DESIRED, NOW, asking, hours_ago
 from tests.core.rules.test_guards import CANDIDATE, RESTORE
 from tests.core.worlds import MAIN, PROJECT, WORLD

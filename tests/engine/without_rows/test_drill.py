@@ -16,78 +16,125 @@ from reconciler.core.file import jsonc
 from reconciler.core.model.destruction import DestructionSpec
 from reconciler.errors import InputError, NotConverged, ProviderError, ReconcilerError
 from reconciler.ports import Rebinding
-from tests.engine.without_rows.stage import Stage
 
 
 @pytest.fixture
-def stage(worlds, monkeypatch):
-    stage = Stage(worlds, "first restore, rebind")
-    stage.asked["primary"]["restore"] = None
-    stage.write()
-    monkeypatch.setattr(stage.world.histories, "note", lambda: None)
-    monkeypatch.setattr(stage.watch, "_look", lambda: ())
-    return stage
+def live(simulate, monkeypatch):
+    """A production on origin; what a drill makes is in no history of it, and no invariant is about it."""
+    simulation = simulate(primary={"restore": None})
+    monkeypatch.setattr(simulation.world.histories, "note", lambda: None)
+    monkeypatch.setattr(simulation.watch, "_look", lambda: ())
+    return simulation
 
 
-def drilled(stage, directory, use, *, sweep=True):
-    """Make what a drill makes, run `use(target, branch)`, and sweep; returns what the drill has said."""
-    said = []
+def target_of(simulation, desired, ports, say, *, later=timedelta()):
+    names = DrillNames.of(desired, ports.clock.now().after(later))
+    return DrillTarget(desired, EnvironmentFile(simulation.world.file, simulation.world.root), names, ports, None, say)
+
+
+async def nothing(_plot, _branch):
+    """Do nothing with what was made."""
+
+
+@pytest.fixture
+def drill(live, tmp_path):
+    """Make what a drill makes, run `use(target, branch)`, and sweep; return what the drill has said."""
+
+    def run(use=nothing, *, sweep=True):
+        said, directory = [], tmp_path / str(len(list(tmp_path.iterdir())))
+        directory.mkdir()
+
+        async def do(desired, ports):
+            target = target_of(live, desired, ports, said.append)
+            repository = DrillRepository(directory, target.names.environment)
+            try:
+                await use(target, await drill_site.make(target, repository))
+            finally:
+                repository.close()
+                if sweep:
+                    await Sweeper(desired, ports, said.append).sweep(target.names)
+
+        live.connected(do)
+        return said
+
+    return run
+
+
+def sweep(simulation):
+    """Take away what any drill has left."""
 
     async def run(desired, ports):
-        root = stage.world.root
-        file = EnvironmentFile(stage.world.file, root)
-        names = DrillNames.of(desired, ports.clock.now())
-        target = DrillTarget(desired, file, names, ports, None, said.append)
-        repository = DrillRepository(directory, names.environment)
-        try:
-            await use(target, await drill_site.make(target, repository))
-        finally:
-            repository.close()
-            if sweep:
-                await Sweeper(desired, ports, said.append).sweep(names)
+        return await Sweeper(desired, ports, lambda _: None).everything()
 
-    stage.connected(run)
-    return said
+    return simulation.connected(run)
 
 
-def there(stage):
-    state = stage.world.sandbox.states[1]
-    return stage.names(), sorted(each.name for each in state.configs.values()), sorted(state.scripts)
+def there(simulation):
+    return simulation.names(), simulation.configs(), sorted(simulation.world.account.scripts)
 
 
-def test_what_a_drill_makes_is_named_expires_by_itself_and_is_taken_away(stage, tmp_path):
-    before, found = there(stage), []
+def serving(simulation, script):
+    scripts = simulation.world.account.scripts
+    return scripts[script].deployments[0].split if script in scripts else None
+
+
+def copy_worker(simulation, name, note):
+    """Deploy a copy of the Worker under another name, as somebody who is no drill."""
+
+    async def copy(desired, ports):
+        (worker,), script = desired.workers, simulation.script.name
+        (serving,) = await ports.cloudflare.deployed(script, worker.binding)
+        change = Rebinding(worker.binding, serving.hyperdrive_id, note, note)
+        await ports.cloudflare.copy_worker(script, serving.id, name, change)
+
+    simulation.connected(copy)
+
+
+@pytest.fixture
+def own_worker(live):
+    """The team has a Worker for drills: a wrangler environment that is deployed."""
+    path = live.world.wrangler_file(live.script.name)
+    before, name = path.read_text(), f"{live.script.name}-rehearsal"
+    environment = {"name": name, "hyperdrive": [{"binding": "HYPERDRIVE", "id": "0" * 32}]}
+    path.write_text(json.dumps(jsonc.read(before).value | {"env": {"rehearsal": environment}}))
+    live.change(drill={"worker": "rehearsal"})
+    copy_worker(live, name, "theirs")
+    yield name
+    path.write_text(before)
+
+
+def test_what_a_drill_makes_is_its_own_and_goes(live, drill):
+    before, found = there(live), []
 
     async def use(target, branch):
         await drill_site.refuse_unless_own(target, await drill_site.owner(target, branch))
         found.append((branch, await target.ports.cloudflare.uses()))
 
-    said = drilled(stage, tmp_path, use)
+    said = drill(use)
     ((branch, uses),) = found
     assert branch.name.startswith("main.drill.")
-    assert (branch.default, branch.protected, branch.expires_at > branch.created_at) == (False, False, True)
     assert branch.mark.environment.startswith("production-drill-")
+    assert (branch.default, branch.protected, branch.expires_at > branch.created_at) == (False, False, True)
     assert [each.script for each in uses if each.script.endswith("-drill")]
     assert len([each for each in said if each.startswith("deleted")]) == 3
-    assert there(stage) == before
+    assert there(live) == before
 
 
-def test_where_neon_lets_no_branch_expire_a_drill_does_without(stage, tmp_path):
-    stage.world.sandbox.states[0].switches.expires_at_available = False
+def test_a_drill_does_without_an_expiry_that_neon_lacks(live, drill, monkeypatch):
+    monkeypatch.setattr(live.world.sandbox.states[0].switches, "expires_at_available", False)
     found = []
 
     async def use(_, branch):
         found.append(branch.expires_at)
 
-    drilled(stage, tmp_path, use)
+    drill(use)
     assert found == [None]
 
 
-@pytest.mark.parametrize("method", ["POST"])
-def test_lost_answers_make_nothing_twice(stage, tmp_path, method):
-    before, found = there(stage), []
+def test_lost_answers_make_nothing_twice(live, drill):
+    before, found = there(live), []
     for path in ("/branches$", "/hyperdrive/configs$"):
-        stage.fault("drop-after", method, path)
+        live.fault("drop-after", "POST", path)
 
     async def use(target, branch):
         found.extend(
@@ -95,242 +142,160 @@ def test_lost_answers_make_nothing_twice(stage, tmp_path, method):
         )
         assert found == [branch.name]
 
-    drilled(stage, tmp_path, use)
-    assert (len(found), there(stage)) == (1, before)
+    drill(use)
+    assert there(live) == before
 
 
-def test_a_config_that_leads_to_the_drills_branch_forbids_the_damage_and_keeps_the_branch(stage, tmp_path):
-    """Somebody takes the branch for something else: it is damaged by nobody, and deleted by nobody."""
-    before, seen = there(stage), []
+def test_a_foreign_config_forbids_damage_and_deletion(live, drill):
+    before, refused = there(live), []
 
     async def use(target, branch):
         origin = await target.ports.neon.origin(target.project, branch.id, *target.login)
-        await target.ports.cloudflare.create_config("somebodys", origin)
-        with pytest.raises(DrillRefused) as refused:
+        await target.ports.cloudflare.create_config("theirs", origin)
+        with pytest.raises(DrillRefused) as error:
             await drill_site.refuse_unless_own(target, await drill_site.owner(target, branch))
-        seen.append(refused.value.refusals[0])
+        refused.extend(error.value.refusals)
 
-    said = drilled(stage, tmp_path, use)
-    assert seen[0].rule == "damage-forbidden"
-    assert 'Hyperdrive config "somebodys" leads to it' in seen[0].message
-    assert [each for each in said if 'stays: Hyperdrive config "somebodys" leads to it' in each]
-    names, configs, _ = there(stage)
-    assert (len(names), "somebodys" in configs) == (len(before[0]) + 1, True)
-
-    async def forget(desired, ports):
-        (config,) = [each for each in await ports.cloudflare.configs() if each.name == "somebodys"]
-        await ports.cloudflare.delete_config(config.id)
-        return await Sweeper(desired, ports, said.append).everything()
-
-    swept = stage.connected(forget)
-    assert (len(swept.gone), swept.left, there(stage)) == (1, (), before)
+    said = drill(use)
+    assert [each.rule for each in refused] == ["damage-forbidden"]
+    assert '"theirs"' in refused[0].message
+    assert [each for each in said if "stays" in each and '"theirs"' in each]
+    names, configs, _ = there(live)
+    assert (len(names), "theirs" in configs) == (len(before[0]) + 1, True)
+    del live.world.account.configs[live.config("theirs").id]
+    swept = sweep(live)
+    assert (len(swept.gone), swept.left, there(live)) == (1, (), before)
 
 
-def test_the_login_of_production_is_never_damaged(stage, tmp_path):
+def test_production_itself_is_never_damaged(drill):
     async def use(target, _):
         primary = next(each for each in await target.ports.neon.branches(target.project) if each.name == "main")
-        with pytest.raises(DrillRefused, match="the login leads to"):
+        with pytest.raises(DrillRefused, match="the login"):
             await drill_site.refuse_unless_own(target, await drill_site.owner(target, primary))
 
-    drilled(stage, tmp_path, use)
+    drill(use)
 
 
-def test_a_worker_that_is_not_a_drills_is_neither_replaced_nor_deleted(stage, tmp_path):
-    script = there(stage)[2][0]
-    mine = f"{script}-drill"
-
-    async def occupy(desired, ports):
-        (worker,) = desired.workers
-        (live,) = await ports.cloudflare.deployed(script, worker.binding)
-        change = Rebinding(worker.binding, live.hyperdrive_id, "mine", "mine")
-        await ports.cloudflare.copy_worker(script, live.id, mine, change)
-
-    stage.connected(occupy)
-    before = there(stage)
-    with pytest.raises(InputError, match=f"there is a Worker {mine} already"):
-        drilled(stage, tmp_path, None)
-    assert there(stage) == before
-    assert mine in before[2]
+def test_a_worker_of_that_name_is_neither_replaced_nor_deleted(live, drill):
+    copy_worker(live, f"{live.script.name}-drill", "mine")
+    before = there(live)
+    with pytest.raises(InputError, match=f"there is a Worker {live.script.name}-drill already"):
+        drill()
+    assert there(live) == before
 
 
-def test_what_a_sweep_could_not_do_the_next_one_does(stage, tmp_path):
-    before = there(stage)
-
-    async def use(target, branch):
-        pass
-
-    drilled(stage, tmp_path, use, sweep=False)
-    assert there(stage) != before
-    stage.fault("status", "DELETE", "/branches/", 403)
-
-    async def sweep(desired, ports):
-        return await Sweeper(desired, ports, lambda _: None).everything()
-
+def test_the_next_sweep_does_what_one_could_not(live, drill):
+    before = there(live)
+    drill(sweep=False)
+    assert there(live) != before
+    live.fault("status", "DELETE", "/branches/", 403)
     with pytest.raises(ProviderError):
-        stage.connected(sweep)
-    assert (len(stage.connected(sweep).gone), there(stage)) == (1, before)
+        sweep(live)
+    assert (len(sweep(live).gone), there(live)) == (1, before)
 
 
-def second_of_two(stage, directories, is_borrowed):
-    """Begin a drill while another one is under way; return the Worker's versions that serve, before it and after."""
-    seen = []
+def test_a_failed_sweep_hides_neither_cause_nor_remedy(live):
+    said = []
 
-    async def meanwhile(desired, ports):
-        names = DrillNames.of(desired, ports.clock.now().after(timedelta(seconds=1)))
-        target = DrillTarget(
-            desired, EnvironmentFile(stage.world.file, stage.world.root), names, ports, None, lambda _: None
+    async def run(desired, ports):
+        await DrillRound(target_of(live, desired, ports, said.append), DrillOptions(20), {}).run(
+            DestructionSpec.parse("truncate")
         )
-        repository = DrillRepository(directories[1], names.environment)
+
+    live.fault("status", "POST", "/hyperdrive/configs$", 403)
+    live.fault("status", "DELETE", "/branches/", 403)
+    with pytest.raises(ProviderError, match="configs"):
+        live.connected(run)
+    assert "reconciler drill production --clean" in said[-1]
+
+
+@pytest.mark.parametrize("is_borrowed", [False, True])
+def test_a_second_drill_at_once_takes_nothing_of_the_first(live, drill, tmp_path, request, is_borrowed):
+    own = request.getfixturevalue("own_worker") if is_borrowed else None
+    before, seen = (there(live), own and serving(live, own)), []
+
+    async def begin_another(desired, ports):
+        target = target_of(live, desired, ports, lambda _: None, later=timedelta(seconds=1))
+        repository = DrillRepository(tmp_path, target.names.environment)
         try:
             with pytest.raises(InputError, match="is still borrowed" if is_borrowed else "there is a Worker"):
                 await drill_site.make(target, repository)
         finally:
             repository.close()
-            await Sweeper(desired, ports, lambda _: None).sweep(names)
+            await Sweeper(desired, ports, lambda _: None).sweep(target.names)
 
     async def use(target, _):
         script = target.script(target.production.workers[0])
-        seen.append((there(stage), serving(stage, script)))
-        await meanwhile(target.production, target.ports)
-        seen.append((there(stage), serving(stage, script) if script in there(stage)[2] else None))
+        for another in (nothing, begin_another):
+            await another(target.production, target.ports)
+            seen.append((there(live), serving(live, script)))
 
-    drilled(stage, directories[0], use)
-    return seen
-
-
-def two(directory):
-    places = (directory / "first", directory / "second")
-    for each in places:
-        each.mkdir()
-    return places
+    drill(use)
+    assert seen[0] == seen[1]
+    assert (there(live), own and serving(live, own)) == before
 
 
-def test_of_two_drills_at_once_the_second_gives_up_and_takes_nothing_of_the_first(stage, tmp_path):
-    before = there(stage)
-    first, then = second_of_two(stage, two(tmp_path), is_borrowed=False)
-    assert (then, there(stage)) == (first, before)
-
-
-def test_a_sweep_that_fails_hides_neither_why_the_drill_failed_nor_what_is_to_be_done(stage):
-    said = []
-
-    async def run(desired, ports):
-        file = EnvironmentFile(stage.world.file, stage.world.root)
-        target = DrillTarget(desired, file, DrillNames.of(desired, ports.clock.now()), ports, None, said.append)
-        await DrillRound(target, DrillOptions(20), {}).run(DestructionSpec.parse("truncate"))
-
-    stage.fault("status", "POST", "/hyperdrive/configs$", 403)
-    stage.fault("status", "DELETE", "/branches/", 403)
-    with pytest.raises(ProviderError, match="configs"):
-        stage.connected(run)
-    assert "reconciler drill production --clean takes away the rest" in said[-1]
-
-
-@pytest.fixture
-def own_worker(stage):
-    """The team has a Worker for drills: a wrangler environment that is deployed."""
-    (path,) = stage.world.root.glob("wrangler.jsonc")
-    before = path.read_text()
-    script = there(stage)[2][0]
-    mine = f"{script}-rehearsal"
-    environment = {"name": mine, "hyperdrive": [{"binding": "HYPERDRIVE", "id": "0" * 32}]}
-    content = jsonc.read(before).value | {"env": {"rehearsal": environment}}
-    path.write_text(json.dumps(content))
-    stage.asked["drill"] = {"worker": "rehearsal"}
-    stage.write()
-
-    async def deploy(desired, ports):
-        (worker,) = desired.workers
-        (live,) = await ports.cloudflare.deployed(script, worker.binding)
-        change = Rebinding(worker.binding, live.hyperdrive_id, "theirs", "theirs")
-        await ports.cloudflare.copy_worker(script, live.id, mine, change)
-
-    stage.connected(deploy)
-    yield mine
-    path.write_text(before)
-
-
-def serving(stage, script):
-    return stage.world.sandbox.states[1].scripts[script].deployments[0].split
-
-
-@pytest.mark.parametrize("what", ["worker", "login"])
-def test_what_the_files_get_wrong_is_said_before_anything_is_made(stage, tmp_path, what):
-    if what == "worker":
-        stage.asked["drill"] = {"worker": "rehearsal"}
+@pytest.mark.parametrize("lacks", ["worker", "login"])
+def test_what_the_file_lacks_is_said_before_anything_is_made(live, drill, lacks):
+    if lacks == "worker":
+        live.change(drill={"worker": "rehearsal"})
     else:
-        for key in ("hyperdrive", "worker"):
-            del stage.asked[key]
-        stage.asked["verify"] = {}
-    stage.write()
-    before, asked = there(stage), len(stage.writes())
+        live.leave_out("hyperdrive", "worker", "verify")
     with pytest.raises(ReconcilerError):
-        drilled(stage, tmp_path, None, sweep=False)
-    assert (there(stage), len(stage.writes())) == (before, asked)
+        drill(sweep=False)
+    assert live.writes() == []
 
 
-def test_a_borrowed_worker_is_not_given_back_by_a_second_drill(stage, own_worker, tmp_path):
-    split = serving(stage, own_worker)
-    first, then = second_of_two(stage, two(tmp_path), is_borrowed=True)
-    assert (then, serving(stage, own_worker)) == (first, split)
-
-
-@pytest.mark.parametrize("is_killed", [False, True])
-def test_a_worker_of_the_teams_own_is_borrowed_and_given_back(stage, own_worker, tmp_path, is_killed):
-    before, split, seen = there(stage), serving(stage, own_worker), []
+def test_a_borrowed_worker_is_given_back(live, drill, own_worker):
+    before, borrowed = (there(live), serving(live, own_worker)), []
 
     async def use(target, _):
-        seen.append(target.script(target.production.workers[0]))
+        borrowed.append(target.script(target.production.workers[0]))
 
-    drilled(stage, tmp_path, use, sweep=not is_killed)
-    assert (seen, serving(stage, own_worker) == split) == ([own_worker], not is_killed)
-    if is_killed:
-        (tmp_path / "again").mkdir()
-        with pytest.raises(InputError, match="is still borrowed by a drill that was killed"):
-            drilled(stage, tmp_path / "again", use, sweep=False)
-
-        async def sweep(desired, ports):
-            return await Sweeper(desired, ports, lambda _: None).everything()
-
-        assert stage.connected(sweep).left == ()
-    assert (there(stage), serving(stage, own_worker)) == (before, split)
+    drill(use)
+    assert borrowed == [own_worker]
+    assert (there(live), serving(live, own_worker)) == before
 
 
-def test_a_list_that_lags_behind_is_told_in_a_sentence_and_what_was_made_is_taken_away(stage, own_worker, tmp_path):
-    before = there(stage)
-    stage.fault("stale", "GET", "-rehearsal/versions$", nth=2)
+def test_a_sweep_gives_back_what_a_killed_drill_borrowed(live, drill, own_worker):
+    before = there(live), serving(live, own_worker)
+    drill(sweep=False)
+    assert serving(live, own_worker) != before[1]
+    with pytest.raises(InputError, match="is still borrowed by a drill that was killed"):
+        drill(sweep=False)
+    assert sweep(live).left == ()
+    assert (there(live), serving(live, own_worker)) == before
+
+
+def test_a_stale_list_ends_a_drill_that_is_swept(live, drill, own_worker):
+    before = there(live)
+    live.fault("stale", "GET", "-rehearsal/versions$", nth=2)
     with pytest.raises(NotConverged, match="was uploaded, and is not there"):
-        drilled(stage, tmp_path, None)
-    assert there(stage) == before
+        drill()
+    assert there(live) == before
 
 
 @pytest.mark.parametrize("kind", ["status", "status-after"])
 @pytest.mark.parametrize(
-    ("method", "path"),
+    "request_",
     [
-        ("POST", "/branches$"),
-        ("POST", "/hyperdrive/configs$"),
-        ("PUT", "/scripts/"),
-        ("POST", "/subdomain$"),
-        ("POST", "-rehearsal/versions"),
-        ("POST", "-rehearsal/deployments"),
+        "POST /branches$",
+        "POST /hyperdrive/configs$",
+        "PUT /scripts/",
+        "POST /subdomain$",
+        "POST -rehearsal/versions",
+        "POST -rehearsal/deployments",
     ],
 )
-def test_wherever_a_drill_dies_before_the_damage_a_sweep_finds_what_it_left(
-    stage, own_worker, tmp_path, method, path, kind
-):
+def test_a_sweep_finds_what_a_drill_left_wherever_it_died(live, drill, own_worker, request_, kind):
     """Right before each of its requests is done, and right after it."""
+    method, path = request_.split()
     if "rehearsal" not in path:
-        del stage.asked["drill"]
-        stage.write()
-    before, split = there(stage), serving(stage, own_worker)
+        live.leave_out("drill")
+    before = there(live), serving(live, own_worker)
     # A branch that may not expire is asked for once more.
-    stage.fault(kind, method, path, 403, times=2 if path == "/branches$" else 1)
+    live.fault(kind, method, path, 403, times=2 if path == "/branches$" else 1)
     with pytest.raises(ProviderError):
-        drilled(stage, tmp_path, None, sweep=False)
-
-    async def sweep(desired, ports):
-        return await Sweeper(desired, ports, lambda _: None).everything()
-
-    assert stage.connected(sweep).left == ()
-    assert (there(stage), serving(stage, own_worker)) == (before, split)
+        drill(sweep=False)
+    assert sweep(live).left == ()
+    assert (there(live), serving(live, own_worker)) == before

@@ -1,232 +1,287 @@
-"""Fences, without rows: which histories take writes, what their computes say, and what a run that ends badly leaves."""
+"""Fences: which histories take writes, what their computes say, and what a run that ends badly leaves."""
 
 import asyncio
 
 import pytest
 
-from reconciler.engine import apply as engine
-from reconciler.engine.apply import NotMended, StepFinished, StepStarted
-from reconciler.errors import LeaseLost, ReconcilerError
+from reconciler.engine import loop
+from reconciler.engine.events import NotMended, PlanChanged, StepFinished, StepStarted
+from reconciler.errors import LeaseLost, ReconcilerError, Suspended
 from reconciler.sandbox import timestamps
-from tests.engine.without_rows.stage import Stage
+from tests.engine.without_rows.simulation import GATED, EndsWhen, Killed, names, rules, taken
 from tests.support.database import text
 
-FENCED = "first restore, fenced"
+MARK = "fenced by reconciler"
 
 
 @pytest.fixture
-def stage(worlds):
-    """A production with a fence that is asked for its first restore. After every single request its invariants hold."""
-    stage = Stage(worlds, FENCED)
-    yield stage
-    assert stage.watch.violations == []
+def fenced(simulate):
+    """A production with a fence that is asked for its first restore."""
+    return simulate("first restore, fenced")
 
 
-def kinds(steps):
-    return [type(step).__name__ for step in steps]
+@pytest.fixture
+def left(fenced):
+    """The same, after a run that was killed with the fence up."""
+    fenced.kill_at(StepFinished, "FenceBranch")
+    assert is_closed(fenced)
+    return fenced
 
 
-def held(stage):
-    (found,) = [name for name in stage.names() if ".held." in name]
-    return found
+def is_closed(simulation, name="main"):
+    return simulation.world.fences.is_closed(simulation.branch(name).cluster)
 
 
-def is_closed(stage, name):
-    return stage.world.fences.is_closed(stage.branch(name).cluster)
+def closed(simulation):
+    """Whether what is live takes no writes, and whether what is held takes none."""
+    return is_closed(simulation), is_closed(simulation, simulation.held)
 
 
-def compute(stage, name):
-    identity = stage.branch(name).id
-    (found,) = [each for each in stage.world.project.endpoints.values() if each.branch_id == identity]
-    return found
+def says_fenced(simulation, name="main"):
+    return MARK in (simulation.compute(name).name or "")
 
 
-def says(stage, name):
-    """What the compute of a branch is called."""
-    return compute(stage, name).name
+def fail_the_switch(simulation):
+    simulation.fault("status", "POST", "/deployments$", 400)
 
 
-def test_a_run_that_fails_at_the_switch_lifts_the_fence_and_the_next_one_comes_to_its_end(stage):
-    stage.fault("status", "POST", "/deployments$", 400)
+def test_a_run_that_fails_at_the_switch_lifts_the_fence(fenced):
+    fail_the_switch(fenced)
     with pytest.raises(ReconcilerError):
-        stage.apply()
-    assert not is_closed(stage, "main")
-    assert type(stage.events[-1].step).__name__ == "LiftFence"
-    stage.world.calm()
-    assert stage.apply().converged
-    assert (is_closed(stage, "main"), is_closed(stage, held(stage))) == (False, True)
+        fenced.apply()
+    assert not is_closed(fenced)
+    assert not says_fenced(fenced)
+    assert names([fenced.events[-1].step]) == ["LiftFence"]
+    fenced.converge()
+    assert closed(fenced) == (False, True)
 
 
-def test_a_run_that_ends_by_a_fault_of_its_own_lifts_the_fence(stage):
+@pytest.mark.parametrize("error", [ZeroDivisionError, asyncio.CancelledError])
+def test_a_run_that_ends_by_itself_lifts_the_fence(fenced, error):
     def fault():
-        raise ZeroDivisionError
+        raise error
 
-    with pytest.raises(ZeroDivisionError):
-        stage.apply(SwitchTraffic=fault)
-    assert type(stage.events[-1].step).__name__ == "LiftFence"
-    assert not is_closed(stage, "main")
+    with pytest.raises(error):
+        fenced.apply(SwitchTraffic=fault)
+    assert names([fenced.events[-1].step]) == ["LiftFence"]
+    assert not is_closed(fenced)
 
 
-def test_where_that_cannot_be_lifted_it_is_said_that_writes_may_fail(stage):
-    stage.fault("status", "POST", "/deployments$", 400)
-    stage.fault("status", "PATCH", "/endpoints/", 400, nth=2)
+def test_a_fence_that_cannot_be_lifted_is_reported(fenced):
+    fail_the_switch(fenced)
+    fenced.fault("status", "PATCH", "/endpoints/", 400, nth=2)
     with pytest.raises(ReconcilerError):
-        stage.apply()
-    assert isinstance(stage.events[-1], NotMended)
-    assert "400" in stage.events[-1].why
+        fenced.apply()
+    assert isinstance(fenced.events[-1], NotMended)
+    assert "400" in fenced.events[-1].why
 
 
-def test_lifting_that_takes_too_long_is_given_up_and_said(stage, monkeypatch):
+def test_lifting_that_takes_too_long_is_reported(fenced, monkeypatch):
     async def hangs(_owner, _user):
-        if "POST deployments" in stage.writes():
+        if "POST deployments" in fenced.writes():
             await asyncio.Event().wait()
 
-    monkeypatch.setattr(stage.world.fences, "open", hangs)
-    monkeypatch.setattr(engine, "_MENDING_SECONDS", 1.0)
-    stage.fault("status", "POST", "/deployments$", 400)
+    monkeypatch.setattr(fenced.world.fences, "open", hangs)
+    monkeypatch.setattr(loop, "_MENDING_SECONDS", 1.0)
+    fail_the_switch(fenced)
     with pytest.raises(ReconcilerError):
-        stage.apply()
-    assert stage.events[-1] == NotMended("no answer within 1 s")
+        fenced.apply()
+    assert fenced.events[-1] == NotMended("no answer within 1 s")
 
 
-class Until:
-    """A permit that ends as soon as something is so."""
-
-    def __init__(self, ended):
-        self._ended = ended
-
-    async def confirm(self):
-        if self._ended():
-            raise LeaseLost("somebody else has it now")
-
-
-def test_a_run_that_has_lost_its_right_lifts_nothing_and_the_next_one_lifts_what_it_finds_first(stage):
+def test_a_run_without_its_permit_lifts_nothing(fenced):
     with pytest.raises(LeaseLost):
-        stage.apply(permit=Until(lambda: stage.said(StepFinished) and is_closed(stage, "main")))
-    assert is_closed(stage, "main")
-    assert isinstance(stage.events[-1], NotMended)
-    stage.events.clear()
-    assert stage.apply(permit=Until(lambda: False)).converged
-    assert kinds(done.step for done in stage.said(StepFinished))[0] == "LiftFence"
+        fenced.apply(permit=EndsWhen(lambda: fenced.reported(StepFinished) and is_closed(fenced)))
+    assert is_closed(fenced)
+    assert isinstance(fenced.events[-1], NotMended)
 
 
-def test_a_fence_that_an_earlier_run_left_is_lifted_at_once_though_neon_is_long_at_work_for_somebody_else(
-    stage, monkeypatch
-):
-    with pytest.raises(LeaseLost):
-        stage.apply(permit=Until(lambda: stage.said(StepFinished) and is_closed(stage, "main")))
-    stage.slow("OPERATION create_branch", 600)
-    begun = stage.loop.time()
-    theirs = {"branch": {"name": "theirs"}}
-    stage.do(stage.world.neon("POST", f"/projects/{stage.world.project_id}/branches", json=theirs))
-    opened, lift = [], stage.world.fences.open
+def test_a_suspension_keeps_no_fence_up(fenced):
+    suspended = EndsWhen(lambda: is_closed(fenced), Suspended("ada suspended production"))
+    with pytest.raises(Suspended):
+        fenced.apply(consent=suspended)
+    assert names(event.step for event in fenced.events[-3:-1]) == ["FenceBranch", "LiftFence"]
+    assert not is_closed(fenced)
+
+
+# What an earlier run has left
+
+
+def test_a_left_fence_is_lifted_first(left):
+    assert left.converge()[0] == "LiftFence"
+
+
+def test_a_left_fence_is_lifted_though_suspended(left):
+    with pytest.raises(Suspended):
+        left.apply(consent=EndsWhen(lambda: True, Suspended("ada suspended production")))
+    assert {"LiftFence"} == set(names(event.step for event in left.events))
+    assert not is_closed(left)
+
+
+def test_a_left_fence_is_lifted_though_another_plan_was_approved(left):
+    with pytest.raises(PlanChanged):
+        left.apply(expect="0123", permit=EndsWhen(lambda: False))
+    assert names(each.step for each in left.reported(StepFinished)) == ["LiftFence"]
+    assert not is_closed(left)
+
+
+def test_a_left_fence_is_lifted_though_the_restore_is_refused(left):
+    left.ask(left.desired["primary"]["restore"] | {"id": "b", "from": "r-20200101T000000000Z"})
+    outcome = left.apply()
+    assert rules(outcome) == ["source-not-held"]
+    assert taken(outcome) == ["LiftFence"]
+    assert not is_closed(left)
+
+
+def test_a_left_fence_is_lifted_while_others_keep_neon_busy(left, monkeypatch):
+    left.slow("OPERATION create_branch", 600)
+    begun = left.loop.time()
+    path = f"/projects/{left.world.project_id}/branches"
+    left.do(left.world.neon("POST", path, json={"branch": {"name": "theirs"}}))
+    opened, lift = [], left.world.fences.open
 
     async def note(owner, user):
         await lift(owner, user)
-        opened.append(stage.loop.time() - begun)
+        opened.append(left.loop.time() - begun)
 
-    monkeypatch.setattr(stage.world.fences, "open", note)
+    monkeypatch.setattr(left.world.fences, "open", note)
     with pytest.raises(ReconcilerError, match="423"):
-        stage.apply()
-    assert not is_closed(stage, "main")
+        left.apply()
+    assert not is_closed(left)
     assert opened[0] < 10, "seconds of the world's time"
 
 
-def test_a_fence_that_an_earlier_run_left_is_lifted_though_the_approved_plan_is_another(stage):
-    with pytest.raises(LeaseLost):
-        stage.apply(permit=Until(lambda: stage.said(StepFinished) and is_closed(stage, "main")))
-    with pytest.raises(engine.PlanChanged):
-        stage.apply(expect="0123")
-    assert not is_closed(stage, "main")
+# Where a run is killed
 
 
-def test_once_users_are_switched_the_next_run_fences_again_and_the_name_of_the_compute_stays(stage):
-    with pytest.raises(LeaseLost):
-        stage.apply(permit=Until(lambda: "POST deployments" in stage.writes()))
-    named = f"PATCH {compute(stage, 'main').id}"
-    assert stage.writes().count(named) == 1
-    outcome = stage.apply()
-    assert kinds(done.step for done in outcome.taken)[:2] == ["FenceBranch", "RenameBranch"]
-    assert stage.writes().count(named) == 1
+@pytest.mark.parametrize("is_done", [False, True])
+def test_a_run_killed_while_it_fences_is_continued(fenced, monkeypatch, is_done):
+    close = fenced.world.fences.close
+
+    async def dies(owner, user):
+        if is_done:
+            await close(owner, user)
+        raise Killed
+
+    monkeypatch.setattr(fenced.world.fences, "close", dies)
+    with pytest.raises(Killed):
+        fenced.apply()
+    monkeypatch.undo()
+    assert (says_fenced(fenced), is_closed(fenced)) == (True, is_done)
+    fenced.kill_at(StepFinished, "LiftFence")
+    assert (says_fenced(fenced), is_closed(fenced)) == (False, False)
+    fenced.converge()
+    assert closed(fenced) == (False, True)
 
 
-def test_what_is_held_already_is_fenced_when_the_option_is_set_and_says_so_only_when_it_is_done(worlds):
-    stage = Stage(worlds, FENCED)  # its first restore is without a fence, which the invariants of this scenario mind
-    stage.asked["primary"]["fence"] = False
-    stage.write()
-    assert stage.apply().converged
-    assert not is_closed(stage, held(stage))
-    stage.asked["primary"]["fence"] = True
-    stage.write()
-    stage.fault("status", "PATCH", "/endpoints/", 400)
+def test_a_run_killed_after_the_switch_is_fenced_again(fenced):
+    fenced.kill_at(StepFinished, "SwitchTraffic")
+    assert is_closed(fenced), "users are on the new one"
+    named = f"PATCH {fenced.compute().id}"
+    assert fenced.writes().count(named) == 1
+    assert fenced.converge()[:2] == ["FenceBranch", "RenameBranch"]
+    assert fenced.writes().count(named) == 1
+    assert closed(fenced) == (False, True)
+
+
+def test_a_killed_undo_is_continued_step_by_step(fenced):
+    fenced.converge()
+    fenced.leap(60)
+    held = fenced.held
+    fenced.ask(None)
+    for event, step, expected in (
+        (StepFinished, "FenceBranch", (True, True)),
+        (StepFinished, "LiftFence", (False, True)),
+        (StepStarted, "SwitchTraffic", (True, False)),
+    ):
+        fenced.kill_at(event, step)
+        assert (is_closed(fenced), is_closed(fenced, held)) == expected, step
+    fenced.converge()
+    assert closed(fenced) == (False, True)
+
+
+# Other ways to a fence
+
+
+def test_what_is_held_already_is_fenced_when_the_file_says_so(simulate):
+    simulation = simulate("first restore, fenced", primary={"fence": False})
+    simulation.converge()
+    assert closed(simulation) == (False, False)
+    simulation.change(primary={"fence": True})
+    simulation.fault("status", "PATCH", "/endpoints/", 400)
     with pytest.raises(ReconcilerError):
-        stage.apply()
-    assert is_closed(stage, held(stage))
-    assert not says(stage, held(stage))
-    stage.world.calm()
-    assert kinds(done.step for done in stage.apply().taken) == ["FenceBranch"]
-    assert says(stage, held(stage)).startswith("fenced by reconciler")
+        simulation.apply()
+    assert closed(simulation) == (False, True)
+    assert not says_fenced(simulation, simulation.held)
+    assert simulation.converge() == ["FenceBranch"]
+    assert says_fenced(simulation, simulation.held)
 
 
-def test_a_list_of_versions_that_lags_behind_leads_to_no_second_upload(stage):
-    def lag():
-        stage.fault("stale", "GET", "/versions$", times=2)
+def test_a_failed_last_check_puts_back_what_takes_writes(simulate):
+    simulation = simulate(GATED, primary={"fence": True})
+    simulation.world.route.live = False
+    outcome = simulation.apply()
+    assert rules(outcome) == ["timeline-failed"]
+    steps = [each for each in taken(outcome) if each in {"FenceBranch", "LiftFence", "SwitchTraffic"}]
+    assert steps[-4:] == ["FenceBranch", "SwitchTraffic", "LiftFence", "SwitchTraffic"]
+    assert not is_closed(simulation)
+    simulation.watch.violations.clear()  # what has failed its check is not fenced
 
-    assert stage.apply(FenceBranch=lag).converged
-    assert stage.writes().count("POST versions") == 1
-    begun = kinds(each.step for each in stage.said(StepStarted))
-    assert begun.count("UploadVersion") == 2, "it was asked for again"
+
+def test_a_stale_list_of_versions_uploads_nothing_twice(fenced):
+    fenced.converge(FenceBranch=lambda: fenced.fault("stale", "GET", "/versions$", times=2))
+    assert fenced.writes().count("POST versions") == 1
+    assert names(each.step for each in fenced.reported(StepStarted)).count("UploadVersion") == 2
 
 
-def test_a_role_that_does_not_own_the_database_is_fenced_by_its_owner(worlds, monkeypatch):
-    stage = Stage(worlds, FENCED)  # its users reach no Worker of the file, which the invariants are about
-    branch = stage.branch("main")
-    path = f"/projects/{stage.world.project_id}/branches/{branch.id}/roles"
-    stage.do(stage.world.neon("POST", path, json={"role": {"name": "reader"}}))
-    stage.do(stage.world.settle())
-    stage.world.loop.leapt += 60
-    stage.asked["primary"]["restore"] = {"to": text(timestamps.now())}
-    stage.world.loop.leapt += 60
-    database = stage.asked.pop("hyperdrive")["database"]
-    del stage.asked["worker"]
-    stage.asked["verify"] = {"database": database, "role": "reader"}
-    stage.write()
-    asked, close = [], stage.world.fences.close
+def test_the_owner_fences_for_a_role_that_owns_nothing(fenced, monkeypatch):
+    fenced.neon("POST", f"/branches/{fenced.branch('main').id}/roles", role={"name": "reader"})
+    fenced.leap(60)
+    moment = text(timestamps.now())
+    fenced.leap(60)
+    fenced.ask({"to": moment})
+    fenced.change(verify={"database": fenced.desired["hyperdrive"]["database"], "role": "reader"})
+    fenced.leave_out("hyperdrive", "worker")
+    asked, close = [], fenced.world.fences.close
 
     async def note(owner, user):
         asked.append((owner.role, user.role))
         await close(owner, user)
 
-    monkeypatch.setattr(stage.world.fences, "close", note)
-    assert stage.apply().converged
+    monkeypatch.setattr(fenced.world.fences, "close", note)
+    fenced.converge()
     assert asked == [("app", "reader")]
+    fenced.watch.violations.clear()  # the file knows nothing of the Worker whose users they are about
 
 
-def close_then(stage, **fault):
-    """Have something go wrong on every look from right after the fence is closed."""
+# What cannot be read any more once the fence is up
 
-    def strike():
-        for method, path, number in fault["strikes"]:
-            stage.fault("status", method, path, number, times=1000)
 
-    async def close(owner, user):
-        await type(stage.world.fences).close(stage.world.fences, owner, user)
-        strike()
+@pytest.fixture
+def fail_once_fenced(fenced, monkeypatch):
+    """Have every read of a path fail from right after the fence is up."""
 
-    return close
+    def fail(path):
+        close = fenced.world.fences.close
+
+        async def close_and_fail(owner, user):
+            await close(owner, user)
+            fenced.fault("status", "GET", path, 403, times=1000)
+
+        monkeypatch.setattr(fenced.world.fences, "close", close_and_fail)
+
+    return fail
 
 
 @pytest.mark.parametrize("path", ["/hyperdrive/configs", "/deployments$"])
-def test_what_can_no_longer_be_read_after_the_fence_does_not_leave_users_read_only(stage, monkeypatch, path):
-    monkeypatch.setattr(stage.world.fences, "close", close_then(stage, strikes=[("GET", path, 403)]))
-    outcome = stage.apply()
-    assert [each.rule for each in outcome.final.refusals] == ["unreadable"]
-    assert not is_closed(stage, "main")
-    assert "fenced" not in (says(stage, "main") or "")
+def test_what_cloudflare_hides_keeps_no_fence_up(fenced, fail_once_fenced, path):
+    fail_once_fenced(path)
+    assert rules(fenced.apply()) == ["unreadable"]
+    assert not is_closed(fenced)
+    assert not says_fenced(fenced)
 
 
-def test_where_neon_itself_can_no_longer_be_read_it_is_said_that_writes_may_fail(stage, monkeypatch):
-    monkeypatch.setattr(stage.world.fences, "close", close_then(stage, strikes=[("GET", "/branches$", 403)]))
-    outcome = stage.apply()
-    assert [each.rule for each in outcome.final.refusals] == ["unreadable"]
-    assert isinstance(stage.events[-1], NotMended)
+def test_what_neon_hides_is_reported(fenced, fail_once_fenced):
+    fail_once_fenced("/branches$")
+    assert rules(fenced.apply()) == ["unreadable"]
+    assert isinstance(fenced.events[-1], NotMended)

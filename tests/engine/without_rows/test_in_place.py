@@ -1,162 +1,154 @@
-"""A restore in place, without rows: what it sends, what it reads again right before, and what stays as it was."""
+"""A restore in place: what it sends, what it reads again right before, and what stays as it was."""
 
 from dataclasses import replace
 
 import pytest
 
-from reconciler.core.plan.plan import plan
-from reconciler.engine.apply import StepFinished
 from reconciler.errors import GateFailed, LeaseLost, ReconcilerError
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.neon.state import PLANS
-from tests.engine.without_rows.stage import Stage
+from tests.engine.without_rows.simulation import FIRST, GATED, EndsWhen, rules, taken
+
+IN_PLACE = {"method": "in-place"}
 
 
 @pytest.fixture
-def stage(worlds):
+def first(simulate):
     """A production that is asked for its first restore, in place."""
-    stage = Stage(worlds, "first restore, rebind")
-    stage.asked["primary"]["method"] = "in-place"
-    stage.write()
-    return stage
+    return simulate(primary=IN_PLACE)
 
 
-def kinds(steps):
-    return [type(step).__name__ for step in steps]
+@pytest.fixture
+def protected(first):
+    """The same, with a protected primary."""
+    first.branch("main").protected = True
+    return first
 
 
-def test_a_restore_in_place_and_its_undo_leave_branch_config_and_deployment_as_they_are(stage):
-    primary, bound = stage.branch("main").id, stage.world.wrangler_id(stage.world.scripts[0])
-    timeline = stage.world.timeline_asked()
-    assert stage.apply().converged
-    stage.asked["primary"]["restore"] = None
-    stage.write()
-    assert stage.apply().converged
-    first, second = f"main.held.origin.before.{timeline}.in-place", f"main.held.{timeline}.before.origin.2.in-place"
-    assert stage.names() == sorted(["main", first, second])
-    assert (stage.branch("main").id, stage.world.wrangler_id(stage.world.scripts[0])) == (primary, bound)
-    assert "POST deployments" not in stage.writes()
-    deleted = [path for method, path, _ in stage.watch.requests if method == "DELETE"]
+def address(simulation):
+    """How users reach the data."""
+    primary, compute = simulation.branch("main"), simulation.compute()
+    bound = simulation.world.wrangler_id(simulation.script.name)
+    return primary.id, primary.roles["app"].password, compute.id, compute.port, bound, simulation.configs()
+
+
+def test_a_restore_and_its_undo_keep_the_address(first):
+    before, timeline = address(first), first.timeline
+    first.converge()
+    assert first.config("shop").restarted_on
+    first.ask(None)
+    first.converge()
+    assert address(first) == before
+    assert "POST deployments" not in first.writes()
+    preserved = f"main.held.origin.before.{timeline}.in-place", f"main.held.{timeline}.before.origin.2.in-place"
+    assert first.names() == sorted(["main", *preserved])
+    deleted = [path for method, path, _ in first.watch.requests if method == "DELETE"]
     assert len(deleted) == 2
-    assert not any(path.endswith(primary) for path in deleted)
+    assert not any(path.endswith(before[0]) for path in deleted)
 
 
-def test_what_is_protected_right_before_it_is_restored_is_unprotected_first_and_protected_in_the_end(stage):
-    def protect():
-        stage.branch("main").protected = True
+def test_protection_is_taken_only_for_the_restore(protected):
+    steps = protected.converge()
+    middle = steps.index("RestoreBranch")
+    assert steps[middle - 1 : middle + 2] == ["UnprotectBranch", "RestoreBranch", "ProtectBranch"]
+    assert protected.branch("main").protected
 
-    assert stage.apply(RestoreBranch=protect).converged
-    assert "UnprotectBranch" in kinds(done.step for done in stage.said(StepFinished))
-    assert stage.writes().count("POST restore") == 1
-    assert stage.branch("main").protected
+
+def test_protection_given_right_before_the_restore_comes_back(first):
+    steps = first.converge(RestoreBranch=lambda: setattr(first.branch("main"), "protected", True))
+    assert "UnprotectBranch" in steps
+    assert first.writes().count("POST restore") == 1
+    assert first.branch("main").protected
 
 
 @pytest.mark.parametrize("path", ["/endpoints/", "/branches/"])
-def test_what_was_protected_after_its_candidate_was_made_is_so_again_also_after_a_death(stage, path):
-    stage.kill_after("POST", "/branches$")
-    stage.do(stage.world.settle())
-    stage.branch("main").protected = True
-    stage.kill_after("PATCH", path)
-    stage.asked["primary"]["restore"] = None
-    stage.write()
-    assert stage.apply().converged
-    assert stage.branch("main").protected
+def test_protection_survives_a_death_and_an_undo(first, path):
+    first.kill_after("POST", "/branches$")
+    first.do(first.world.settle())
+    first.branch("main").protected = True
+    first.kill_after("PATCH", path)
+    first.ask(None)
+    first.converge()
+    assert first.branch("main").protected
 
 
-def test_a_primary_that_was_protected_is_so_again(stage):
-    stage.branch("main").protected = True
-    outcome = stage.apply()
-    names = kinds(done.step for done in outcome.taken)
-    middle = names.index("RestoreBranch")
-    assert names[middle - 1 : middle + 2] == ["UnprotectBranch", "RestoreBranch", "ProtectBranch"]
-    assert stage.branch("main").protected
+def test_protection_survives_a_restore_that_neon_refuses(protected):
+    for _ in range(2):
+        protected.fault("status", "POST", "/restore$", 422)
+        with pytest.raises(ReconcilerError, match="422"):
+            protected.apply()
+        assert protected.branch("main").protected
+    protected.converge()
+    assert protected.branch("main").protected
 
 
-def test_what_is_reset_by_hand_right_before_it_would_be_restored_is_left_alone(stage):
+def test_protection_survives_a_refusal_after_it_was_taken(protected, monkeypatch):
+    protected.kill_after("PATCH", f"/branches/{protected.branch('main').id}$")
+    assert not protected.branch("main").protected
+    plan = protected.world.sandbox.states[0].switches.subscription_type
+    monkeypatch.setitem(PLANS, plan, replace(PLANS[plan], branches=len(protected.names())))
+    assert rules(protected.apply()) == ["branch-limit"]
+    assert protected.branch("main").protected
+
+
+def test_what_is_reset_by_hand_right_before_is_left_alone(first):
     def reset():
         """What has children is reset only with a name for what it held, which they follow (API reference, restore)."""
-        stage.branch("main").last_reset_at = timestamps.now()
-        stage.branch(f"main.candidate.{stage.world.timeline_asked()}").parent_id = "br-preserved-by-hand"
+        first.branch("main").last_reset_at = timestamps.now()
+        first.candidate.parent_id = "br-preserved-by-hand"
 
-    outcome = stage.apply(RestoreBranch=reset)
-    assert "POST restore" not in stage.writes()
-    assert outcome.final.refusals
-
-
-def test_a_restore_whose_answer_is_lost_is_looked_for_and_not_sent_again(stage):
-    stage.fault("drop-after", "POST", "/restore$")
-    assert stage.apply().converged
-    assert stage.writes().count("POST restore") == 1
+    assert rules(first.apply(RestoreBranch=reset))
+    assert "POST restore" not in first.writes()
 
 
-def test_a_branch_that_is_protected_right_before_it_would_be_deleted_stays_and_the_end_is_in_sync(stage):
-    name = f"main.proved.{stage.world.timeline_asked()}"
+def test_a_restore_whose_answer_is_lost_is_not_repeated(first):
+    first.fault("drop-after", "POST", "/restore$")
+    first.converge()
+    assert first.writes().count("POST restore") == 1
 
-    def protect():
-        stage.branch(name).protected = True
 
-    outcome = stage.apply(DeleteBranch=protect)
+def test_a_proved_branch_protected_by_hand_is_not_deleted(first):
+    name = f"main.proved.{first.timeline}"
+    outcome = first.apply(DeleteBranch=lambda: setattr(first.branch(name), "protected", True))
     assert outcome.converged
-    assert name in stage.names()
-    assert [each for each in outcome.final.warnings if f'"{name}" has done its work and is not deleted' in each]
+    assert name in first.names()
+    assert [each for each in outcome.final.warnings if f'"{name}"' in each and "protected" in each]
 
 
-def test_a_run_that_is_killed_before_the_branch_is_deleted_is_continued_by_deleting_it(stage):
-    class Ends:
-        """Lasts until the branch is called proved."""
-
-        async def confirm(self):
-            if any(".proved." in name for name in stage.names()):
-                raise LeaseLost("somebody else has it now")
-
+def test_a_run_killed_before_the_deletion_is_continued(first):
     with pytest.raises(LeaseLost):
-        stage.apply(permit=Ends())
-    (name,) = [each for each in stage.names() if ".proved." in each]
-    outcome = stage.apply()
-    assert kinds(done.step for done in outcome.taken) == ["DeleteBranch"]
-    assert name not in stage.names()
+        first.apply(permit=EndsWhen(lambda: any(".proved." in name for name in first.names())))
+    assert first.converge() == ["DeleteBranch"]
+    assert first.names() == ["main", first.held]
 
 
-def test_a_gate_that_fails_on_the_candidate_leaves_the_primary_untouched(stage):
-    stage.fault("status", "GET", "/schema$", 400)
+def test_a_failed_gate_leaves_the_primary_untouched(first):
+    first.fault("status", "GET", "/schema$", 400)
     with pytest.raises(GateFailed):
-        stage.apply()
-    assert "POST restore" not in stage.writes()
-    assert plan(*stage.observe()).refusals == ()
+        first.apply()
+    assert "POST restore" not in first.writes()
+    assert rules(first.plan()) == []
 
 
-def test_a_restore_that_neon_refuses_leaves_the_primary_protected_run_after_run(stage):
-    stage.branch("main").protected = True
-    for _ in range(2):
-        stage.fault("status", "POST", "/restore$", 422)
-        with pytest.raises(ReconcilerError, match="422"):
-            stage.apply()
-        assert stage.branch("main").protected
-    assert stage.apply().converged
-    assert stage.branch("main").protected
+def test_a_failed_last_check_is_undone_in_place(simulate):
+    simulation = simulate(GATED, primary=IN_PLACE)
+    simulation.world.route.live = False
+    outcome = simulation.apply()
+    assert rules(outcome) == ["timeline-failed"]
+    steps = [each for each in taken(outcome) if each in {"RestoreBranch", "RestartPool"}]
+    assert steps == ["RestoreBranch", "RestartPool"] * 2
+    failed, held = f"main.failed.{simulation.timeline}", f"main.held.{simulation.timeline}.before.origin.2.in-place"
+    assert {failed, held} <= set(simulation.names())
+    simulation.world.route.heal()
+    assert simulation.apply().taken == ()
 
 
-def test_what_is_refused_between_unprotecting_and_restoring_leaves_the_primary_protected(stage, monkeypatch):
-    stage.branch("main").protected = True
-    stage.kill_after("PATCH", f"/branches/{stage.branch('main').id}$")
-    assert not stage.branch("main").protected
-    plans = stage.world.sandbox.states[0].switches.subscription_type
-    monkeypatch.setitem(PLANS, plans, replace(PLANS[plans], branches=len(stage.names())))
-    outcome = stage.apply()
-    assert [each.rule for each in outcome.final.refusals] == ["branch-limit"]
-    assert stage.branch("main").protected
-
-
-def test_a_last_check_that_fails_in_place_is_undone_in_place_with_everything_proved_anew(worlds):
-    stage = Stage(worlds, "HTTP gate at 0 %")
-    stage.asked["primary"]["method"] = "in-place"
-    stage.write()
-    stage.world.route.live = False
-    timeline = stage.world.timeline_asked()
-    outcome = stage.apply()
-    assert [each.rule for each in outcome.final.refusals] == ["timeline-failed"]
-    names = kinds(done.step for done in outcome.taken)
-    assert names.count("RestoreBranch") == 2
-    assert names[names.index("RestoreBranch", names.index("RestoreBranch") + 1) :].count("RestartPool") == 1
-    assert {f"main.failed.{timeline}", f"main.held.{timeline}.before.origin.2.in-place"} <= set(stage.names())
-    assert stage.apply().taken == ()
+@pytest.mark.parametrize("methods", [("branch", "in-place"), ("in-place", "branch")])
+def test_the_method_may_change_between_restore_and_undo(simulate, monkeypatch, methods):
+    simulation = simulate(FIRST, primary={"method": methods[0]})
+    monkeypatch.setattr(simulation.world.sandbox.states[0].switches, "child_as_target", True)
+    simulation.converge()
+    simulation.leap(60)
+    simulation.change(primary={"method": methods[1], "restore": None})
+    simulation.converge()
+    assert str(simulation.plan().live) == "origin"

@@ -1,192 +1,148 @@
-"""The holding pen, without rows: what is asked before anything goes, and what somebody does right before it would."""
+"""The deletion of what was held long enough: what is asked before it, and what is done by hand right before."""
 
-import copy
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
-from reconciler.core.plan.plan import plan
-from reconciler.engine.apply import StepDropped
+from reconciler.engine.events import StepDropped
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.neon.state import PLANS
-from tests.engine.without_rows.stage import Stage
+from tests.engine.without_rows.simulation import DAY_SECONDS, names
 
-_DAY = timedelta(days=1).total_seconds()
+BOTH = pytest.mark.parametrize("path", ["/hyperdrive/configs/", "/branches/"])
 
 
 @pytest.fixture
-def stage(worlds):
+def due(first):
     """A production that was restored and put back, eight days ago."""
-    stage = Stage(worlds, "first restore, rebind")
-    assert stage.apply().converged
-    stage.world.loop.leapt += 60
-    stage.asked["primary"]["restore"] = None
-    stage.write()
-    assert stage.apply().converged
-    stage.watch.promoted.clear()
-    stage.world.loop.leapt += 8 * _DAY
-    stage.watch.requests.clear()
-    return stage
+    first.converge()
+    first.leap(60)
+    first.ask(None)
+    first.converge()
+    first.leap(8 * DAY_SECONDS)
+    first.watch.requests.clear()
+    return first
 
 
-def held(stage):
-    (name,) = [each for each in stage.names() if ".held." in each]
-    return name
+@pytest.fixture
+def orphaned(due):
+    """The same, whose held branch was deleted by hand at Neon, and its config was not."""
+    due.delete_branch(due.held)
+    due.watch.requests.clear()
+    return due
 
 
-def configs(stage):
-    return sorted(each.name for each in stage.world.account.configs.values())
+@pytest.fixture
+def shielded(simulate):
+    """The same of a primary that was protected, and so is what is held; the file lets it go all the same."""
+    return simulate("hold ended, protected")
 
 
-def test_what_is_held_too_long_is_deleted_with_its_config_and_nothing_else(stage):
-    outcome = stage.apply()
-    assert outcome.converged
-    assert [type(done.step).__name__ for done in outcome.taken] == ["DeleteHyperdrive", "DeleteBranch"]
-    deleted = [path for method, path, _ in stage.watch.requests if method != "GET"]
-    assert [path.split("/")[-2] for path in deleted] == ["configs", "branches"]
-    assert (stage.names(), len(configs(stage))) == (["main"], 1)
-    assert stage.apply().taken == ()
+def is_gone(simulation):
+    return (simulation.names(), simulation.configs()) == (["main"], ["shop"])
 
 
-def test_while_nothing_has_ended_no_other_worker_is_asked_for(stage):
-    stage.world.loop.leapt -= 7 * _DAY
-    assert stage.apply().taken == ()
-    assert not [path for _, path, _ in stage.watch.requests if path.endswith("/workers/scripts")]
+def test_what_is_held_too_long_goes_with_its_config(due):
+    assert due.converge() == ["DeleteHyperdrive", "DeleteBranch"]
+    assert [path.split("/")[-2] for method, path, _ in due.watch.requests if method != "GET"] == ["configs", "branches"]
+    assert is_gone(due)
+    assert due.converge() == []
+
+
+def test_within_the_hold_no_other_worker_is_listed(due):
+    due.leap(-7 * DAY_SECONDS)
+    assert due.converge() == []
+    assert due.reads("/workers/scripts") == []
 
 
 @pytest.mark.parametrize("kind", ["drop-before", "drop-after", "status"])
-@pytest.mark.parametrize("path", ["/hyperdrive/configs/", "/branches/"])
-def test_a_lost_answer_or_a_busy_provider_ends_with_both_gone(stage, kind, path):
-    stage.fault(kind, "DELETE", path, 503 if kind == "status" else 0)
-    assert stage.apply().converged
-    assert stage.names() == ["main"]
+@BOTH
+def test_a_lost_answer_or_busy_provider_ends_with_both_gone(due, kind, path):
+    due.fault(kind, "DELETE", path, 503 if kind == "status" else 0)
+    due.converge()
+    assert is_gone(due)
 
 
-@pytest.mark.parametrize("path", ["/hyperdrive/configs/", "/branches/"])
-def test_a_run_that_is_killed_at_a_deletion_is_continued(stage, path):
-    stage.kill_after("DELETE", path)
-    assert stage.apply().converged
-    assert (stage.names(), len(configs(stage))) == (["main"], 1)
+@BOTH
+def test_a_run_killed_at_a_deletion_is_continued(due, path):
+    due.kill_after("DELETE", path)
+    due.converge()
+    assert is_gone(due)
 
 
-def test_a_branch_that_is_protected_right_before_it_would_be_deleted_stays_and_the_end_is_in_sync(stage):
-    name = held(stage)
-
-    def protect():
-        stage.branch(name).protected = True
-
-    outcome = stage.apply(DeleteBranch=protect)
-    assert outcome.converged
-    assert name in stage.names()
-    assert [type(each.step).__name__ for each in stage.said(StepDropped)] == ["DeleteBranch"]
+def test_a_branch_protected_right_before_stays(due):
+    name = due.held
+    due.converge(DeleteBranch=lambda: setattr(due.branch(name), "protected", True))
+    assert name in due.names()
+    assert names(each.step for each in due.reported(StepDropped)) == ["DeleteBranch"]
 
 
-def delete_by_hand(stage):
-    """Somebody deletes the held branch at Neon, and leaves its config."""
-    path = f"/projects/{stage.world.project_id}/branches/{stage.branch(held(stage)).id}"
-    stage.do(stage.world.neon("DELETE", path))
-    stage.do(stage.world.settle())
-    stage.watch.requests.clear()
+def test_a_worker_bound_right_before_keeps_config_and_branch(due):
+    before = due.names(), due.configs()
+    with due.bound_by_hand() as bind:
+        due.converge(DeleteHyperdrive=bind)
+    assert (due.names(), due.configs()) == before
 
 
-def test_the_config_of_a_branch_that_was_deleted_by_hand_goes_where_nothing_uses_it(stage):
-    delete_by_hand(stage)
-    assert [type(done.step).__name__ for done in stage.apply().taken] == ["DeleteHyperdrive"]
-    assert (len(stage.writes()), len(configs(stage))) == (1, 1)
-    assert stage.apply().taken == ()
+def test_a_worker_put_back_right_before_is_switched_first(due):
+    def put_back():
+        old = replace(due.script.deployments[1], id="by-hand", created_on=timestamps.now())
+        due.script.deployments.insert(0, old)
+
+    steps = due.converge(DeleteHyperdrive=put_back)
+    assert steps.index("SwitchTraffic") < steps.index("DeleteHyperdrive") < steps.index("DeleteBranch")
+    assert not [each for each in due.watch.violations if "reach no database" in each]
+    due.watch.violations.clear()  # users were put back by hand
 
 
-def test_a_worker_that_is_bound_to_it_right_before_keeps_it(stage):
-    delete_by_hand(stage)
-    scripts, (ours,) = stage.world.account.scripts, stage.world.scripts
-
-    def bind():
-        other = copy.deepcopy(scripts[ours])
-        other.name, other.deployments = "reports", other.deployments[1:]
-        scripts["reports"] = other
-
-    outcome = stage.apply(DeleteHyperdrive=bind)
-    del scripts["reports"]
-    assert (outcome.converged, outcome.taken, len(configs(stage))) == (True, (), 2)
+def test_an_unreadable_list_of_workers_deletes_nothing(due):
+    due.fault("status", "GET", "/workers/scripts$", 403, times=99)
+    assert due.plan().in_sync
+    assert due.converge() == []
+    assert due.held
 
 
-@pytest.fixture
-def shielded(worlds):
-    """The same of a primary that was protected, and so is what is held; the file lets it go all the same."""
-    stage = Stage(worlds, "hold ended, protected")
-    stage.watch.promoted.clear()
-    return stage
+def test_the_config_of_a_branch_deleted_by_hand_goes(orphaned):
+    assert orphaned.converge() == ["DeleteHyperdrive"]
+    assert len(orphaned.writes()) == 1
+    assert orphaned.configs() == ["shop"]
+    assert orphaned.converge() == []
 
 
-def test_what_was_protected_as_the_primary_is_unprotected_right_before_its_own_deletion(shielded):
-    name = held(shielded)
-    identity = shielded.branch(name).id
-    assert shielded.apply().converged
+def test_a_worker_bound_right_before_keeps_an_orphaned_config(orphaned):
+    with orphaned.bound_by_hand() as bind:
+        assert orphaned.converge(DeleteHyperdrive=bind) == []
+    assert len(orphaned.configs()) == 2
+
+
+def test_protection_of_the_former_primary_goes_right_before(shielded):
+    identity = shielded.branch(shielded.held).id
+    shielded.converge()
     sent = [(method, path.split("/")[-1]) for method, path, _ in shielded.watch.requests if method != "GET"]
     assert sent[1:] == [("PATCH", identity), ("DELETE", identity)]
-    assert (shielded.names(), shielded.branch("main").protected) == (["main"], True)
-    assert shielded.apply().taken == ()
+    assert shielded.names() == ["main"]
+    assert shielded.branch("main").protected
+    assert shielded.converge() == []
 
 
-def test_what_is_made_from_it_right_before_keeps_it_with_its_protection(shielded):
-    name = held(shielded)
-
-    def make_from_it():
-        shielded.branch("main").parent_id = shielded.branch(name).id
-
-    outcome = shielded.apply(DeleteBranch=make_from_it)
-    assert (outcome.converged, shielded.branch(name).protected) == (True, True)
+def test_a_child_made_right_before_keeps_the_protection(shielded):
+    held = shielded.branch(shielded.held)
+    shielded.converge(DeleteBranch=lambda: setattr(shielded.branch("main"), "parent_id", held.id))
+    assert held.protected
 
 
-def test_a_run_that_dies_between_unprotecting_and_deleting_leaves_it_held_once_more_and_then_it_goes(shielded):
-    name = held(shielded)
+def test_a_run_killed_after_unprotecting_holds_once_more(shielded):
     shielded.kill_after("PATCH", "/branches/")
-    assert not shielded.branch(name).protected
-    assert shielded.apply().taken == ()
-    shielded.world.loop.leapt += 8 * _DAY
-    assert shielded.apply().converged
+    assert not shielded.branch(shielded.held).protected
+    assert shielded.converge() == []
+    shielded.leap(8 * DAY_SECONDS)
+    shielded.converge()
     assert shielded.names() == ["main"]
 
 
-def test_a_worker_that_is_put_back_by_hand_right_before_is_switched_to_what_is_asked_before_anything_goes(stage):
-    script = stage.world.script(stage.world.scripts[0])
-
-    def put_back():
-        script.deployments.insert(0, replace(script.deployments[1], id="put-back-by-hand", created_on=timestamps.now()))
-
-    kinds = [type(done.step).__name__ for done in stage.apply(DeleteHyperdrive=put_back).taken]
-    assert kinds.index("SwitchTraffic") < kinds.index("DeleteHyperdrive") < kinds.index("DeleteBranch")
-    assert not [each for each in stage.watch.violations if "reach no database" in each]
-
-
-def test_another_worker_that_is_bound_right_before_the_config_would_be_deleted_keeps_config_and_branch(stage):
-    name, before = held(stage), configs(stage)
-    scripts = stage.world.account.scripts
-    (ours,) = stage.world.scripts
-
-    def bind():
-        other = copy.deepcopy(scripts[ours])
-        other.name, other.deployments = "reports", other.deployments[1:]
-        scripts["reports"] = other
-
-    outcome = stage.apply(DeleteHyperdrive=bind)
-    del scripts["reports"]
-    assert (outcome.converged, name in stage.names(), configs(stage)) == (True, True, before)
-
-
-def test_a_list_of_workers_that_cannot_be_read_deletes_nothing(stage):
-    stage.fault("status", "GET", "/workers/scripts$", 403, times=99)
-    assert plan(*stage.observe()).in_sync
-    assert stage.apply().taken == ()
-    assert held(stage)
-
-
-def test_a_declared_branch_gets_the_room_of_what_is_held_too_long(stage, monkeypatch):
+def test_a_declared_branch_gets_the_room(due, monkeypatch):
     monkeypatch.setitem(PLANS, "launch_v3", replace(PLANS["launch_v3"], branches=2))
-    stage.asked["branches"] = [{"name": "staging"}]
-    stage.write()
-    outcome = stage.apply()
-    assert [type(done.step).__name__ for done in outcome.taken] == ["DeleteHyperdrive", "DeleteBranch", "CreateChild"]
-    assert (outcome.converged, stage.names()) == (True, ["main", "staging"])
-    assert stage.apply().taken == ()
+    due.change(branches=[{"name": "staging"}])
+    assert due.converge() == ["DeleteHyperdrive", "DeleteBranch", "CreateChild"]
+    assert due.names() == ["main", "staging"]
+    assert due.converge() == []

@@ -5,63 +5,57 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.plan.plan import plan
 from reconciler.providers.git.notes import Notes
 from reconciler.providers.git.repository import Repository
-from tests.engine.without_rows.stage import Stage
+from tests.engine.without_rows.simulation import rules
 from tests.support.long_history import example
 from tests.support.remotes import git
 
-HOUR = 3600
+HOUR_SECONDS = 3600
 
 
 @pytest.fixture
-def undone(worlds, monkeypatch):
+def undone(first):
     """A restore and its undo, an hour apart, with the receipts that they would have left; asked is one in between."""
-    stage = Stage(worlds, "first restore, rebind")
-    root = stage.world.root
+    root = first.world.root
     git(root, "init", "--quiet", "--initial-branch=main")
     git(root, "commit", "--quiet", "--allow-empty", "--message", "A shop")
-    stage.commit = git(root, "rev-parse", "HEAD").strip()
-    restored = stage.timeline = str(stage.observe()[0].timeline)
-    stage.lines = []
-    for before, after in (("origin", restored), (restored, "origin")):
-        began = stage.observe()[1].at
-        stage.asked["primary"]["restore"] = stage.asked["primary"]["restore"] if after == restored else None
-        stage.write()
-        assert stage.apply().converged
-        made = example(str(began), before, after, stage.commit)
-        ids = replace(made.ids, project=stage.world.project_id)
-        previous = stage.lines[-1].fingerprint if stage.lines else ""
-        stage.lines.append(replace(made, seconds=30.0, ids=ids, previous=previous))
-        stage.loop.leapt += HOUR
-        if after == restored:
-            stage.between = began.before(-0.5 * (stage.observe()[1].at - began))
-    stage.asked["primary"]["restore"] = {"to": str(stage.between), "id": "again"}
-    stage.write()
-    yield stage
+    first.commit = git(root, "rev-parse", "HEAD").strip()
+    restore, first.restored = first.desired["primary"]["restore"], first.timeline
+    first.receipts = []
+    for asked, before, after in ((restore, "origin", first.restored), (None, first.restored, "origin")):
+        began = first.observe()[1].at
+        first.ask(asked)
+        first.converge()
+        made = example(str(began), before, after, first.commit)
+        ids = replace(made.ids, project=first.world.project_id)
+        previous = first.receipts[-1].fingerprint if first.receipts else ""
+        first.receipts.append(replace(made, seconds=30.0, ids=ids, previous=previous))
+        first.leap(HOUR_SECONDS)
+        if asked:
+            between = began.before(-0.5 * (first.observe()[1].at - began))
+    first.ask({"to": str(between), "id": "again"})
+    yield first
     shutil.rmtree(root / ".git")  # others have this directory next
-    assert stage.watch.violations == []
 
 
-def receive(stage):
-    notes = Notes(Repository.containing(stage.world.root, {}))
-    for each in stage.lines:
-        notes.add(stage.commit, each.line)
+def receive(simulation):
+    notes = Notes(Repository.containing(simulation.world.root, {}))
+    for each in simulation.receipts:
+        notes.add(simulation.commit, each.line)
 
 
-def test_without_receipts_it_is_refused_and_with_them_restored_from_what_they_tell(undone):
-    desired, observed = undone.observe()
-    assert [each.rule for each in plan(desired, observed).refusals] == ["source-ambiguous"]
+def test_receipts_settle_the_source(undone):
+    assert rules(undone.plan()) == ["source-ambiguous"]
     receive(undone)
-    seen = plan(*undone.observe())
-    assert f"the receipt of commit {undone.commit[:12]} tells" in seen.source[0]
-    assert undone.apply(expect=seen.digest).converged
-    held = next(each for each in undone.names() if f".held.{undone.timeline}." in each)
+    found = undone.plan()
+    assert undone.commit[:12] in found.source[0]
+    assert undone.apply(expect=found.digest).converged
+    held = next(each for each in undone.names() if f".held.{undone.restored}." in each)
     assert undone.branch("main").parent_id == undone.branch(held).id
 
 
-def test_a_run_that_is_killed_after_the_branch_was_made_is_gone_on_with(undone):
+def test_a_run_killed_after_its_branch_was_made_goes_on(undone):
     receive(undone)
     undone.kill_after("POST", "/branches$")
-    assert undone.apply().converged
+    undone.converge()

@@ -16,7 +16,7 @@ def facts(desired, observed):
     return facts_of(plan(desired, observed), observed) | {"lease": None}
 
 
-def test_each_unit_is_told_with_age_size_config_and_the_end_of_its_hold():
+def test_a_held_branch_has_age_size_config_and_end():
     world = changed(later(UNDONE, timedelta(days=1)), LEAF, size=31_457_280)
     (held,) = facts(DESIRED, world)["held"]
     assert (held["branch"], held["hyperdrive"], held["size_bytes"]) == (LEAF, [LEAF_CONFIG], 31_457_280)
@@ -25,27 +25,27 @@ def test_each_unit_is_told_with_age_size_config_and_the_end_of_its_hold():
     assert f"held until {held['held_until']} (5 d 23 h left)" in text
 
 
-def test_what_an_apply_would_delete_is_told_and_what_can_never_go_says_why():
+def test_the_fate_of_held_branches_is_shown():
     assert "an apply deletes it" in as_text(facts(DESIRED, ENDED), "")
     kept = as_text(facts(BY_BRANCH, later(after(BY_BRANCH, WORLD), timedelta(days=30))), "")
     assert "and it is kept: main was made from it; Neon never deletes a project's first branch" in kept
 
 
-def test_what_failed_is_held_as_well_and_nothing_of_ours_is_called_not_managed_here():
+def test_a_failed_branch_is_managed_and_deleted():
     world = changed(ENDED, LEAF, name=LEAF.replace(".before.origin.2", "").replace(".held.", ".failed."))
     told = facts(DESIRED, world)
     assert [each["fate"].endswith("an apply deletes it") for each in told["failed"]] == [True]
     assert (told["held"], told["unmanaged"]) == ([], [])
 
 
-def test_a_branch_whose_size_and_age_are_not_told_has_no_line_about_them():
+def test_unknown_size_and_age_have_no_line():
     world = changed(ENDED, LEAF, updated_at=None, endpoint=None)
     text = as_text(facts(DESIRED, world), "")
     assert "kept: Neon does not tell when it was replaced" in text
     assert "replaced" not in text.replace("when it was replaced", "")
 
 
-def test_as_markdown_it_is_a_row_for_each_timeline_and_worker_and_a_list_of_the_rest():
+def test_markdown_has_a_row_for_each_timeline_and_worker():
     told = facts(DESIRED, ENDED) | {"unmanaged": ["some|body"], "lease": {"unknown": "no *remote*"}}
     text = as_markdown(told, "until tomorrow")
     assert text.startswith(
@@ -61,16 +61,16 @@ def test_as_markdown_it_is_a_row_for_each_timeline_and_worker_and_a_list_of_the_
     )
 
 
-def test_as_markdown_what_is_not_known_has_no_row():
+def test_markdown_has_no_row_for_what_is_unknown():
     refused = facts(DESIRED, changed(WORLD, "main", name="other")) | {"workers": []}
     text = as_markdown(refused, "")
     assert "refused; asked: `origin`; what is live is not known" in text
     assert "|" not in text.split("\n- ")[0]
 
 
-def test_the_plan_says_of_what_is_held_until_when():
+def test_a_plan_names_the_end_of_a_hold():
     (told,) = [each for each in plan_text.as_text(plan(DESIRED, UNDONE), UNDONE).splitlines() if "  held  " in each]
     (held,) = facts(DESIRED, UNDONE)["held"]
-    assert told == f'  held     {held["timeline"]}, on branch "{LEAF}", until {held["held_until"]} at least'
+    assert told == f'  held      {held["timeline"]}, on branch "{LEAF}", until {held["held_until"]} at least'
     forever = replace(DESIRED, primary=replace(DESIRED.primary, hold=None))
     assert f'on branch "{LEAF}"\n' in plan_text.as_text(plan(forever, UNDONE), UNDONE)

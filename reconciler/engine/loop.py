@@ -7,40 +7,36 @@ the environment: that stops it too, but never keeps it from letting users write 
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypeGuard
 
-from reconciler.core.model.desired import Desired, OnFailure
+from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Observed, Operation, Unknown
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.plan.plan import Plan, plan
-from reconciler.core.plan.safety_net import is_mending, mending
+from reconciler.core.plan.safety_net import mending
 from reconciler.core.rules.context import concurrency
 from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.rules.restore.role_changes import Change, changes
-from reconciler.core.steps import (
-    AwaitBranch,
-    AwaitCache,
-    FenceBranch,
-    LiftFence,
-    RenewPassword,
-    RepointHyperdrive,
-    RestartPool,
-    RestoreBranch,
-    Step,
-    UnprotectBranch,
-    UpdateHyperdrive,
-    UploadVersion,
-    VerifyBranch,
-    VerifyLive,
-    VerifyWorker,
-)
+from reconciler.core.steps import Step
 from reconciler.core.values.instant import Instant
-from reconciler.engine.execute import Executor
+from reconciler.engine.effects import carry_out
+from reconciler.engine.events import (
+    LooksAgain,
+    NotMended,
+    Outcome,
+    PlanChanged,
+    Report,
+    StepDropped,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+    StepUncertain,
+)
 from reconciler.engine.observe import observe
+from reconciler.engine.recheck import recheck
 from reconciler.errors import AnswerLost, GateFailed, NotConverged, ProviderError, ReconcilerError, WorldMoved
 from reconciler.ports import Lease, Ports, SuspensionCheck
 
@@ -51,108 +47,6 @@ _LAGGING_SECONDS = 30.0
 _MOST_TRIES = 4
 # A run that ends badly has this long to let users write again: two logins and one call to Neon take about two seconds.
 _MENDING_SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class StepStarted:
-    """A step is being taken."""
-
-    step: Step
-
-
-@dataclass(frozen=True, slots=True)
-class StepFinished:
-    """A step was taken and its effect was read back, so many seconds after it `began`."""
-
-    step: Step
-    began: Instant
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class StepUncertain:
-    """A step's answer was lost, or its effect is not to be seen yet: the world is looked at again."""
-
-    step: Step
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class StepFailed:
-    """The last check has failed, and what was live before is put back."""
-
-    step: VerifyLive
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class NotMended:
-    """The run ends badly, and what it has fenced or unprotected could not be put right: writes may fail until then."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class StepDropped:
-    """A step was begun and not taken, and is not asked for any more: somebody else was at work on the same things."""
-
-    step: Step
-
-
-@dataclass(frozen=True, slots=True)
-class LooksAgain:
-    """A list that lags behind another one may be `why` it is refused: for so many seconds it is looked at again."""
-
-    why: str
-    seconds: float
-
-
-# Steps that no look at the providers shows to be done, or not all of it: they are remembered for this run.
-_REMEMBERED = (
-    VerifyBranch
-    | VerifyWorker
-    | VerifyLive
-    | FenceBranch
-    | LiftFence
-    | RestartPool
-    | RepointHyperdrive
-    | AwaitCache
-    | RenewPassword
-)
-
-# Steps that need no approval of their own: they finish what was begun, or concern no data and no choice of anybody's.
-_UNASKED = AwaitBranch | LiftFence | RenewPassword | RestartPool
-
-Event = StepStarted | StepFinished | StepUncertain | StepFailed | StepDropped | NotMended | LooksAgain
-Report = Callable[[Event], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How an apply ended: what was planned at its start, the steps taken, and the last look with its plan."""
-
-    planned: Plan
-    taken: tuple[StepFinished, ...]
-    final: Plan
-    observed: Observed
-    seconds: float
-
-    @property
-    def converged(self) -> bool:
-        """Tell whether reality is what the file asks for."""
-        return self.final.in_sync
-
-
-class PlanChanged(ReconcilerError):
-    """The plan that was approved is not what would be done now; `fresh` is the plan of what is `observed` now."""
-
-    def __init__(self, expected: str, fresh: Plan, observed: Observed) -> None:
-        super().__init__(
-            f"the plan is {fresh.digest} now, and {expected} was approved: reality or the file has changed since",
-            hint="read the new plan, and approve that one if it is right",
-        )
-        self.fresh = fresh
-        self.observed = observed
 
 
 class Apply:
@@ -180,7 +74,7 @@ class Apply:
         self.observed: Observed | None = None
         self.taken: list[StepFinished] = []
         self.under_way: list[Step] = []
-        self.failures: list[tuple[VerifyLive, GateFailed]] = []
+        self.failures: list[tuple[Step, GateFailed]] = []
         self.rewound: tuple[Change, ...] = ()
         self._tries: dict[Step, int] = {}
         self._uncertain: set[Step] = set()
@@ -231,8 +125,8 @@ class Apply:
         steps = next_steps(self._desired, observed) if planned.steps else ()
         if isinstance(steps, Blocked):
             return ()
-        only_mends = planned.refusals and all(is_mending(step) for step in planned.steps)
-        return tuple(step for step in steps if is_mending(step)) if only_mends else steps
+        only_mends = planned.refusals and all(step.is_safety_net for step in planned.steps)
+        return tuple(step for step in steps if step.is_safety_net) if only_mends else steps
 
     async def _stand_by(self, wave: tuple[Step, ...], busy: tuple[Operation, ...], observed: Observed) -> Observed:
         """Wait a little for somebody else's work at Neon, and look again. Where it takes too long, the rules refuse."""
@@ -263,26 +157,28 @@ class Apply:
             self._count(step)
             self._report(StepStarted(step))
         began, begun = self._ports.clock.now(), self._ports.clock.elapsed()
-        executor = Executor(self._desired, observed, self._ports)
-        results = await asyncio.gather(*(self._attempt(executor, step) for step in wave), return_exceptions=True)
+        results = await asyncio.gather(*(self._attempt(step, observed) for step in wave), return_exceptions=True)
         lost: dict[Step, str] = {}
         for step, result in zip(wave, results, strict=True):
             if isinstance(result, AnswerLost | WorldMoved) or self._may_be_too_new(result, step):
                 lost[step] = result.message
-            elif isinstance(result, GateFailed) and _is_answered(step):
+            elif isinstance(result, GateFailed) and step.rolls_back:
                 self._failed(step, result)
             elif isinstance(result, BaseException):
                 raise result
         self._moved = {step for step, each in zip(wave, results, strict=True) if isinstance(each, WorldMoved)}
-        again = {step.key for step in wave if isinstance(step, _REMEMBERED)}
-        done = {step.key for step in self.under_way if isinstance(step, _REMEMBERED) and step not in lost}
-        return await self._read_back(lost, _still_passed(observed.passed - again, wave) | done, began, begun)
+        passed = observed.passed - {step.key for step in wave}
+        for step in wave:
+            passed = step.still_passed(passed)
+        passed |= {step.key for step in self.under_way if step.key and step not in lost}
+        return await self._read_back(lost, passed, began, begun)
 
-    async def _attempt(self, executor: Executor, step: Step) -> None:
-        """Take a step. No provider minds a second upload of the same, and a list may lag behind what was seen in it."""
-        if isinstance(step, UploadVersion) and any(done.step == step for done in self.taken):
+    async def _attempt(self, step: Step, observed: Observed) -> None:
+        """Take a step, unless a list that lags behind hides that this run has taken it."""
+        if step.is_taken_once and any(done.step == step for done in self.taken):
             raise WorldMoved("this run has uploaded it and has seen it: the list of versions lags behind")
-        await executor.take(step)
+        await recheck(step, self._desired, observed, self._ports)
+        await carry_out(step, self._desired, observed, self._ports)
 
     async def _mend(self) -> None:
         """Put right what this run leaves half done: until somebody runs this again, nobody could write.
@@ -302,23 +198,22 @@ class Apply:
                 for step in mending(self._desired, observed):
                     began, begun = self._ports.clock.now(), self._ports.clock.elapsed()
                     self._report(StepStarted(step))
-                    await Executor(self._desired, observed, self._ports).mend(step)
+                    await carry_out(step, self._desired, observed, self._ports)
                     self._finished(StepFinished(step, began, self._ports.clock.elapsed() - begun))
         except (ReconcilerError, TimeoutError) as error:
             self._report(NotMended(str(error) or f"no answer within {_MENDING_SECONDS:.0f} s"))
 
     def _may_have_left_something(self) -> bool:
         """Tell whether this run has fenced or unprotected where users are, or has found that an earlier one has."""
-        for step in self._tries:
-            if isinstance(step, UnprotectBranch) or (isinstance(step, FenceBranch) and step.served):
-                return True
+        if any(step.needs_safety_net for step in self._tries):
+            return True
         return self.observed is not None and bool(mending(self._desired, self.observed))
 
     def _may_be_too_new(self, result: object, step: Step) -> TypeGuard[ProviderError]:
         """Tell whether a provider may come to know what it does not know yet; it has said so less than four times."""
         return isinstance(result, ProviderError) and result.status == 404 and self._tries[step] < _MOST_TRIES
 
-    def _failed(self, step: VerifyLive, error: GateFailed) -> None:
+    def _failed(self, step: Step, error: GateFailed) -> None:
         self.under_way.remove(step)
         self.failures.append((step, error))
         self._report(StepFailed(step, error.message))
@@ -349,7 +244,7 @@ class Apply:
             observed = await self._look(passed)
             asked = next_steps(self._desired, observed)
             if isinstance(asked, Blocked):
-                if not asked.is_verdict and not _are_lifted(pending, observed):
+                if not asked.is_verdict and not all(step.is_seen_done(observed) for step in pending):
                     return observed
                 asked = ()
             for step in [each for each in pending if each not in asked]:
@@ -385,7 +280,7 @@ class Apply:
         self._tries[step] = self._tries.get(step, 0) + 1
         if self._tries[step] > _MOST_TRIES:
             raise NotConverged(
-                f"{type(step).__name__} was tried {_MOST_TRIES} times, and its effect cannot be read back",
+                f"{step.wire_name} was tried {_MOST_TRIES} times, and its effect cannot be read back",
                 hint="run the same command again when the provider has recovered: it looks first",
             )
 
@@ -397,33 +292,11 @@ class Apply:
         """
         if not self._expected or self.failures:
             return
-        if any(step not in self._approved for step in wave if not isinstance(step, _UNASKED)):
+        if any(step not in self._approved for step in wave if step.needs_approval):
             raise PlanChanged(self._expected, plan(self._desired, observed), observed)
-
-
-def _still_passed(passed: frozenset[str], wave: tuple[Step, ...]) -> frozenset[str]:
-    """Leave out what is not true any more: of a primary that is overwritten, everything is to be checked again."""
-    for step in wave:
-        if isinstance(step, RestoreBranch):
-            passed &= {step.proof}
-        if isinstance(step, RepointHyperdrive | UpdateHyperdrive | RenewPassword):
-            passed -= step.outdates
-    return passed
 
 
 def _doubtful(asked: tuple[Step, ...] | Blocked) -> Refusal | None:
     """Find a refusal that may be gone on the next look."""
     refusals = asked.refusals if isinstance(asked, Blocked) else ()
     return next((each for each in refusals if each.may_lag), None)
-
-
-def _is_answered(step: Step) -> TypeGuard[VerifyLive]:
-    """Tell whether the rules have a step for the failure of this one, so that the run goes on."""
-    return isinstance(step, VerifyLive) and step.on_failure is OnFailure.ROLLBACK
-
-
-def _are_lifted(steps: list[Step], observed: Observed) -> bool:
-    """Tell whether the steps lift fences, and are seen to have done so: that is done though all else is refused."""
-    branches = observed.branches if isinstance(observed.branches, tuple) else ()
-    freed = {branch.name for branch in branches if not branch.fenced}
-    return all(isinstance(step, LiftFence) and step.branch in freed for step in steps)

@@ -51,7 +51,7 @@ def with_many_held(count):
     return replace(WORLD, branches=tuple(branches))
 
 
-def test_a_restore_shows_the_timelines_before_and_after():
+def test_a_restore_shows_before_and_after():
     text = drawn(ASKED, WORLD)
     before, after_it = text.split("subgraph after")
     assert "origin<br/>live, on main" in before
@@ -62,7 +62,7 @@ def test_a_restore_shows_the_timelines_before_and_after():
     assert "before ==> after" in text
 
 
-def test_an_undo_shows_what_comes_back_and_what_is_held_in_turn():
+def test_an_undo_shows_what_comes_back():
     world = after(ASKED, WORLD)
     before, after_it = drawn(asking(None), world).split("subgraph after")
     assert "origin<br/>held" in before
@@ -70,16 +70,16 @@ def test_an_undo_shows_what_comes_back_and_what_is_held_in_turn():
     assert "r-20261121T100000000Z-inc-42<br/>held" in after_it
 
 
-def test_where_no_timeline_changes_there_is_one_picture():
+def test_without_a_change_there_is_one_picture():
     assert "subgraph after" not in drawn(DESIRED, WORLD)
     assert "subgraph after" not in drawn(asking(Restore(hours_ago(240))), WORLD)
 
 
-def test_what_cannot_be_told_is_not_drawn():
+def test_what_is_unknown_is_not_drawn():
     assert drawn(ASKED, replace(WORLD, branches=Unknown("no answer"))) == ""
 
 
-def test_with_50_held_timelines_the_picture_stays_small_and_shows_those_that_matter():
+def test_the_picture_of_50_timelines_stays_small():
     world = with_many_held(50)
     oldest = Timeline(hours_ago(79), "n49")
     restore = Restore(oldest.to, oldest.id)
@@ -95,7 +95,7 @@ def test_no_name_can_end_its_label(name):
     assert label(name).count("#") == label(name).count(";")
 
 
-def test_mermaid_draws_every_picture_with_its_names(tmp_path):
+def test_mermaid_draws_every_picture(tmp_path):
     draw = mermaid.require()
     worlds = [
         (ASKED, WORLD), (asking(None), after(ASKED, WORLD)), (DESIRED, WORLD),
