@@ -142,7 +142,7 @@ def _data(plan: Plan, observed: Observed) -> Iterator[str]:
         yield f"lost to users: every write after {point.with_age(restore, observed.at, ' (the last {age})')}"
     else:
         yield f"{plan.desired.timeline} comes back exactly as it was left; writes since then are on {live}"
-    for name in kept_as(plan.steps):
+    for name in filter(None, (step.holds for step in plan.steps)):
         yield f'held: {live}, whole, as "{name}"; git revert makes it live again'
 
 

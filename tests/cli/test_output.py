@@ -12,14 +12,7 @@ from reconciler.cli.console.progress import Progress
 from reconciler.cli.main import COMMANDS
 from reconciler.core.model.desired import Restore
 from reconciler.core.plan.plan import plan
-<<<<<<< HEAD
 from reconciler.engine.events import LooksAgain, StepDropped, StepStarted
-from reconciler.render import plan as plan_text
-from reconciler.render.markdown import prose
-=======
-from reconciler.engine.apply import LooksAgain, StepDropped, StepStarted
-from reconciler.render.wording import describe, phase, target
->>>>>>> origin/main
 from tests.core.files import DESIRED, asking, hours_ago
 from tests.core.worlds import WORLD
 from tests.support.plain_words import run_program

@@ -25,12 +25,7 @@ from reconciler.core.steps.declared import (
 )
 from reconciler.render import declared_branches
 from reconciler.render.comment import Planned, Subject, comment
-<<<<<<< HEAD:tests/cli/test_children.py
-from reconciler.render.wording import counted
-=======
 from reconciler.render.plan import as_text
-from reconciler.render.wording import describe, phase, target
->>>>>>> origin/main:tests/render/test_declared_branches.py
 from tests.core.files import CREATED, DESIRED, asking, hours_ago
 from tests.core.health.test_health import GOOD
 from tests.core.rules.test_declared import RESET, asked, kept, ours, world
@@ -72,17 +67,10 @@ def test_each_step_has_a_sentence():
         assert json.loads(json.dumps(arguments(step))) == arguments(step)
 
 
-<<<<<<< HEAD:tests/cli/test_children.py
-def test_an_expiry_of_what_is_held_is_said_to_be_a_deletion():
+def test_an_expiry_is_described_as_a_deletion():
     step = ExpireHeldBranch(branch="a", seconds=14 * 86_400, reason="")
     assert step.describe() == 'have Neon delete branch "a" 14 d from then, where no apply has deleted it'
     assert (step.target, step.phase) == ("a", Phase.PROMOTE)
-=======
-def test_an_expiry_is_described_as_a_deletion():
-    step = ExpireHeld(branch="a", seconds=14 * 86_400, reason="")
-    assert describe(step) == 'have Neon delete branch "a" 14 d from then, where no apply has deleted it'
-    assert (target(step), phase(step)) == ("a", "promote")
->>>>>>> origin/main:tests/render/test_declared_branches.py
 
 
 def test_a_refused_branch_leaves_the_other_steps():
@@ -162,12 +150,4 @@ def test_drift_is_repaired_beside_a_refused_branch():
     desired = asked(NOWHERE, desired=replace(DESIRED, primary=replace(DESIRED.primary, protected=True)))
     found = plan(desired, WORLD)
     assert [each.answer for each in found.drift] == [Answer.REPAIRED]
-<<<<<<< HEAD:tests/cli/test_children.py
     assert [step.wire_name for step in found.steps] == ["ProtectBranch"]
-
-
-def test_steps_are_counted_in_words():
-    assert [counted(each) for each in (0, 1, 2)] == ["0 steps", "1 step", "2 steps"]
-=======
-    assert [type(step).__name__ for step in found.steps] == ["ProtectBranch"]
->>>>>>> origin/main:tests/render/test_declared_branches.py

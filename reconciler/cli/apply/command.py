@@ -16,19 +16,11 @@ from reconciler.cli.repository import environments
 from reconciler.cli.repository.shared import Superseded
 from reconciler.core.model.desired import Desired
 from reconciler.core.records.suspension import Suspension
-<<<<<<< HEAD
 from reconciler.engine.events import Outcome, PlanChanged
-from reconciler.errors import Suspended
-from reconciler.render import plan as plan_text
-from reconciler.render.wording import counted
-=======
-from reconciler.core.steps import WriteBinding
-from reconciler.engine.apply import Outcome, PlanChanged
 from reconciler.errors import ReconcilerError, Suspended
 from reconciler.render.plan import facts
 from reconciler.render.plan_description import headline
-from reconciler.render.wording import counted, target
->>>>>>> origin/main
+from reconciler.render.wording import counted
 
 
 @click.command(name="apply")
@@ -103,7 +95,7 @@ def _as_json(applied: Applied) -> str:
     taken: list[dict[str, object]] = []
     if outcome is not None:
         taken = [
-            {"step": type(done.step).__name__, "target": target(done.step), "reason": done.step.reason}
+            {"step": done.step.wire_name, "target": done.step.target, "reason": done.step.reason}
             | {"seconds": round(done.seconds, 3)}
             for done in outcome.taken
         ]
@@ -114,54 +106,12 @@ def _as_json(applied: Applied) -> str:
         ]
     return json.dumps(
         {
-<<<<<<< HEAD
-            "environment": desired.environment,
-            "converged": outcome.converged,
-            "digest": outcome.planned.digest,
-            "live_timeline": facts["live_timeline"],
-            "desired_timeline": facts["desired_timeline"],
-            "steps": [
-                {
-                    "step": done.step.wire_name,
-                    "target": done.step.target,
-                    "reason": done.step.reason,
-                    "seconds": round(done.seconds, 3),
-                }
-                for done in outcome.taken
-            ],
-            "seconds": round(outcome.seconds, 3),
-            "refusals": facts["refusals"],
-            "warnings": list(outcome.planned.warnings),
-        },
-        indent=2,
-        ensure_ascii=False,
-    )
-
-
-def _stopped_as_json(desired: Desired, applied: Applied) -> str:
-    """Say for programs that a suspension has stopped it; the steps are those that were taken before."""
-    error, taken = applied.end.error, applied.receipt.steps if applied.receipt else ()
-    assert error is not None
-    facts = plan_text.facts(applied.final)
-    return json.dumps(
-        {
-            "environment": desired.environment,
-            "converged": False,
-            "digest": applied.receipt.digest if applied.receipt else "",
-            "live_timeline": facts["live_timeline"],
-            "desired_timeline": facts["desired_timeline"],
-            "steps": [
-                {"step": done.step, "target": done.target, "reason": done.reason, "seconds": done.seconds}
-                for done in taken
-            ],
-=======
             "environment": found["environment"],
             "converged": outcome is not None and outcome.converged,
             "digest": outcome.planned.digest if outcome else written.digest if written else "",
             "live_timeline": found["live_timeline"],
             "desired_timeline": found["desired_timeline"],
             "steps": taken,
->>>>>>> origin/main
             "seconds": round(applied.end.seconds, 3),
             "refusals": found["refusals"] if error is None else [_stop(error)],
             "warnings": list(outcome.planned.warnings) if outcome else found["warnings"],

@@ -17,12 +17,7 @@ from reconciler.engine.events import Outcome
 from reconciler.engine.loop import Apply
 from reconciler.engine.observe import observe
 from reconciler.ports import Origin, Ports
-<<<<<<< HEAD
-from reconciler.render import plan as plan_text
-=======
 from reconciler.render.plan import as_text
-from reconciler.render.wording import phase
->>>>>>> origin/main
 
 _SCRIPT, _BINDING = "tech961-api", "HYPERDRIVE"
 _LOOK = "look and plan"

@@ -5,12 +5,7 @@ import textwrap
 from reconciler.cli.proposal.base import Base, Examined
 from reconciler.core.model.observed import Project
 from reconciler.core.values.duration import for_people
-<<<<<<< HEAD
 from reconciler.core.values.timeline import Timeline, spelled
-from reconciler.render import plan as plan_text
-=======
-from reconciler.core.values.timeline import Timeline
->>>>>>> origin/main
 from reconciler.render import point as point_text
 from reconciler.render.markdown import cut, prose
 from reconciler.render.plan import as_markdown
