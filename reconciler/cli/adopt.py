@@ -22,8 +22,8 @@ from reconciler.core.plan.plan import Plan, plan
 from reconciler.core.values.timeline import ORIGIN, Timeline
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
-from reconciler.ports import Clock, Permit, Ports
-from reconciler.providers.git.lease import Lease, LeaseState
+from reconciler.ports import Clock, Lease, Ports
+from reconciler.providers.git.lease import GitLease, LeaseState
 from reconciler.providers.git.suspension import SuspensionWatch
 from reconciler.render.plan import as_text
 from reconciler.render.plan_description import headline
@@ -86,7 +86,7 @@ class _Adopting:
             await self._record(ports, observed, found, permit)
             return ExitStatus.DONE
 
-    async def _record(self, ports: Ports, observed: Observed, found: Adoption, permit: Permit | None) -> None:
+    async def _record(self, ports: Ports, observed: Observed, found: Adoption, permit: Lease | None) -> None:
         """Rename first: a file that asks for a timeline without its name would have it restored once more."""
         if self._repository is not None:
             leased = permit is not None
@@ -114,11 +114,11 @@ class _Adopting:
             hint = "the branch has its name already: run it again once the file can be written"
             raise InputError(f"{path}: can't be written: {error.strerror}", hint=hint) from error
 
-    def _permitted(self, clock: Clock, *, yes: bool) -> AbstractAsyncContextManager[Permit | None]:
+    def _permitted(self, clock: Clock, *, yes: bool) -> AbstractAsyncContextManager[Lease | None]:
         repository = self._repository
         if not yes or repository is None or repository.remote is None:
             return nullcontext()
-        return Lease(repository, self._desired.environment, actor_here(), clock, run="", waiting=_waiting)
+        return GitLease(repository, self._desired.environment, actor_here(), clock, run="", waiting=_waiting)
 
 
 def _seen(desired: Desired, observed: Observed, now: Plan) -> Iterator[str]:

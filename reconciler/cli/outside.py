@@ -18,7 +18,7 @@ from reconciler.core.values.duration import for_people
 from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.working_tree import Checkout
+from reconciler.providers.wrangler.checkout import Checkout
 from reconciler.render.markdown import prose
 from reconciler.render.wording import describe_outside
 

@@ -14,7 +14,7 @@ from reconciler.core.values.instant import Instant
 from reconciler.core.values.redaction import EVERYWHERE
 from reconciler.errors import GitError, InputError, PushRejected
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.lease import GitLease
 from reconciler.providers.git.suspension import Found, SuspensionRef
 
 _TRIES = 5
@@ -120,7 +120,7 @@ def _warn_of_others(file: environments.EnvironmentFile) -> None:
     if repository is None:
         return
     try:
-        lease = Lease.look(repository, file.name)
+        lease = GitLease.look(repository, file.name)
     except GitError:
         return  # the suspension itself is in force
     if lease is not None:

@@ -38,7 +38,7 @@ from reconciler.engine.events import (
 from reconciler.engine.observe import observe
 from reconciler.engine.recheck import recheck
 from reconciler.errors import AnswerLost, GateFailed, NotConverged, ProviderError, ReconcilerError, WorldMoved
-from reconciler.ports import Consent, Permit, Ports
+from reconciler.ports import Lease, Ports, SuspensionCheck
 
 # A step that was answered may stay unseen this long: Neon's reads lag behind its writes for up to half a minute.
 _SETTLING_SECONDS = 60.0
@@ -62,8 +62,8 @@ class Apply:
         desired: Desired,
         ports: Ports,
         report: Report,
-        permit: Permit | None = None,
-        consent: Consent | None = None,
+        permit: Lease | None = None,
+        consent: SuspensionCheck | None = None,
     ) -> None:
         self._desired = desired
         self._ports = ports

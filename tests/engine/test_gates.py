@@ -14,8 +14,8 @@ from reconciler.core.values.secret import Secret
 from reconciler.engine.loop import Apply
 from reconciler.errors import GateFailed
 from reconciler.ports import Origin
-from reconciler.providers.gates import RealGates
 from reconciler.providers.postgres import gates as sql_gates
+from reconciler.providers.postgres.lazy import LazyGates
 from tests.support import database
 from tests.support.database import DAMAGED, GOOD
 from tests.support.shops import DATABASE, PRIMARY, ROLE
@@ -166,9 +166,9 @@ async def test_a_gate_that_asks_for_the_version_does_not_pass_on_the_answer_of_a
     gate = HttpGate("health", web.url, contains='"version":"{version}"')
     web.body = '{"version":"live"}'
     with pytest.raises(GateFailed, match="staged"):
-        await RealGates().http(gate, {"shop": "staged"})
+        await LazyGates().http(gate, {"shop": "staged"})
     web.body = '{"version":"staged"}'
-    await RealGates().http(gate, {"shop": "staged"})
+    await LazyGates().http(gate, {"shop": "staged"})
 
 
 def test_a_branch_without_the_tables_that_its_source_had_at_the_moment_is_not_promoted(production):
@@ -209,14 +209,14 @@ async def test_a_query_that_takes_too_long_could_not_run(untouched):
     origin = _origin(untouched)
     for query in ("select pg_sleep(60) is null", "select set_config('statement_timeout', '0', false), pg_sleep(60)"):
         with pytest.raises(GateFailed, match="could not run: canceling statement due to statement timeout"):
-            await RealGates(statement_seconds=0.1).sql(origin, SqlGate("slow", query))
+            await LazyGates(statement_seconds=0.1).sql(origin, SqlGate("slow", query))
 
 
 @pytest.mark.anyio
 async def test_no_query_makes_its_transaction_writable(untouched):
     gate = SqlGate("writes", "select set_config('transaction_read_only', 'off', false) = 'off'")
     with pytest.raises(GateFailed, match="could not run: transaction read-write mode must be set"):
-        await RealGates().sql(_origin(untouched), gate)
+        await LazyGates().sql(_origin(untouched), gate)
 
 
 @pytest.mark.anyio
@@ -230,7 +230,7 @@ async def test_no_query_makes_its_transaction_writable(untouched):
 async def test_a_login_that_can_never_succeed_is_not_tried_again(untouched, retries, change, said):
     """Only a compute that wakes is waited for; this test would take half a minute otherwise."""
     with pytest.raises(GateFailed, match=said):
-        await RealGates().login(replace(_origin(untouched), **change))
+        await LazyGates().login(replace(_origin(untouched), **change))
     assert retries == []
 
 
@@ -242,7 +242,7 @@ async def test_a_login_waits_for_a_compute_that_wakes(untouched, retries, withou
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with pytest.raises(GateFailed, match="cannot log in"):
-        await RealGates().login(replace(origin, port=port))
+        await LazyGates().login(replace(origin, port=port))
     assert retries
 
 
@@ -269,10 +269,10 @@ async def test_an_http_gate_compares_values_at_json_pointers(web, json, said):
     web.body = _ANSWER
     gate = HttpGate("json", web.url, json=tuple(json.items()), patience=timedelta(milliseconds=1))
     if not said:
-        await RealGates().http(gate, {"shop": "v2"})
+        await LazyGates().http(gate, {"shop": "v2"})
         return
     with pytest.raises(GateFailed) as failure:
-        await RealGates().http(gate, {"shop": "v2"})
+        await LazyGates().http(gate, {"shop": "v2"})
     assert said in failure.value.message
 
 
@@ -282,7 +282,7 @@ async def test_an_answer_that_is_not_json_fails_the_gate(web, body):
     web.body = body
     gate = HttpGate("json", web.url, json=(("/status", "ok"),), patience=timedelta(milliseconds=1))
     with pytest.raises(GateFailed, match="is not JSON"):
-        await RealGates().http(gate, {})
+        await LazyGates().http(gate, {})
 
 
 @pytest.mark.anyio
@@ -302,7 +302,7 @@ async def test_numbers_that_no_float_holds_are_compared_or_fail_the_gate(web, bo
     web.body = body
     gate = HttpGate("json", web.url, json=(("", wanted),), patience=timedelta(milliseconds=1))
     with pytest.raises(GateFailed) as failure:
-        await RealGates().http(gate, {})
+        await LazyGates().http(gate, {})
     assert said in failure.value.message
 
 
@@ -312,7 +312,7 @@ async def test_a_charset_that_is_none_fails_the_gate_with_its_name(web, charset)
     web.kind, web.body = f"text/plain; charset={charset}", "healthy.\u00e9"
     gate = HttpGate("text", web.url, contains="healthy", patience=timedelta(milliseconds=1))
     with pytest.raises(GateFailed, match=f'cannot be read: its charset is "{charset}"'):
-        await RealGates().http(gate, {})
+        await LazyGates().http(gate, {})
 
 
 @pytest.mark.anyio
@@ -320,11 +320,11 @@ async def test_an_answer_that_is_too_slow_or_too_long_fails_the_gate(web):
     gate = HttpGate("fast", web.url, within=timedelta(milliseconds=20), patience=timedelta(milliseconds=1))
     web.seconds = 0.05
     with pytest.raises(GateFailed, match=r"took \d+ ms, not 20 ms at most"):
-        await RealGates().http(gate, {})
-    await RealGates().http(replace(gate, within=timedelta(minutes=1)), {})
+        await LazyGates().http(gate, {})
+    await LazyGates().http(replace(gate, within=timedelta(minutes=1)), {})
     web.seconds, web.body = 0, "x" * 1_000_001
     with pytest.raises(GateFailed, match="longer than 1000000 bytes"):
-        await RealGates().http(replace(gate, within=None), {})
+        await LazyGates().http(replace(gate, within=None), {})
 
 
 @pytest.mark.anyio
@@ -332,11 +332,11 @@ async def test_an_http_gate_is_tried_again_until_it_passes_or_its_time_is_over(w
     gate = HttpGate("late", web.url, patience=timedelta(minutes=1))
     web.live_status = 503
     web.on_live = lambda: setattr(web, "on_live", lambda: setattr(web, "live_status", None))
-    await RealGates().http(gate, {}, staged=False)
+    await LazyGates().http(gate, {}, staged=False)
     assert len(web.asked) == 2
     web.status = 503
     with pytest.raises(GateFailed, match=r"failed \d+ times within 0.001 s: .* answered 503"):
-        await RealGates().http(replace(gate, patience=timedelta(milliseconds=1)), {})
+        await LazyGates().http(replace(gate, patience=timedelta(milliseconds=1)), {})
 
 
 @pytest.fixture

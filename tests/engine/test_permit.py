@@ -9,7 +9,7 @@ from reconciler.cli.wiring import connected
 from reconciler.engine.loop import Apply
 from reconciler.errors import LeaseLost
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.lease import GitLease
 from reconciler.providers.git.repository import Repository
 from tests.support.desk import Desk
 from tests.support.remotes import git
@@ -28,7 +28,7 @@ def test_nothing_is_changed_after_the_lease_was_taken_over(production, tmp_path)
     async def run():
         desired = EnvironmentFile(desk.root / "desired-state/production.jsonc", desk.root).read()
         repository = Repository.containing(desk.root, {})
-        held = Lease(repository, "production", "us", SystemClock(), seconds=_SECONDS)
+        held = GitLease(repository, "production", "us", SystemClock(), seconds=_SECONDS)
         async with connected(desired, desk.root, production.environment) as ports, held as lease:
             stealing = asyncio.create_task(asyncio.to_thread(take_over, desk))
             try:

@@ -36,7 +36,7 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "repeat a create without looking",
-        "reconciler/providers/http.py",
+        "reconciler/providers/http/client.py",
         'if method == "GET":\n            return _Busy(',
         'if method in {"GET", "POST"}:\n            return _Busy(',
         "first restore, rebind",

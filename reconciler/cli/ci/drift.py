@@ -28,7 +28,7 @@ from reconciler.core.values.instant import Instant
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.lease import GitLease
 from reconciler.providers.git.notes import Notes
 from reconciler.providers.git.repository import Repository
 from reconciler.render.wording import counted
@@ -111,7 +111,7 @@ class Comparison:
         return replace(finding, detail=f"{finding.detail}; {seen.sentence}") if seen.sentence else finding
 
     def _applying(self, desired: Desired, path: str) -> Finding | None:
-        lease = Lease.look(self._repository, desired.environment)
+        lease = GitLease.look(self._repository, desired.environment)
         if lease is None or _now() - lease.expires_at > _SKEW:
             return None  # of an owner that is dead, nothing more is to come
         detail = f"{lease.owner} has been at work since {lease.taken_at}"

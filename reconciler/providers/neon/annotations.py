@@ -1,7 +1,7 @@
 """The annotations of a declared branch at Neon: set in the request that creates it, and never again."""
 
 from reconciler.core.model.observed import DeclaredAnnotation
-from reconciler.providers.told import Told
+from reconciler.providers.http.response import Told
 
 _ENVIRONMENT_KEY = "reconciler.environment"
 _PURPOSE_KEY = "reconciler.purpose"

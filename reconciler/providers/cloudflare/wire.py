@@ -5,7 +5,7 @@ from typing import Any
 from reconciler.core.model.hyperdrive import CACHING_OFF, CACHING_ON, Caching, Mtls, Settings
 from reconciler.core.model.observed import HyperdriveConfig
 from reconciler.ports import Origin
-from reconciler.providers.told import Told, told
+from reconciler.providers.http.response import Told, told
 
 
 def config(item: Told) -> HyperdriveConfig:

@@ -1,7 +1,7 @@
 """One HTTP client for all providers: authorisation, deadlines, retries, errors without secrets.
 
 Reading may always be repeated. A write may be repeated only where the provider says that nothing was done: 423 and
-503 (Neon's API reference, "Safe to retry") and 429, or what a provider's `Manners` say. Everything else that leaves
+503 (Neon's API reference, "Safe to retry") and 429, or what a provider's `ApiPolicy` say. Everything else that leaves
 a write without an answer becomes AnswerLost, and the caller looks before it repeats.
 """
 
@@ -21,7 +21,7 @@ import stamina
 from reconciler.core.values.redaction import EVERYWHERE
 from reconciler.core.values.secret import Secret
 from reconciler.errors import AnswerLost, InputError, ProviderError, Unreachable
-from reconciler.providers.budget import Budget, Pace
+from reconciler.providers.http.rate_limiter import Budget, Pace
 
 # For a request from its first byte to the last of its answer. A create took 12 s and a restore 7 s on the live
 # service: a shorter deadline makes lost answers of successes.
@@ -66,7 +66,7 @@ async def no_advice(_api: "Api", _error: ProviderError, _method: str, _path: str
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class ApiPolicy:
     """What is particular to a provider: the headers that it wants, how it says that it is busy, what helps then.
 
     `pace` is how many requests it takes, where that is known.
@@ -100,13 +100,13 @@ class Api:
     """A provider's HTTP API. `explain` finds code and message in an error body. InputError for an impossible token."""
 
     def __init__(
-        self, name: str, base_url: str, token: Secret, explain: Explain, manners: Manners | None = None
+        self, name: str, base_url: str, token: Secret, explain: Explain, manners: ApiPolicy | None = None
     ) -> None:
         # A request would fail with a message that quotes the header, and the token in it.
         if not re.fullmatch(r"[\x21-\x7e]*", token.reveal()):
             hint = "copy it again: a space, a line end or a quotation mark may have come with it"
             raise InputError(f"the token for {name} has a character that no token has", hint=hint)
-        manners = manners or Manners()
+        manners = manners or ApiPolicy()
         self._name = name
         self._explain = explain
         self._busy = manners.busy

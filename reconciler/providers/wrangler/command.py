@@ -19,8 +19,8 @@ from reconciler.core.values.redaction import EVERYWHERE
 from reconciler.core.values.secret import Secret
 from reconciler.errors import DeployFailed, InputError
 from reconciler.ports import Rebinding
-from reconciler.providers.cloudflare_access import NEEDED
-from reconciler.providers.working_tree import Checkout
+from reconciler.providers.cloudflare.access import NEEDED
+from reconciler.providers.wrangler.checkout import Checkout
 
 _UPLOAD = "wrangler versions upload"
 _DEADLINE_SECONDS = 600.0

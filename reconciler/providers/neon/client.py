@@ -20,9 +20,9 @@ from reconciler.core.values.secret import Secret
 from reconciler.core.values.timeline import Point, Timeline
 from reconciler.errors import AnswerLost, ProviderError
 from reconciler.ports import Clock, Compute, Origin
-from reconciler.providers.http import Api, Look
-from reconciler.providers.neon_children import child_annotations, child_mark
-from reconciler.providers.told import Told, told
+from reconciler.providers.http.client import Api, Look
+from reconciler.providers.http.response import Told, told
+from reconciler.providers.neon.annotations import child_annotations, child_mark
 
 # Annotations are set in the request that creates a branch, and never again.
 ENVIRONMENT_KEY = "reconciler.environment"

@@ -10,8 +10,8 @@ import re
 import httpx
 
 from reconciler.errors import ProviderError
-from reconciler.providers.budget import Pace
-from reconciler.providers.http import Api, Manners, Wait, retry_after
+from reconciler.providers.http.client import Api, ApiPolicy, Wait, retry_after
+from reconciler.providers.http.rate_limiter import Pace
 
 _NOT_LET_IN = (401, 403)
 _ACCOUNT = re.compile(r"/accounts/([^/]*)(/.*)")
@@ -60,4 +60,4 @@ def is_busy(response: httpx.Response) -> Wait:
     return response.status_code in (423, 429) and (retry_after(response) or True)
 
 
-MANNERS = Manners(advise=advise, busy=is_busy, pace=PACE)
+POLICY = ApiPolicy(advise=advise, busy=is_busy, pace=PACE)

@@ -1,4 +1,4 @@
-"""Gates: SQL with the credentials that Hyperdrive will hold (postgres.gates), and requests to the Workers (http_gates).
+"""The ports `Gates` and `Fences`. PostgreSQL's client is imported on first use: it takes a fifth of a start.
 
 A gate that could not run has not passed.
 """
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from reconciler.core.model.desired import HttpGate, SqlGate
 from reconciler.core.model.observed import Table
 from reconciler.ports import Origin
-from reconciler.providers import http_gates
+from reconciler.providers.http import gates as http_gates
 
 if TYPE_CHECKING:
     from reconciler.providers.postgres.gates import SqlGates
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 _STATEMENT_SECONDS = 30.0
 
 
-class RealGates:
-    """The port `Gates`. A query may take `statement_seconds`."""
+class LazyGates:
+    """SQL gates with the credentials that Hyperdrive will hold, and HTTP gates. A query has `statement_seconds`."""
 
     def __init__(self, statement_seconds: float = _STATEMENT_SECONDS) -> None:
         self._statement_seconds = statement_seconds
 
     @cached_property
     def _sql(self) -> "SqlGates":
-        from reconciler.providers.postgres.gates import SqlGates  # noqa: PLC0415  a fifth of a start, and few runs need it
+        from reconciler.providers.postgres.gates import SqlGates  # noqa: PLC0415  see above
 
         return SqlGates(self._statement_seconds)
 
@@ -44,3 +44,19 @@ class RealGates:
     async def http(self, gate: HttpGate, versions: dict[str, str], *, staged: bool = True) -> None:
         """Ask until the answer is right, for as long as the gate says at most."""
         await http_gates.check(gate, versions, staged=staged)
+
+
+class LazyFences:
+    """Fences in PostgreSQL (`postgres.fences`)."""
+
+    async def close(self, owner: Origin, user: Origin) -> None:
+        """Have every new session read-only, and end those that began before. Can be repeated."""
+        from reconciler.providers.postgres import fences  # noqa: PLC0415  see above
+
+        await fences.close(owner, user)
+
+    async def open(self, owner: Origin, user: Origin) -> None:
+        """Let new sessions write again, and end those that began before and can't. Can be repeated."""
+        from reconciler.providers.postgres import fences  # noqa: PLC0415  see above
+
+        await fences.reopen(owner, user)

@@ -7,8 +7,8 @@ from typing import Any
 
 from reconciler.errors import ProviderError
 from reconciler.ports import Rebinding
-from reconciler.providers.http import Answer
-from reconciler.providers.told import Told
+from reconciler.providers.http.client import Answer
+from reconciler.providers.http.response import Told
 
 Part = tuple[str, tuple[str | None, bytes, str]]
 # What a drill's Worker may have of production's: nothing through which it could reach what production uses. Secrets are

@@ -13,7 +13,7 @@ from reconciler.core.model.desired import VERSION_PLACEHOLDER, HttpGate
 from reconciler.core.values import json_pointer
 from reconciler.core.values.redaction import EVERYWHERE
 from reconciler.errors import GateFailed
-from reconciler.providers.http import trusted
+from reconciler.providers.http.client import trusted
 
 _REQUEST_SECONDS = 10.0
 _MOST_BYTES = 1_000_000

@@ -14,11 +14,11 @@ from reconciler.core.model.hyperdrive import NOTHING, Settings
 from reconciler.core.model.observed import DeployedVersion, HyperdriveConfig, UploadedVersion, Use
 from reconciler.errors import AnswerLost, ProviderError
 from reconciler.ports import Clock, Origin, Rebinding
-from reconciler.providers.cloudflare_copy import copied_worker, modules
-from reconciler.providers.http import Api
-from reconciler.providers.hyperdrive_wire import config as read_config
-from reconciler.providers.hyperdrive_wire import origin_body, settings_body
-from reconciler.providers.told import Told, told
+from reconciler.providers.cloudflare.modules import copied_worker, modules
+from reconciler.providers.cloudflare.wire import config as read_config
+from reconciler.providers.cloudflare.wire import origin_body, settings_body
+from reconciler.providers.http.client import Api
+from reconciler.providers.http.response import Told, told
 
 _NAME_TAKEN = "2017"
 _CONFIG_UNKNOWN = "10157"

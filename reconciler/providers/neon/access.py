@@ -10,9 +10,9 @@ import re
 import httpx
 
 from reconciler.errors import ProviderError
-from reconciler.providers import http
-from reconciler.providers.budget import Pace
-from reconciler.providers.http import Api, Manners, Wait
+from reconciler.providers.http import client as http
+from reconciler.providers.http.client import Api, ApiPolicy, Wait
+from reconciler.providers.http.rate_limiter import Pace
 
 WHERE = "Neon Console > Organization settings > API keys; a project-scoped key is enough"
 _OF_A_SCHEMA = re.compile(r"/projects/[^/]+/branches/[^/]+/schema")
@@ -58,4 +58,4 @@ def is_busy(response: httpx.Response) -> Wait:
     return http.is_busy(response)
 
 
-MANNERS = Manners(advise=advise, busy=is_busy, pace=PACE)
+POLICY = ApiPolicy(advise=advise, busy=is_busy, pace=PACE)

@@ -14,7 +14,7 @@ from reconciler.errors import GitError, InputError
 from reconciler.ports import WranglerFile
 from reconciler.providers.git.notes import Notes
 from reconciler.providers.git.repository import Repository, head_of
-from reconciler.providers.wrangler_file import read_wrangler_config, write_binding_id
+from reconciler.providers.wrangler.file import read_wrangler_config, write_binding_id
 
 DIRECTORY = "desired-state"
 _LONGEST_BYTES = 1_000_000

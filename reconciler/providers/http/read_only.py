@@ -6,7 +6,7 @@ from typing import Any, Self
 from reconciler.core.model.observed import Unknown
 from reconciler.core.values.secret import Secret
 from reconciler.errors import InputError, ProviderError, Unreachable
-from reconciler.providers.http import Answer, Api, Explain, Look, Manners
+from reconciler.providers.http.client import Answer, Api, ApiPolicy, Explain, Look
 
 _NOT_LET_IN = frozenset({401, 403, 404})
 
@@ -24,7 +24,7 @@ class ReadOnlyApi(Api):
         base_url: str,
         token: Secret,
         explain: Explain,
-        manners: Manners,
+        manners: ApiPolicy,
         *,
         until: float,
         absent: Unknown | None = None,
@@ -44,7 +44,7 @@ class ReadOnlyApi(Api):
         base_url: str,
         token: Secret,
         explain: Explain,
-        manners: Manners,
+        manners: ApiPolicy,
         *,
         until: float,
         absent: Unknown | None = None,

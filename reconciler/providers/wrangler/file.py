@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from reconciler.core.file import jsonc
 from reconciler.core.model.worker_bindings import Binding
 from reconciler.errors import BindingAbsent, InputError, JsoncError
-from reconciler.providers.wrangler_bindings import bindings_of
+from reconciler.providers.wrangler.bindings import bindings_of
 
 _CONFIG_ID = re.compile("[0-9a-f]{32}")
 # What `wrangler` takes for the name of a Worker; it becomes a part of paths.
