@@ -68,7 +68,7 @@ def read(file: EnvironmentFile, *, fetch: bool) -> History:
 
 
 def _path_in(root: Path, file: EnvironmentFile) -> str:
-    """Give the file's path from the repository's root. A link is followed up to the file itself, which Git keeps."""
+    """Return the file's path from the repository's root. Links in its directory are resolved."""
     place = file.path.parent.resolve() / file.path.name
     try:
         return place.relative_to(root.resolve()).as_posix()

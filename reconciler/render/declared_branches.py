@@ -9,7 +9,7 @@ from reconciler.core.model.observed import Branch, Observed, named
 
 
 def facts(desired: Desired, observed: Observed) -> list[dict[str, Any]]:
-    """Tell of each declared branch what it is."""
+    """Return the facts of each declared branch, in JSON's terms."""
     branches = observed.branches if isinstance(observed.branches, tuple) else ()
     return [_facts(desired, child, branches) for child in desired.branches or ()]
 

@@ -102,7 +102,7 @@ def test_a_deadline_ends_an_apply_in_order(desk, command, production):
 
 @pytest.mark.parametrize("text", ["0s", "30", "5 m", "1d", "-1s", "1234567s"])
 def test_a_deadline_must_be_a_duration(text):
-    with pytest.raises(click.BadParameter, match="is no length of time: write 90s, 30m or 2h"):
+    with pytest.raises(click.BadParameter, match="is not a duration: write 90s, 30m or 2h"):
         Duration().convert(text, None, None)
 
 

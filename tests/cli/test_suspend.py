@@ -103,7 +103,7 @@ def test_an_unreadable_suspension_counts(run, desk):
     [
         (["--for", "31d", "--reason", "x"], "is longer than 30 d"),
         (["--for", "721h", "--reason", "x"], "is longer than 30 d"),
-        (["--for", "0h", "--reason", "x"], "is no length of time: write 90s, 2h or 3d"),
+        (["--for", "0h", "--reason", "x"], "is not a duration: write 90s, 2h or 3d"),
         (["--for", "2h", "--reason", " \n\u202e"], "--reason is empty"),
         (["--for", "2h", "--reason", "x" * 501], "--reason has 501 characters, and 500 is the most"),
         (["--for", "2h"], "--reason"),
@@ -208,11 +208,11 @@ def test_a_suspension_that_is_over_is_ignored(run, desk):
     stand(desk, minutes=-1)
     said = run(desk, "apply")
     assert said.status == 0
-    assert "That is over, and ignored" in said.stderr
-    assert "That is over, and ignored" in run(desk, "status").stdout
+    assert "It is over, and ignored" in said.stderr
+    assert "It is over, and ignored" in run(desk, "status").stdout
     assert facts(run, desk, "status")["suspension"]["over"] is True
     assert facts(run, desk, "plan")["suspension"] is None
-    assert "That is over, and ignored" in " ".join(run(desk, "history").stdout.split())
+    assert "It is over, and ignored" in " ".join(run(desk, "history").stdout.split())
 
 
 def test_without_the_remote_the_local_copy_counts(run, desk):
@@ -222,7 +222,7 @@ def test_without_the_remote_the_local_copy_counts(run, desk):
     said = run(desk, "apply", "--without-lease")
     assert said.status == 3
     assert "the copy that is kept here counts" in said.stderr
-    assert "by the copy that is kept here" in run(desk, "status").stdout
+    assert "by the local copy" in run(desk, "status").stdout
     desk.git("update-ref", "-d", REF)
     said = run(desk, "apply", "--without-lease")
     assert said.status == 0

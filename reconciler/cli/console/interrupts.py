@@ -16,7 +16,7 @@ _STILL = (
 
 @contextmanager
 def ending_in_order(say: Callable[[str], None]) -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and SIGHUP cancel the current task, once; a second is answered by `say`, a third obeyed.
+    """On Ctrl-C, SIGTERM or SIGHUP, cancel the current task, once. A second is answered by `say`; a third ends at once.
 
     A signal that the parent process ignores stays ignored, as under nohup.
     """

@@ -1,8 +1,8 @@
-"""The one way out: whatever is written to standard output or standard error, by whomever, passes here.
+"""The one way out: everything that is written to standard output or standard error passes here.
 
-Secrets become stars. Control characters, marks that turn the direction of text and lone surrogates are shown by their
-number, in the way of JSON, so that no name can move the cursor, hide a line, or end the command with an encoding
-error. What else would print tracebacks (asyncio's log, a destructor, a thread) says one sentence instead.
+Secrets become stars. Control characters, direction marks and lone surrogates are shown by their
+number, as in JSON, so that no name can move the cursor, hide a line, or cause an encoding
+error. Other sources of tracebacks (asyncio's log, a destructor, a thread) print one sentence instead.
 """
 
 import os
@@ -22,7 +22,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def shown(text: str) -> str:
-    """Return a text as it may be shown: without secrets, and with nothing in it that a terminal obeys."""
+    """Return a text as it may be shown: without secrets and control characters."""
     return _numbered(_OBEYED, EVERYWHERE(text))
 
 
@@ -73,7 +73,7 @@ class Outlet:
 
     @property
     def errors(self) -> str:
-        """What cannot be encoded is shown by its number."""
+        """How characters are written that cannot be encoded: by their number."""
         return "backslashreplace"
 
     @property
@@ -83,13 +83,13 @@ class Outlet:
 
     @property
     def terminal(self) -> "Outlet":
-        """The same way out for what draws on a terminal, such as a progress bar: its text must be `shown` before."""
+        """The same stream for progress bars, which move the cursor: pass their text through `shown` first."""
         return Outlet(self._stream, drawing=True)
 
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Have everything that is said inside pass through outlets, and know the credentials of the environment."""
+    """Redirect all output through outlets, and redact the credentials in the environment."""
     EVERYWHERE.learn(os.environ)
     before = sys.stdout, sys.stderr, sys.unraisablehook, threading.excepthook
     sys.stdout, sys.stderr = _outlet(sys.stdout), _outlet(sys.stderr)
@@ -110,7 +110,7 @@ def drawing(stream: TextIO) -> TextIO:
 
 
 def quiet_logs() -> None:
-    """Have records of libraries that are warnings or worse said in one line, without a traceback.
+    """Print warnings and errors of libraries in one line, without a traceback.
 
     Called where the network is used, as `logging` itself takes a while to load.
     """

@@ -1,4 +1,4 @@
-"""Says on stderr what is being done: on a terminal with the time that goes by, elsewhere in plain lines."""
+"""Shows progress on stderr: on a terminal with running clocks, elsewhere in plain lines."""
 
 import sys
 import time
@@ -80,12 +80,12 @@ class Progress:
                 assert_never(event)
 
     def _ended(self, step: Step) -> None:
-        """Take the line of a step that is under way from the screen."""
+        """Remove the line of a running step from the screen."""
         if step in self._running:
             self._bars.remove_task(self._running.pop(step))
 
     def waiting(self, what: str, seconds: float) -> None:
-        """Say what is in the way, and when it is tried again."""
+        """Show what is in the way, and when it is tried again."""
         self._say(f"    {what}; trying again in {seconds:.1f} s")
 
     def _say(self, line: str) -> None:

@@ -108,5 +108,5 @@ def _not_on_github() -> Unneeded:
 
 
 def _is_on_github(address: str) -> bool:
-    """Tell whether a remote is on github.com, or on a server that says by its name that it is GitHub."""
+    """Whether a remote is on github.com, or on a server with "github" in its name."""
     return "github" in address and repository_of(address) is not None

@@ -80,7 +80,7 @@ def _facts(examined: Examined) -> list[str]:
 
 
 def is_held(examined: Examined, timeline: Timeline) -> bool:
-    """Tell whether a timeline is held, so that it can be made live again as it was left."""
+    """Whether a timeline is held, so that it can be made live again as it was left."""
     lineage = examined.plan.lineage
     return lineage is not None and any(each.timeline == timeline for each in lineage.held)
 

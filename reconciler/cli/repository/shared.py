@@ -1,4 +1,4 @@
-"""The repository that is shared with others who apply: where leases and receipts go, and what is asked for there."""
+"""The repository that a team shares: where leases and receipts go, and what its default branch asks for."""
 
 import getpass
 import os
@@ -19,10 +19,10 @@ class Superseded(ReconcilerError):
 
 
 def shared_repository(file: EnvironmentFile, environment: Mapping[str, str] = os.environ) -> Repository | None:
-    """Find the repository that holds the file; None where there is none, or where nothing is to be left in it.
+    """Find the repository of the file; None if there is none, or if nothing may be written to it.
 
-    What is tried on a sandbox of this machine leaves no lease and no receipt where a team keeps its own, nor here,
-    from where the next apply would push it.
+    Runs on a local sandbox leave no lease and no receipt in a team's repository, nor in this checkout,
+    from where the next apply would push them.
     """
     found = Repository.containing(file.root, environment)
     if found is None or not leads_to_sandbox(environment):
@@ -56,9 +56,9 @@ def _user() -> str:
 
 
 def refuse_if_superseded(file: EnvironmentFile, repository: Repository) -> None:
-    """Raise Superseded where the remote's default branch has a change of the file that this checkout has not.
+    """Raise Superseded if the remote's default branch has a change of the file that this checkout lacks.
 
-    What was changed here on top of it is somebody's wish too, and may be applied. Raises GitError where it can't be
+    A local change on top of the newest version may be applied. Raises GitError if the branches can't be
     told.
     """
     path, head, branch = path_in_repository(file, repository), repository.head(), repository.default_branch()
@@ -70,7 +70,7 @@ def refuse_if_superseded(file: EnvironmentFile, repository: Repository) -> None:
         commit = repository.about(newest)
         raise Superseded(
             f"{branch} has a newer {path} than this checkout: {newest[:12]} ({commit.author}: {commit.subject})",
-            hint=f"git pull, then reconciler plan {file.name}; a workflow leaves it to that commit's own run",
+            hint=f"git pull, then reconciler plan {file.name}; in a workflow, that commit has its own run",
         )
 
 

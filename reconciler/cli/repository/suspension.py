@@ -1,4 +1,4 @@
-"""Whether an environment is suspended, for those who only look: nothing that goes wrong here hinders them."""
+"""Whether an environment is suspended, for commands that only read: errors here stop nothing."""
 
 import os
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from reconciler.render.plan import suspension_facts
 class Seen:
     """What is known of an environment's suspension at a moment: one in force, one that is over, or None.
 
-    `unread` says why it could not be read where it counts, and is empty otherwise; what is known is then a copy.
+    `unread` says why the remote could not be read, and is empty otherwise; what is known is then a copy.
     """
 
     at: Instant
@@ -33,16 +33,16 @@ class Seen:
 
     @property
     def sentence(self) -> str:
-        """Say what is known, in one line; nothing where nothing is suspended."""
+        """Return what is known in one line; empty if nothing is suspended."""
         if self.suspension is None:
             return f"whether it is suspended could not be read: {self.unread}" if self.unread else ""
-        doubt = f" (by the copy that is kept here; {self.unread})" if self.unread else ""
-        over = "" if self.standing else ". That is over, and ignored"
+        doubt = f" (by the local copy; {self.unread})" if self.unread else ""
+        over = "" if self.standing else ". It is over, and ignored"
         return f"{self.suspension.message}{over}{doubt}"
 
     @property
     def facts(self) -> dict[str, object] | None:
-        """Say it for programs."""
+        """Return the same in JSON's terms."""
         if self.suspension is None:
             return {"unknown": self.unread} if self.unread else None
         return (

@@ -48,14 +48,14 @@ class Axis:
         self._places = [(each - first) / length / 2 + number / last / 2 for number, each in enumerate(self._moments)]
 
     def place(self, moment: Instant | None) -> float:
-        """Give a moment's place in percent of the width; one before the axis, or an unknown one, is at its start."""
+        """Return a moment's place in percent of the width; one before the axis, or an unknown one, is at its start."""
         if moment is None:
             return _LEFT
         share = _between(moment.milliseconds, self._moments, self._places)
         return _LEFT + share * (_RIGHT - _LEFT)
 
     def moment(self, share: float) -> Instant:
-        """Give the moment at a share of the axis, from 0 to 1."""
+        """Return the moment at a share of the axis, from 0 to 1."""
         return Instant(round(_between(share, self._places, self._moments)))
 
     @property

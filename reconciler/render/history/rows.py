@@ -97,7 +97,7 @@ def row(environment: str, entry: Entry) -> Row:
 
 
 def undo_command(environment: str, undo: Undo | None) -> str:
-    """Give what a person types to undo an entry, or nothing."""
+    """Return the command that undoes an entry, or nothing."""
     match undo:
         case None:
             return ""
