@@ -372,7 +372,7 @@ class Fences(Protocol):
         ...
 
 
-class Permit(Protocol):
+class Lease(Protocol):
     """The right to change an environment, which one run at a time has."""
 
     async def confirm(self) -> None:
@@ -380,7 +380,7 @@ class Permit(Protocol):
         ...
 
 
-class Consent(Protocol):
+class SuspensionCheck(Protocol):
     """Whether anything may be applied to an environment, which people can suspend for a while."""
 
     async def confirm(self) -> None:

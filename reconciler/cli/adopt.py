@@ -21,10 +21,11 @@ from reconciler.core.plan.plan import Plan, plan
 from reconciler.core.values.timeline import ORIGIN, Timeline
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
-from reconciler.ports import Clock, Permit, Ports
-from reconciler.providers.git.lease import Lease, LeaseState
+from reconciler.ports import Clock, Lease, Ports
+from reconciler.providers.git.lease import GitLease, LeaseState
 from reconciler.providers.git.suspension import SuspensionWatch
-from reconciler.render import plan as plan_text
+from reconciler.render.plan import as_text
+from reconciler.render.plan_description import headline
 
 
 @click.command(name="adopt")
@@ -64,7 +65,7 @@ class _Adopting:
             observed = await observe(self._desired, ports)
             now = plan(self._desired, observed)
             if now.unreadable:
-                click.echo(plan_text.as_text(now, observed))
+                click.echo(as_text(now, observed))
                 return ExitStatus.ERROR
             for line in _seen(self._desired, observed, now):
                 click.echo(line)
@@ -84,7 +85,7 @@ class _Adopting:
             await self._record(ports, observed, found, permit)
             return ExitStatus.DONE
 
-    async def _record(self, ports: Ports, observed: Observed, found: Adoption, permit: Permit | None) -> None:
+    async def _record(self, ports: Ports, observed: Observed, found: Adoption, permit: Lease | None) -> None:
         """Rename first: a file that asks for what can't be told yet would have it restored once more."""
         if self._repository is not None:
             leased = permit is not None
@@ -100,7 +101,7 @@ class _Adopting:
         if desired_timeline(self._text) != found.asked.timeline:
             self._write(with_restore(self._text, found.asked.primary.restore))
         after = await observe(found.asked, ports)
-        click.echo(plan_text.headline(plan(found.asked, after)))
+        click.echo(headline(plan(found.asked, after)))
 
     def _write(self, text: str) -> None:
         """Put another text into the file, whole or not at all. Raises InputError."""
@@ -112,16 +113,16 @@ class _Adopting:
             hint = "the branch has its name already: run it again once the file can be written"
             raise InputError(f"{path}: can't be written: {error.strerror}", hint=hint) from error
 
-    def _permitted(self, clock: Clock, *, yes: bool) -> AbstractAsyncContextManager[Permit | None]:
+    def _permitted(self, clock: Clock, *, yes: bool) -> AbstractAsyncContextManager[Lease | None]:
         repository = self._repository
         if not yes or repository is None or repository.remote is None:
             return nullcontext()
-        return Lease(repository, self._desired.environment, actor_here(), clock, run="", waiting=_waiting)
+        return GitLease(repository, self._desired.environment, actor_here(), clock, run="", waiting=_waiting)
 
 
 def _seen(desired: Desired, observed: Observed, now: Plan) -> Iterator[str]:
     """Show everything that the answer is read from."""
-    yield plan_text.headline(now)
+    yield headline(now)
     branches = observed.branches if isinstance(observed.branches, tuple) else ()
     for each in sorted(branches, key=lambda branch: branch.created_at):
         yield f"branch     {_described(each, desired)}"

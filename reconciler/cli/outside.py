@@ -18,7 +18,7 @@ from reconciler.core.plan.not_restored import stays_of
 from reconciler.core.values.duration import for_people
 from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
-from reconciler.providers.working_tree import Checkout
+from reconciler.providers.wrangler.checkout import Checkout
 from reconciler.render.markdown import prose
 from reconciler.render.wording import describe_outside
 

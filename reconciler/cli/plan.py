@@ -8,7 +8,7 @@ from reconciler.cli.repository import suspension as suspending
 from reconciler.cli.wiring import look
 from reconciler.core.model.observed import Observed
 from reconciler.core.plan.plan import Plan, plan
-from reconciler.render import plan as plan_text
+from reconciler.render.plan import as_json, as_markdown, as_text
 
 
 @click.command(name="plan")
@@ -34,11 +34,11 @@ def rendered(found: Plan, observed: Observed, form: str) -> str:
     """Render a plan in the form that was asked for."""
     match form:
         case "json":
-            return plan_text.as_json(found)
+            return as_json(found)
         case "markdown":
-            return plan_text.as_markdown(found, observed)
+            return as_markdown(found, observed)
         case _:
-            return plan_text.as_text(found, observed)
+            return as_text(found, observed)
 
 
 def status_of(found: Plan) -> ExitStatus:

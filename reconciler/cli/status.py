@@ -11,7 +11,7 @@ from reconciler.cli.repository import suspension as suspending
 from reconciler.cli.wiring import look
 from reconciler.core.plan.plan import plan
 from reconciler.errors import GitError
-from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.lease import GitLease
 from reconciler.providers.git.repository import Repository
 from reconciler.render import status
 
@@ -49,7 +49,7 @@ def _lease(file: environments.EnvironmentFile) -> dict[str, str] | None:
     if repository is None or repository.remote is None:
         return None
     try:
-        state = Lease.look(repository, file.name)
+        state = GitLease.look(repository, file.name)
     except GitError as error:
         return {"unknown": error.message}
     if state is None:

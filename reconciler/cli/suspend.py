@@ -13,7 +13,7 @@ from reconciler.core.values.duration import for_people
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.redaction import EVERYWHERE
 from reconciler.errors import GitError, InputError, PushRejected
-from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.lease import GitLease
 from reconciler.providers.git.suspension import Found, SuspensionRef
 
 _TRIES = 5
@@ -119,7 +119,7 @@ def _warn_of_others(file: environments.EnvironmentFile) -> None:
     if repository is None:
         return
     try:
-        lease = Lease.look(repository, file.name)
+        lease = GitLease.look(repository, file.name)
     except GitError:
         return  # who is at work is a help; that it is suspended has been said
     if lease is not None:

@@ -11,7 +11,7 @@ from reconciler.core.file.reading import DesiredStateError
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.concurrency import conflicts
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.working_tree import claims_of
+from reconciler.providers.wrangler.checkout import claims_of
 
 
 @click.command(name="validate")

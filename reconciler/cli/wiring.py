@@ -19,15 +19,18 @@ from reconciler.core.values.secret import Secret
 from reconciler.engine.observe import observe, with_replaced
 from reconciler.errors import InputError
 from reconciler.ports import Clock, Ports
-from reconciler.providers import cloudflare, cloudflare_access, github, neon, neon_access
+from reconciler.providers import github
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.fences import RealFences
-from reconciler.providers.gates import RealGates
+from reconciler.providers.cloudflare import access as cloudflare_access
+from reconciler.providers.cloudflare import client as cloudflare
 from reconciler.providers.github import GitHub
-from reconciler.providers.http import Api
-from reconciler.providers.read_only import ReadOnlyApi
-from reconciler.providers.working_tree import Checkout
-from reconciler.providers.wrangler import CloudflareAccess, Wrangler
+from reconciler.providers.http.client import Api
+from reconciler.providers.http.read_only import ReadOnlyApi
+from reconciler.providers.neon import access as neon_access
+from reconciler.providers.neon import client as neon
+from reconciler.providers.postgres.lazy import LazyFences, LazyGates
+from reconciler.providers.wrangler.checkout import Checkout
+from reconciler.providers.wrangler.command import CloudflareAccess, Wrangler
 
 _NEON = "https://console.neon.tech/api/v2"
 _CLOUDFLARE = "https://api.cloudflare.com/client/v4"
@@ -61,8 +64,8 @@ async def connected(
     _require(needed, environment)
     addresses = _Addresses.of(environment)
     key, token = _secret("NEON_API_KEY", environment), _secret("CLOUDFLARE_API_TOKEN", environment)
-    neon_api = Api("Neon", addresses.neon, key, neon.explain, neon_access.MANNERS)
-    cloudflare_api = Api("Cloudflare", addresses.cloudflare, token, cloudflare.explain, cloudflare_access.MANNERS)
+    neon_api = Api("Neon", addresses.neon, key, neon.explain, neon_access.POLICY)
+    cloudflare_api = Api("Cloudflare", addresses.cloudflare, token, cloudflare.explain, cloudflare_access.POLICY)
     try:
         yield _ports(neon_api, cloudflare_api, root, environment, clock or SystemClock())
     finally:
@@ -88,12 +91,12 @@ async def connected_to_read(
     set_on_retry_hooks([])
     addresses = _Addresses.of(environment)
     neon_api = ReadOnlyApi.opened(
-        "Neon", addresses.neon, _secret("NEON_API_KEY", environment), neon.explain, neon_access.MANNERS,
+        "Neon", addresses.neon, _secret("NEON_API_KEY", environment), neon.explain, neon_access.POLICY,
         until=until, absent=_absence(["NEON_API_KEY"], environment, f"make a key ({neon_access.WHERE})"),
     )  # fmt: skip
     cloudflare_api = ReadOnlyApi.opened(
         "Cloudflare", addresses.cloudflare, _secret("CLOUDFLARE_API_TOKEN", environment),
-        cloudflare.explain, cloudflare_access.MANNERS,
+        cloudflare.explain, cloudflare_access.POLICY,
         until=until, absent=_absence(_FOR_CLOUDFLARE, environment, _A_TOKEN),
     )  # fmt: skip
     try:
@@ -122,9 +125,9 @@ def _ports(neon_api: Api, cloudflare_api: Api, root: Path, environment: Mapping[
         cloudflare=cloudflare.CloudflareApi(cloudflare_api, account, clock),
         tree=checkout,
         uploader=wrangler_of(checkout, environment),
-        gates=RealGates(),
+        gates=LazyGates(),
         clock=clock,
-        fences=RealFences(),
+        fences=LazyFences(),
     )
 
 

@@ -12,74 +12,41 @@ from dataclasses import replace
 from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import UNASKED, Observed, ObservedWorker
 from reconciler.core.rules.next_steps import next_steps
-from reconciler.core.steps import (
-    DeleteBranch,
-    DeleteChild,
-    DeleteHyperdrive,
-    ExpireChild,
-    ExpireHeld,
-    FenceBranch,
-    LiftFence,
-    ProtectBranch,
-    ProtectChild,
-    RenameBranch,
-    RenewPassword,
-    RepointHyperdrive,
-    ResetChild,
-    RestoreBranch,
-    SetCompute,
-    SetDefaultBranch,
-    SetHistory,
-    StageVersion,
-    Step,
-    SwitchTraffic,
-    UnprotectBranch,
-    UpdateHyperdrive,
-)
+from reconciler.core.steps import Part, Step
 from reconciler.engine.observe import observe
 from reconciler.errors import WorldMoved
 from reconciler.ports import Ports
 
 
 async def recheck(step: Step, desired: Desired, observed: Observed, ports: Ports) -> None:
-    """Read again what a step was decided on. Raises WorldMoved where it is not asked for any more, and ProviderError.
+    """Read again what a step was decided on. Raises WorldMoved where the rules no longer ask for it, and ProviderError.
 
-    A step that its provider guards, or that harms nothing whenever it is taken, is let through unread.
+    A step that its provider guards, or that harms nothing whenever it is taken, passes unread.
     """
-    match step:
-        case DeleteHyperdrive() | DeleteBranch() | ExpireHeld() if observed.uses != UNASKED:
-            fresh = await observe(desired, ports, observed.passed, observed.failed)
-        case (
-            RenameBranch()
-            | SetDefaultBranch()
-            | ProtectBranch()
-            | UnprotectBranch()
-            | RestoreBranch()
-            | DeleteBranch()
-            | FenceBranch()
-            | LiftFence()
-            | SetCompute()
-            | ResetChild()
-            | ExpireChild()
-            | ProtectChild()
-            | DeleteChild()
-        ):
-            fresh = replace(observed, branches=await ports.neon.branches(desired.primary.project))
-        case SetHistory():
-            project = await ports.neon.project(desired.primary.project)
-            fresh = replace(observed, project=project, branches=await ports.neon.branches(desired.primary.project))
-        case RepointHyperdrive() | UpdateHyperdrive() | RenewPassword():
-            branches = await ports.neon.branches(desired.primary.project)
-            fresh = replace(observed, branches=branches, configs=await ports.cloudflare.configs())
-        case StageVersion() | SwitchTraffic():
-            fresh = await _with_deployment(step.script, desired, observed, ports)
-        case _:
-            return
+    if step.depends_on_uses and observed.uses != UNASKED:
+        fresh = await observe(desired, ports, observed.passed, observed.failed)
+    elif step.rechecks:
+        fresh = await _read_again(step, desired, observed, ports)
+    else:
+        return
     if step not in _asked(desired, fresh):
         raise WorldMoved(
-            f"what {type(step).__name__} was decided on has changed right before it, so it was not done",
+            f"what {step.wire_name} was decided on has changed right before it, so it was not done",
             hint="look again: somebody else is at work on the same things",
         )
+
+
+async def _read_again(step: Step, desired: Desired, observed: Observed, ports: Ports) -> Observed:
+    project, parts = desired.primary.project, step.rechecks
+    if Part.PROJECT in parts:
+        observed = replace(observed, project=await ports.neon.project(project))
+    if Part.BRANCHES in parts:
+        observed = replace(observed, branches=await ports.neon.branches(project))
+    if Part.WORKERS in parts:
+        observed = await _with_deployment(step.target, desired, observed, ports)
+    if Part.HYPERDRIVE_CONFIGS in parts:
+        observed = replace(observed, configs=await ports.cloudflare.configs())
+    return observed
 
 
 def _asked(desired: Desired, observed: Observed) -> tuple[Step, ...]:
@@ -94,4 +61,4 @@ async def _with_deployment(script: str, desired: Desired, observed: Observed, po
         if isinstance(seen, ObservedWorker) and seen.script == script:
             fresh = replace(seen, deployed=await ports.cloudflare.deployed(script, worker.binding))
         workers.append(fresh)
-    return replace(observed, workers=tuple(workers), configs=await ports.cloudflare.configs())
+    return replace(observed, workers=tuple(workers))

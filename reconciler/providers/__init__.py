@@ -1,1 +1,1 @@
-"""The outside systems, a file or a package for each: they translate, and decide nothing."""
+"""The outside systems: a package for each, which implements one or more of the ports."""

@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 from reconciler.core.values.secret import Secret
 from reconciler.errors import AnswerLost, InputError, ProviderError
-from reconciler.providers.github_calls import MANNERS, Calls, explain
+from reconciler.providers.github_calls import POLICY, Calls, explain
 from reconciler.providers.github_models import CommitState, DeploymentState, Issue, PullRequest, body_in
 from reconciler.providers.github_text import body_of, description_of, title_of
-from reconciler.providers.http import Api
-from reconciler.providers.told import Told
+from reconciler.providers.http.client import Api
+from reconciler.providers.http.response import Told
 
 __all__ = ["CommitState", "DeploymentState", "GitHub", "Issue", "PullRequest", "connect", "repository_of"]
 
@@ -51,7 +51,7 @@ async def connect(environment: Mapping[str, str], repository: str | None = None)
     address = (environment.get("GITHUB_API_URL") or _API).rstrip("/")
     if not re.match("https?://.", address):
         raise InputError(f'GITHUB_API_URL is no address ("{address}")', hint=f"leave it out, or set it to {_API}")
-    api = Api("GitHub", address, Secret(token), explain, MANNERS)
+    api = Api("GitHub", address, Secret(token), explain, POLICY)
     try:
         yield GitHub(api, name)
     finally:

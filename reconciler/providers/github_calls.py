@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 
 from reconciler.errors import AnswerLost, ProviderError, Unreachable
-from reconciler.providers.http import Api, Manners, Wait
-from reconciler.providers.told import Told, told_list
+from reconciler.providers.http.client import Api, ApiPolicy, Wait
+from reconciler.providers.http.response import Told, told_list
 
 _NAME = "GitHub"
 _PAGE = 100
@@ -72,7 +72,7 @@ def _number(response: httpx.Response, header: str) -> int | None:
     return int(text) if re.fullmatch("[0-9]{1,10}", text) else None
 
 
-MANNERS = Manners(_HEADERS, is_busy)
+POLICY = ApiPolicy(_HEADERS, is_busy)
 
 
 class Calls:

@@ -6,7 +6,7 @@ What is missing or of another kind is a ProviderError that names it.
 from dataclasses import dataclass
 from enum import Enum
 
-from reconciler.providers.told import Told
+from reconciler.providers.http.response import Told
 
 # Anybody may write one, so its length must be no reason to read nothing: more than GitHub has ever taken.
 _LONGEST_BODY = 300_000

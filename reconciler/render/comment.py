@@ -8,15 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.core.file.reading import Problem
-from reconciler.core.model.observed import Observed, Project
+from reconciler.core.model.observed import Observed
 from reconciler.core.plan.plan import Plan
-from reconciler.core.steps import CreateBranch
-from reconciler.core.values.duration import for_people
-from reconciler.render import mermaid as timeline_picture
-from reconciler.render import passed_guards as plan_checks
-from reconciler.render import point as point_text
-from reconciler.render.markdown import code, cut, fenced, prose
-from reconciler.render.wording import counted, describe, describe_outside, kept_as
+from reconciler.render.markdown import bullets, code, cut, prose
+from reconciler.render.plan import as_markdown
+from reconciler.render.plan_description import following
 
 MARKER = "<!-- reconciler:plan -->"
 LIMIT_BYTES = 60_000
@@ -78,7 +74,7 @@ def full(sections: tuple[Section, ...], subject: Subject) -> str:
     parts += [section(each) for each in sections]
     parts += [_deleted(name) for name in subject.deleted]
     if not parts:
-        parts = ["## Nothing to plan", "No environment is concerned any more: the change was taken back."]
+        parts = ["## Nothing to plan", "This pull request no longer changes any environment."]
     return "\n\n".join(parts)
 
 
@@ -86,131 +82,32 @@ def section(each: Section) -> str:
     """Return one environment's part."""
     match each:
         case Planned():
-            return _planned(each.plan, each.observed)
+            return as_markdown(each.plan, each.observed, tuple(_following(each.plan)))
         case Mistaken():
             return _mistaken(each)
         case Unplanned():
             return _unplanned(each)
 
 
-def _planned(plan: Plan, observed: Observed) -> str:
-    parts = [f"### {_headline(plan)}", _table([("", ""), *_facts(plan, observed)])]
-    if drawing := timeline_picture.picture(plan, observed):
-        parts.append(fenced(drawing, "mermaid"))
-    parts += _listed("Drift", [prose(str(each)) for each in plan.drift])
-    if plan.refusals:
-        title = "Could not be read" if plan.unreadable else "Refused"
-        reasons = [f"{code(each.rule)}: {prose(each.message)}<br>*{prose(each.hint)}*" for each in plan.refusals]
-        parts += _listed(title, reasons)
-    if plan.steps:
-        parts += ["**Steps, taken all the same**"] if plan.refusals else []
-        steps = [(str(n), prose(describe(step)), prose(step.reason)) for n, step in enumerate(plan.steps, 1)]
-        parts.append(_table([("", "step", "because"), *steps]))
-    parts += _listed("Warnings", [prose(each) for each in plan.warnings])
-    parts += _listed("Not rewound", [prose(describe_outside(each)) for each in plan.outside])
-    parts += _folded("Guards that passed", [prose(each) for each in plan_checks.passed(plan, observed)])
-    parts += _listed("How to go on", list(_ways_on(plan)))
-    return "\n\n".join(parts)
-
-
-def _headline(plan: Plan) -> str:
-    stopped = f"suspended until {plan.suspension.until}; " if plan.suspension else ""
-    return f"{plan.desired.environment}: {stopped}{_state(plan)}"
-
-
-def _state(plan: Plan) -> str:
-    live, asked = code(str(plan.live)), code(str(plan.desired.timeline))
-    if plan.unreadable:
-        return "not everything could be read"
-    if plan.refusals:
-        return "refused"
+def _following(plan: Plan) -> Iterator[str]:
+    """Say what to do with the pull request."""
+    environment = plan.desired.environment
     if plan.in_sync:
-        return f"in sync, {live} is live"
-    if plan.live == plan.desired.timeline:
-        return f"{live} stays live, {counted(len(plan.steps))} to set the rest right"
-    return f"{live} → {asked}, {counted(len(plan.steps))}"
-
-
-def _facts(plan: Plan, observed: Observed) -> Iterator[tuple[str, str]]:
-    restore, lineage = plan.desired.primary.restore, plan.lineage
-    if plan.suspension is not None:
-        yield "suspended", prose(f"{plan.suspension.message} ({plan.suspension.hint})")
-    if lineage is not None:
-        yield "live now", f"{code(str(lineage.live.timeline))} on branch {code(lineage.live.branch.name)}"
-    yield "asked for", code(str(plan.desired.timeline)) + ("" if restore else ": the original timeline")
-    if restore is not None:
-        if restore.reason:
-            yield "reason", prose(restore.reason)
-        what = "that moment" if restore.moment else "that point"
-        yield what, point_text.with_age(restore, observed.at, ", {age} before this plan was made")
-    yield from _window(plan, observed)
-    if plan.source:
-        yield "made from", prose("; ".join(plan.source))
-    yield from _data(plan, observed)
-    yield "looked at", str(observed.at)
-    yield "digest", code(plan.digest)
-
-
-def _window(plan: Plan, observed: Observed) -> Iterator[tuple[str, str]]:
-    """Say how long the moment can still be restored: as long as there is a branch to make from it."""
-    restore, project = plan.desired.primary.restore, observed.project
-    if restore is None or not isinstance(project, Project):
-        return
-    if plan.lineage is not None and plan.lineage.timeline_branch(plan.desired.timeline) is not None:
-        yield "history window", "not needed any more: a branch with this timeline exists"
-        return
-    if restore.moment is None:
-        yield "history window", point_text.NO_TIME
-        return
-    left, leaves = restore.moment - observed.at.before(project.history), restore.moment.before(-project.history)
-    span = for_people(project.history) or "nothing"
-    if left.total_seconds() > 0:
-        yield "history window", f"of {span}: the moment leaves it in **{for_people(left)}**, at {leaves}"
-    else:
-        yield "history window", f"of {span}: the moment left it {for_people(-left)} ago, at {leaves}"
-
-
-def _data(plan: Plan, observed: Observed) -> Iterator[tuple[str, str]]:
-    if not plan.steps or plan.refusals:
-        return
-    live, restore = plan.live, plan.desired.primary.restore
-    if live == plan.desired.timeline:
-        yield "the data", "does not change"
-        return
-    created = any(isinstance(step, CreateBranch) and step.at for step in plan.steps)
-    timeline_branch = plan.lineage.timeline_branch(plan.desired.timeline) if plan.lineage else None
-    if restore is not None and (created or timeline_branch is None or timeline_branch.held is None):
-        since = point_text.with_age(restore, observed.at, " (the last {age})")
-        yield "lost to users", f"every write after {since}"
-    else:
-        yield "the data", f"comes back exactly as it was left; writes since then are on {code(str(live))}"
-    for name in kept_as(plan.steps):
-        yield "held", f"{code(str(live))}, whole, as {code(name)}; `git revert` makes it live again"
-
-
-def _ways_on(plan: Plan) -> Iterator[str]:
-    command = f"reconciler apply {plan.desired.environment}"
-    if plan.unreadable:
-        yield "nothing is decided on what could not be read: mend the cause, then run this job again"
-    elif plan.is_about_declared_branches and plan.steps:
-        yield f"the apply workflow takes these steps on a merge, or by hand `{command}`, and leaves out what is refused"
-    elif plan.refusals and plan.steps:
-        yield f"these steps put back what was live: the apply workflow takes them on a merge, or by hand `{command}`"
-        yield "what is refused stays refused until the file asks for something else"
-    elif plan.keeps_no_restore:
-        yield "all the rest is as the file asks, and a restore would not wait for this: mend it, and push"
-    elif plan.refusals:
-        yield "nothing will be changed until this is resolved: mend it in this pull request, or in the world, and push"
-    elif plan.in_sync:
-        yield "merge it: reality is what the file asks for, and the apply workflow will find nothing to do"
-    else:
-        name = code(plan.desired.environment)
-        yield f"merge it: the apply workflow does this, once the required reviewers of the environment {name} agree"
-        yield f"or by hand, on the merged commit and only what was reviewed here: `{command} --expect {plan.digest}`"
+        yield "Merge it: everything is as the file asks, and the apply workflow will find nothing to do."
+    elif not plan.refusals:
+        command = f"`reconciler apply {environment} --expect {plan.digest}`"
+        yield f"Merge it: the apply workflow does this once the required reviewers of {code(environment)} agree."
+        yield f"Or run it yourself, on the merged commit and only what was reviewed here: {command}"
         if plan.suspension is not None:
-            resume = f"`reconciler resume {plan.desired.environment}`"
-            yield f"neither before {plan.suspension.until}, when its suspension ends by itself, or after {resume}"
-        yield "where reality moves before that, the plan is made again, and `--expect` refuses"
+            resume = f"`reconciler resume {environment}`"
+            yield f"Neither works before {plan.suspension.until}, when the suspension ends, or after {resume}."
+        yield "If anything changes before that, the plan is made again, and `--expect` refuses."
+    else:
+        yield from (prose(each) for each in following(plan))
+        if plan.steps:
+            yield "The apply workflow takes these steps after the merge."
+        else:
+            yield "Fix the cause in this pull request or at the provider, then push or run this job again."
 
 
 def _mistaken(each: Mistaken) -> str:
@@ -220,9 +117,8 @@ def _mistaken(each: Mistaken) -> str:
         + (f"<br>*{prose(problem.hint)}*" if problem.hint else "")
         for problem in each.problems
     ]
-    parts = [f"### {prose(each.environment)}: {count} mistake{'s' if count != 1 else ''} in the file"]
-    parts += _listed("", found)
-    return "\n\n".join([*parts, "Nothing was asked of anybody. Mend them and push: the plan is made again."])
+    title = f"### {prose(each.environment)}: {count} mistake{'s' if count != 1 else ''} in the file"
+    return f"{title}\n\n{bullets(found)}\n\nNo provider was asked. Fix the file and push: the plan is made again."
 
 
 def _unplanned(each: Unplanned) -> str:
@@ -233,28 +129,9 @@ def _unplanned(each: Unplanned) -> str:
 def _deleted(name: str) -> str:
     return (
         f"### {prose(name)}: the file is deleted\n\n"
-        "Nothing is ever deleted because a file is. The database, its held timelines and its Hyperdrive configs stay "
-        "as they are, and nobody looks after them any more."
+        "Deleting a file deletes nothing else. The database, its held timelines and its Hyperdrive configs stay as "
+        "they are, and reconciler no longer manages them."
     )
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    head, *body = (f"| {' | '.join(row)} |" for row in rows)
-    return "\n".join([head, "|" + "---|" * len(rows[0]), *body])
-
-
-def _listed(title: str, items: list[str]) -> list[str]:
-    return [*([f"**{title}**"] if title else []), "\n".join(f"- {item}" for item in items)] if items else []
-
-
-def _folded(title: str, items: list[str]) -> list[str]:
-    if not items:
-        return []
-    return [
-        f"<details><summary>{title} ({len(items)})</summary>",
-        "\n".join(f"- {item}" for item in items),
-        "</details>",
-    ]
 
 
 def _summary_link(subject: Subject) -> str:

@@ -1,12 +1,12 @@
 """Markdown for GitHub: text from elsewhere made harmless, and long documents cut in the middle. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from reconciler.core.values.escaping import code, prose, shortened
 
-__all__ = ["code", "cut", "fenced", "prose", "shortened"]
+__all__ = ["bullets", "code", "cut", "fenced", "prose", "shortened", "table"]
 
 _FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)")
 _TABLE_RULE = re.compile(r"\|(?:\s*:?-+:?\s*\|)+\s*")
@@ -17,6 +17,16 @@ def fenced(text: str, language: str = "text") -> str:
     """Return text as a block of code, whatever it holds."""
     ticks = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
     return f"{ticks}{language}\n{text}\n{ticks}"
+
+
+def bullets(items: Iterable[str]) -> str:
+    """Return a list."""
+    return "\n".join(f"- {item}" for item in items)
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a table; its cells are Markdown already."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))
 
 
 @dataclass(frozen=True, slots=True)

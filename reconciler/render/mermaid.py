@@ -11,11 +11,9 @@ from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.observed import Observed
 from reconciler.core.plan.plan import Plan
-from reconciler.core.steps import CreateBranch
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps.branch import creation
 from reconciler.core.values.escaping import label
-from reconciler.core.values.timeline import Timeline
-from reconciler.render.point import point
+from reconciler.core.values.timeline import Timeline, spelled
 
 _MOST_HELD = 4
 _STYLES = (
@@ -56,7 +54,7 @@ def picture(plan: Plan, observed: Observed) -> str:
 
 def _after(plan: Plan, observed: Observed) -> Lineage | None:
     for step in plan.steps:
-        observed = predict(observed, step)
+        observed = step.predict(observed)
     found = infer_lineage(plan.desired, observed.branches) if isinstance(observed.branches, tuple) else None
     return found if isinstance(found, Lineage) else None
 
@@ -66,10 +64,10 @@ def _places(lineage: Lineage) -> list[tuple[str, str]]:
 
 
 def _made_from(plan: Plan) -> tuple[Timeline, Timeline, str] | None:
-    for step in plan.steps:
-        if isinstance(step, CreateBranch):
-            return step.source_timeline, step.timeline, f"as of {point(step.at)}" if step.at else "as it is"
-    return None
+    step = creation(plan.steps)
+    if step is None:
+        return None
+    return (step.source_timeline, step.timeline, f"as of {spelled(step.at)}" if step.at else "as it is")
 
 
 def _drawn(context: _Scene) -> Iterator[str]:

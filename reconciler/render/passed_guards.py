@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from reconciler.core.lineage.hyperdrive import expected_config
 from reconciler.core.model.observed import Branch, Observed, ObservedWorker, Project, Unknown, named
 from reconciler.core.plan.plan import Plan
-from reconciler.core.steps import CreateBranch, VerifyBranch
+from reconciler.core.steps import Phase
+from reconciler.core.steps.branch import creation
 from reconciler.core.values.duration import for_people
 from reconciler.core.values.instant import Instant
-from reconciler.render.point import point
+from reconciler.core.values.timeline import spelled
 
 
 def passed(plan: Plan, observed: Observed) -> tuple[str, ...]:
@@ -45,7 +46,7 @@ def _provenance(plan: Plan) -> Iterator[str]:
 
 
 def _creation(plan: Plan, observed: Observed, project: Project) -> Iterator[str]:
-    step = next((each for each in plan.steps if isinstance(each, CreateBranch)), None)
+    step = creation(plan.steps)
     branches = () if isinstance(observed.branches, Unknown) else observed.branches
     source = named(branches, step.source) if step is not None else None
     if step is None or source is None:
@@ -56,7 +57,8 @@ def _creation(plan: Plan, observed: Observed, project: Project) -> Iterator[str]
     if isinstance(step.at, Instant):
         yield from _of_the_moment(step.at, source, observed, project)
     else:
-        yield f'"{source.name}" carries {step.source_timeline}, to which {point(step.at)} belongs, and does not expire'
+        at = spelled(step.at)
+        yield f'"{source.name}" carries {step.source_timeline}, to which {at} belongs, and does not expire'
     limit = f" of {project.branches_limit}" if project.branches_limit is not None else ""
     yield f'there is room for a branch ({len(branches)}{limit} in use), and the name "{step.name}" is free'
 
@@ -81,7 +83,7 @@ def _reuse(plan: Plan) -> Iterator[str]:
     if timeline_branch is None or timeline_branch == plan.lineage.live:
         return
     state = "is held" if timeline_branch.held is not None else "was prepared from the right source"
-    proved = any(isinstance(step, VerifyBranch) for step in plan.steps)
+    proved = any(step.phase is Phase.VERIFY_BRANCH for step in plan.steps)
     yield f'"{timeline_branch.branch.name}" {state}' + (
         ", and is verified before anything points to it" if proved else ""
     )

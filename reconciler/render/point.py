@@ -3,19 +3,14 @@
 from reconciler.core.model.desired import Restore
 from reconciler.core.values.duration import for_people
 from reconciler.core.values.instant import Instant
-from reconciler.core.values.timeline import Point
+from reconciler.core.values.timeline import spelled
 
 NO_TIME = "an LSN bears no time: whether the history still has it, Neon tells before anything is changed"
 
 
-def point(at: Point) -> str:
-    """Name a moment or an LSN."""
-    return str(at) if isinstance(at, Instant) else f"LSN {at}"
-
-
 def asked(restore: Restore) -> str:
     """Name what was asked for; an LSN with the timeline that it belongs to."""
-    return point(restore.to) + (f" of {restore.source}" if restore.moment is None else "")
+    return spelled(restore.to) + (f" of {restore.source}" if restore.moment is None else "")
 
 
 def with_age(restore: Restore, now: Instant, form: str) -> str:

@@ -12,7 +12,7 @@ from reconciler.core.rules.retention.retained import RetainedBranch, units
 from reconciler.core.rules.retention.room import Room, branches_room, configs_room, without_ended
 from reconciler.core.values.duration import for_people
 from reconciler.render import declared_branches
-from reconciler.render.markdown import code, prose
+from reconciler.render.markdown import code, prose, table
 from reconciler.render.wording import counted
 
 _KINDS = (("held", "held"), ("candidate", "candidates"), ("failed", "failed"))
@@ -226,5 +226,4 @@ def shares(worker: dict[str, Any]) -> str:
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) if rows else ""
+    return table(head, rows) if rows else ""

@@ -83,7 +83,7 @@ def test_a_restore_is_planned_in_one_comment_a_status_the_summary_and_a_file(des
     body = the_comment(github, number).body
     digest = re.search("--expect ([0-9a-f]{16})", body)[1]
     assert body.startswith(f"{MARKER}\n")
-    for expected in ("`origin` → `r-", "0042 dropped Listing", "```mermaid", "history window", "Guards that passed"):
+    for expected in ("origin is live, r-", "0042 dropped Listing", "```mermaid", "window", "Guards that passed"):
         assert expected in body
     state, description = statuses(github, commit)["reconciler/plan/production"]
     assert state == "success"
@@ -201,7 +201,7 @@ def test_a_change_that_was_taken_back_is_said_in_the_comment_that_is_there(desk,
     job.on_pull_request(number, "plan")
     propose(desk, {FILE: written(desk.desired)}, "not after all")
     assert job.on_pull_request(number, "plan").status == 0
-    assert "the change was taken back" in the_comment(github, number).body
+    assert "no longer changes any environment" in the_comment(github, number).body
 
 
 def test_where_nothing_was_ever_planned_no_comment_is_made(desk, github, job):
@@ -221,7 +221,7 @@ def test_a_deleted_file_is_named_and_deletes_nothing(desk, github, job):
     assert job.on_pull_request(number, "plan").status == 0
     body = the_comment(github, number).body
     assert "production: the file is deleted" in body
-    assert "Nothing is ever deleted because a file is" in body
+    assert "Deleting a file deletes nothing else" in body
 
 
 def test_a_job_of_a_commit_that_is_not_the_last_any_more_leaves_the_comment_alone(desk, github, job):
@@ -248,7 +248,7 @@ def test_where_github_refuses_the_comment_the_plan_is_in_the_summary_and_the_job
     assert ended.status == 1
     assert "::error title=the pull request could not be told::" in ended.stdout
     assert "pull-requests: write" in ended.stdout
-    assert "`origin` → `r-" in ended.summary
+    assert "origin is live, r-" in ended.summary
 
 
 def test_a_lost_answer_of_github_leaves_one_comment(desk, github, job, without_waiting):
@@ -317,7 +317,7 @@ def test_by_hand_the_plan_of_every_environment_goes_to_stdout(desk, github, job)
     ))  # fmt: skip
     ended = job("plan", **absent)
     assert ended.status == 0
-    assert ended.stdout.startswith("## What this pull request would do\n\n### production: `origin` → `r-")
+    assert ended.stdout.startswith("## What this pull request would do\n\n### production: origin is live, r-")
     assert github.requests == []
 
 

@@ -84,4 +84,4 @@ def test_a_lifted_guard_is_shown_by_plan_and_apply_and_kept_in_the_receipt(untou
 def test_a_restore_says_how_long_its_moment_can_still_be_asked_for(untouched):
     untouched.ask(untouched.shop.good)
     desired, observed = untouched.observe()
-    assert "\n  window   the moment leaves it in " in as_text(plan(desired, observed), observed)
+    assert "\n  window    the moment leaves it in " in as_text(plan(desired, observed), observed)

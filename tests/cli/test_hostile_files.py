@@ -14,7 +14,7 @@ from reconciler.core.file.reading import read_desired_state
 from reconciler.core.plan.plan import plan
 from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError, ReconcilerError
-from reconciler.providers.wrangler_file import read_wrangler_config, with_binding_id, write_binding_id
+from reconciler.providers.wrangler.file import read_wrangler_config, with_binding_id, write_binding_id
 from reconciler.render import plan as plan_text
 from tests.core.worlds import SEEN, WORLD
 

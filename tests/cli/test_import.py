@@ -5,7 +5,7 @@ import json
 import pytest
 
 from reconciler.core.file import jsonc
-from reconciler.providers import neon
+from reconciler.providers.neon import client as neon
 from tests.support import canned
 from tests.support.answers import Answers, Reply
 from tests.support.estate import ROLE, Estate

@@ -272,7 +272,7 @@ def test_whoever_looks_or_prepares_is_told_and_not_stopped(run, desk):
     planned = run(desk, "plan")
     assert planned.status == 0
     assert planned.stdout.startswith(f"production: suspended until {until}; in sync")
-    assert "stopped  grace on ship suspended production at" in planned.stdout
+    assert "suspended grace on ship suspended production at" in planned.stdout
     assert facts(run, desk, "plan")["suspension"]["until"] == until
     assert f"suspended until {until}" in run(desk, "plan", "--format", "markdown").stdout
     status = run(desk, "status")

@@ -10,7 +10,6 @@ from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Observed
 from reconciler.core.plan.plan import plan
 from reconciler.core.steps import Step
-from reconciler.core.steps.predict import predict
 from reconciler.core.values.instant import Instant
 from tests.core.files import DESIRED
 
@@ -23,8 +22,8 @@ def killed_after(desired: Desired, observed: Observed, last: str) -> Observed:
 def taken_until(desired: Desired, observed: Observed, last: str) -> Observed:
     """The world right after the first step of a kind, and the run still going."""
     for step in plan(desired, observed).steps:
-        observed = predict(observed, step)
-        if type(step).__name__ == last:
+        observed = step.predict(observed)
+        if step.wire_name == last:
             return observed
     raise AssertionError(f"no {last} was planned")
 
@@ -37,7 +36,7 @@ def after(desired: Desired, observed: Observed) -> Observed:
 def carried_out(steps: Iterable[Step], observed: Observed) -> Observed:
     """The world after these steps, and the run still going."""
     for step in steps:
-        observed = predict(observed, step)
+        observed = step.predict(observed)
     return observed
 
 
@@ -47,7 +46,7 @@ def ended(observed: Observed) -> Observed:
 
 
 def kinds(steps: Iterable[Step]) -> list[str]:
-    return [type(step).__name__ for step in steps]
+    return [step.wire_name for step in steps]
 
 
 def planned(desired: Desired, observed: Observed) -> list[str]:
@@ -65,7 +64,7 @@ def warnings(desired: Desired, observed: Observed, words: str = "") -> list[str]
 
 def step_of(desired: Desired, observed: Observed, kind: str) -> Any:
     """The only step of a kind in the plan."""
-    (step,) = [each for each in plan(desired, observed).steps if type(each).__name__ == kind]
+    (step,) = [each for each in plan(desired, observed).steps if each.wire_name == kind]
     return step
 
 

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from reconciler.engine.apply import StepStarted
+from reconciler.engine.events import StepStarted
 from reconciler.errors import FenceFailed
 from tests.support import database
 from tests.support.database import DAMAGED, GOOD, Rows
@@ -47,7 +47,7 @@ def test_no_write_reaches_the_old_rows_until_an_undo(fenced):
     seen = []
 
     def report(event):
-        if isinstance(event, StepStarted) and type(event.step).__name__ == "SwitchTraffic":
+        if isinstance(event, StepStarted) and event.step.wire_name == "SwitchTraffic":
             seen.append(takes_writes(fenced))
 
     with psycopg.connect(fenced.uri(fenced.branch(PRIMARY)), autocommit=True) as old:

@@ -14,8 +14,8 @@ from reconciler.core.model.desired import HttpGate, SqlGate
 from reconciler.core.values.secret import Secret
 from reconciler.errors import GateFailed
 from reconciler.ports import Origin
-from reconciler.providers.gates import RealGates
 from reconciler.providers.postgres import gates as sql_gates
+from reconciler.providers.postgres.lazy import LazyGates
 from tests.support import database
 from tests.support.database import DAMAGED, GOOD
 from tests.support.shops import DATABASE, PRIMARY, ROLE
@@ -57,7 +57,7 @@ def retries():
     ],
 )
 async def test_a_sql_gate_compares_values_by_meaning(origin, query, expected):
-    await RealGates().sql(origin, SqlGate("value", query, expected))
+    await LazyGates().sql(origin, SqlGate("value", query, expected))
 
 
 @pytest.mark.anyio
@@ -90,7 +90,7 @@ async def test_a_sql_gate_compares_values_by_meaning(origin, query, expected):
 )
 async def test_a_sql_gate_passes_on_its_one_value_alone(origin, query, expected, said):
     with pytest.raises(GateFailed, match=re.escape(said)) as failure:
-        await RealGates(statement_seconds=0.1).sql(origin, SqlGate("value", query, expected))
+        await LazyGates(statement_seconds=0.1).sql(origin, SqlGate("value", query, expected))
     assert 'gate "value"' in failure.value.message
 
 
@@ -108,7 +108,7 @@ def test_no_number_equals_one_that_no_float_holds():
 )
 async def test_a_login_that_can_never_succeed_is_not_repeated(origin, retries, change, said):
     with pytest.raises(GateFailed, match=said):
-        await RealGates().login(replace(origin, **change))
+        await LazyGates().login(replace(origin, **change))
     assert retries == []
 
 
@@ -118,7 +118,7 @@ async def test_a_login_waits_for_a_compute_that_wakes(origin, retries, without_w
         free.bind(("127.0.0.1", 0))
         asleep = replace(origin, port=free.getsockname()[1])
     with pytest.raises(GateFailed, match="cannot log in"):
-        await RealGates().login(asleep)
+        await LazyGates().login(asleep)
     assert retries
 
 
@@ -150,7 +150,7 @@ def test_a_branch_that_lost_a_table_is_not_promoted(production):
 
 
 async def ask(web, versions=None, *, staged=True, **wanted):
-    await RealGates().http(HttpGate("health", web.url, **{"patience": MOMENT, **wanted}), versions or {}, staged=staged)
+    await LazyGates().http(HttpGate("health", web.url, **{"patience": MOMENT, **wanted}), versions or {}, staged=staged)
 
 
 async def said_of(web, versions=None, **wanted):
@@ -197,7 +197,7 @@ async def test_a_status_and_a_text_must_be_the_asked_ones(web):
 async def test_a_gate_that_is_never_answered_fails(without_waiting):
     gate = HttpGate("health", "http://127.0.0.1:1/", patience=timedelta(seconds=1))
     with pytest.raises(GateFailed, match=r"failed \d+ times within 1 s"):
-        await RealGates().http(gate, {})
+        await LazyGates().http(gate, {})
 
 
 ANSWER = '{"status":"ok","listings":25,"deep":{"a/b":[{"m~n":null}]},"ready":true,"version":"v2"}'

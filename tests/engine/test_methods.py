@@ -34,7 +34,7 @@ def drift(production):
     production.sandbox.neon("POST", f"/projects/{production.project}/branches/{identity}/set_as_default")
     eventually(production.is_idle, "the default branch", pause=0.05)
     assert [each.answer for each in plan(*production.observe()).drift] == [Answer.REPAIRED, Answer.REPAIRED]
-    taken = [type(done.step).__name__ for done in production.apply().taken]
+    taken = [done.step.wire_name for done in production.apply().taken]
     assert sorted(taken) == ["SetDefaultBranch", "WriteBinding"]
 
 

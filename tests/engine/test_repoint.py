@@ -10,7 +10,7 @@ import pytest
 from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.plan.plan import plan
-from reconciler.engine.apply import Apply
+from reconciler.engine.loop import Apply
 from reconciler.engine.observe import observe
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.cloudflare.api import EXAMPLE_CONFIG_ID, EXAMPLE_CONFIG_NAME, EXAMPLE_SCRIPT_NAME

@@ -14,8 +14,8 @@ class Fault:
     `action` (None: nothing) is what the sandbox does with it. `switches` are of its Neon half. `kills`: the process
     that sent the request does nothing any more after it. `hidden`: sending that one request again hides it from
     whoever sent it, or another fault comes to the same for them (500 to a dropped request, what is no JSON to a dropped
-    answer, as `providers/http.py` makes one error of all three), so what is asked of production makes no difference to
-    it.
+    answer, as `providers/http/client.py` makes one error of all three), so what is asked of production makes no
+    difference to it.
     """
 
     name: str

@@ -9,7 +9,7 @@ import copy
 import random
 from dataclasses import dataclass
 
-from reconciler.engine.apply import Apply
+from reconciler.engine.loop import Apply
 from tests.exhaustive.dice import DICE
 
 _SEED = 961

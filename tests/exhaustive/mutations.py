@@ -36,7 +36,7 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "repeat a create without looking",
-        "reconciler/providers/http.py",
+        "reconciler/providers/http/client.py",
         'if method == "GET":\n            return _Busy(',
         'if method in {"GET", "POST"}:\n            return _Busy(',
         "first restore, rebind",
@@ -45,20 +45,20 @@ MUTATIONS = (
     Mutation(
         "promote before gates",
         "reconciler/core/rules/next_steps.py",
-        "        or _verify_branch(scene, carrier)\n",
+        "        or _verify_branch(context, timeline_branch)\n",
         "",
         "first restore, rebind",
         "nothing",
     ),
     Mutation(
         "delete before evidence",
-        "reconciler/engine/execute.py",
-        "                await neon.set_default(project, self._branch(step.branch).id)\n",
-        "                await neon.set_default(project, self._branch(step.branch).id)\n"
-        "                for each in self._known_branches():\n"
-        '                    if ".held.r-" in each.name:\n'
-        '                        path = f"/projects/{project}/branches/{each.id}"\n'
-        '                        await neon._write(project, "DELETE", path, None)\n',
+        "reconciler/engine/effects/primary.py",
+        "    await now.neon.set_default(now.project, now.branch(step.branch).id)\n",
+        "    await now.neon.set_default(now.project, now.branch(step.branch).id)\n"
+        "    for each in now.branches:\n"
+        '        if ".held.r-" in each.name:\n'
+        '            path = f"/projects/{now.project}/branches/{each.id}"\n'
+        '            await now.neon._write(now.project, "DELETE", path, None)\n',
         "revert",
         "nothing",
     ),

@@ -19,8 +19,8 @@ with atheris.instrument_imports():
     from reconciler.core.values.instant import Instant
     from reconciler.core.values.redaction import Redaction
     from reconciler.errors import ReconcilerError
-    from reconciler.providers.told import told
-    from reconciler.providers.wrangler_file import read_wrangler_config
+    from reconciler.providers.http.response import told
+    from reconciler.providers.wrangler.file import read_wrangler_config
 
 NOW = Instant.parse_strict("2026-11-22T10:00:00Z")
 PATH = Path(tempfile.mkdtemp()) / "wrangler.jsonc"

@@ -18,8 +18,8 @@ from reconciler.core.values.secret import Secret
 from reconciler.errors import DeployFailed, InputError
 from reconciler.ports import Rebinding
 from reconciler.providers.git.repository import Repository
-from reconciler.providers.working_tree import Checkout
-from reconciler.providers.wrangler import CloudflareAccess, Wrangler
+from reconciler.providers.wrangler.checkout import Checkout
+from reconciler.providers.wrangler.command import CloudflareAccess, Wrangler
 from tests.support.answers import Answers, Reply
 from tests.support.remotes import commit_files, git
 

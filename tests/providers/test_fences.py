@@ -12,10 +12,10 @@ from psycopg import errors
 from reconciler.core.values.secret import Secret
 from reconciler.errors import FenceFailed
 from reconciler.ports import Origin
-from reconciler.providers.fences import RealFences
+from reconciler.providers.postgres.lazy import LazyFences
 from tests.support.shops import DATABASE, PRIMARY, ROLE
 
-FENCES = RealFences()
+FENCES = LazyFences()
 
 
 @pytest.fixture

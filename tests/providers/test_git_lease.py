@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.values.instant import Instant
 from reconciler.errors import GitError, LeaseHeld, LeaseLost, RemoteRefused, RemoteUnreachable
-from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.lease import GitLease
 from reconciler.providers.git.lease_record import LeaseState, Record
 from reconciler.providers.git.repository import Repository
 from tests.support.remotes import BareRemote, HttpRemote, git, git_environment
@@ -124,35 +124,35 @@ async def changed(remote, before):
 
 async def test_a_lease_says_who_has_it_until_when_and_is_gone_afterwards(remote, machine):
     repository = machine(remote)
-    async with Lease(repository, "production", "ada on laptop", HandClock(), run="https://run/1") as lease:
+    async with GitLease(repository, "production", "ada on laptop", HandClock(), run="https://run/1") as lease:
         await lease.confirm()
-        state = Lease.look(machine(remote), "production")
+        state = GitLease.look(machine(remote), "production")
         expected = ("production", "ada on laptop", BEGIN, "2026-11-21T09:56:00.000Z", "https://run/1")
         assert expected == (state.environment, state.owner, state.taken_at, state.expires_at.text, state.run)
         assert git(remote.path, "ls-tree", "-r", REF) == git(remote.path, "log", "--format=%P", REF) == ""
-    assert (None, "") == (Lease.look(repository, "production"), remote.ref(REF))
+    assert (None, "") == (GitLease.look(repository, "production"), remote.ref(REF))
 
 
 async def test_it_is_kept_over_http_and_given_back(http, machine):
-    async with Lease(machine(http), "production", "ada", HandClock()):
-        assert Lease.look(machine(http), "production").owner == "ada"
+    async with GitLease(machine(http), "production", "ada", HandClock()):
+        assert GitLease.look(machine(http), "production").owner == "ada"
         assert record(http)["owner"] == "ada"
     assert http.ref(REF) == ""
 
 
 async def test_environments_do_not_wait_for_each_other(remote, machine):
     async with (
-        Lease(machine(remote), "production", "ada", HandClock()),
-        Lease(machine(remote), "staging", "bob", HandClock(), patience=0),
+        GitLease(machine(remote), "production", "ada", HandClock()),
+        GitLease(machine(remote), "staging", "bob", HandClock(), patience=0),
     ):
-        assert Lease.look(machine(remote), "staging").owner == "bob"
+        assert GitLease.look(machine(remote), "staging").owner == "bob"
 
 
 async def test_of_many_that_reach_for_it_at_once_one_has_it_at_a_time(remote, machine):
     inside, order = [], []
 
     async def work(owner, repository):
-        async with Lease(repository, "production", owner, QuickClock(), seconds=3600, patience=10**6) as lease:
+        async with GitLease(repository, "production", owner, QuickClock(), seconds=3600, patience=10**6) as lease:
             inside.append(owner)
             assert [owner] == inside
             await lease.confirm()
@@ -166,16 +166,16 @@ async def test_of_many_that_reach_for_it_at_once_one_has_it_at_a_time(remote, ma
 
 async def test_two_runs_of_one_owner_are_two(remote, machine):
     repository = machine(remote)
-    async with Lease(repository, "production", "ada", HandClock()):
+    async with GitLease(repository, "production", "ada", HandClock()):
         with pytest.raises(LeaseHeld):
-            async with Lease(repository, "production", "ada", HandClock(), patience=0):
+            async with GitLease(repository, "production", "ada", HandClock(), patience=0):
                 pass
         assert remote.ref(REF)
 
 
 async def test_a_failure_inside_gives_it_back_and_is_raised(remote, machine):
     with pytest.raises(ZeroDivisionError):
-        async with Lease(machine(remote), "production", "ada", HandClock()):
+        async with GitLease(machine(remote), "production", "ada", HandClock()):
             _ = 1 / 0
     assert remote.ref(REF) == ""
 
@@ -184,7 +184,7 @@ async def test_a_cancelled_run_gives_it_back(remote, machine):
     taken = asyncio.Event()
 
     async def run():
-        async with Lease(machine(remote), "production", "ada", HandClock()):
+        async with GitLease(machine(remote), "production", "ada", HandClock()):
             taken.set()
             await asyncio.Event().wait()
 
@@ -204,7 +204,7 @@ async def test_a_run_that_is_cancelled_while_it_takes_it_leaves_nothing(http, ma
     http.gate.clear()
 
     async def run():
-        async with Lease(repository, "production", "ada", HandClock()):
+        async with GitLease(repository, "production", "ada", HandClock()):
             raise AssertionError("it was cancelled before")
 
     task = asyncio.create_task(run())
@@ -224,12 +224,12 @@ import asyncio, signal
 from pathlib import Path
 from reconciler.providers.clock import SystemClock
 from reconciler.providers.git.repository import Repository
-from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.lease import GitLease
 
 async def run():
     task = asyncio.current_task()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with Lease(Repository.containing(Path({str(root)!r})), "production", "ada", SystemClock()):
+    async with GitLease(Repository.containing(Path({str(root)!r})), "production", "ada", SystemClock()):
         print("taken", flush=True)
         await asyncio.Event().wait()
 
@@ -251,9 +251,9 @@ except asyncio.CancelledError:
 
 async def test_a_lease_that_is_kept_too_long_says_who_has_it_where_and_until_when(remote, machine):
     repository, told = machine(remote), []
-    async with Lease(repository, "production", "ada on laptop", HandClock(), run="https://run/1"):
+    async with GitLease(repository, "production", "ada on laptop", HandClock(), run="https://run/1"):
         with pytest.raises(LeaseHeld) as caught:
-            async with Lease(
+            async with GitLease(
                 machine(remote),
                 "production",
                 "bob",
@@ -272,7 +272,7 @@ async def test_a_lease_that_is_kept_too_long_says_who_has_it_where_and_until_whe
 async def test_one_that_stood_still_for_its_whole_duration_is_taken_over(remote, machine):
     repository, clock = machine(remote), QuickClock()
     left_behind(repository, remote, expires_in=10**6)
-    async with Lease(repository, "production", "bob", clock):
+    async with GitLease(repository, "production", "bob", clock):
         assert record(remote)["owner"] == "bob"
     assert clock.elapsed() >= 60
 
@@ -280,7 +280,7 @@ async def test_one_that_stood_still_for_its_whole_duration_is_taken_over(remote,
 async def test_one_that_expired_long_ago_is_taken_over_at_once(remote, machine):
     repository, clock = machine(remote), QuickClock(BEGIN.before(-timedelta(seconds=361)))
     left_behind(repository, remote)
-    async with Lease(repository, "production", "bob", clock, patience=0):
+    async with GitLease(repository, "production", "bob", clock, patience=0):
         assert (0, "bob") == (clock.slept, record(remote)["owner"])
 
 
@@ -288,7 +288,7 @@ async def test_one_that_expired_by_less_than_clocks_may_differ_is_not_taken_over
     repository = machine(remote)
     before = left_behind(repository, remote)
     with pytest.raises(LeaseHeld):
-        async with Lease(
+        async with GitLease(
             repository, "production", "bob", QuickClock(BEGIN.before(-timedelta(seconds=359))), patience=0
         ):
             pass
@@ -308,7 +308,7 @@ async def test_one_that_is_renewed_is_not_dead_however_long_it_is_watched(remote
             await super().sleep(seconds)
 
     with pytest.raises(LeaseHeld):
-        async with Lease(repository, "production", "bob", RenewingClock(), patience=50):
+        async with GitLease(repository, "production", "bob", RenewingClock(), patience=50):
             pass
 
 
@@ -322,11 +322,11 @@ def left_behind_again(repository, remote, number):
 async def test_one_that_cannot_be_read_is_somebody_s_until_it_stood_still_for_long(remote, machine, line):
     repository, clock = machine(remote), QuickClock(BEGIN.before(-timedelta(days=1)))
     left_behind(repository, remote, line=line)
-    assert "cannot be read" in Lease.look(repository, "production").owner
+    assert "cannot be read" in GitLease.look(repository, "production").owner
     with pytest.raises(LeaseHeld, match="cannot be read"):
-        async with Lease(repository, "production", "bob", clock, patience=299):
+        async with GitLease(repository, "production", "bob", clock, patience=299):
             pass
-    async with Lease(repository, "production", "bob", clock, patience=301):
+    async with GitLease(repository, "production", "bob", clock, patience=301):
         assert record(remote)["owner"] == "bob"
 
 
@@ -334,7 +334,7 @@ async def test_a_ref_that_is_no_commit_at_all_is_somebody_s(remote, machine):
     repository = machine(remote)
     blob = git(remote.path, "hash-object", "-w", "--stdin", given=b"what is this?")
     git(remote.path, "update-ref", REF, blob)
-    assert "cannot be read" in Lease.look(repository, "production").owner
+    assert "cannot be read" in GitLease.look(repository, "production").owner
 
 
 # Keeping it.
@@ -342,7 +342,7 @@ async def test_a_ref_that_is_no_commit_at_all_is_somebody_s(remote, machine):
 
 async def test_it_is_renewed_after_a_third_of_its_duration(remote, machine):
     clock = HandClock()
-    async with Lease(machine(remote), "production", "ada", clock) as lease:
+    async with GitLease(machine(remote), "production", "ada", clock) as lease:
         before = remote.ref(REF)
         await clock.asleep.wait()
         clock.pass_by(20)
@@ -359,7 +359,7 @@ async def test_it_is_renewed_after_a_third_of_its_duration(remote, machine):
 async def test_a_run_that_slept_finds_out_that_another_has_it(remote, machine, clocks):
     """By whichever clock went on: a machine that sleeps stops the one, and the other may be set back."""
     repository, clock = machine(remote), HandClock()
-    async with Lease(repository, "production", "ada", clock) as lease:
+    async with GitLease(repository, "production", "ada", clock) as lease:
         git(repository.root, "push", "--quiet", "origin", f":{REF}")
         theirs = left_behind(machine(remote), remote)
         clock.pass_by(3600, **clocks)
@@ -371,7 +371,7 @@ async def test_a_run_that_slept_finds_out_that_another_has_it(remote, machine, c
 
 async def test_a_run_that_slept_and_was_not_replaced_goes_on(remote, machine):
     clock = HandClock()
-    async with Lease(machine(remote), "production", "ada", clock) as lease:
+    async with GitLease(machine(remote), "production", "ada", clock) as lease:
         clock.pass_by(3600)
         await lease.confirm()
         assert record(remote)["expires_at"] == "2026-11-21T10:56:00.000Z"
@@ -379,7 +379,7 @@ async def test_a_run_that_slept_and_was_not_replaced_goes_on(remote, machine):
 
 async def test_a_lease_that_somebody_deleted_is_lost(remote, machine):
     repository, clock = machine(remote), HandClock()
-    async with Lease(repository, "production", "ada", clock) as lease:
+    async with GitLease(repository, "production", "ada", clock) as lease:
         git(remote.path, "update-ref", "-d", REF)
         clock.pass_by(21)
         with pytest.raises(LeaseLost, match="was deleted"):
@@ -389,7 +389,7 @@ async def test_a_lease_that_somebody_deleted_is_lost(remote, machine):
 
 async def test_it_holds_without_the_remote_for_a_while_and_not_for_longer(remote, machine):
     clock = HandClock()
-    async with Lease(machine(remote), "production", "ada", clock) as lease:
+    async with GitLease(machine(remote), "production", "ada", clock) as lease:
         remote.path.rename(remote.path.with_name("down.git"))
         clock.pass_by(39)
         await lease.confirm()
@@ -404,7 +404,7 @@ async def test_it_holds_without_the_remote_for_a_while_and_not_for_longer(remote
 async def test_lost_answers_of_taking_renewing_and_giving_back_do_not_matter(http, machine):
     clock = HandClock()
     http.drop_answers = 1
-    async with Lease(machine(http), "production", "ada", clock) as lease:
+    async with GitLease(machine(http), "production", "ada", clock) as lease:
         assert (0, "ada") == (http.drop_answers, record(http)["owner"])
         http.drop_answers = 1
         clock.pass_by(21)
@@ -420,7 +420,7 @@ async def test_lost_answers_of_taking_renewing_and_giving_back_do_not_matter(htt
 async def test_a_remote_that_forbids_the_ref_is_told_with_the_way_out(remote, machine):
     remote.refuse_pushes("GH013: Repository rule violations", "refs/reconciler/*")
     with pytest.raises(RemoteRefused, match="GH013") as caught:
-        async with Lease(machine(remote), "production", "ada", HandClock()):
+        async with GitLease(machine(remote), "production", "ada", HandClock()):
             pass
     assert REF in caught.value.message
     assert "reconciler apply production --without-lease" in caught.value.hint
@@ -430,7 +430,7 @@ async def test_a_remote_that_is_down_is_told_with_the_way_out(remote, machine):
     repository = machine(remote)
     remote.path.rename(remote.path.with_name("down.git"))
     with pytest.raises(RemoteUnreachable) as caught:
-        async with Lease(repository, "production", "ada", HandClock()):
+        async with GitLease(repository, "production", "ada", HandClock()):
             pass
     assert "--without-lease" in caught.value.hint
 
@@ -438,9 +438,9 @@ async def test_a_remote_that_is_down_is_told_with_the_way_out(remote, machine):
 async def test_without_a_remote_there_is_no_lease(remote, machine):
     root = machine(remote).root
     repository = Repository.containing(root, git_environment(RECONCILER_REMOTE=""))
-    assert Lease.look(repository, "production") is None
+    assert GitLease.look(repository, "production") is None
     with pytest.raises(GitError, match="has no remote"):
-        async with Lease(repository, "production", "ada", HandClock()):
+        async with GitLease(repository, "production", "ada", HandClock()):
             pass
 
 

@@ -7,11 +7,12 @@ from reconciler.core.values.instant import Instant
 from reconciler.core.values.secret import Secret
 from reconciler.errors import ProviderError
 from reconciler.ports import Origin
-from reconciler.providers import cloudflare, hyperdrive_wire
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.cloudflare import CloudflareApi
-from reconciler.providers.http import Api
-from reconciler.providers.told import told
+from reconciler.providers.cloudflare import client as cloudflare
+from reconciler.providers.cloudflare import wire as hyperdrive_wire
+from reconciler.providers.cloudflare.client import CloudflareApi
+from reconciler.providers.http.client import Api
+from reconciler.providers.http.response import told
 from tests.support.answers import Answers, Reply
 
 BARE = {"id": "1", "name": "tech961", "origin": {"host": "h", "database": "d", "user": "u", "scheme": "postgres"}}

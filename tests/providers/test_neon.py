@@ -7,9 +7,9 @@ from reconciler.core.values.instant import Instant
 from reconciler.core.values.secret import Secret
 from reconciler.core.values.timeline import Timeline
 from reconciler.errors import AnswerLost, ProviderError
-from reconciler.providers import neon
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.http import Api
+from reconciler.providers.http.client import Api
+from reconciler.providers.neon import client as neon
 from tests.support import database
 from tests.support.shops import PRIMARY
 

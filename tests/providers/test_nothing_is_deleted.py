@@ -8,9 +8,9 @@ import pytest
 
 from reconciler.core.values.secret import Secret
 from reconciler.errors import ProviderError
-from reconciler.providers import neon
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.http import Api
+from reconciler.providers.http.client import Api
+from reconciler.providers.neon import client as neon
 
 _PACKAGE = Path(__file__).parents[2] / "reconciler"
 # The sandbox is the world that is acted on, and has deletions as Neon and Cloudflare have them.
@@ -39,14 +39,14 @@ def _called(call):
 ALLOWED = {
     ("providers/github.py", "_delete_comment"): "a comment of ours that is there twice",
     (
-        "providers/neon.py",
+        "providers/neon/client.py",
         "delete_branch",
     ): "what proved a restore in place, is held too long, or was declared: `holding_pen.deletion`, `children.guards`",
     (
-        "providers/cloudflare.py",
+        "providers/cloudflare/client.py",
         "delete_config",
     ): "a config that leads to what is held too long, or nowhere: `core.holding_pen.pruning`",
-    ("providers/cloudflare.py", "delete_worker"): "the Worker of a drill: `core.drill.leftovers`",
+    ("providers/cloudflare/client.py", "delete_worker"): "the Worker of a drill: `core.drill.leftovers`",
 }
 # Ways to delete over HTTP, in SQL, and with the official command lines.
 _WORDS = ("DELETE", "DROP ", "TRUNCATE")
@@ -77,8 +77,7 @@ def test_no_path_in_the_code_deletes_anything_but_what_is_named_here():
     [("neon", ["restore_branch", "delete_branch"]), ("cloudflare", ["delete_config", "delete_worker"])],
 )
 def test_the_providers_of_data_have_no_method_that_deletes_or_overwrites_but_these(module, known):
-    tree = ast.parse((_PACKAGE / "providers" / f"{module}.py").read_text())
-    names = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    names = [function for file, function, _ in _calls() if file.startswith(f"providers/{module}/")]
     assert [name for name in names if any(word in name for word in ("delete", "remove", "drop", "restore"))] == known
 
 
@@ -93,18 +92,24 @@ def _callers(called):
         (
             "delete_branch",
             "DeleteBranch",
-            [("core/rules/retention/pruning.py", "_delete"), ("core/rules/restore/in_place.py", "dispose_of_proof")],
-            ["_on_branch", "_on_child"],
+            [("core/rules/restore/in_place.py", "dispose_of_proof"), ("core/rules/retention/pruning.py", "_delete")],
+            [("declared", "_delete"), ("primary", "_delete_branch")],
             [("cli/drill/sweep.py", "_branches")],
         ),
         (
             "delete_config",
             "DeleteHyperdrive",
             [("core/rules/retention/pruning.py", "_next_orphan"), ("core/rules/retention/pruning.py", "_delete")],
-            ["_on_hyperdrive"],
+            [("hyperdrive", "_delete")],
             [("cli/drill/sweep.py", "_sweep_configs")],
         ),
-        ("restore_branch", "RestoreBranch", [("core/rules/restore/in_place.py", "restore")], ["_on_branch"], []),
+        (
+            "restore_branch",
+            "RestoreBranch",
+            [("core/rules/restore/in_place.py", "restore")],
+            [("primary", "_restore_branch")],
+            [],
+        ),
     ],
 )
 def test_a_thing_is_deleted_or_overwritten_by_its_step_alone_and_only_these_rules_make_that_step(
@@ -114,21 +119,23 @@ def test_a_thing_is_deleted_or_overwritten_by_its_step_alone_and_only_these_rule
 
     A drill takes away what it has made itself, as `core.drill.leftovers` lets it.
     """
-    assert list(_callers(method)) == [*drills, *(("engine/execute.py", each) for each in takes)]
+    assert list(_callers(method)) == [*drills, *((f"engine/effects/{module}.py", each) for module, each in takes)]
     assert list(_callers(step)) == rules
 
 
 def test_protection_is_taken_by_its_steps_alone_and_only_these_rules_make_those_steps():
     """For as long as a restore in place takes, as the file says, or in the step that deletes what it was taken from."""
-    assert list(_callers("unprotect")) == [("engine/execute.py", "_on_branch")]
-    rules = ("core/rules/restore/in_place.py", "restore"), ("core/rules/project/settings.py", "_protection")
+    effects = [("engine/effects/primary.py", "_unprotect_branch"), ("engine/effects/primary.py", "_delete_branch")]
+    assert list(_callers("unprotect")) == effects
+    rules = ("core/rules/project/settings.py", "_protection"), ("core/rules/restore/in_place.py", "restore")
     assert list(_callers("UnprotectBranch")) == list(rules)
 
 
 def test_what_neon_is_to_delete_later_is_what_is_held_or_declared_and_only_these_rules_make_those_steps():
-    assert list(_callers("expire")) == [("engine/execute.py", "_expire_held"), ("engine/execute.py", "_expire")]
-    assert list(_callers("ExpireHeld")) == [("core/rules/retention/expiry.py", "_expire")]
-    assert list(_callers("ExpireChild")) == [("core/rules/declared/converge.py", "_expire")]
+    effects = [("engine/effects/branch.py", "_expire_held_branch"), ("engine/effects/declared.py", "_expire")]
+    assert list(_callers("expire")) == effects
+    assert list(_callers("ExpireHeldBranch")) == [("core/rules/retention/expiry.py", "_expire")]
+    assert list(_callers("ExpireDeclaredBranch")) == [("core/rules/declared/converge.py", "_expire")]
 
 
 @pytest.mark.anyio
@@ -142,12 +149,12 @@ async def test_nothing_is_restored_in_place_without_a_point_and_a_name_for_what_
 
 
 @pytest.mark.parametrize(
-    ("step", "rules"), [("ResetChild", ["_reset"]), ("DeleteChild", ["_forget_older", "_dispose"])]
+    ("step", "rules"), [("ResetDeclaredBranch", ["_reset"]), ("DeleteDeclaredBranch", ["_forget_older", "_dispose"])]
 )
 def test_a_declared_branch_is_reset_or_deleted_by_its_step_alone_and_only_the_rules_of_children_make_that_step(
     step, rules
 ):
-    assert list(_callers("reset_branch")) == [("engine/execute.py", "_on_child")]
+    assert list(_callers("reset_branch")) == [("engine/effects/declared.py", "_reset")]
     assert list(_callers(step)) == [("core/rules/declared/converge.py", rule) for rule in rules]
 
 

@@ -7,9 +7,9 @@ import pytest
 from reconciler.core.model.observed import Unknown
 from reconciler.core.values.secret import Secret
 from reconciler.errors import ProviderError
-from reconciler.providers.http import Manners
-from reconciler.providers.neon import explain
-from reconciler.providers.read_only import ReadOnlyApi
+from reconciler.providers.http.client import ApiPolicy
+from reconciler.providers.http.read_only import ReadOnlyApi
+from reconciler.providers.neon.client import explain
 
 
 def sent(web, method, absent=None):
@@ -17,7 +17,7 @@ def sent(web, method, absent=None):
 
     async def ask():
         until = asyncio.get_running_loop().time() + 30
-        api = ReadOnlyApi("Neon", web.url, Secret("napi_of_a_reader"), explain, Manners(), until=until, absent=absent)
+        api = ReadOnlyApi("Neon", web.url, Secret("napi_of_a_reader"), explain, ApiPolicy(), until=until, absent=absent)
         try:
             await api.send(method, "/projects")
         finally:

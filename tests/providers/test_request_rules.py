@@ -10,16 +10,20 @@ import pytest
 from reconciler.core.values.secret import Secret
 from reconciler.errors import AnswerLost, ProviderError, Unreachable
 from reconciler.ports import Origin
-from reconciler.providers import cloudflare, cloudflare_access, http, neon, neon_access
-from reconciler.providers.budget import Budget, Pace, route_of
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.cloudflare import CloudflareApi
-from reconciler.providers.http import Api, Manners
+from reconciler.providers.cloudflare import access as cloudflare_access
+from reconciler.providers.cloudflare import client as cloudflare
+from reconciler.providers.cloudflare.client import CloudflareApi
+from reconciler.providers.http import client as http
+from reconciler.providers.http.client import Api, ApiPolicy
+from reconciler.providers.http.rate_limiter import Budget, Pace, route_of
+from reconciler.providers.neon import access as neon_access
+from reconciler.providers.neon import client as neon
 from tests.support.answers import Answers, Reply
 
 pytestmark = pytest.mark.anyio
-NEON = neon.explain, neon_access.MANNERS
-CLOUDFLARE = cloudflare.explain, cloudflare_access.MANNERS
+NEON = neon.explain, neon_access.POLICY
+CLOUDFLARE = cloudflare.explain, cloudflare_access.POLICY
 DONE = Reply(200, {"result": {"id": "1"}})
 
 
@@ -180,7 +184,7 @@ async def test_no_run_can_meet_a_limit_of_a_provider():
 
 
 async def test_requests_beyond_what_may_be_sent_at_once_wait_for_their_turn(connect):
-    api = connect((neon.explain, Manners(pace=Pace(at_once=5, per_second=50.0, burst=1000))), DONE)
+    api = connect((neon.explain, ApiPolicy(pace=Pace(at_once=5, per_second=50.0, burst=1000))), DONE)
     began = time.monotonic()
     await asyncio.gather(*(api.get(f"/x/{number}") for number in range(15)))
     assert len(connect.asked) == 15

@@ -20,9 +20,10 @@ from reconciler.core.values.timeline import Timeline
 from reconciler.engine.observe import observe
 from reconciler.errors import ProviderError, ReconcilerError
 from reconciler.ports import Ports, Rebinding
-from reconciler.providers import cloudflare, neon
-from reconciler.providers.http import Api
-from reconciler.providers.working_tree import Checkout
+from reconciler.providers.cloudflare import client as cloudflare
+from reconciler.providers.http.client import Api
+from reconciler.providers.neon import client as neon
+from reconciler.providers.wrangler.checkout import Checkout
 from reconciler.render import plan as plan_text
 from tests.support import canned
 from tests.support.answers import Answers, Reply

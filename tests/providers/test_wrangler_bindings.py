@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from reconciler.core.model.desired import Worker
 from reconciler.core.model.worker_bindings import Binding, BindingKind
-from reconciler.providers.working_tree import Checkout
-from reconciler.providers.wrangler_bindings import bindings_of
+from reconciler.providers.wrangler.bindings import bindings_of
+from reconciler.providers.wrangler.checkout import Checkout
 
 ROOT = Path(__file__).parents[2]
 NOT_INHERITED = re.compile("not automatically inherited|not inherited by|must be specified separately")

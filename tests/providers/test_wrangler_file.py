@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import InputError
-from reconciler.providers.wrangler_file import (
+from reconciler.providers.wrangler.file import (
     WranglerConfig,
     hyperdrive_bindings,
     read_wrangler_config,

@@ -48,7 +48,7 @@ def endless(tmp_path):
     """A copy of the code in which a run waits for ever, in one instant."""
     old = "        planned, observed = await self._begin(expect)\n"
     loop = "        while True:\n            await asyncio.sleep(0)\n"
-    return mutated(Mutation("endless", "reconciler/engine/apply.py", old, loop + old, "", ""), tmp_path)
+    return mutated(Mutation("endless", "reconciler/engine/loop.py", old, loop + old, "", ""), tmp_path)
 
 
 def test_a_schedule_that_does_not_end_is_ended_and_printed_with_what_it_waits_for(endless):

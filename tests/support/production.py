@@ -14,7 +14,7 @@ import httpx
 from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
 from reconciler.core.lineage.infer import infer_lineage
-from reconciler.engine.apply import Apply
+from reconciler.engine.loop import Apply
 from reconciler.engine.observe import observe
 from tests.support import database
 from tests.support.shops import DATABASE, PRIMARY, ROLE

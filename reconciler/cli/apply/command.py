@@ -16,11 +16,11 @@ from reconciler.cli.repository import environments
 from reconciler.cli.repository.shared import Superseded
 from reconciler.core.model.desired import Desired
 from reconciler.core.records.suspension import Suspension
-from reconciler.core.steps import WriteBinding
-from reconciler.engine.apply import Outcome, PlanChanged
-from reconciler.errors import Suspended
-from reconciler.render import plan as plan_text
-from reconciler.render.wording import counted, target
+from reconciler.engine.events import Outcome, PlanChanged
+from reconciler.errors import ReconcilerError, Suspended
+from reconciler.render.plan import facts
+from reconciler.render.plan_description import headline
+from reconciler.render.wording import counted
 
 
 @click.command(name="apply")
@@ -67,14 +67,14 @@ def command(environment: str | None, expect: str | None, deadline: timedelta, fo
         click.echo(rendered(error.fresh, error.observed, form))
         return ExitStatus.REFUSED
     if isinstance(error, Suspended):
-        click.echo(_stopped_as_json(desired, applied) if form == "json" else _stopped_as_text(desired, applied))
+        click.echo(_as_json(applied) if form == "json" else _stopped_as_text(desired, applied))
         return ExitStatus.REFUSED
     if error is not None:
         click.echo(error.report, err=True)
         click.echo(live_now(desired, applied), err=True)
         return ExitStatus.ERROR
     assert applied.outcome is not None  # without an error there is one
-    click.echo(_as_json(desired, applied.outcome) if form == "json" else _as_text(desired, applied.outcome))
+    click.echo(_as_json(applied) if form == "json" else _as_text(desired, applied.outcome))
     return status_of(applied.outcome.final)
 
 
@@ -88,56 +88,41 @@ def _warn(message: str) -> None:
     click.echo(f"warning: {message}", err=True)
 
 
-def _as_json(desired: Desired, outcome: Outcome) -> str:
-    facts = plan_text.facts(outcome.final)
+def _as_json(applied: Applied) -> str:
+    """Say for programs how it ended; where a suspension stopped it, the steps are those taken before."""
+    outcome, written, error = applied.outcome, applied.receipt, applied.end.error
+    found = facts(applied.final)
+    taken: list[dict[str, object]] = []
+    if outcome is not None:
+        taken = [
+            {"step": done.step.wire_name, "target": done.step.target, "reason": done.step.reason}
+            | {"seconds": round(done.seconds, 3)}
+            for done in outcome.taken
+        ]
+    elif written is not None:
+        taken = [
+            {"step": done.step, "target": done.target, "reason": done.reason, "seconds": done.seconds}
+            for done in written.steps
+        ]
     return json.dumps(
         {
-            "environment": desired.environment,
-            "converged": outcome.converged,
-            "digest": outcome.planned.digest,
-            "live_timeline": facts["live_timeline"],
-            "desired_timeline": facts["desired_timeline"],
-            "steps": [
-                {
-                    "step": type(done.step).__name__,
-                    "target": target(done.step),
-                    "reason": done.step.reason,
-                    "seconds": round(done.seconds, 3),
-                }
-                for done in outcome.taken
-            ],
-            "seconds": round(outcome.seconds, 3),
-            "refusals": facts["refusals"],
-            "warnings": list(outcome.planned.warnings),
-        },
-        indent=2,
-        ensure_ascii=False,
-    )
-
-
-def _stopped_as_json(desired: Desired, applied: Applied) -> str:
-    """Say for programs that a suspension has stopped it; the steps are those that were taken before."""
-    error, taken = applied.end.error, applied.receipt.steps if applied.receipt else ()
-    assert error is not None
-    facts = plan_text.facts(applied.final)
-    return json.dumps(
-        {
-            "environment": desired.environment,
-            "converged": False,
-            "digest": applied.receipt.digest if applied.receipt else "",
-            "live_timeline": facts["live_timeline"],
-            "desired_timeline": facts["desired_timeline"],
-            "steps": [
-                {"step": done.step, "target": done.target, "reason": done.reason, "seconds": done.seconds}
-                for done in taken
-            ],
+            "environment": found["environment"],
+            "converged": outcome is not None and outcome.converged,
+            "digest": outcome.planned.digest if outcome else written.digest if written else "",
+            "live_timeline": found["live_timeline"],
+            "desired_timeline": found["desired_timeline"],
+            "steps": taken,
             "seconds": round(applied.end.seconds, 3),
-            "refusals": [{"rule": Suspension.rule, "message": error.message, "hint": error.hint}],
-            "warnings": facts["warnings"],
+            "refusals": found["refusals"] if error is None else [_stop(error)],
+            "warnings": list(outcome.planned.warnings) if outcome else found["warnings"],
         },
         indent=2,
         ensure_ascii=False,
     )
+
+
+def _stop(error: ReconcilerError) -> dict[str, str]:
+    return {"rule": Suspension.rule, "message": error.message, "hint": error.hint}
 
 
 def _stopped_as_text(desired: Desired, applied: Applied) -> str:
@@ -152,7 +137,7 @@ def _stopped_as_text(desired: Desired, applied: Applied) -> str:
 def _as_text(desired: Desired, outcome: Outcome) -> str:
     count, final = len(outcome.taken), outcome.final
     if not outcome.converged:
-        lines = [plan_text.headline(final)]
+        lines = [headline(final)]
         lines += [f"  {each.rule}: {each.message}\n      hint: {each.hint}" for each in final.refusals]
         return "\n".join([*lines, f"{counted(count)} taken; {final.live or 'an unknown timeline'} is live"])
     if not count:
@@ -160,6 +145,6 @@ def _as_text(desired: Desired, outcome: Outcome) -> str:
     lines = [f"{desired.environment}: {final.live} is live ({counted(count)}, {outcome.seconds:.1f} s)"]
     for each in final.lineage.held if final.lineage else ():
         lines.append(f'  held: {each.timeline}, on branch "{each.branch.name}"')
-    for path in dict.fromkeys(done.step.config for done in outcome.taken if isinstance(done.step, WriteBinding)):
+    for path in dict.fromkeys(done.step.writes_file for done in outcome.taken if done.step.writes_file):
         lines.append(f"  changed: {path} names what is deployed now; commit it")
     return "\n".join(lines)

@@ -9,12 +9,12 @@ from reconciler.core.model.observed import Observed, ObservedWorker
 from reconciler.core.plan.plan import Plan
 from reconciler.core.records.receipt import GateResult, Identities, Receipt, Result, TakenStep, WorkerIdentity
 from reconciler.core.records.suspension import Suspension
-from reconciler.core.steps import Step, VerifyBranch, VerifyLive, VerifyWorker
+from reconciler.core.steps import Step
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.redaction import EVERYWHERE
-from reconciler.engine.apply import Apply, StepFinished
+from reconciler.engine.events import StepFinished
+from reconciler.engine.loop import Apply
 from reconciler.errors import GateFailed, ReconcilerError, Suspended
-from reconciler.render.wording import describe, target
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,9 @@ def _detail(end: End) -> str:
 def _taken(done: StepFinished) -> TakenStep:
     step = done.step
     return TakenStep(
-        step=type(step).__name__,
-        target=target(step),
-        what=describe(step),
+        step=step.wire_name,
+        target=step.target,
+        what=step.describe(),
         reason=step.reason,
         began=str(done.began),
         seconds=round(done.seconds, 3),
@@ -94,30 +94,21 @@ def _taken(done: StepFinished) -> TakenStep:
 
 
 def _passed(taken: list[StepFinished]) -> tuple[GateResult, ...]:
-    passed: list[GateResult] = []
-    for step in (done.step for done in taken):
-        match step:
-            case VerifyBranch():
-                names: tuple[str, ...] = step.checks
-            case VerifyWorker() | VerifyLive():
-                names = step.gates
-            case _:
-                continue
-        passed += [GateResult(name, target(step), passed=True) for name in names]
-    return tuple(passed)
+    steps = [done.step for done in taken]
+    return tuple(GateResult(name, step.target, passed=True) for step in steps for name in step.checks)
 
 
 def _failed(error: ReconcilerError | None, under_way: list[Step]) -> tuple[GateResult, ...]:
     if not isinstance(error, GateFailed):
         return ()
-    on = next((target(step) for step in under_way if isinstance(step, VerifyBranch | VerifyWorker | VerifyLive)), "")
+    on = next((step.target for step in under_way if step.checks), "")
     return (GateResult(error.gate, on, passed=False, detail=EVERYWHERE(error.message)),)
 
 
 def _answered(apply: Apply) -> tuple[GateResult, ...]:
     """List the last checks that have failed and were answered by putting back what was live."""
     return tuple(
-        GateResult(error.gate, target(step), passed=False, detail=EVERYWHERE(error.message))
+        GateResult(error.gate, step.target, passed=False, detail=EVERYWHERE(error.message))
         for step, error in apply.failures
     )
 

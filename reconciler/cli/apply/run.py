@@ -23,15 +23,15 @@ from reconciler.core.model.desired import Desired
 from reconciler.core.plan.plan import Plan, plan
 from reconciler.core.records.receipt import Receipt, Result, latest, parse
 from reconciler.core.values.duration import for_people
-from reconciler.engine.apply import Apply, Outcome, PlanChanged
+from reconciler.engine.events import Outcome, PlanChanged
+from reconciler.engine.loop import Apply
 from reconciler.engine.observe import observe
 from reconciler.errors import OutOfTime, ReconcilerError, Suspended
-from reconciler.ports import Clock, Consent, Permit, Ports
-from reconciler.providers.git.lease import Lease, LeaseState, to_the_end
+from reconciler.ports import Clock, Lease, Ports, SuspensionCheck
+from reconciler.providers.git.lease import GitLease, LeaseState, to_the_end
 from reconciler.providers.git.notes import Notes
 from reconciler.providers.git.suspension import SuspensionWatch
 from reconciler.render.status import seen_workers, served
-from reconciler.render.wording import describe
 
 # A restore takes a minute or two. The longest single waits are 15 minutes for a large branch and 5 for a compute; this
 # has room for one of them and for retries, and ends before the hour that the workflow's job is given.
@@ -94,20 +94,20 @@ class Applying:
                 await then(applied)
             return applied
 
-    def _permitted(self, clock: Clock, *, wanted: bool) -> AbstractAsyncContextManager[Permit | None]:
+    def _permitted(self, clock: Clock, *, wanted: bool) -> AbstractAsyncContextManager[Lease | None]:
         repository = self._repository
         if not wanted or repository is None or repository.remote is None:
             return nullcontext()
         owner = actor_here(self._environment)
         name = self._desired.environment
-        return Lease(repository, name, owner, clock, run=run_address(self._environment), waiting=self._waiting)
+        return GitLease(repository, name, owner, clock, run=run_address(self._environment), waiting=self._waiting)
 
-    def _consent(self, clock: Clock, *, leased: bool) -> Consent | None:
+    def _consent(self, clock: Clock, *, leased: bool) -> SuspensionCheck | None:
         if self._repository is None:
             return None
         return SuspensionWatch(self._repository, self._desired.environment, clock, self._warn, leased=leased)
 
-    async def _run(self, ports: Ports, permit: Permit | None, expect: str | None) -> Applied:
+    async def _run(self, ports: Ports, permit: Lease | None, expect: str | None) -> Applied:
         clock = ports.clock
         around, begun = self._circumstances(clock), clock.elapsed()
         consent = self._consent(clock, leased=permit is not None)
@@ -191,7 +191,7 @@ class Applying:
 
 
 def _at_work_on(apply: Apply) -> str:
-    return f" (under way: {', '.join(describe(step) for step in apply.under_way)})" if apply.under_way else ""
+    return f" (under way: {', '.join(step.describe() for step in apply.under_way)})" if apply.under_way else ""
 
 
 def _where_it_was(desired: Desired, apply: Apply) -> str:

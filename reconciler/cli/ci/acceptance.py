@@ -15,9 +15,8 @@ from reconciler.core.model.desired import Desired, Hyperdrive, Restore
 from reconciler.core.model.observed import HyperdriveConfig, Observed, ObservedWorker
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.plan.plan import plan
-from reconciler.core.steps import Step, WriteBinding
+from reconciler.core.steps import Step
 from reconciler.core.values.timeline import ORIGIN, HeldName
-from reconciler.render.wording import describe
 
 _REASON = "accepted as it was found live"
 
@@ -60,10 +59,10 @@ def acceptance(desired: Desired, observed: Observed) -> Acceptable | Unacceptabl
     left = plan(replace(wanted, branches=None), observed)
     if left.refusals:
         return Unacceptable(left.refusals[0].message)
-    remaining: list[Step] = [step for step in left.steps if not isinstance(step, WriteBinding)]
+    remaining: list[Step] = [step for step in left.steps if not step.writes_file]
     if remaining or not edits:
         return Unacceptable(_still_missing(remaining or list(left.steps)))
-    corrected = tuple(step.config for step in left.steps if isinstance(step, WriteBinding))
+    corrected = tuple(step.writes_file for step in left.steps if step.writes_file)
     return Acceptable(wanted, tuple(each.says for each in edits), corrected, _all([each.text for each in edits]))
 
 
@@ -137,7 +136,7 @@ def _serving_config(observed: Observed) -> HyperdriveConfig | None:
 
 
 def _still_missing(steps: list[Step]) -> str:
-    first = describe(steps[0]) if steps else "nothing"
+    first = steps[0].describe() if steps else "nothing"
     more = f", and {len(steps) - 1} more" if len(steps) > 1 else ""
     return f"the file cannot say it: it would still take a step in the world ({first}{more})"
 

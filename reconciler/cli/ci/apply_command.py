@@ -24,7 +24,7 @@ from reconciler.cli.wiring import connected_github
 from reconciler.core.file.reading import DesiredStateError
 from reconciler.core.model.desired import Desired
 from reconciler.core.records.receipt import Result
-from reconciler.engine.apply import PlanChanged
+from reconciler.engine.events import PlanChanged
 from reconciler.errors import InputError, ReconcilerError, RemoteRefused, Suspended
 from reconciler.providers.git.repository import Repository
 from reconciler.providers.github import DeploymentState, GitHub

@@ -5,9 +5,9 @@ from reconciler.core.model.desired import Desired
 from reconciler.core.records.receipt import Result
 from reconciler.errors import Suspended
 from reconciler.render.markdown import prose
-from reconciler.render.plan import headline
+from reconciler.render.plan_description import headline
 from reconciler.render.status import seen_workers, served
-from reconciler.render.wording import counted, describe
+from reconciler.render.wording import counted
 
 
 def one_line(desired: Desired, applied: Applied) -> str:
@@ -70,7 +70,9 @@ def _steps(applied: Applied) -> list[str]:
     taken = applied.outcome.taken if applied.outcome else ()
     if not taken:
         return []
-    rows = [f"| {number} | {_cell(describe(done.step))} | {done.seconds:.1f} |" for number, done in enumerate(taken, 1)]
+    rows = [
+        f"| {number} | {_cell(done.step.describe())} | {done.seconds:.1f} |" for number, done in enumerate(taken, 1)
+    ]
     return ["| | step | seconds |", "|---|---|---|", *rows]
 
 

@@ -24,11 +24,10 @@ from reconciler.core.model.desired import Desired, WriteBack
 from reconciler.core.model.observed import Observed
 from reconciler.core.plan.plan import Plan, plan
 from reconciler.core.records.receipt import Receipt, Result, latest, parse
-from reconciler.core.steps import WriteBinding
 from reconciler.core.values.instant import Instant
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
-from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.lease import GitLease
 from reconciler.providers.git.notes import Notes
 from reconciler.providers.git.repository import Repository
 from reconciler.render.wording import counted
@@ -111,7 +110,7 @@ class Comparison:
         return replace(finding, detail=f"{finding.detail}; {seen.sentence}") if seen.sentence else finding
 
     def _applying(self, desired: Desired, path: str) -> Finding | None:
-        lease = Lease.look(self._repository, desired.environment)
+        lease = GitLease.look(self._repository, desired.environment)
         if lease is None or _now() - lease.expires_at > _SKEW:
             return None  # of an owner that is dead, nothing more is to come
         detail = f"{lease.owner} has been at work since {lease.taken_at}"
@@ -157,7 +156,7 @@ class Comparison:
 
 def _is_to_be_merged(found: Plan) -> bool:
     """Tell whether all that is left is to commit what is deployed, and that is asked for by a pull request."""
-    only_files = bool(found.steps) and all(isinstance(step, WriteBinding) for step in found.steps)
+    only_files = bool(found.steps) and all(step.writes_file for step in found.steps)
     return only_files and not found.refusals and found.desired.write_back is WriteBack.PULL_REQUEST
 
 

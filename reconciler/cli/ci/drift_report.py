@@ -16,7 +16,7 @@ from reconciler.core.records.receipt import Receipt, Result
 from reconciler.core.values.instant import Instant
 from reconciler.render.markdown import code, cut, prose
 from reconciler.render.status import seen_workers, served
-from reconciler.render.wording import counted, describe
+from reconciler.render.wording import counted
 
 LABEL = "reconciler-drift"
 LIMIT_BYTES = 60_000
@@ -108,7 +108,7 @@ def difference(drift: Drift) -> str:
     if plan.refusals:
         parts += ["**What stands in the way**", "\n".join(f"- {_refusal(each)}" for each in plan.refusals)]
     else:
-        steps = [f"| {n} | {prose(describe(step))} | {prose(step.reason)} |" for n, step in enumerate(plan.steps, 1)]
+        steps = [f"| {n} | {prose(step.describe())} | {prose(step.reason)} |" for n, step in enumerate(plan.steps, 1)]
         parts += ["**What would set it right**", "\n".join(["| | step | because |", "|---|---|---|", *steps])]
     return "\n\n".join(parts)
 

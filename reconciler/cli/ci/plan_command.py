@@ -18,7 +18,7 @@ from reconciler.providers.git.repository import Repository
 from reconciler.providers.github import CommitState, GitHub
 from reconciler.render import comment as plan_comment
 from reconciler.render.comment import Mistaken, Planned, Section, Subject, Unplanned
-from reconciler.render.plan import headline
+from reconciler.render.plan_description import headline
 
 
 @click.command(name="plan")

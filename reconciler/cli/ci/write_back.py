@@ -15,7 +15,7 @@ from reconciler.core.model.observed import Observed, ObservedWorker
 from reconciler.errors import GitError, InputError, PushRejected
 from reconciler.providers.git.repository import Repository
 from reconciler.providers.github import GitHub
-from reconciler.providers.wrangler_file import with_binding_id
+from reconciler.providers.wrangler.file import with_binding_id
 
 _MOST_TRIES = 8
 

@@ -12,7 +12,7 @@ from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from reconciler.cli.console.output import drawing, shown
 from reconciler.core.steps import Step
-from reconciler.engine.apply import (
+from reconciler.engine.events import (
     Event,
     LooksAgain,
     NotMended,
@@ -22,7 +22,6 @@ from reconciler.engine.apply import (
     StepStarted,
     StepUncertain,
 )
-from reconciler.render.wording import describe
 
 
 class Progress:
@@ -58,7 +57,7 @@ class Progress:
                 f"for {event.seconds:.0f} s at most"
             )
             return
-        what = shown(describe(event.step))
+        what = shown(event.step.describe())
         match event:
             case StepStarted():
                 if self._bars.disable:

@@ -11,15 +11,26 @@ from reconciler.cli.drill.visitor import PER_SECOND, Visitor
 from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.restore.guards import SETTLING
+from reconciler.core.steps import Phase
 from reconciler.core.values.instant import Instant
-from reconciler.engine.apply import Apply, Outcome
+from reconciler.engine.events import Outcome
+from reconciler.engine.loop import Apply
 from reconciler.engine.observe import observe
 from reconciler.ports import Origin, Ports
-from reconciler.render import plan as plan_text
-from reconciler.render.wording import phase
+from reconciler.render.plan import as_text
 
 _SCRIPT, _BINDING = "tech961-api", "HYPERDRIVE"
-_PHASES = ("look and plan", "branch", "verify", "Hyperdrive", "deploy", "promote")
+_LOOK = "look and plan"
+_ROWS = {
+    Phase.BRANCH: "branch",
+    Phase.COMPUTE: "branch",
+    Phase.VERIFY_BRANCH: "verify",
+    Phase.VERIFY_STAGED: "verify",
+    Phase.VERIFY_LIVE: "verify",
+    Phase.HYPERDRIVE: "Hyperdrive",
+    Phase.DEPLOY: "deploy",
+    Phase.PROMOTE: "promote",
+}
 
 
 class Story:
@@ -113,7 +124,7 @@ class Story:
         desired = self._file.read()
         observed = await observe(desired, self._ports)
         planned = plan(desired, observed)
-        self._say("\n" + "\n".join(f"   | {line}" for line in plan_text.as_text(planned, observed).splitlines()) + "\n")
+        self._say("\n" + "\n".join(f"   | {line}" for line in as_text(planned, observed).splitlines()) + "\n")
         with Progress() as progress:
             return await Apply(desired, self._ports, progress.report).run(planned.digest)
 
@@ -165,14 +176,14 @@ def _table(outcomes: dict[str, Outcome]) -> str:
 
 
 def _seconds(outcome: Outcome) -> dict[str, float]:
-    seconds = dict.fromkeys(_PHASES, 0.0)
+    seconds = dict.fromkeys((_LOOK, *_ROWS.values()), 0.0)
     for done in outcome.taken:
-        seconds[phase(done.step)] += done.seconds
-    seconds["look and plan"] = outcome.seconds - sum(seconds.values())
+        seconds[_ROWS[done.step.phase]] += done.seconds
+    seconds[_LOOK] = outcome.seconds - sum(seconds.values())
     return {**seconds, "total": outcome.seconds}
 
 
 def _rows(columns: dict[str, dict[str, float]]) -> Iterable[str]:
     yield f"   {'':14}" + "".join(f"{name:>10}" for name in columns)
-    for phase_name in (*_PHASES, "total"):
-        yield f"   {phase_name:14}" + "".join(f"{seconds[phase_name]:10.2f}" for seconds in columns.values())
+    for row in (_LOOK, *dict.fromkeys(_ROWS.values()), "total"):
+        yield f"   {row:14}" + "".join(f"{seconds[row]:10.2f}" for seconds in columns.values())

@@ -10,7 +10,7 @@ from reconciler.cli.repository.shared import shared_repository
 from reconciler.core.health.checks import GitRemote, LeaseSign, Missing, Unneeded, Wrong
 from reconciler.core.model.observed import Unknown
 from reconciler.errors import GitError, InputError, ProviderError, RemoteRefused
-from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.lease import GitLease
 from reconciler.providers.git.lease_ref import LeaseRef
 from reconciler.providers.git.repository import Repository
 from reconciler.providers.github import repository_of
@@ -70,7 +70,7 @@ def _lease(repository: Repository, environment: str) -> LeaseSign | Unknown:
     ref = LeaseRef(repository, environment).name
     try:
         repository.would_push(ref)
-        state = Lease.look(repository, environment)
+        state = GitLease.look(repository, environment)
     except GitError as error:
         return _problem(error)
     if state is None:

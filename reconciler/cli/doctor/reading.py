@@ -16,8 +16,8 @@ from reconciler.core.model.observed import Observed, Unbound, Unknown
 from reconciler.engine.observe import observe
 from reconciler.errors import BindingAbsent, DeployFailed, GateFailed, InputError, ProviderError, Unreachable
 from reconciler.ports import Origin, WorkingTree
-from reconciler.providers.read_only import ReadOnlyApi
-from reconciler.providers.working_tree import Checkout
+from reconciler.providers.http.read_only import ReadOnlyApi
+from reconciler.providers.wrangler.checkout import Checkout
 
 # What has no answer by then is unknown: all that is read, how to log in, and the login. Together less than 30 s.
 _PROVIDERS_SECONDS = 12.0

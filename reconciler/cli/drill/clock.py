@@ -7,8 +7,8 @@ from reconciler.core.drill.marks import Annotation, measured, phase_of
 from reconciler.core.drill.results import Measured, Phase
 from reconciler.core.model.desired import HttpGate, SqlGate
 from reconciler.core.model.observed import Table
-from reconciler.core.steps import CreateBranch, RepointHyperdrive, SwitchTraffic, VerifyBranch
-from reconciler.engine.apply import Event, StepFinished, StepStarted
+from reconciler.core.steps import Phase as StepPhase
+from reconciler.engine.events import Event, StepFinished, StepStarted
 from reconciler.ports import Clock, Gates, Origin, Ports
 
 
@@ -33,10 +33,10 @@ class DrillClock:
     def report(self, event: Event) -> None:
         """Hear the engine. From the creation of the branch to the first login it is the compute that is waited for."""
         if isinstance(event, StepStarted):
-            if isinstance(event.step, SwitchTraffic | RepointHyperdrive):
+            if event.step.switches:
                 self.switching = min(self.switching, self._clock.elapsed())
-            self.enter(Phase.COMPUTE if isinstance(event.step, VerifyBranch) else phase_of(event.step))
-        elif isinstance(event, StepFinished) and isinstance(event.step, CreateBranch):
+            self.enter(Phase.COMPUTE if event.step.phase is StepPhase.VERIFY_BRANCH else phase_of(event.step))
+        elif isinstance(event, StepFinished) and event.step.phase is StepPhase.BRANCH:
             self.enter(Phase.COMPUTE)
         self._progress.report(event)
 

@@ -26,7 +26,7 @@ from reconciler.core.model.destruction import DestructionSpec, Kind
 from reconciler.core.model.observed import Branch
 from reconciler.core.rules.restore.guards import SETTLING
 from reconciler.core.values.instant import Instant
-from reconciler.engine.apply import Apply
+from reconciler.engine.loop import Apply
 from reconciler.errors import GateFailed, InputError, NotConverged, ReconcilerError
 from reconciler.providers.postgres.drill_database import DrillDatabase
 

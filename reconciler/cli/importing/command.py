@@ -22,10 +22,12 @@ from reconciler.core.lineage.infer import ProvenanceUnknown
 from reconciler.core.model.desired import Desired, Hyperdrive, Primary
 from reconciler.core.model.observed import Observed, ObservedWorker, Unknown, named
 from reconciler.core.plan.plan import Plan, plan
-from reconciler.core.steps import SetDefaultBranch, Step, SwitchTraffic, UploadVersion
+from reconciler.core.steps import Step
+from reconciler.core.steps.primary import SetDefaultBranch
+from reconciler.core.steps.worker import SwitchTraffic, UploadVersion
 from reconciler.engine.observe import observe
 from reconciler.ports import Ports
-from reconciler.render.wording import counted, describe
+from reconciler.render.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,7 @@ def _misfit(step: Step, observed: Observed) -> tuple[str, str]:
                 "deploy what the file says (wrangler deploy), or put the id that is deployed into the file",
             )
         case _:
-            return f"{describe(step)}: {step.reason}", "mend it by hand, or let apply take this step"
+            return f"{step.describe()}: {step.reason}", "mend it by hand, or let apply take this step"
 
 
 def _bound(script: str, observed: Observed) -> str:

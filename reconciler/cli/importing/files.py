@@ -7,7 +7,7 @@ from typing import TextIO
 from reconciler.cli.repository.environments import DIRECTORY
 from reconciler.core.importing.choice import WorkerFile
 from reconciler.errors import InputError
-from reconciler.providers.wrangler_file import hyperdrive_bindings
+from reconciler.providers.wrangler.file import hyperdrive_bindings
 
 _NAMES = ("wrangler.jsonc", "wrangler.json")
 

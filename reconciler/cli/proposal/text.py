@@ -5,10 +5,10 @@ import textwrap
 from reconciler.cli.proposal.base import Base, Examined
 from reconciler.core.model.observed import Project
 from reconciler.core.values.duration import for_people
-from reconciler.core.values.timeline import Timeline
-from reconciler.render import plan as plan_text
+from reconciler.core.values.timeline import Timeline, spelled
 from reconciler.render import point as point_text
 from reconciler.render.markdown import cut, prose
+from reconciler.render.plan import as_markdown
 from reconciler.render.wording import counted
 
 # Git's own convention for the body of a message.
@@ -22,7 +22,7 @@ def restore_subject(examined: Examined) -> str:
     restore = examined.desired.primary.restore
     assert restore is not None  # what else would be restored
     identity = f" ({restore.id})" if restore.id else ""
-    return f"Restore {examined.desired.environment} to {point_text.point(restore.to)}{identity}"
+    return f"Restore {examined.desired.environment} to {spelled(restore.to)}{identity}"
 
 
 def revert_subject(subject: str) -> str:
@@ -55,7 +55,7 @@ def body(base: Base, examined: Examined, reason: str, *, notes: tuple[str, ...] 
     lines += ["", "Once it is merged, `reconciler apply` makes it so. To undo it: revert this pull request, or"]
     lines += [f"`reconciler rollback {base.environment} --pr`.", ""]
     lines += [f"<details open><summary>The plan as of {examined.observed.at}</summary>", ""]
-    lines += [plan_text.as_markdown(plan, examined.observed), "", "</details>", ""]
+    lines += [as_markdown(plan, examined.observed), "", "</details>", ""]
     return cut("\n".join(lines), _LONGEST_BODY, f"`reconciler plan {base.environment}` shows all of it")
 
 

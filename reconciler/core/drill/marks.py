@@ -3,29 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reconciler.core import steps
 from reconciler.core.drill.results import Measured, Phase, Stretch
-from reconciler.core.steps import (
-    AddCompute,
-    AwaitBranch,
-    AwaitCache,
-    ClearExpiry,
-    CreateBranch,
-    CreateHyperdrive,
-    FenceBranch,
-    LiftFence,
-    RenewPassword,
-    RepointHyperdrive,
-    RestartPool,
-    SetCompute,
-    StageVersion,
-    Step,
-    SwitchTraffic,
-    UpdateHyperdrive,
-    UploadVersion,
-    VerifyBranch,
-    VerifyWorker,
-    WriteBinding,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +30,16 @@ def measured(marks: Sequence[Annotation], ended: float) -> tuple[Measured, ...]:
     return tuple(Measured(phase, tuple(each)) for phase, each in stretches.items())
 
 
-def phase_of(step: Step) -> Phase:
-    """Name the phase in which a step is taken. What only gives names comes when users are served."""
-    match step:
-        case CreateBranch() | AwaitBranch():
-            return Phase.BRANCH
-        case AddCompute() | SetCompute() | ClearExpiry():
-            return Phase.COMPUTE
-        case VerifyBranch() | VerifyWorker():
-            return Phase.VERIFY
-        case (
-            CreateHyperdrive()
-            | WriteBinding()
-            | RepointHyperdrive()
-            | UpdateHyperdrive()
-            | RestartPool()
-            | AwaitCache()
-            | RenewPassword()
-        ):
-            return Phase.HYPERDRIVE
-        case UploadVersion() | StageVersion() | SwitchTraffic() | FenceBranch() | LiftFence():
-            return Phase.DEPLOY
-        case _:
-            return Phase.TRAFFIC
+_PHASES = {
+    steps.Phase.BRANCH: Phase.BRANCH,
+    steps.Phase.COMPUTE: Phase.COMPUTE,
+    steps.Phase.VERIFY_BRANCH: Phase.VERIFY,
+    steps.Phase.VERIFY_STAGED: Phase.VERIFY,
+    steps.Phase.HYPERDRIVE: Phase.HYPERDRIVE,
+    steps.Phase.DEPLOY: Phase.DEPLOY,
+}
+
+
+def phase_of(step: steps.Step) -> Phase:
+    """Return the phase in which a step is taken. What only gives names comes when users are served."""
+    return _PHASES.get(step.phase, Phase.TRAFFIC)

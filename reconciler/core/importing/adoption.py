@@ -6,7 +6,7 @@ name that a restore of ours would have given it. That is one rename, so it is do
 data is touched, and renaming it back takes it back. Where nothing keeps that history, no name can say it: refused.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from reconciler.core.lineage.infer import PrimaryMissing, infer_lineage
@@ -14,7 +14,6 @@ from reconciler.core.lineage.lineage import Lineage, accounts_for
 from reconciler.core.model.desired import Desired, Restore
 from reconciler.core.model.observed import Branch, Observed, named
 from reconciler.core.model.refusal import Refusal
-from reconciler.core.steps import RenameBranch
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import ORIGIN, HeldName, Timeline
 
@@ -41,11 +40,20 @@ class AdoptionUnclear(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
+class Rename:
+    """The one rename that records an adoption at Neon, and why. No rule asks for it: it is no step of a plan."""
+
+    branch: str
+    to: str
+    reason: str = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Adoption:
     """What the file is to ask for, and the one rename that makes Neon say it; None where Neon says it already."""
 
     asked: Desired
-    rename: RenameBranch | None
+    rename: Rename | None
 
 
 def adoption(
@@ -80,7 +88,7 @@ def _restore(timeline: Timeline, source: Timeline | None) -> Restore | None:
     return None if timeline.to is None else Restore(timeline.to, timeline.id, source=source)
 
 
-def _recorded(asked: Desired, rename: RenameBranch | None, had: Timeline | None) -> Adoption | Refusal:
+def _recorded(asked: Desired, rename: Rename | None, had: Timeline | None) -> Adoption | Refusal:
     """Say to which timeline an LSN belongs: where nobody has said another, to what the primary carried before."""
     restore = asked.primary.restore
     if restore is None or restore.source is not None or not isinstance(restore.to, Lsn):
@@ -152,7 +160,7 @@ def _named_so(asked: Desired, primary: Branch, keeper: Branch, branches: tuple[B
     after = tuple(replace(each, name=name) if each == keeper else each for each in branches)
     if _told(asked, after) is None:
         return _unclear(asked, timeline, f'were "{keeper.name}" called "{name}", {_signs(asked, after)}')
-    return _recorded(asked, RenameBranch(branch=keeper.name, to=name, reason=f"it keeps what {had} held"), had)
+    return _recorded(asked, Rename(keeper.name, name, f"it keeps what {had} held"), had)
 
 
 def _last(primary: Branch, branches: tuple[Branch, ...]) -> HeldName | None:

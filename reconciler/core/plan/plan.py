@@ -1,4 +1,4 @@
-"""The plan: the unfolding of `next_steps` through `predict`, and the digest that binds an approval to it."""
+"""The plan: the unfolding of `next_steps` through `Step.predict`, and the digest that binds an approval to it."""
 
 import hashlib
 import itertools
@@ -14,15 +14,14 @@ from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, O
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.plan.drift import Difference, differences
 from reconciler.core.plan.not_restored import stays, unreached
-from reconciler.core.plan.safety_net import is_mending
 from reconciler.core.plan.warnings import warnings
 from reconciler.core.records.suspension import Suspension
 from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.context.readable import Unreadable
 from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.rules.project import settings
-from reconciler.core.steps import CreateBranch, Step, arguments
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps import Step, arguments
+from reconciler.core.steps.branch import creation
 from reconciler.core.values.timeline import Timeline
 
 # No plan comes near this: it turns a rule that never settles into an error instead of a hang.
@@ -114,7 +113,7 @@ def plan(desired: Desired, observed: Observed) -> Plan:
 def _source(desired: Desired, observed: Observed, lineage: Lineage | None, steps: tuple[Step, ...]) -> tuple[str, ...]:
     """Explain what a candidate is made from, where one is to be made from a timeline's history."""
     restore, told = with_source_from_receipts(desired, observed).primary.restore, choice(desired, observed)
-    is_made = any(isinstance(step, CreateBranch) and step.at is not None for step in steps)
+    is_made = (made := creation(steps)) is not None and made.at is not None
     if not is_made or lineage is None or restore is None:
         return ()
     return explain(lineage, restore, f"{told}; Neon's own signs leave it open" if told else "the file names it")
@@ -144,12 +143,12 @@ def _unfold(desired: Desired, observed: Observed) -> tuple[tuple[tuple[Step, ...
             return tuple(waves), ()
         waves.append(wave)
         for step in wave:
-            seen = predict(seen, step)
+            seen = step.predict(seen)
     raise AssertionError(f"the rules did not settle within {_MOST_WAVES} waves; the last was {waves[-1]}")
 
 
 def _mends(wave: tuple[Step, ...]) -> bool:
-    return all(is_mending(step) for step in wave)
+    return all(step.is_safety_net for step in wave)
 
 
 def _digest(desired: Desired, observed: Observed, steps: tuple[Step, ...], refusals: tuple[Refusal, ...]) -> str:
@@ -161,7 +160,7 @@ def _digest(desired: Desired, observed: Observed, steps: tuple[Step, ...], refus
     content = {
         "desired": repr(replace(desired, outside=())),
         "observed": _fingerprint(observed),
-        "steps": [[type(step).__name__, arguments(step) | {"label": ""}] for step in steps],
+        "steps": [[step.wire_name, arguments(step) | {"label": ""}] for step in steps],
         "refusals": [refusal.rule for refusal in refusals],
     }
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

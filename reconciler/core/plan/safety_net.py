@@ -13,12 +13,8 @@ from reconciler.core.rules.context.planning import Blocked, read
 from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.rules.project import protection
 from reconciler.core.rules.restore import fence
-from reconciler.core.steps import LiftFence, ProtectBranch, Step
-
-
-def is_mending(step: Step) -> bool:
-    """Tell whether a step puts right what an earlier one has begun, and so is taken though all else is refused."""
-    return isinstance(step, LiftFence | ProtectBranch)
+from reconciler.core.steps import Step
+from reconciler.core.steps.branch import RemoveFence
 
 
 def mending(desired: Desired, observed: Observed) -> tuple[Step, ...]:
@@ -36,7 +32,7 @@ def mending(desired: Desired, observed: Observed) -> tuple[Step, ...]:
         lifts = fence.unfence_live(desired, lineage)
     else:
         asked = next_steps(desired, replace(observed, passed=frozenset()))
-        lifts = () if isinstance(asked, Blocked) else tuple(step for step in asked if isinstance(step, LiftFence))
+        lifts = () if isinstance(asked, Blocked) else tuple(step for step in asked if isinstance(step, RemoveFence))
     return (*lifts, *_protection(desired, observed, lineage))
 
 

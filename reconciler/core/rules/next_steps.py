@@ -40,18 +40,14 @@ from reconciler.core.rules.project import compute_size, settings
 from reconciler.core.rules.restore import fence, guards, in_place
 from reconciler.core.rules.restore.table_verification import unprovable
 from reconciler.core.rules.retention import expiry, pruning
-from reconciler.core.steps import (
-    AddCompute,
-    AwaitBranch,
-    ClearExpiry,
-    CreateHyperdrive,
-    RenameBranch,
-    SetDefaultBranch,
+from reconciler.core.steps import Step
+from reconciler.core.steps.branch import AddCompute, AwaitBranch, VerifyBranch
+from reconciler.core.steps.hyperdrive import CreateHyperdrive
+from reconciler.core.steps.primary import RenameBranch, SetDefaultBranch
+from reconciler.core.steps.worker import (
     StageVersion,
-    Step,
     SwitchTraffic,
     UploadVersion,
-    VerifyBranch,
     VerifyLive,
     VerifyWorker,
     WriteBinding,
@@ -175,7 +171,7 @@ def _make_usable(context: PlanningContext, timeline_branch: TimelineBranch) -> t
         return (AddCompute(branch=branch.name, compute=compute, reason="it has no compute, so it cannot be queried"),)
     if branch.expires_at is not None:
         reason = f"it would be deleted at {branch.expires_at}"
-        return (ClearExpiry(branch=branch.name, reason=reason),)
+        return expiry.clear(branch, reason)
     return ()
 
 
@@ -187,7 +183,7 @@ def _verify_branch(context: PlanningContext, timeline_branch: TimelineBranch) ->
     proved any more is refused; where a person has looked at it and lifts that, everything else is checked.
     """
     if timeline_branch == context.lineage.live and context.lineage.proof_branch is not None:
-        return in_place.log_in_again(context)
+        return _log_in_again(context)
     if context.is_serving(timeline_branch):
         return ()
     gates = tuple(gate.name for gate in context.desired.verify.sql) if context.is_new else ()
@@ -201,6 +197,13 @@ def _verify_branch(context: PlanningContext, timeline_branch: TimelineBranch) ->
         return ()
     refusals = standing(context.desired, too_late)
     return Blocked(tuple(refusals)) if refusals else (step,)
+
+
+def _log_in_again(context: PlanningContext) -> tuple[Step, ...]:
+    """Wake the primary's compute, which a restore leaves asleep, and log in to it as Hyperdrive does."""
+    reason = "its compute sleeps after a restore, and Hyperdrive's role must be able to log in"
+    step = VerifyBranch(branch=context.lineage.live.branch.name, gates=(), reason=reason)
+    return () if step.key in context.observed.passed else (step,)
 
 
 def _point_hyperdrive(context: PlanningContext, timeline_branch: TimelineBranch) -> tuple[Step, ...] | Blocked:

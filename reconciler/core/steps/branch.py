@@ -1,20 +1,36 @@
-"""Steps on the project, the primary, its candidate, and what is held."""
+"""Steps on a branch: a candidate from its creation to its checks and fence; expiries."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from reconciler.core.model.compute import UNSAID, ComputeSettings
-from reconciler.core.steps.effect import Effect
-from reconciler.core.values.timeline import Point, Timeline
+from reconciler.core.model.observed import Annotation, Branch, Observed, named
+from reconciler.core.steps.base import BRANCHES, NEON_BRANCHES, BranchStep, Part, Phase, Step
+from reconciler.core.steps.prediction import (
+    branches_of,
+    new_endpoint,
+    with_branch,
+    with_endpoint,
+    with_passed,
+)
+from reconciler.core.values.duration import for_people
+from reconciler.core.values.timeline import Point, Timeline, spelled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateBranch(Effect):
+class CreateBranch(Step):
     """Create a candidate from the source branch as it was at a moment, with a compute of its own.
 
-    `at` is a moment or an LSN of the source; without one it is made as the source is now. `protects` is written on it,
-    where the primary is protected and has to be again after it was restored in place. `compute` is what its compute
-    gets: what the primary's has.
+    `at` is a moment or an LSN of the source; without one, the candidate gets what the source holds now. `protects` is
+    written on it where the primary is protected and must be protected again after it was restored in place. `compute`
+    is what its compute gets: what the primary's has.
     """
+
+    wire_name = "CreateBranch"
+    phase = Phase.BRANCH
+    touches = NEON_BRANCHES
+    locks_project = True
 
     name: str
     source: str
@@ -25,186 +41,250 @@ class CreateBranch(Effect):
     protects: bool = False
     compute: ComputeSettings = UNSAID
 
+    @property
+    def target(self) -> str:
+        """The candidate."""
+        return self.name
+
+    def describe(self) -> str:
+        """Name the source, the moment and the size."""
+        at = f"at {spelled(self.at)}" if self.at else "as it is"
+        made = f'create branch "{self.name}" from "{self.source}" {at}'
+        return f"{made}, with a compute of {self.compute}" if self.compute.maximum is not None else made
+
+    def predict(self, observed: Observed) -> Observed:
+        """Add the candidate."""
+        source = named(branches_of(observed), self.source)
+        branch = Branch(
+            id=f"(id of {self.name}, made at {observed.at})",
+            name=self.name,
+            created_at=observed.at,
+            parent_id=source.id if source else None,
+            lsn=f"(LSN of {self.name})",
+            mark=Annotation(self.environment, self.timeline, self.protects),
+            endpoint=new_endpoint(self.name, self.compute),
+        )
+        return replace(observed, branches=(*branches_of(observed), branch))
+
+
+def creation(steps: Iterable[Step]) -> CreateBranch | None:
+    """Find the step that creates a candidate: a plan has one at most."""
+    return next((step for step in steps if isinstance(step, CreateBranch)), None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AwaitBranch(Effect):
+class AwaitBranch(BranchStep):
     """Wait until Neon has finished making a branch."""
 
-    branch: str
+    wire_name = "AwaitBranch"
+    phase = Phase.BRANCH
+    touches = NEON_BRANCHES
+    needs_approval = False
+
+    def describe(self) -> str:
+        """Name the branch."""
+        return f'wait for branch "{self.branch}"'
+
+    def predict(self, observed: Observed) -> Observed:
+        """Make it ready."""
+        return with_branch(observed, self.branch, lambda branch: replace(branch, ready=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddCompute(Effect):
+class AddCompute(BranchStep):
     """Give a branch a read-write compute: without one it cannot be queried."""
 
-    branch: str
+    wire_name = "AddCompute"
+    phase = Phase.COMPUTE
+    touches = NEON_BRANCHES
+    locks_project = True
+
     compute: ComputeSettings = UNSAID
 
+    def describe(self) -> str:
+        """Name the branch and the size."""
+        return f'add a compute to branch "{self.branch}"' + (f": {self.compute}" if str(self.compute) else "")
+
+    def predict(self, observed: Observed) -> Observed:
+        """Add the compute."""
+        endpoint = new_endpoint(self.branch, self.compute)
+        return with_branch(observed, self.branch, lambda branch: replace(branch, endpoint=endpoint))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetCompute(Effect):
+class SetCompute(BranchStep):
     """Change the size or the suspension of a branch's compute, which Neon restarts for it."""
 
-    branch: str
+    wire_name = "SetCompute"
+    phase = Phase.COMPUTE
+    touches = NEON_BRANCHES
+    rechecks = BRANCHES
+    locks_project = True
+
     compute: ComputeSettings
 
+    def describe(self) -> str:
+        """Name what changes."""
+        return f'set the compute of branch "{self.branch}": {self.compute}'
+
+    def predict(self, observed: Observed) -> Observed:
+        """Change the settings that are given."""
+        return with_branch(
+            observed,
+            self.branch,
+            lambda branch: with_endpoint(
+                branch, lambda endpoint: replace(endpoint, settings=self.compute.over(endpoint.settings))
+            ),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetHistory(Effect):
-    """Change how far back a project can be restored, from so many seconds to so many."""
-
-    project: str
-    former: int
-    seconds: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClearExpiry(Effect):
+class ClearExpiry(BranchStep):
     """Remove a branch's expiry, so that nothing deletes it while it serves."""
 
-    branch: str
+    wire_name = "ClearExpiry"
+    phase = Phase.COMPUTE
+    touches = NEON_BRANCHES
+    locks_project = True
+
+    def describe(self) -> str:
+        """Name the branch."""
+        return f'remove the expiry of branch "{self.branch}"'
+
+    def predict(self, observed: Observed) -> Observed:
+        """Remove the expiry."""
+        return with_branch(observed, self.branch, lambda branch: replace(branch, expires_at=None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExpireHeld(Effect):
-    """Have Neon delete what is held so many seconds from now, where no apply has deleted it by then."""
+class ExpireHeldBranch(BranchStep):
+    """Have Neon delete a held branch so many seconds from now, in case no apply has deleted it by then."""
 
-    branch: str
+    wire_name = "ExpireHeld"
+    phase = Phase.PROMOTE
+    touches = NEON_BRANCHES
+    depends_on_uses = True
+    locks_project = True
+
     seconds: int
 
+    def describe(self) -> str:
+        """Name the branch and the time."""
+        span = for_people(timedelta(seconds=self.seconds))
+        return f'have Neon delete branch "{self.branch}" {span} from then, where no apply has deleted it'
+
+    def predict(self, observed: Observed) -> Observed:
+        """Set the expiry."""
+        until = observed.at.after(timedelta(seconds=self.seconds))
+        return with_branch(observed, self.branch, lambda branch: replace(branch, expires_at=until))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyBranch(Effect):
+class VerifyBranch(BranchStep):
     """Check a branch before it is used: its identity, the login of the role, and these SQL gates.
 
     Where `tables_at` is a moment or an LSN, it must have every table that its parent had then.
     """
 
-    branch: str
+    wire_name = "VerifyBranch"
+    phase = Phase.VERIFY_BRANCH
+    touches = frozenset({Part.CHECKS, Part.OPERATIONS})
+
     gates: tuple[str, ...]
     tables_at: Point | None = None
 
     @property
     def checks(self) -> tuple[str, ...]:
-        """Name everything that is checked."""
+        """The branch's own checks, then the gates."""
         return ("identity", "login", *(("tables",) if self.tables_at else ()), *self.gates)
 
     @property
     def key(self) -> str:
-        """What `Observed.passed` holds once this has passed."""
+        """Set once all checks have passed."""
         return f"sql:{self.branch}"
+
+    def describe(self) -> str:
+        """Name the checks."""
+        return f'verify branch "{self.branch}": {", ".join(self.checks)}'
+
+    def predict(self, observed: Observed) -> Observed:
+        """Record that it passed."""
+        return with_passed(observed, self.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FenceBranch(Effect):
+class _FenceStep(BranchStep):
+    """A step on the fence of a branch: SQL first, and the name of the compute, which records the fence."""
+
+    phase = Phase.DEPLOY
+    touches = frozenset({Part.BRANCHES, Part.OPERATIONS, Part.CHECKS})
+    rechecks = BRANCHES
+    locks_project = True
+
+    database: str
+
+    def _fenced(self, observed: Observed, *, fenced: bool) -> Observed:
+        return with_branch(
+            with_passed(observed, self.key),
+            self.branch,
+            lambda branch: with_endpoint(branch, lambda endpoint: replace(endpoint, fenced=fenced)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FenceBranch(_FenceStep):
     """Make a database of a branch read-only, and end the sessions that could still write to it.
 
     Where users are `served` from it, the mark comes first, so that a run that dies in between is followed by one that
-    lifts the fence; elsewhere it comes last, and says that it is done.
+    removes the fence. Elsewhere it comes last, and says that the fence is complete.
     """
 
-    branch: str
-    database: str
+    wire_name = "FenceBranch"
+
     served: bool
 
     @property
     def key(self) -> str:
-        """What `Observed.passed` holds once this run has done it and seen that it holds."""
+        """Set once this run has made the fence and seen that it holds."""
         return f"fence:{self.branch}"
+
+    @property
+    def stops_writes(self) -> bool:
+        """True where users are on the branch."""
+        return self.served
+
+    def describe(self) -> str:
+        """Name the database."""
+        return f'fence branch "{self.branch}": database {self.database} is read-only from here on'
+
+    def predict(self, observed: Observed) -> Observed:
+        """Fence the branch."""
+        return self._fenced(observed, fenced=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LiftFence(Effect):
-    """Let a database of a branch take writes again."""
+class RemoveFence(_FenceStep):
+    """Make a database of a branch accept writes again."""
 
-    branch: str
-    database: str
+    wire_name = "LiftFence"
+    waits_for_operations = False  # SQL removes the fence; the name of the compute only records it
+    is_safety_net = True
+    needs_approval = False
 
     @property
     def key(self) -> str:
-        """What `Observed.passed` holds once this run has done it and seen that it holds."""
+        """Set once this run has removed the fence and seen that writes are possible."""
         return f"lift:{self.branch}"
 
+    def describe(self) -> str:
+        """Name the database."""
+        return f'lift the fence of branch "{self.branch}": database {self.database} takes writes'
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenameBranch(Effect):
-    """Rename a branch."""
+    def predict(self, observed: Observed) -> Observed:
+        """Remove the fence."""
+        return self._fenced(observed, fenced=False)
 
-    branch: str
-    to: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetDefaultBranch(Effect):
-    """Make a branch the project's default."""
-
-    branch: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProtectBranch(Effect):
-    """Protect a branch against deletion and reset."""
-
-    branch: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnprotectBranch(Effect):
-    """Take protection from the primary: for as long as it is being restored in place, or for good.
-
-    That it was protected is first said on the candidate `noted_on`, where the candidate was made before it was.
-    """
-
-    branch: str
-    noted_on: str = ""
-    for_good: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreBranch(Effect):
-    """Restore a branch in place, to the very point of the source that another branch was proved at.
-
-    What it held is kept, always, by Neon, as a branch of the name `keep_as`. There is no restore without.
-    """
-
-    branch: str
-    source: str
-    proved_on: str
-    timeline: Timeline
-    keep_as: str
-
-    @property
-    def proof(self) -> str:
-        """What is still true of `Observed.passed` after it: all else was passed by what the branch held before."""
-        return f"sql:{self.proved_on}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteBranch(Effect):
-    """Delete the branch on which a timeline was proved that the primary carries now, or one whose hold has ended.
-
-    What was protected as the primary is unprotected right before, in the same step: never without being deleted then.
-    """
-
-    branch: str
-    unprotects: bool = False
-
-
-BranchStep = (
-    CreateBranch
-    | AwaitBranch
-    | AddCompute
-    | SetCompute
-    | SetHistory
-    | ClearExpiry
-    | ExpireHeld
-    | VerifyBranch
-    | FenceBranch
-    | LiftFence
-    | RenameBranch
-    | SetDefaultBranch
-    | ProtectBranch
-    | UnprotectBranch
-    | RestoreBranch
-    | DeleteBranch
-)
+    def is_seen_done(self, observed: Observed) -> bool:
+        """True where the branch is there and is not fenced."""
+        branch = named(branches_of(observed), self.branch)
+        return branch is not None and not branch.fenced

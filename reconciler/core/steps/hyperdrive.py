@@ -1,14 +1,25 @@
 """Steps on Hyperdrive configs, their pools and their query caches."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from reconciler.core.model.hyperdrive import NOTHING, Settings
-from reconciler.core.steps.effect import Effect
+from reconciler.core.model.hyperdrive import CACHING_ON, NO_CERTIFICATES, NOTHING, Settings
+from reconciler.core.model.observed import HyperdriveConfig, Observed
+from reconciler.core.steps.base import Part, Phase, Step
+from reconciler.core.steps.prediction import after_all, configs_of, host_of, with_config, with_passed
+
+_CONFIGS = frozenset({Part.HYPERDRIVE_CONFIGS})
+_CONFIGS_AND_CHECKS = _CONFIGS | {Part.CHECKS}
+_RECHECKS = frozenset({Part.BRANCHES, Part.HYPERDRIVE_CONFIGS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateHyperdrive(Effect):
+class CreateHyperdrive(Step):
     """Create a Hyperdrive config that points to a branch's direct host, with these settings."""
+
+    wire_name = "CreateHyperdrive"
+    phase = Phase.HYPERDRIVE
+    touches = _CONFIGS
+    creates_config = True
 
     name: str
     branch: str
@@ -16,103 +27,235 @@ class CreateHyperdrive(Effect):
     role: str
     settings: Settings = NOTHING
 
+    @property
+    def target(self) -> str:
+        """The new config."""
+        return self.name
+
+    def describe(self) -> str:
+        """Name where it points, as whom, and its settings."""
+        return (
+            f'create Hyperdrive config "{self.name}" for database {self.database} as role {self.role} '
+            f'on "{self.branch}"' + (f" ({self.settings})" if self.settings else "")
+        )
+
+    def predict(self, observed: Observed) -> Observed:
+        """Add the config."""
+        endpoint = host_of(observed, self.branch)
+        config = HyperdriveConfig(
+            id=f"(id of {self.name})",
+            name=self.name,
+            host=endpoint.host,
+            port=endpoint.port,
+            database=self.database,
+            user=self.role,
+            caching=self.settings.caching or CACHING_ON,
+            connection_limit=self.settings.connection_limit,
+            mtls=self.settings.mtls or NO_CERTIFICATES,
+        )
+        return replace(observed, configs=(*configs_of(observed), config))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RestartPool(Effect):
-    """Make a Hyperdrive config drop its connections and open new ones."""
+class _ConfigStep(Step):
+    """A step on one config that is there."""
+
+    phase = Phase.HYPERDRIVE
 
     hyperdrive: str
 
     @property
-    def key(self) -> str:
-        """What `Observed.passed` holds once this has been done: the provider's clock is not compared with Neon's."""
-        return f"pool:{self.hyperdrive}"
+    def target(self) -> str:
+        """The config."""
+        return self.hyperdrive
+
+    def _without_pool(self, passed: frozenset[str]) -> frozenset[str]:
+        """After a change of the config, its pool is older than the config again."""
+        return passed - {f"pool:{self.hyperdrive}"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RepointHyperdrive(Effect):
-    """Lead a Hyperdrive config from one branch to another: host, port and login in one request.
+class RestartPool(_ConfigStep):
+    """Make a Hyperdrive config drop its connections and open new ones."""
+
+    wire_name = "RestartPool"
+    touches = _CONFIGS_AND_CHECKS
+    needs_approval = False
+
+    @property
+    def key(self) -> str:
+        """Set once this run has restarted it: Cloudflare's clock is not compared with Neon's."""
+        return f"pool:{self.hyperdrive}"
+
+    def describe(self) -> str:
+        """Name the config."""
+        return f'restart the connection pool of Hyperdrive config "{self.hyperdrive}"'
+
+    def predict(self, observed: Observed) -> Observed:
+        """Set when its pool was restarted."""
+        configs = configs_of(observed)
+        now = after_all(configs)
+        restarted = tuple(replace(each, restarted_at=now) if each.name == self.hyperdrive else each for each in configs)
+        return replace(with_passed(observed, self.key), configs=restarted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepointHyperdrive(_ConfigStep):
+    """Point a Hyperdrive config to another branch: host, port and login in one request.
 
     Every version of every Worker that is bound to it moves at once.
     """
 
-    hyperdrive: str
+    wire_name = "RepointHyperdrive"
+    touches = _CONFIGS_AND_CHECKS
+    rechecks = _RECHECKS
+
     leaves: str
     branch: str
     database: str
     role: str
 
     @property
-    def key(self) -> str:
-        """What `Observed.passed` holds once this run has done it."""
-        return f"repoint:{self.hyperdrive}"
+    def switches(self) -> str:
+        """The config: everything that uses it moves."""
+        return self.hyperdrive
 
     @property
-    def outdates(self) -> frozenset[str]:
-        """What is not true any more of `Observed.passed` after it: connections and cached answers are old again."""
-        return frozenset({f"pool:{self.hyperdrive}", f"cache:{self.hyperdrive}"})
+    def key(self) -> str:
+        """Set once this run has repointed it."""
+        return f"repoint:{self.hyperdrive}"
+
+    def still_passed(self, passed: frozenset[str]) -> frozenset[str]:
+        """Leave out the pool and the cache: connections and cached answers are old again."""
+        return self._without_pool(passed) - {f"cache:{self.hyperdrive}"}
+
+    def describe(self) -> str:
+        """Name both branches and the login."""
+        return (
+            f'repoint Hyperdrive config "{self.hyperdrive}" from "{self.leaves}" to "{self.branch}", '
+            f"database {self.database} as role {self.role}"
+        )
+
+    def predict(self, observed: Observed) -> Observed:
+        """Change host and port."""
+        endpoint = host_of(observed, self.branch)
+        moved = replace(observed, passed=self.still_passed(observed.passed) | {self.key})
+        return with_config(
+            moved, self.hyperdrive, lambda config: replace(config, host=endpoint.host, port=endpoint.port)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AwaitCache(Effect):
-    """Wait for as long as Hyperdrive may answer from its query cache with what another branch has said."""
+class AwaitCache(_ConfigStep):
+    """Wait for as long as Hyperdrive may answer from its query cache with rows of another branch."""
 
-    hyperdrive: str
+    wire_name = "AwaitCache"
+    touches = frozenset({Part.CHECKS})
+
     seconds: int
 
     @property
     def key(self) -> str:
-        """What `Observed.passed` holds once this run has waited."""
+        """Set once this run has waited."""
         return f"cache:{self.hyperdrive}"
 
+    def describe(self) -> str:
+        """Name the time in seconds."""
+        return f'wait {self.seconds} s, until no answer in the query cache of "{self.hyperdrive}" is older'
+
+    def predict(self, observed: Observed) -> Observed:
+        """Record the wait."""
+        return with_passed(observed, self.key)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateHyperdrive(Effect):
+class UpdateHyperdrive(_ConfigStep):
     """Set what differs on a Hyperdrive config, and nothing else."""
 
-    hyperdrive: str
+    wire_name = "UpdateHyperdrive"
+    touches = _CONFIGS_AND_CHECKS
+    rechecks = _RECHECKS
+
     settings: Settings
 
-    @property
-    def outdates(self) -> frozenset[str]:
-        """What is not true any more of `Observed.passed` after it: the pool is older than the config again."""
-        return frozenset({f"pool:{self.hyperdrive}"})
+    def still_passed(self, passed: frozenset[str]) -> frozenset[str]:
+        """Leave out the pool."""
+        return self._without_pool(passed)
+
+    def describe(self) -> str:
+        """Name what changes."""
+        return f'update Hyperdrive config "{self.hyperdrive}": {self.settings}'
+
+    def predict(self, observed: Observed) -> Observed:
+        """Change the settings that are given."""
+        edited = replace(observed, passed=self.still_passed(observed.passed))
+        return with_config(edited, self.hyperdrive, self._set)
+
+    def _set(self, config: HyperdriveConfig) -> HyperdriveConfig:
+        every, mtls = self.settings.or_else(config.settings), self.settings.mtls
+        return replace(
+            config,
+            caching=every.caching or config.caching,
+            connection_limit=every.connection_limit,
+            mtls=mtls.over(config.mtls) if mtls else config.mtls,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RenewPassword(Effect):
+class RenewPassword(_ConfigStep):
     """Give a Hyperdrive config the password that its role has on a branch now."""
 
-    hyperdrive: str
+    wire_name = "RenewPassword"
+    touches = _CONFIGS_AND_CHECKS
+    rechecks = _RECHECKS
+    needs_approval = False
+
     branch: str
     database: str
     role: str
 
     @property
     def key(self) -> str:
-        """What `Observed.passed` holds once this run has done it: two providers' clocks are no proof of that."""
+        """Set once this run has done it: the clocks of two providers are no proof of that."""
         return f"password:{self.hyperdrive}"
 
-    @property
-    def outdates(self) -> frozenset[str]:
-        """What is not true any more of `Observed.passed` after it: the pool is older than the config again."""
-        return frozenset({f"pool:{self.hyperdrive}"})
+    def still_passed(self, passed: frozenset[str]) -> frozenset[str]:
+        """Leave out the pool."""
+        return self._without_pool(passed)
+
+    def describe(self) -> str:
+        """Name the config and the role."""
+        return f'give Hyperdrive config "{self.hyperdrive}" the password that role {self.role} has now'
+
+    def predict(self, observed: Observed) -> Observed:
+        """Change when the config was changed: Neon's time of the password is no longer the later one."""
+        passed = self.still_passed(observed.passed) | {self.key}
+        renewed = replace(observed, passed=passed, password_changed_at=None)
+        return with_config(renewed, self.hyperdrive, lambda config: config)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteHyperdrive(Effect):
-    """Delete the Hyperdrive config of a branch whose hold has ended, and which is next; or of one that is gone: ""."""
+class DeleteHyperdrive(Step):
+    """Delete the config of a branch whose hold has ended and which is deleted next, or of one that is gone ("")."""
+
+    wire_name = "DeleteHyperdrive"
+    phase = Phase.PROMOTE
+    touches = _CONFIGS
+    depends_on_uses = True
 
     name: str
     branch: str
 
+    @property
+    def target(self) -> str:
+        """The config."""
+        return self.name
 
-HyperdriveStep = (
-    CreateHyperdrive
-    | RestartPool
-    | RepointHyperdrive
-    | AwaitCache
-    | UpdateHyperdrive
-    | RenewPassword
-    | DeleteHyperdrive
-)
+    def describe(self) -> str:
+        """Name the config and its branch."""
+        points = f'points to "{self.branch}"' if self.branch else "points to no branch"
+        return f'delete Hyperdrive config "{self.name}", which {points}'
+
+    def predict(self, observed: Observed) -> Observed:
+        """Remove the config."""
+        return replace(observed, configs=tuple(each for each in configs_of(observed) if each.name != self.name))

@@ -18,6 +18,12 @@ from reconciler.core.values.lsn import Lsn
 
 Point = Instant | Lsn
 
+
+def spelled(point: Point) -> str:
+    """Return a moment or an LSN in words."""
+    return str(point) if isinstance(point, Instant) else f"LSN {point}"
+
+
 ID_PATTERN = r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
 # What the name of a timeline begins with that a restore began.
 RESTORED_NAME = r"(?:r-[0-9]{8}T[0-9]{9}Z|lsn-[0-9A-F]{1,8}-[0-9A-F]{1,8})"

@@ -27,7 +27,7 @@ from reconciler.providers.git.lease_record import LeaseState, Record
 from reconciler.providers.git.lease_ref import Found, LeaseRef
 from reconciler.providers.git.repository import Repository
 
-__all__ = ["Lease", "LeaseState", "to_the_end"]
+__all__ = ["GitLease", "LeaseState", "to_the_end"]
 
 # How far the clocks of two machines may be apart.
 ALLOWANCE = timedelta(minutes=5)
@@ -46,8 +46,8 @@ class _Watch:
     since: float
 
 
-class Lease:
-    """A lease of one environment: `async with Lease(...) as permit`. Implements the port `Permit`.
+class GitLease:
+    """A lease of one environment: `async with GitLease(...) as permit`. Implements the port `Lease`.
 
     `owner` and `run` tell others who has it and where its log is. `seconds` is how long it lasts without renewal,
     `patience` for how many seconds somebody else's is waited for; `waiting` is called once for each owner that is

@@ -113,7 +113,7 @@ class SuspensionRef:
 
 
 class SuspensionWatch:
-    """Whether an apply may go on. Implements the port `Consent`.
+    """Whether an apply may go on. Implements the port `SuspensionCheck`.
 
     Under a lease the remote has to be read once; when it is away later, the lease decides how long that may last.
     Without one, what can't be read is told to `warn`, and the copy that is kept here counts.

@@ -68,7 +68,7 @@ def test_what_accepts_says_as_of_when_and_has_its_plan_on_it_once(desk, github, 
     assert f"gh workflow run plan.yml -f pull_request={pull.number}" in the_issue(github).body
     (comment,) = github.comments(pull.number)
     assert comment.body.startswith("<!-- reconciler:plan -->\n")
-    assert "`origin` stays live, 1 step" in comment.body
+    assert "origin stays live, 1 step" in comment.body
     assert f"What merging #{pull.number} would do" in ended.summary
     (status,) = github.statuses(pull.head_commit)
     assert (status.context, status.state) == ("reconciler/plan/production", "success")

@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.core.records.receipt import Result
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.lease import GitLease
 from reconciler.providers.git.repository import Repository
 from tests.cli.drift.by_hand import (
     ACCEPT,
@@ -201,7 +201,7 @@ def test_while_an_apply_is_at_work_nothing_is_reported(desk, github, job, world)
     serve_from_elsewhere(world)
 
     async def meanwhile():
-        async with Lease(Repository.containing(desk.root), "production", "ada on a laptop", SystemClock()):
+        async with GitLease(Repository.containing(desk.root), "production", "ada on a laptop", SystemClock()):
             return await asyncio.to_thread(job.on_main, "drift")
 
     ended = asyncio.run(meanwhile())

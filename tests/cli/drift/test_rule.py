@@ -9,7 +9,7 @@ from reconciler.cli.ci.acceptance import Acceptable, Unacceptable, acceptance
 from reconciler.core.model.desired import Restore
 from reconciler.core.model.observed import HyperdriveConfig
 from reconciler.core.plan.plan import plan
-from reconciler.core.steps import WriteBinding
+from reconciler.core.steps.worker import WriteBinding
 from tests.core.files import DESIRED, asking, hours_ago, primaries
 from tests.core.plans import after
 from tests.core.worlds import MAIN, SEEN, WORLD

@@ -35,14 +35,10 @@ from reconciler.core.plan.plan import plan
 from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.snapshot.manifest import Contents
 from reconciler.core.snapshot.manifest import Table as Counted
-from reconciler.core.steps import (
-    AddCompute,
-    CreateHyperdrive,
-    RenameBranch,
-    SetDefaultBranch,
-    SwitchTraffic,
-    VerifyBranch,
-)
+from reconciler.core.steps.branch import AddCompute, VerifyBranch
+from reconciler.core.steps.hyperdrive import CreateHyperdrive
+from reconciler.core.steps.primary import RenameBranch, SetDefaultBranch
+from reconciler.core.steps.worker import SwitchTraffic
 from reconciler.core.values.timeline import ORIGIN, Timeline
 from reconciler.errors import InputError
 from tests.core.drill.drills import once

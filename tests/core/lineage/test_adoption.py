@@ -8,7 +8,7 @@ from reconciler.core.importing.adoption import Adoption, adoption
 from reconciler.core.model.desired import Restore
 from reconciler.core.model.observed import Annotation, Unknown
 from reconciler.core.plan.plan import plan
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps.primary import RenameBranch
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import ORIGIN, Timeline
 from tests.core.files import ASKED_IN_PLACE as ASKED
@@ -23,12 +23,16 @@ OLD = replace(MAIN, id="br-old", name="main_old_2026-11-22", created_at=RESET, d
 PRESERVED = replace(WORLD, branches=(replace(MAIN, last_reset_at=RESET), OLD))
 
 
+def renamed(observed, rename):
+    return RenameBranch(branch=rename.branch, to=rename.to, reason="").predict(observed)
+
+
 def adopted(desired, observed, timeline, held=""):
     """What is asked and there afterwards; and adopting it once more has nothing left to do."""
     found = adoption(desired, observed, timeline, held)
     assert isinstance(found, Adoption), found
     if found.rename is not None:
-        observed = predict(observed, found.rename)
+        observed = renamed(observed, found.rename)
     assert plan(found.asked, observed).live == timeline
     assert adoption(found.asked, observed, timeline) == replace(found, rename=None)
     return found, observed
@@ -57,14 +61,14 @@ def test_an_lsn_that_was_restored_by_hand_belongs_to_what_was_there_before_unles
     found = adoption(DESIRED, PRESERVED, LSN, source=source)
     assert found.rename.to == f"main.held.origin.before.{LSN}.in-place"
     assert found.asked == asking(Restore(LSN.to, LSN.id, source=source or ORIGIN))
-    assert adoption(found.asked, predict(PRESERVED, found.rename), LSN) == replace(found, rename=None)
+    assert adoption(found.asked, renamed(PRESERVED, found.rename), LSN) == replace(found, rename=None)
 
 
 def test_an_lsn_that_is_told_already_belongs_to_what_it_has_replaced_also_where_the_file_was_not_written():
     asked = asking(Restore(LSN.to, LSN.id, source=ORIGIN))
     assert adoption(DESIRED, after(asked, WORLD), LSN) == Adoption(asked, None)
     named = adoption(DESIRED, PRESERVED, LSN)
-    assert adoption(DESIRED, predict(PRESERVED, named.rename), LSN) == replace(named, rename=None)
+    assert adoption(DESIRED, renamed(PRESERVED, named.rename), LSN) == replace(named, rename=None)
 
 
 def test_an_lsn_of_which_nothing_tells_where_it_belongs_has_to_be_given_that():

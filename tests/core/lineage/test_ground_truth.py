@@ -15,8 +15,9 @@ from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.model.desired import Desired, Method, Restore
 from reconciler.core.model.observed import Observed, named
 from reconciler.core.plan.plan import Plan, plan
-from reconciler.core.steps import CreateBranch, DeleteBranch, RestoreBranch, Step
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps.base import Step
+from reconciler.core.steps.branch import CreateBranch
+from reconciler.core.steps.primary import DeleteBranch, RestoreBranch
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN, Timeline
 from tests.core.files import DESIRED, asking, hours_ago
@@ -37,7 +38,7 @@ class Truth:
     prepared: dict[Timeline, Instant] = field(default_factory=dict)
 
     def take(self, step: Step) -> None:
-        before, self.observed = self.observed, predict(self.observed, step)
+        before, self.observed = self.observed, step.predict(self.observed)
         known = {branch.id for branch in before.branches}
         made = next((branch.id for branch in self.observed.branches if branch.id not in known), "")
         match step:

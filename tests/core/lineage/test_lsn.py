@@ -16,7 +16,7 @@ from reconciler.core.model.desired import Method, Restore
 from reconciler.core.model.observed import Annotation, Endpoint
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.restore.identity import check_identity
-from reconciler.core.steps import CreateBranch, VerifyBranch
+from reconciler.core.steps.branch import CreateBranch, VerifyBranch
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import ORIGIN, HeldName, Timeline, candidate_name
 from reconciler.errors import GateFailed, InputError

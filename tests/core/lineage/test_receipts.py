@@ -13,8 +13,7 @@ from reconciler.core.model.desired import Restore
 from reconciler.core.model.observed import LiveSpan, Unknown
 from reconciler.core.plan.plan import plan
 from reconciler.core.records.receipt import Result
-from reconciler.core.steps import CreateBranch
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps.branch import CreateBranch
 from reconciler.core.values.timeline import ORIGIN
 from tests.core.files import DESIRED, NOW, asking, hours_ago
 from tests.core.lineage.test_lineage import FIRST, SECOND, sequence, timeline
@@ -98,7 +97,7 @@ def test_the_plan_says_which_receipt_told_it_and_a_second_run_goes_on_from_the_b
     assert "the receipt of commit 111111111111 tells that it was live at " in found.source[0]
     assert found.source[0].endswith("Neon's own signs leave it open")
     assert found.source[1].startswith("not origin (since ")
-    started = predict(seen, made)
+    started = made.predict(seen)
     assert [type(step) for step in plan(desired, started).steps[:1]] != [CreateBranch]
     assert plan(desired, started).refusals == ()
     assert [each.rule for each in plan(desired, replace(started, live_spans=())).refusals] == ["source-ambiguous"]

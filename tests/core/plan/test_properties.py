@@ -14,8 +14,7 @@ from reconciler.core.model.observed import Observed
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
-from reconciler.core.steps import RestoreBranch
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps.primary import RestoreBranch
 from tests.core.files import DESIRED, asked, asking, hours_ago, restores
 from tests.core.plans import ended
 from tests.core.worlds import WORLD, world_for
@@ -31,7 +30,7 @@ def histories(draw: st.DrawFn) -> tuple[Desired, Observed]:
     for restore in draw(st.lists(st.sampled_from([None, *choices]), max_size=5)):
         steps = plan(asking(restore, desired, draw(methods)), observed).steps
         for step in steps[: draw(st.integers(0, len(steps)))]:
-            observed = predict(observed, step)
+            observed = step.predict(observed)
         observed = ended(observed)
     return asking(draw(st.sampled_from([None, *choices])), desired, draw(methods)), observed
 
@@ -41,7 +40,7 @@ def test_every_plan_ends_and_its_steps_in_order_lead_to_in_sync(history):
     desired, observed = history
     found = plan(desired, observed)
     for step in found.steps:
-        observed = predict(observed, step)
+        observed = step.predict(observed)
     assert found.refusals or plan(desired, observed).in_sync
 
 
@@ -51,7 +50,7 @@ def test_after_any_prefix_the_rest_of_the_plan_is_the_plan_of_the_new_state(hist
     steps = plan(desired, observed).steps
     cut = data.draw(st.integers(0, len(steps)))
     for step in steps[:cut]:
-        observed = predict(observed, step)
+        observed = step.predict(observed)
     assert steps[cut:] == plan(desired, observed).steps
 
 
@@ -60,12 +59,12 @@ def test_a_run_that_was_killed_anywhere_is_continued_to_the_same_end_with_one_br
     desired, observed = history
     found = plan(desired, observed)
     for step in found.steps[: data.draw(st.integers(0, len(found.steps)))]:
-        observed = predict(observed, step)
+        observed = step.predict(observed)
     resumed = plan(desired, ended(observed))
     assert bool(found.refusals) == bool(resumed.refusals)
     final = ended(observed)
     for step in resumed.steps:
-        final = predict(final, step)
+        final = step.predict(final)
     lineage = infer_lineage(desired, final.branches)
     assert found.refusals or isinstance(lineage, Lineage)
     if isinstance(lineage, Lineage) and not found.refusals:
@@ -81,7 +80,7 @@ def test_what_was_live_is_never_lost_from_sight(history):
     copies = {each.id for each in observed.branches if ".candidate." in each.name or ".proved." in each.name}
     before = {branch.id for branch in observed.branches} - copies
     for step in steps:
-        observed = predict(observed, step)
+        observed = step.predict(observed)
     assert before <= {branch.id for branch in observed.branches}
 
 
@@ -92,7 +91,7 @@ def test_the_primary_is_never_overwritten_without_a_free_name_for_what_it_holds(
         if isinstance(step, RestoreBranch):
             assert step.keep_as not in {branch.name for branch in observed.branches}
             assert next(each for each in observed.branches if each.name == step.proved_on).lsn
-        observed = predict(observed, step)
+        observed = step.predict(observed)
 
 
 @given(histories())
@@ -101,7 +100,7 @@ def test_what_was_protected_as_the_primary_is_so_at_the_end(history):
     found = plan(desired, observed)
     protected = [each.protected for each in observed.branches if each.name == "main"]
     for step in found.steps:
-        observed = predict(observed, step)
+        observed = step.predict(observed)
     if protected == [True] and not found.refusals and not any("protected branches" in each for each in found.warnings):
         assert [each.protected for each in observed.branches if each.name == "main"] == [True]
 
@@ -110,7 +109,7 @@ def test_what_was_protected_as_the_primary_is_so_at_the_end(history):
 def test_no_traffic_moves_before_the_gates_have_passed_and_no_name_moves_before_the_traffic(history):
     desired, observed = history
     lineage = infer_lineage(desired, observed.branches)
-    names = [type(step).__name__ for step in plan(desired, observed).steps]
+    names = [step.wire_name for step in plan(desired, observed).steps]
     starts_from_another = isinstance(lineage, Lineage) and lineage.live.timeline != desired.timeline
     if "SwitchTraffic" in names and starts_from_another:
         assert "VerifyBranch" in names[: names.index("SwitchTraffic")]
@@ -124,11 +123,8 @@ def test_no_traffic_moves_before_the_gates_have_passed_and_no_name_moves_before_
 @given(histories())
 def test_steps_that_come_out_together_write_at_most_once_to_neon(history):
     desired, observed = history
-    to_neon = {"CreateBranch", "AddCompute", "ClearExpiry", "RenameBranch", "SetDefaultBranch", "ProtectBranch"}
-    to_neon |= {"UnprotectBranch", "RestoreBranch", "DeleteBranch"}
-    to_neon |= {"FenceBranch", "LiftFence"}
     for wave in plan(desired, observed).waves:
-        assert sum(type(step).__name__ in to_neon for step in wave) <= 1
+        assert sum(step.locks_project for step in wave) <= 1
 
 
 @given(histories())

@@ -24,7 +24,7 @@ CANDIDATE = Branch(
 
 
 def kinds(desired, observed):
-    return [(type(step).__name__, step.branch) for step in mending(desired, observed)]
+    return [(step.wire_name, step.branch) for step in mending(desired, observed)]
 
 
 def test_nothing_is_mended_where_nothing_is_half_done():

@@ -21,8 +21,14 @@ from reconciler.core.model.observed import (
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.planning import read
 from reconciler.core.rules.declared import guards as child_guards
-from reconciler.core.steps import CreateChild, CreateDatabase, DeleteChild, ExpireChild, ProtectChild, ResetChild
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps.declared import (
+    CreateDatabase,
+    CreateDeclaredBranch,
+    DeleteDeclaredBranch,
+    ExpireDeclaredBranch,
+    ProtectDeclaredBranch,
+    ResetDeclaredBranch,
+)
 from reconciler.core.values.instant import Instant
 from tests.core.files import BY_BRANCH, CREATED, DESIRED, NOW, gated, hours_ago
 from tests.core.health.test_health import GOOD
@@ -64,7 +70,7 @@ def refused(desired, observed):
 
 
 def made(name, source="main", reset="", compute=True):
-    return CreateChild(
+    return CreateDeclaredBranch(
         name=name, source=source, environment="production", reset=reset, schema_only=False, compute=compute, reason=""
     )
 
@@ -80,10 +86,10 @@ def test_a_branch_is_made_as_declared():
     )
     assert found.steps == (
         made("staging", reset="first"),
-        ExpireChild(branch="staging", seconds=7 * 86_400, at=None, reason=""),
+        ExpireDeclaredBranch(branch="staging", seconds=7 * 86_400, at=None, reason=""),
         CreateDatabase(branch="staging", database="reports", owner="app", reason=""),
         made("staging2", compute=False),
-        ProtectChild(branch="staging2", protected=True, reason=""),
+        ProtectDeclaredBranch(branch="staging2", protected=True, reason=""),
         made("drill", "staging2"),
     )
     assert found.refusals == ()
@@ -143,7 +149,9 @@ def test_a_branch_that_neon_still_makes_is_awaited():
 
 def test_a_reset_restarts_the_life_of_the_branch():
     observed = world(replace(MOVED, parent_id=MAIN.id), ours("drill", parent_id="br-staging"))
-    seen = predict(observed, ResetChild(branch="staging", source="main", keep_as="staging.before-reset.b", reason=""))
+    seen = ResetDeclaredBranch(branch="staging", source="main", keep_as="staging.before-reset.b", reason="").predict(
+        observed
+    )
     staging, drill, kept_ = seen.branches[1:]
     assert staging.expires_at - NOW == timedelta(days=20)
     assert (staging.last_reset_at, staging.parent_id) == (NOW, MAIN.id)
@@ -152,7 +160,7 @@ def test_a_reset_restarts_the_life_of_the_branch():
 
 def test_only_the_newest_kept_branch_stays():
     (step,) = plan(asked(RESET), world(*RECORDED, kept("a", 2))).steps
-    assert step == DeleteChild(branch="staging.before-reset.a", reason="")
+    assert step == DeleteDeclaredBranch(branch="staging.before-reset.a", reason="")
 
 
 def test_a_kept_branch_with_a_compute_stays():
@@ -322,10 +330,10 @@ def test_the_branch_limit_can_be_waived():
 def test_branches_wait_for_a_failed_last_check():
     desired = asked(STAGING, desired=gated(BY_BRANCH))
     observed = taken_until(desired, WORLD, "SwitchTraffic")
-    check = next(step for step in plan(desired, observed).steps if type(step).__name__ == "VerifyLive")
+    check = next(step for step in plan(desired, observed).steps if step.wire_name == "VerifyLive")
     found = plan(desired, replace(observed, failed=frozenset({check.key})))
     assert [each.rule for each in found.refusals] == ["timeline-failed"]
-    assert not any(isinstance(step, CreateChild) for step in found.steps)
+    assert not any(isinstance(step, CreateDeclaredBranch) for step in found.steps)
 
 
 def test_unreadable_databases_are_refused():

@@ -11,7 +11,9 @@ from reconciler.core.plan.drift import Answer
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.planning import PlanningContext, read
 from reconciler.core.rules.retention import expiry
-from reconciler.core.steps import ClearExpiry, DeleteBranch, DeleteHyperdrive, ExpireHeld
+from reconciler.core.steps.branch import ClearExpiry, ExpireHeldBranch
+from reconciler.core.steps.hyperdrive import DeleteHyperdrive
+from reconciler.core.steps.primary import DeleteBranch
 from tests.core.files import ASKED_IN_PLACE, DESIRED, HELD_IN_PLACE, IN_PLACE, hours_ago, primary
 from tests.core.plans import after, lineage_of, planned, rules
 from tests.core.rules.test_retention import CONFIG_ID, DAY, LEAF, LEAF_CONFIG, UNDONE, later, of_leaf
@@ -22,8 +24,8 @@ def asking(wanted: bool | None, hold: timedelta | None = 7 * DAY, desired: Desir
     return primary(desired, expire_on_neon=wanted, hold=hold, **more)
 
 
-def given(days: int) -> tuple[ExpireHeld]:
-    return (ExpireHeld(branch=LEAF, seconds=days * 86_400, reason=""),)
+def given(days: int) -> tuple[ExpireHeldBranch]:
+    return (ExpireHeldBranch(branch=LEAF, seconds=days * 86_400, reason=""),)
 
 
 ON, OFF = asking(True), asking(False)

@@ -12,8 +12,7 @@ from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.rules.retention.deletion import undeletable
-from reconciler.core.steps import DeleteBranch
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps.primary import DeleteBranch
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN
 from tests.core.files import (
@@ -275,7 +274,7 @@ def test_what_failed_in_place_stays_refused():
 
 
 def test_what_is_marked_as_failed_is_not_checked_again():
-    marked = ended(predict(FAILED, plan(ASKED_GATED, FAILED).steps[0]))
+    marked = ended(plan(ASKED_GATED, FAILED).steps[0].predict(FAILED))
     steps = planned(ASKED_GATED, marked)
     assert (True, False) == ("RestoreBranch" in steps, "VerifyLive" in steps)
     assert ORIGIN == lineage_of(after(ASKED_GATED, marked)).live.timeline
@@ -284,7 +283,7 @@ def test_what_is_marked_as_failed_is_not_checked_again():
 def test_what_failed_in_place_can_be_undone_by_branch():
     by_branch, observed = gated(BY_BRANCH), FAILED
     for step in plan(by_branch, observed).steps:
-        observed = predict(observed, step)
+        observed = step.predict(observed)
         assert (["timeline-failed"], False) == (
             rules(by_branch, observed), "VerifyLive" in planned(by_branch, observed),
         )  # fmt: skip
@@ -397,4 +396,4 @@ def test_a_config_of_ours_that_leads_nowhere_is_kept():
 
 def test_a_step_for_a_missing_branch_changes_nothing():
     restore = step_of(ASKED, WORLD, "RestoreBranch")
-    assert WORLD.branches == predict(WORLD, replace(restore, branch="other")).branches
+    assert WORLD.branches == replace(restore, branch="other").predict(WORLD).branches

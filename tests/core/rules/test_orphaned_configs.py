@@ -8,9 +8,8 @@ from reconciler.core.model.observed import Endpoint, Observed, Unknown, Uploaded
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.limits import BranchLimitReached, ConfigLimitReached
 from reconciler.core.rules.retention.orphans import Orphan, orphans
-from reconciler.core.steps import DeleteHyperdrive
+from reconciler.core.steps.hyperdrive import DeleteHyperdrive
 from reconciler.render.status import as_text, facts_of
-from reconciler.render.wording import describe
 from tests.core.files import BY_BRANCH, DESIRED, asking, primary
 from tests.core.plans import after, lineage_of, planned
 from tests.core.rules.test_retention import (
@@ -52,7 +51,7 @@ def orphan(observed: Observed, desired=DESIRED) -> Orphan:
 def test_an_unused_one_is_deleted_after_a_hold():
     (step,) = plan(DESIRED, GONE).steps
     assert step == DeleteHyperdrive(name=LEAF_CONFIG, branch="", reason="")
-    assert describe(step) == f'delete Hyperdrive config "{LEAF_CONFIG}", which leads to no branch any more'
+    assert step.describe() == f'delete Hyperdrive config "{LEAF_CONFIG}", which points to no branch'
     assert [each.name for each in after(DESIRED, GONE).configs] == ["tech961"]
 
 

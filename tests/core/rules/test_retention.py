@@ -28,11 +28,10 @@ from reconciler.core.rules.context.planning import Blocked, PlanningContext, rea
 from reconciler.core.rules.restore.guards import NameTaken
 from reconciler.core.rules.retention.pruning import make_room
 from reconciler.core.rules.retention.retained import RetainedBranch, units
-from reconciler.core.steps import DeleteBranch, DeleteHyperdrive
-from reconciler.core.steps.predict import predict
+from reconciler.core.steps.hyperdrive import DeleteHyperdrive
+from reconciler.core.steps.primary import DeleteBranch
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN
-from reconciler.render.wording import describe
 from tests.core.files import (
     ASKED_IN_PLACE,
     BY_BRANCH,
@@ -108,7 +107,7 @@ UNPROTECTED = changed(SHIELDED, LEAF, protected=False, updated_at=SHIELDED.at)
         (primary(hold=HOUR), later(SHORT, timedelta(minutes=58)), []),
         (primary(hold=HOUR), later(SHORT, timedelta(minutes=61)), BOTH),
         (primary(hold=None), ENDED, []),
-        (DESIRED, predict(ENDED, plan(DESIRED, ENDED).steps[0]), ["DeleteBranch"]),
+        (DESIRED, plan(DESIRED, ENDED).steps[0].predict(ENDED), ["DeleteBranch"]),
         (DESIRED, replace(ENDED, uses=Unknown("no answer")), []),
         (DESIRED, LONG, []),
         (DESIRED, later(LONG, 23 * DAY), BOTH),
@@ -253,7 +252,7 @@ def test_the_file_may_unprotect_it_to_delete_it():
         DeleteHyperdrive(name=LEAF_CONFIG, branch=LEAF, reason=""),
         DeleteBranch(branch=LEAF, unprotects=True, reason=""),
     )
-    assert describe(steps[1]) == f'take protection from branch "{LEAF}", and delete it'
+    assert steps[1].describe() == f'take protection from branch "{LEAF}", and delete it'
     done = after(BY_THE_FILE, SHIELDED)
     assert (names(done), plan(BY_THE_FILE, done).in_sync, done.branches[0].protected) == (["main"], True, True)
 
@@ -354,12 +353,12 @@ def test_no_plan_deletes_what_is_needed_or_held(history):
                 assert not any(each.parent_id == branch.id for each in seen.branches)
                 assert held[step.branch].timeline_branch.timeline != desired.timeline
                 assert branch.id != tells.live.branch.id
-                assert infer_lineage(desired, predict(seen, step).branches).live == tells.live
+                assert infer_lineage(desired, step.predict(seen).branches).live == tells.live
             if isinstance(step, DeleteHyperdrive):
                 assert held[step.branch].until <= seen.at
                 assert step.name != desired.hyperdrive.name
                 assert named(seen.configs, step.name).host == named(seen.branches, step.branch).endpoint.host
-            seen = predict(seen, step)
+            seen = step.predict(seen)
 
 
 def test_size_and_last_change_move_no_digest():

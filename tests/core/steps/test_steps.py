@@ -1,38 +1,106 @@
-"""A step is data: what it would do is told in JSON's terms, and its reason is no part of it."""
+"""Every step has a name, a sentence, a prediction, a rule that yields it, and an effect."""
 
+import ast
 import json
+import re
 from dataclasses import fields, replace
+from inspect import isabstract
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 
+from reconciler import core
 from reconciler.core.model.desired import HttpGate, Restore
 from reconciler.core.plan.plan import plan
-from reconciler.core.steps import VerifyBranch, arguments
+from reconciler.core.steps import STEPS, Part, Step, arguments
+from reconciler.core.steps.branch import VerifyBranch
+from reconciler.engine.effects import EFFECTS
 from tests.core.files import DESIRED, asked, asking, hours_ago
 from tests.core.worlds import WORLD, world_for
 
 RESTORE = Restore(hours_ago(24), "inc-42")
 GATED = replace(DESIRED, verify=replace(DESIRED.verify, http=(HttpGate("health", "https://961tech.example/"),)))
+ROOT = Path(core.__file__).parents[1]
+EVERY = pytest.mark.parametrize("kind", STEPS.values(), ids=list(STEPS))
+# As receipts, JSON and digests have them since the first version.
+WIRE_NAMES = {
+    "AddCompute", "AwaitBranch", "AwaitCache", "ClearExpiry", "CreateBranch", "CreateChild", "CreateDatabase",
+    "CreateHyperdrive", "DeleteBranch", "DeleteChild", "DeleteHyperdrive", "ExpireChild", "ExpireHeld", "FenceBranch",
+    "LiftFence", "ProtectBranch", "ProtectChild", "RenameBranch", "RenewPassword", "RepointHyperdrive", "ResetChild",
+    "RestartPool", "RestoreBranch", "SetCompute", "SetDefaultBranch", "SetHistory", "StageVersion", "SwitchTraffic",
+    "UnprotectBranch", "UpdateHyperdrive", "UploadVersion", "VerifyBranch", "VerifyLive", "VerifyWorker",
+    "WriteBinding",
+}  # fmt: skip
+
+
+def concrete(kind: type[Step]) -> set[type[Step]]:
+    found = {each for child in kind.__subclasses__() for each in concrete(child)}
+    return found if isabstract(kind) or "wire_name" not in vars(kind) else {*found, kind}
+
+
+SOURCES = {
+    str(file.relative_to(ROOT)): file.read_text() for file in ROOT.rglob("*.py") if ROOT / "sandbox" not in file.parents
+}
+YIELDED = {
+    node.func.id
+    for name, text in SOURCES.items()
+    if name.startswith("core/rules/")
+    for node in ast.walk(ast.parse(text))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+}
+
+
+def test_wire_names_are_unique_and_never_change():
+    assert set(STEPS) == WIRE_NAMES
+    assert {each.__qualname__ for each in concrete(Step)} == {each.__qualname__ for each in STEPS.values()}
+
+
+@EVERY
+def test_a_rule_yields_every_step(kind):
+    assert kind.__name__ in YIELDED
+
+
+@EVERY
+def test_every_step_has_an_effect(kind):
+    assert kind in EFFECTS
+
+
+@EVERY
+def test_every_step_is_described_and_predicted_by_its_class(kind):
+    assert not isabstract(kind)
+    assert kind.phase
+    assert kind.touches
+
+
+@EVERY
+def test_a_step_is_named_in_four_files_at_most(kind):
+    named = [name for name, text in SOURCES.items() if re.search(rf"\b{kind.__name__}\b", text)]
+    assert len(named) <= 4, named
+
+
+@EVERY
+def test_what_locks_the_project_starts_an_operation(kind):
+    assert not kind.locks_project or Part.OPERATIONS in kind.touches
 
 
 @given(asked())
-def test_every_field_of_every_step_but_its_reason_is_told_in_the_words_of_json(desired):
+def test_every_field_but_the_reason_is_json(desired):
     for step in plan(desired, world_for(desired, protected=True)).steps:
-        told = arguments(step)
-        assert set(told) == {field.name for field in fields(step)} - {"reason"}
-        assert told == json.loads(json.dumps(told))
+        values = arguments(step)
+        assert set(values) == {field.name for field in fields(step)} - {"reason"}
+        assert values == json.loads(json.dumps(values))
 
 
-def test_moments_timelines_and_choices_are_told_by_their_names():
-    steps = {type(step).__name__: arguments(step) for step in plan(asking(RESTORE, GATED), WORLD).steps}
+def test_json_has_names_for_moments_timelines_and_choices():
+    steps = {step.wire_name: arguments(step) for step in plan(asking(RESTORE, GATED), WORLD).steps}
     assert (str(RESTORE.to), "origin") == (steps["CreateBranch"]["at"], steps["CreateBranch"]["source_timeline"])
     assert steps["VerifyBranch"]["gates"] == ["listings"]
     assert steps["UploadVersion"]["driver"] == "rebind"
     assert steps["VerifyLive"]["on_failure"] == "rollback"
 
 
-def test_the_reason_of_a_step_makes_it_no_other_step():
+def test_the_reason_is_no_part_of_a_step():
     (step, *_) = plan(asking(RESTORE), WORLD).steps
     assert step == replace(step, reason="said in other words")
     assert step != replace(step, name="main.candidate.other")
@@ -42,5 +110,5 @@ def test_the_reason_of_a_step_makes_it_no_other_step():
     ("at", "checks"),
     [(RESTORE.to, ("identity", "login", "tables", "listings")), (None, ("identity", "login", "listings"))],
 )
-def test_a_branch_is_checked_for_its_identity_its_login_its_tables_at_a_moment_and_by_the_gates_of_the_file(at, checks):
-    assert VerifyBranch(branch="b", gates=("listings",), tables_at=at, reason="").checks == checks
+def test_a_branch_is_checked_by_us_then_by_the_gates(at, checks):
+    assert checks == VerifyBranch(branch="b", gates=("listings",), tables_at=at, reason="").checks

@@ -12,7 +12,8 @@ import pytest
 
 from reconciler.cli import wiring
 from reconciler.core.plan.plan import plan
-from reconciler.engine.apply import Apply, StepStarted
+from reconciler.engine.events import StepStarted
+from reconciler.engine.loop import Apply
 from reconciler.engine.observe import observe
 from reconciler.errors import LeaseLost
 from reconciler.sandbox import timestamps
@@ -72,7 +73,7 @@ def after(questions):
 
 
 def names(steps):
-    return [type(step).__name__ for step in steps]
+    return [step.wire_name for step in steps]
 
 
 def taken(outcome):
@@ -247,7 +248,7 @@ class Simulation:
 
         def report(event):
             self.events.append(event)
-            if isinstance(event, StepStarted) and (meddle := meddling.pop(type(event.step).__name__, None)):
+            if isinstance(event, StepStarted) and (meddle := meddling.pop(event.step.wire_name, None)):
                 meddle()
 
         async def run(desired, ports):
@@ -267,7 +268,7 @@ class Simulation:
         """Apply, and be killed when the first such event of such a step is reported."""
 
         def die(happened):
-            if isinstance(happened, event) and type(happened.step).__name__ == step:
+            if isinstance(happened, event) and happened.step.wire_name == step:
                 raise Killed
 
         with pytest.raises(Killed):

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.engine.apply import StepDropped
+from reconciler.engine.events import StepDropped
 from tests.engine.without_rows.simulation import DAY_SECONDS, rules, taken
 
 RESET = {"name": "staging", "reset": {"id": "first"}}

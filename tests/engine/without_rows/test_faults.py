@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.engine.apply import StepFinished, StepStarted, StepUncertain
+from reconciler.engine.events import StepFinished, StepStarted, StepUncertain
 from reconciler.errors import ProviderError, ReconcilerError
 from tests.engine.without_rows.simulation import GATED, Simulation, taken
 

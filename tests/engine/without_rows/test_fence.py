@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from reconciler.engine import apply as engine
-from reconciler.engine.apply import NotMended, PlanChanged, StepFinished, StepStarted
+from reconciler.engine import loop
+from reconciler.engine.events import NotMended, PlanChanged, StepFinished, StepStarted
 from reconciler.errors import FenceFailed, LeaseLost, ReconcilerError, Suspended
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.simulation import GATED, EndsWhen, Killed, names, rules, taken
@@ -93,7 +93,7 @@ def test_lifting_that_takes_too_long_is_reported(fenced, monkeypatch):
             await asyncio.Event().wait()
 
     monkeypatch.setattr(fenced.world.fences, "open", hangs)
-    monkeypatch.setattr(engine, "_MENDING_SECONDS", 1.0)
+    monkeypatch.setattr(loop, "_MENDING_SECONDS", 1.0)
     fail_the_switch(fenced)
     with pytest.raises(ReconcilerError):
         fenced.apply()

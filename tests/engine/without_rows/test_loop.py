@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.engine.apply import LooksAgain, PlanChanged, StepFailed, StepStarted, StepUncertain
+from reconciler.engine.events import LooksAgain, PlanChanged, StepFailed, StepStarted, StepUncertain
 from reconciler.errors import GateFailed, LeaseLost, NotConverged, Suspended
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.simulation import GATED, EndsWhen, after, names, rules, taken

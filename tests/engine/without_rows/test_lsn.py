@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from reconciler.errors import ReconcilerError
-from reconciler.sandbox.without_postgres.storage import lsn_at
 from reconciler.sandbox.timestamps import now
+from reconciler.sandbox.without_postgres.storage import lsn_at
 
 
 @pytest.mark.parametrize(("method", "made"), [("branch", 1), ("in-place", 3)])

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.model.observed import Unbound, Unknown
-from reconciler.engine.execute import Executor
+from reconciler.engine.effects import carry_out
 from reconciler.engine.observe import observe
 from reconciler.errors import NotConverged
 from tests.engine.without_rows.simulation import GATED, names
@@ -99,7 +99,7 @@ def test_a_step_for_what_is_missing_says_so(gated, kind, look, said):
     (step,) = [each for each in gated.plan().steps if names([each]) == [kind]]
 
     async def take(desired, ports):
-        await Executor(desired, look(observed, step), ports).take(step)
+        await carry_out(step, desired, look(observed, step), ports)
 
     with pytest.raises(NotConverged) as failure:
         gated.connected(take)

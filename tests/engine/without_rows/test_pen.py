@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.engine.apply import StepDropped
+from reconciler.engine.events import StepDropped
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.neon.state import PLANS
 from tests.engine.without_rows.simulation import DAY_SECONDS, names

@@ -2,9 +2,10 @@
 
 import pytest
 
-from reconciler.engine.apply import Apply, StepStarted
+from reconciler.engine.events import StepStarted
+from reconciler.engine.loop import Apply
 from reconciler.errors import LeaseLost
-from reconciler.providers.git.lease import Lease
+from reconciler.providers.git.lease import GitLease
 from reconciler.providers.git.repository import Repository
 from tests.support.remotes import BareRemote, clone, git
 
@@ -24,12 +25,12 @@ def test_nothing_changes_after_the_lease_was_taken_over(first, tmp_path):
     repository = Repository.containing(tmp_path / "clone", {})
 
     def report(event):
-        if isinstance(event, StepStarted) and type(event.step).__name__ == "CreateHyperdrive":
+        if isinstance(event, StepStarted) and event.step.wire_name == "CreateHyperdrive":
             take_over(remote)
             first.leap(SECONDS)
 
     async def run(desired, ports):
-        async with Lease(repository, "production", "us", ports.clock, seconds=SECONDS) as lease:
+        async with GitLease(repository, "production", "us", ports.clock, seconds=SECONDS) as lease:
             await Apply(desired, ports, report, lease).run()
 
     with pytest.raises(LeaseLost):

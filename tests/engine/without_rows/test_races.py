@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.engine.apply import StepDropped, StepUncertain
+from reconciler.engine.events import StepDropped, StepUncertain
 from reconciler.errors import ReconcilerError
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.neon.state import Operation, Status

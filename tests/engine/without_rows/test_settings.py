@@ -7,7 +7,8 @@ import pytest
 
 from reconciler.core.model.observed import Unknown
 from reconciler.core.rules.restore.role_changes import since
-from reconciler.engine.apply import Apply, StepDropped
+from reconciler.engine.events import StepDropped
+from reconciler.engine.loop import Apply
 from reconciler.engine.observe import with_replaced
 from reconciler.errors import ProviderError
 from reconciler.sandbox import timestamps

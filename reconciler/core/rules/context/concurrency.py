@@ -13,28 +13,7 @@ from reconciler.core.model.desired import Desired, Liftable
 from reconciler.core.model.observed import Branch, Claim, Observed, ObservedWorker, Operation, Unknown
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.waivers import is_lifted
-from reconciler.core.steps import (
-    AddCompute,
-    ClearExpiry,
-    CreateBranch,
-    CreateChild,
-    CreateDatabase,
-    DeleteBranch,
-    DeleteChild,
-    ExpireChild,
-    ExpireHeld,
-    FenceBranch,
-    ProtectBranch,
-    ProtectChild,
-    RenameBranch,
-    ResetChild,
-    RestoreBranch,
-    SetCompute,
-    SetDefaultBranch,
-    SetHistory,
-    Step,
-    UnprotectBranch,
-)
+from reconciler.core.steps import Step
 from reconciler.core.values.duration import for_people
 
 
@@ -106,30 +85,8 @@ class OperationRunning(Refusal):
         )
 
 
-# That users can write again never waits for others: SQL does it, and what the compute is called only says it.
 # As long as a write is sent again while Neon answers 423: what takes longer is no passing matter.
 PATIENCE = timedelta(minutes=2)
-NEON_WRITES = (
-    CreateBranch,
-    AddCompute,
-    SetCompute,
-    SetHistory,
-    ClearExpiry,
-    ExpireHeld,
-    RenameBranch,
-    SetDefaultBranch,
-    ProtectBranch,
-    UnprotectBranch,
-    RestoreBranch,
-    DeleteBranch,
-    FenceBranch,
-    CreateChild,
-    ResetChild,
-    ExpireChild,
-    ProtectChild,
-    CreateDatabase,
-    DeleteChild,
-)
 
 
 def in_the_way(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> tuple[Operation, ...]:
@@ -142,7 +99,9 @@ def in_the_way(desired: Desired, observed: Observed, steps: tuple[Step, ...]) ->
     operations, branches = observed.operations, observed.branches
     if isinstance(operations, Unknown) or isinstance(branches, Unknown) or not operations:
         return ()
-    if not any(isinstance(step, NEON_WRITES) for step in steps) or is_lifted(desired, Liftable.OPERATION_RUNNING):
+    if not any(step.locks_project and step.waits_for_operations for step in steps) or is_lifted(
+        desired, Liftable.OPERATION_RUNNING
+    ):
         return ()
     ours = {each.id for each in branches if each.mark and each.mark.is_of(desired.environment, desired.timeline)}
     ours |= _restored_in_place(desired, branches)

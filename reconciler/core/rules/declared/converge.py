@@ -14,17 +14,15 @@ from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import Blocked, PlanningContext
 from reconciler.core.rules.declared import guards
 from reconciler.core.rules.declared.guards import NEAR, DeclaredDatabasesUnknown, disposable, parent_name
-from reconciler.core.steps import (
-    AddCompute,
-    AwaitBranch,
-    ClearExpiry,
-    CreateChild,
+from reconciler.core.steps import Step
+from reconciler.core.steps.branch import AddCompute, AwaitBranch, ClearExpiry
+from reconciler.core.steps.declared import (
     CreateDatabase,
-    DeleteChild,
-    ExpireChild,
-    ProtectChild,
-    ResetChild,
-    Step,
+    CreateDeclaredBranch,
+    DeleteDeclaredBranch,
+    ExpireDeclaredBranch,
+    ProtectDeclaredBranch,
+    ResetDeclaredBranch,
 )
 from reconciler.core.values.instant import Instant
 
@@ -71,7 +69,7 @@ def _create(context: PlanningContext, child: DeclaredBranch) -> _Found:
     parent = parent_name(context, child)
     if refusals := guards.creation(context, child):
         return refusals
-    step = CreateChild(
+    step = CreateDeclaredBranch(
         name=child.name,
         source=parent,
         environment=context.desired.environment,
@@ -89,7 +87,7 @@ def _reset(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> _
         return ()
     if refusals := guards.reset(context, child, branch):
         return refusals
-    step = ResetChild(
+    step = ResetDeclaredBranch(
         branch=branch.name,
         source=parent_name(context, child),
         keep_as=record_name(child.name, child.reset),
@@ -108,7 +106,9 @@ def _unprotect(child: DeclaredBranch, branch: Branch) -> tuple[Step, ...]:
     """Take protection before anything else is set: what is protected may not expire."""
     if child.protected is not False or not branch.protected:
         return ()
-    return (ProtectChild(branch=branch.name, protected=False, reason="the file says that it is not protected"),)
+    return (
+        ProtectDeclaredBranch(branch=branch.name, protected=False, reason="the file says that it is not protected"),
+    )
 
 
 def _expire(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> _Found:
@@ -124,7 +124,7 @@ def _expire(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> 
     at = wanted if isinstance(child.expires, Instant) else None
     seconds = None if isinstance(child.expires, Instant) else int(child.expires.total_seconds())
     reason = f"it expires at {is_set}" if is_set is not None else "it does not expire, and the file says when"
-    return (ExpireChild(branch=branch.name, seconds=seconds, at=at, reason=reason),)
+    return (ExpireDeclaredBranch(branch=branch.name, seconds=seconds, at=at, reason=reason),)
 
 
 def _protect(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> _Found:
@@ -132,7 +132,7 @@ def _protect(context: PlanningContext, child: DeclaredBranch, branch: Branch) ->
         return ()
     if refusals := guards.protection(context, branch):
         return refusals
-    return (ProtectChild(branch=branch.name, protected=True, reason="the file says that it is protected"),)
+    return (ProtectDeclaredBranch(branch=branch.name, protected=True, reason="the file says that it is protected"),)
 
 
 def _create_database(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> _Found:
@@ -156,7 +156,7 @@ def _forget_older(context: PlanningContext, child: DeclaredBranch, branch: Branc
     for each in records(child.name, context.branches)[:-1]:
         if not guards.undeletable(context, each.branch):
             reason = f'"{child.name}" was reset again since; only what the last reset replaced is kept'
-            return (DeleteChild(branch=each.branch.name, reason=reason),)
+            return (DeleteDeclaredBranch(branch=each.branch.name, reason=reason),)
     return ()
 
 
@@ -164,5 +164,9 @@ def _dispose(context: PlanningContext) -> tuple[Step, ...]:
     """Delete what we made and the file does not declare any more, and first what its resets have kept."""
     for branch in disposable(context):
         if not guards.undeletable(context, branch):
-            return (DeleteChild(branch=branch.name, reason="the file does not declare it any more, and we made it"),)
+            return (
+                DeleteDeclaredBranch(
+                    branch=branch.name, reason="the file does not declare it any more, and we made it"
+                ),
+            )
     return ()

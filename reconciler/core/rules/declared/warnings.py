@@ -8,7 +8,8 @@ from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Branch, Observed, named
 from reconciler.core.rules.context.planning import PlanningContext, read
 from reconciler.core.rules.declared.guards import disposable, undeletable
-from reconciler.core.steps import CreateChild, ResetChild, Step
+from reconciler.core.steps import Step
+from reconciler.core.steps.declared import CreateDeclaredBranch, ResetDeclaredBranch
 from reconciler.core.values.instant import Instant
 
 
@@ -68,9 +69,9 @@ def _kept(context: PlanningContext) -> Iterator[str]:
 
 
 def _about(step: Step, branches: tuple[Branch, ...]) -> Iterator[str]:
-    if isinstance(step, CreateChild) and (source := named(branches, step.source)) and source.protected:
+    if isinstance(step, CreateDeclaredBranch) and (source := named(branches, step.source)) and source.protected:
         yield f'"{step.source}" is protected, so every role has a new password on "{step.name}"'
-    if isinstance(step, ResetChild):
+    if isinstance(step, ResetDeclaredBranch):
         moved = sorted(
             f'"{each.name}"'
             for each in branches

@@ -20,7 +20,8 @@ from reconciler.core.rules.context.planning import Blocked, PlanningContext
 from reconciler.core.rules.context.readable import Unreadable
 from reconciler.core.rules.context.waivers import is_lifted
 from reconciler.core.rules.hyperdrive import origin
-from reconciler.core.steps import AwaitCache, RepointHyperdrive, RestartPool, Step
+from reconciler.core.steps import Step
+from reconciler.core.steps.hyperdrive import AwaitCache, RepointHyperdrive, RestartPool
 
 # Whether a restart counts as a change of the config, Cloudflare does not tell.
 _SAME_CHANGE = timedelta(milliseconds=200)

@@ -21,15 +21,8 @@ from reconciler.core.model.hyperdrive import CACHING_ON, NO_CERTIFICATES, Settin
 from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, named
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import PlanningContext
-from reconciler.core.steps import (
-    CreateHyperdrive,
-    FenceBranch,
-    RenewPassword,
-    RepointHyperdrive,
-    Step,
-    UpdateHyperdrive,
-    VerifyLive,
-)
+from reconciler.core.steps import Phase, Step
+from reconciler.core.steps.hyperdrive import CreateHyperdrive, RenewPassword, RepointHyperdrive, UpdateHyperdrive
 
 # How far two providers' clocks may be apart. What is changed at both in so short a time is taken for one change.
 _CLOCKS = timedelta(minutes=1)
@@ -166,8 +159,8 @@ def warnings(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> I
     """Say what a repoint moves besides, and where Hyperdrive may use more connections than a compute takes."""
     for step in steps:
         if isinstance(step, RepointHyperdrive):
-            yield from _about_the_repoint(observed, step, fenced=any(isinstance(each, FenceBranch) for each in steps))
-            if any(isinstance(each, VerifyLive) for each in steps):
+            yield from _about_the_repoint(observed, step, fenced=any(each.stops_writes for each in steps))
+            if any(each.phase is Phase.VERIFY_LIVE for each in steps):
                 yield "by repoint the HTTP gates run only once users are served by the branch: none is tried at 0 %"
         if isinstance(step, RepointHyperdrive | CreateHyperdrive):
             yield from _about_connections(desired, observed, step)

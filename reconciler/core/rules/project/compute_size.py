@@ -12,7 +12,7 @@ from reconciler.core.model.compute import NEVER, UNSAID, ComputeSettings
 from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Project
 from reconciler.core.model.refusal import Refusal
-from reconciler.core.steps import SetCompute
+from reconciler.core.steps.branch import SetCompute
 
 # Neon documentation: "Plans" for the suspension (in seconds), "Manage computes" for the one size that it states.
 _DEFAULT_SECONDS = 300

@@ -13,8 +13,10 @@ from collections.abc import Iterator
 
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired
-from reconciler.core.model.observed import Branch, Project
-from reconciler.core.steps import ProtectBranch, RenameBranch, Step, UnprotectBranch
+from reconciler.core.model.observed import Branch, Observed, Project, named
+from reconciler.core.steps import Step
+from reconciler.core.steps.prediction import branches_of
+from reconciler.core.steps.primary import ProtectBranch
 
 # Protected branches of a project by plan (Neon documentation, Plans); the kinds of a plan begin with its name.
 PROTECTED_BRANCHES = {"free": 0, "launch": 2, "scale": 5}
@@ -82,13 +84,15 @@ def has_room(project: Project, branches: tuple[Branch, ...]) -> bool:
 
 
 def missing(
-    desired: Desired, project: Project, branches: tuple[Branch, ...], lineage: Lineage, steps: tuple[Step, ...]
+    desired: Desired, project: Project, observed: Observed, lineage: Lineage, steps: tuple[Step, ...]
 ) -> Iterator[str]:
     """Say where the primary is, or will be, without the protection that it had, with the numbers and the way out."""
-    primary = lineage.live.branch
-    stays = primary.protected and not any(_takes_it(step, primary) for step in steps)
-    comes = has_room(project, branches) or any(_gives_it(desired, step, branches) for step in steps)
-    if stays or comes or not is_wanted(desired, lineage):
+    primary, branches = lineage.live.branch, branches_of(observed)
+    for step in steps:
+        observed = step.predict(observed)
+    after = named(branches_of(observed), desired.primary.branch)
+    stays = primary.protected if after is None else after.protected
+    if stays or has_room(project, branches) or not is_wanted(desired, lineage):
         return
     when = " after this" if primary.protected else ""
     what = "was protected and is not any more" if was_there(lineage) else "is to be protected and is not"
@@ -97,18 +101,6 @@ def missing(
         f'and Neon\'s plan "{project.plan}" allows {_limit(project)}. Nothing waits for that: in the Neon Console, '
         "take the protection from a branch that can do without, and give it to the primary"
     )
-
-
-def _gives_it(desired: Desired, step: Step, branches: tuple[Branch, ...]) -> bool:
-    """Tell whether it leaves the primary protected: by itself, or as a protected branch becomes the primary again."""
-    if isinstance(step, RenameBranch) and step.to == desired.primary.branch:
-        return any(each.protected for each in branches if each.name == step.branch)
-    return isinstance(step, ProtectBranch)
-
-
-def _takes_it(step: Step, primary: Branch) -> bool:
-    """Tell whether it leaves the primary unprotected: by itself, or as another branch becomes the primary."""
-    return isinstance(step, UnprotectBranch | RenameBranch) and step.branch == primary.name
 
 
 def _limit(project: Project) -> int | None:

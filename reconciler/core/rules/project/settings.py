@@ -16,7 +16,9 @@ from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import Blocked, PlanningContext, read
 from reconciler.core.rules.hyperdrive import settings as hyperdrive_upkeep
 from reconciler.core.rules.project import compute_size, protection
-from reconciler.core.steps import SetCompute, SetHistory, Step, UnprotectBranch
+from reconciler.core.steps import Step
+from reconciler.core.steps.branch import SetCompute
+from reconciler.core.steps.primary import SetHistoryRetention, UnprotectBranch
 from reconciler.core.values.duration import for_people
 from reconciler.core.values.instant import Instant
 
@@ -95,13 +97,13 @@ def _refusals(context: PlanningContext) -> list[Refusal]:
     return [*_history_refusals(context), *beyond_plan, *hyperdrive_upkeep.beyond_compute(context)]
 
 
-def _history(context: PlanningContext) -> tuple[SetHistory, ...]:
+def _history(context: PlanningContext) -> tuple[SetHistoryRetention, ...]:
     asked, project = context.desired.primary.history_retention, context.project
     if asked is None or asked == project.history or list(_history_refusals(context)):
         return ()
     former, seconds = (int(each.total_seconds()) for each in (project.history, asked))
     reason = f"the file says {for_people(asked)}, and the project keeps {for_people(project.history) or 'none'}"
-    return (SetHistory(project=project.id, former=former, seconds=seconds, reason=reason),)
+    return (SetHistoryRetention(project=project.id, former=former, seconds=seconds, reason=reason),)
 
 
 def _history_refusals(context: PlanningContext) -> Iterator[Refusal]:
@@ -140,7 +142,7 @@ def _protection(context: PlanningContext) -> tuple[Step, ...]:
 def told(desired: Desired, observed: Observed, lineage: Lineage, planned: tuple[Step, ...]) -> Iterator[str]:
     """Say what the steps to the settings cost, and what is refused once everything else is done."""
     for step in planned:
-        if isinstance(step, SetHistory):
+        if isinstance(step, SetHistoryRetention):
             yield from _about_history(observed.at, step, lineage)
         elif isinstance(step, SetCompute) and step.branch == lineage.live.branch.name:
             yield (
@@ -151,7 +153,7 @@ def told(desired: Desired, observed: Observed, lineage: Lineage, planned: tuple[
         yield f"{refusal.message}; {refusal.hint}"
 
 
-def _about_history(at: Instant, step: SetHistory, lineage: Lineage) -> Iterator[str]:
+def _about_history(at: Instant, step: SetHistoryRetention, lineage: Lineage) -> Iterator[str]:
     former, asked = timedelta(seconds=step.former), timedelta(seconds=step.seconds)
     if asked > former:
         yield (

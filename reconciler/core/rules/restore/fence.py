@@ -1,5 +1,6 @@
 """The rules of a fence: what is left takes no writes from right before the switch, and what is live always does."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,7 +9,12 @@ from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Observed, ObservedWorker, Unknown
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import Blocked, PlanningContext
-from reconciler.core.steps import FenceBranch, LiftFence, Step
+from reconciler.core.steps import Step
+from reconciler.core.steps.branch import FenceBranch, RemoveFence
+
+# A fence is two logins and one call to Neon, a switch two calls to Cloudflare, each with a look at everything after it.
+_FENCE_SECONDS = 4
+_SWITCH_SECONDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +96,19 @@ def unfence_copy(context: PlanningContext, timeline_branch: TimelineBranch) -> t
     if not context.desired.primary.fence and (source is None or not source.fenced):
         return ()
     reason = "a copy of what was fenced is fenced too, and nothing but a login tells"
-    step = LiftFence(branch=timeline_branch.branch.name, database=database, reason=reason)
+    step = RemoveFence(branch=timeline_branch.branch.name, database=database, reason=reason)
     return () if step.key in context.observed.passed else (step,)
 
 
-def unfence_live(desired: Desired, lineage: Lineage) -> tuple[LiftFence, ...]:
+def unfence_live(desired: Desired, lineage: Lineage) -> tuple[RemoveFence, ...]:
     """Lift the fence of the live branch, by what Neon tells alone."""
     branch, database = lineage.live.branch, desired.verify.database
     if not branch.fenced or not database:
         return ()
-    return (LiftFence(branch=branch.name, database=database, reason="it may be live, and takes no writes"),)
+    return (RemoveFence(branch=branch.name, database=database, reason="it may be live, and takes no writes"),)
 
 
-def unfence_reached(desired: Desired, observed: Observed) -> tuple[LiftFence, ...]:
+def unfence_reached(desired: Desired, observed: Observed) -> tuple[RemoveFence, ...]:
     """Lift the fence of what users reach, by names and hosts alone; where no host is known, of what is the primary."""
     branches, configs, database = observed.branches, observed.configs, desired.verify.database
     if isinstance(branches, Unknown) or not database:
@@ -114,7 +120,7 @@ def unfence_reached(desired: Desired, observed: Observed) -> tuple[LiftFence, ..
     primary = [each for each in branches if each.name == desired.primary.branch]
     reason = "users reach it, and it takes no writes"
     return tuple(
-        LiftFence(branch=each.name, database=database, reason=reason) for each in reached or primary if each.fenced
+        RemoveFence(branch=each.name, database=database, reason=reason) for each in reached or primary if each.fenced
     )
 
 
@@ -124,4 +130,25 @@ def _lift(context: PlanningContext, timeline_branch: TimelineBranch, reason: str
         return ()
     if not database:
         return Blocked((FenceNotRemovable(timeline_branch.branch.name),))
-    return (LiftFence(branch=timeline_branch.branch.name, database=database, reason=reason),)
+    return (RemoveFence(branch=timeline_branch.branch.name, database=database, reason=reason),)
+
+
+def warnings(desired: Desired, lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:
+    """Say from which step to which users can't write, and for about how long."""
+    fence = next((n for n, step in enumerate(steps) if step.stops_writes), None)
+    if fence is None:
+        return
+    live, place = lineage.live.timeline, f"from step {fence + 1} (the fence of {lineage.live.timeline})"
+    end = max((n for n, step in enumerate(steps) if step.switches), default=None)
+    if end is None:
+        users = "users are on another one already" if desired.workers else "until you have changed what uses it"
+        yield f"writes to {live} fail {place} on, {users}; it stays read-only while it is held"
+        return
+    switched = ", ".join(step.switches for step in steps[fence : end + 1] if step.switches)
+    between = sum(isinstance(step, FenceBranch | RemoveFence) for step in steps[fence:end])
+    seconds = between * _FENCE_SECONDS + _SWITCH_SECONDS
+    yield (
+        f"writes fail {place} until step {end + 1} has switched {switched}: about "
+        f"{seconds} s, and longer where Neon or Cloudflare are slow; reads go on. Open connections to it are ended "
+        "then. A run that dies in between leaves it so until the next run, which lifts the fence first"
+    )

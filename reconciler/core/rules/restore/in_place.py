@@ -4,28 +4,23 @@ Until the very end that branch stays: it says by its annotations that the work i
 was protected. So a run that dies at any point is continued from what is there.
 """
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from reconciler.core.lineage.hyperdrive import points_to
-from reconciler.core.lineage.lineage import TimelineBranch
-from reconciler.core.model.desired import Method
-from reconciler.core.model.observed import named
+from reconciler.core.lineage.lineage import Lineage, TimelineBranch
+from reconciler.core.model.desired import Desired, Method
+from reconciler.core.model.observed import Observed, named
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import Blocked, PlanningContext
 from reconciler.core.rules.project import compute_size, protection
 from reconciler.core.rules.restore import guards
 from reconciler.core.rules.restore.guards import NameTaken
 from reconciler.core.rules.retention.deletion import undeletable
-from reconciler.core.steps import (
-    CreateBranch,
-    DeleteBranch,
-    RenameBranch,
-    RestartPool,
-    RestoreBranch,
-    Step,
-    UnprotectBranch,
-    VerifyBranch,
-)
+from reconciler.core.steps import Step
+from reconciler.core.steps.branch import CreateBranch
+from reconciler.core.steps.hyperdrive import RestartPool
+from reconciler.core.steps.primary import DeleteBranch, RenameBranch, RestoreBranch, UnprotectBranch
 from reconciler.core.values.timeline import candidate_name, proved_name
 
 # Neon tells when a branch was reset to the second, cut off.
@@ -113,13 +108,6 @@ def protect_again(context: PlanningContext) -> tuple[Step, ...]:
     return protection.restore(context.desired, context.project, context.branches, context.lineage, reason)
 
 
-def log_in_again(context: PlanningContext) -> tuple[Step, ...]:
-    """Wake the primary's compute, which a restore leaves asleep, and log in to it as Hyperdrive does."""
-    reason = "its compute sleeps after a restore, and Hyperdrive's role must be able to log in"
-    step = VerifyBranch(branch=context.lineage.live.branch.name, gates=(), reason=reason)
-    return () if step.key in context.observed.passed else (step,)
-
-
 def restart_pool(context: PlanningContext) -> tuple[Step, ...]:
     """Drop the connections that Hyperdrive has kept since before the restore."""
     config, reset = context.config, context.lineage.live.branch.last_reset_at
@@ -145,3 +133,35 @@ def dispose_of_proof(context: PlanningContext) -> tuple[Step, ...] | Blocked:
         return Blocked((NameTaken(name),))
     reason = f"{done.timeline} went into the primary, and nothing has to be checked any more"
     return (RenameBranch(branch=done.branch.name, to=name, reason=reason),)
+
+
+def warnings(desired: Desired, observed: Observed, lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:
+    """Say what a restore in place rewinds, drops and moves besides."""
+    step = next((each for each in steps if isinstance(each, RestoreBranch)), None)
+    if step is None:
+        return
+    primary = lineage.live.branch
+    yield (
+        f'restoring "{primary.name}" in place rewinds every database and role on it, and drops every connection for '
+        "some seconds; its host and passwords stay"
+    )
+    if isinstance(observed.configs, tuple) and any(isinstance(each, RestartPool) for each in steps):
+        yield (
+            "Hyperdrive may answer reads from its query cache after that, for max_age and stale_while_revalidate "
+            "together (75 s where the config sets neither)"
+        )
+    if primary.protected:
+        after = ", and protected again right after" if desired.primary.protected is not False else ""
+        yield f'"{primary.name}" is unprotected while it is being restored{after}'
+    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    children = [f'"{each.name}"' for each in branches if each.parent_id == primary.id and each.name != step.proved_on]
+    if children:
+        yield f'what was made from "{primary.name}" is a child of "{step.keep_as}" after that: {", ".join(children)}'
+    if primary.parent_id is None:
+        yield f'"{step.keep_as}" becomes a root branch of its own, and Neon\'s plans allow few of them'
+    else:
+        yield (
+            f'"{primary.name}" is not a root branch: Neon documents restores in place for root branches only, and its '
+            f'answer decides. It becomes a child of "{step.keep_as if step.source == step.branch else step.source}", '
+            "which can't be deleted then"
+        )

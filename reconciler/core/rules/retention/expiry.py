@@ -14,12 +14,13 @@ from typing import ClassVar
 
 from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.model.desired import Desired
-from reconciler.core.model.observed import Observed, Unknown
+from reconciler.core.model.observed import Branch, Observed, Unknown
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import Blocked, PlanningContext
 from reconciler.core.rules.retention.pruning import QUIET
 from reconciler.core.rules.retention.retained import RetainedBranch, kept_at, units
-from reconciler.core.steps import ClearExpiry, ExpireHeld, Step
+from reconciler.core.steps import Step
+from reconciler.core.steps.branch import ClearExpiry, ExpireHeldBranch
 from reconciler.core.values.instant import Instant
 
 
@@ -61,8 +62,13 @@ def take_away(context: PlanningContext) -> tuple[Step, ...]:
     for each in units(context.desired, context.observed, context.lineage):
         against = _against(context.desired, context.observed, context.lineage, each)
         if each.branch.ready and each.branch.expires_at is not None and against:
-            return (ClearExpiry(branch=each.branch.name, reason=f"it must not expire: {'; '.join(against)}"),)
+            return clear(each.branch, f"it must not expire: {'; '.join(against)}")
     return ()
+
+
+def clear(branch: Branch, reason: str) -> tuple[Step, ...]:
+    """Remove the expiry of a branch."""
+    return (ClearExpiry(branch=branch.name, reason=reason),)
 
 
 def give(context: PlanningContext) -> tuple[Step, ...]:
@@ -129,4 +135,4 @@ def _expire(desired: Desired, unit: RetainedBranch) -> Step:
     assert desired.primary.hold is not None  # what is held for ever is not given an expiry
     seconds = int((desired.primary.hold + SLACK).total_seconds())
     reason = f"nothing needs it when its hold has ended at {unit.until}, also where no apply runs any more"
-    return ExpireHeld(branch=unit.branch.name, seconds=seconds, reason=reason)
+    return ExpireHeldBranch(branch=unit.branch.name, seconds=seconds, reason=reason)

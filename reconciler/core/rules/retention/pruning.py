@@ -7,19 +7,22 @@ looked at by people first, and a run that died and is continued is no other than
 must not have been changed in that hour either: a swap of names may end long after it began.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.model.desired import Desired
-from reconciler.core.model.observed import Observed, Unknown
+from reconciler.core.model.observed import UNASKED, Observed, Unknown
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.limits import BranchLimitReached, ConfigLimitReached, RootBranchLimitReached
 from reconciler.core.rules.context.planning import Blocked, PlanningContext
 from reconciler.core.rules.project import protection
 from reconciler.core.rules.retention.orphans import orphans
 from reconciler.core.rules.retention.retained import RetainedBranch, kept_at, units
-from reconciler.core.steps import DeleteBranch, DeleteHyperdrive, Step
+from reconciler.core.steps import Step
+from reconciler.core.steps.hyperdrive import DeleteHyperdrive
+from reconciler.core.steps.primary import DeleteBranch
 
 # The shortest hold that a file may ask for.
 QUIET = timedelta(hours=1)
@@ -114,3 +117,20 @@ def _delete(desired: Desired, unit: RetainedBranch) -> Step:
         return DeleteHyperdrive(name=config.name, branch=unit.branch.name, reason=reason)
     unprotects = protection.is_taken_at_the_end(desired, unit.branch)
     return DeleteBranch(branch=unit.branch.name, unprotects=unprotects, reason=reason)
+
+
+def warnings(desired: Desired, observed: Observed, lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:
+    """Say what stays although its hold has ended, and what is deleted."""
+    deleted = {step.branch for step in steps if isinstance(step, DeleteBranch)}
+    for each in units(desired, observed, lineage):
+        if isinstance(observed.uses, Unknown) and observed.uses != UNASKED and each.may_go(observed.at):
+            why = f"as who uses it is not known: {observed.uses.reason}"
+            yield f'the hold of "{each.branch.name}" has ended; it stays, {why}'
+        if each.has_ended(observed.at) and each.stays and each.stays == protection.keeps(desired, each.branch):
+            yield f'the hold of "{each.branch.name}" has ended, and its protection keeps it: {each.stays[0]}'
+        if each.branch.name in deleted:
+            yield (
+                f'"{each.branch.name}" is deleted for good, as its hold ended at {each.until}: '
+                f"{each.timeline_branch.timeline} "
+                'can\'t be put back as it was left. A longer "hold" in the file keeps it'
+            )

@@ -9,7 +9,6 @@ from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, Unknown
 from reconciler.core.rules.context.planning import PlanningContext, read
 from reconciler.core.rules.retention.pruning import next_to_go
-from reconciler.core.steps.predict import predict
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ def without_ended(desired: Desired, observed: Observed) -> Observed:
     context = read(desired, observed)
     while isinstance(context, PlanningContext) and (steps := next_to_go(context)):
         for step in steps:
-            observed = predict(observed, step)
+            observed = step.predict(observed)
         context = read(desired, observed)
     return observed
 

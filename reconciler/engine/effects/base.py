@@ -1,0 +1,84 @@
+"""What every effect is given, and the table in which it is found by the class of its step."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from reconciler.core.model.desired import Desired
+from reconciler.core.model.observed import Branch, Endpoint, HyperdriveConfig, Observed, ObservedWorker, named
+from reconciler.core.steps import Step
+from reconciler.errors import NotConverged
+from reconciler.ports import Neon, Ports
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the file asks for, the look that decided the step, and the ports.
+
+    Names are looked up in that look; NotConverged is raised for what it has not found.
+    """
+
+    desired: Desired
+    observed: Observed
+    ports: Ports
+
+    @property
+    def neon(self) -> Neon:
+        """Neon."""
+        return self.ports.neon
+
+    @property
+    def project(self) -> str:
+        """The id of the project."""
+        return self.desired.primary.project
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """The branches; none where they could not be read."""
+        return self.observed.branches if isinstance(self.observed.branches, tuple) else ()
+
+    def branch(self, name: str) -> Branch:
+        """Find a branch."""
+        branch = named(self.branches, name)
+        if branch is None:
+            raise NotConverged(f'there is no branch "{name}"')
+        return branch
+
+    def endpoint(self, branch: Branch) -> Endpoint:
+        """Return the compute of a branch that has one."""
+        assert branch.endpoint is not None  # the rules fence, note and resize nothing without a compute
+        return branch.endpoint
+
+    def config(self, name: str) -> HyperdriveConfig:
+        """Find a Hyperdrive config."""
+        configs = self.observed.configs
+        config = named(configs, name) if isinstance(configs, tuple) else None
+        if config is None:
+            raise NotConverged(f'there is no Hyperdrive config "{name}"')
+        return config
+
+    def worker(self, script: str) -> ObservedWorker:
+        """Find a Worker."""
+        for worker in self.observed.workers:
+            if isinstance(worker, ObservedWorker) and worker.script == script:
+                return worker
+        raise NotConverged(f'there is no Worker "{script}"')
+
+
+_Step = TypeVar("_Step", bound=Step)
+_Effect = Callable[[_Step, Situation], Awaitable[None]]
+
+EFFECTS: dict[type[Step], _Effect[Any]] = {}
+
+
+def effect_of(kind: type[_Step]) -> Callable[[_Effect[_Step]], _Effect[_Step]]:
+    """Enter a function into the table: it does what steps of this class say, and waits until the provider has done it.
+
+    It may raise ReconcilerError.
+    """
+
+    def enter(effect: _Effect[_Step]) -> _Effect[_Step]:
+        EFFECTS[kind] = effect
+        return effect
+
+    return enter

@@ -1,0 +1,1 @@
+"""Cloudflare, by its API v4: Hyperdrive configs and Workers."""

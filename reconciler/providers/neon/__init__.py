@@ -1,0 +1,1 @@
+"""Neon, by its API v2 (https://api-docs.neon.tech)."""
