@@ -38,7 +38,7 @@ def test_the_longest_gap_includes_both_ends(seen, gap):
     ("seen", "tells"), [((GOOD, (200, "b")), True), ((GOOD, GOOD), False), (((200, ""), GOOD), False), ((), False)]
 )
 def test_stale_answers_need_two_databases(seen, tells):
-    assert visits(*seen).tells is tells
+    assert visits(*seen).names_databases is tells
 
 
 def test_the_phases_add_up_as_in_the_report():

@@ -11,7 +11,7 @@ from reconciler.core.values.instant import Instant
 from reconciler.providers.git.history import changes_of
 from reconciler.render.history.text import visible
 from tests.support.long_history import example, make_long_history
-from tests.support.plain_words import run_program
+from tests.support.plain_words import run_here
 from tests.support.remotes import commit_files, git
 
 FILE = "desired-state/production.jsonc"
@@ -36,7 +36,7 @@ def repository(tmp_path):
 def said(directory, *arguments, **environment):
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "NEON_", "CLOUDFLARE_"))}
     own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "COLUMNS": "100", **environment}
-    return run_program("history", *arguments, cwd=directory, env={**kept, **own})
+    return run_here("history", *arguments, cwd=directory, env={**kept, **own})
 
 
 def facts(directory, *arguments):

@@ -211,7 +211,7 @@ def test_a_lost_file_is_imported_with_its_timeline(run, estate):
 def test_an_existing_file_is_never_overwritten(run, estate):
     imported(run, estate)
     (estate.root / FILE).write_text("mine")
-    assert "is there already" in refused(run, estate)
+    assert "exists already" in refused(run, estate)
     assert estate.sandbox.requests() == []
     assert run(estate, "import", "production", "--print")[0] == 0
     assert (estate.root / FILE).read_text() == "mine"

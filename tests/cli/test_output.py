@@ -15,7 +15,7 @@ from reconciler.core.plan.plan import plan
 from reconciler.engine.events import LooksAgain, StepDropped, StepStarted
 from tests.core.files import DESIRED, asking, hours_ago
 from tests.core.worlds import WORLD
-from tests.support.plain_words import run_program
+from tests.support.plain_words import run_here, run_program
 
 ROOT = Path(__file__).parents[2]
 ASKED = asking(Restore(hours_ago(24), "inc-42", "migration 0042 dropped Listing"))
@@ -64,7 +64,7 @@ def test_help_answers_without_loading_what_only_commands_need():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_and_is_in_the_readme(name):
-    answer = run_program(name, "--help")
+    answer = run_here(name, "--help", cwd=ROOT, env={})
     assert (0, "") == (answer.returncode, answer.stderr)
     assert f"`reconciler {name}" in (ROOT / "README.md").read_text()
 

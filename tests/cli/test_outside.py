@@ -89,7 +89,7 @@ def test_an_unreadable_file_ends_with_1(outside):
 def test_where_nothing_is_known_it_says_so(outside):
     state = {"primary": STATE["primary"]}
     assert outside(state=state)[1].endswith("  nothing found: no binding, and no outside in the file\n")
-    assert "Nothing is known" in outside("--format", "markdown", state=state)[1]
+    assert "Nothing found" in outside("--format", "markdown", state=state)[1]
 
 
 def test_a_future_moment_is_refused(outside):

@@ -39,7 +39,7 @@ def test_shared_hooks_are_left_alone(checkout, tmp_path, monkeypatch, capsys):
     (tmp_path / "gitconfig").write_text(f"[core]\n\thooksPath = {shared}\n")
     status, _, stderr = run_main(monkeypatch, capsys, "snapshot", "guard", "--install")
     assert (status, shared.exists(), (checkout / ".git/hooks/pre-commit").exists()) == (1, False, False)
-    assert f"core.hooksPath leads all repositories to {shared}: nothing is installed there" in stderr
+    assert f"core.hooksPath sends all repositories to {shared}: nothing is installed there" in stderr
     status, stdout, _ = run_main(monkeypatch, capsys, "snapshot", "guard")
     assert (status, f"{shared}/pre-commit does not refuse dumps" in stdout) == (1, True)
 
