@@ -152,7 +152,7 @@ class Branches:
         operations = self._control.schedule(request, project, jobs)
         answer = self._answer(request, branch)
         answer["branch"] |= {"current_state": "ready", "pending_state": "storage_deleted"}
-        return web.json_response(answer | {"operations": [rendering.operation(item) for item in operations]})
+        return web.json_response(answer | rendering.operations(operations))
 
     def _answer(self, request: web.Request, branch: Branch) -> dict[str, Any]:
         return {"branch": rendering.branch(requests.state(request), branch)}
@@ -246,14 +246,14 @@ class Branches:
         endpoints: list[Endpoint],
         operations: list[Operation],
     ) -> dict[str, Any]:
-        answer = self._answer(request, branch) | {
-            "endpoints": [rendering.endpoint(endpoint, project.region_id) for endpoint in endpoints],
-            "operations": [rendering.operation(operation) for operation in operations],
-            "roles": [rendering.role(role, branch.id) for role in branch.roles.values()],
-            "databases": [rendering.database(database, branch.id) for database in branch.databases.values()],
-        }
         uris = connection_uris(branch, endpoints)
-        return answer | ({"connection_uris": uris} if uris else {})
+        return (
+            self._answer(request, branch)
+            | rendering.endpoints(endpoints, project.region_id)
+            | rendering.operations(operations)
+            | rendering.roles_and_databases(branch)
+            | ({"connection_uris": uris} if uris else {})
+        )
 
 
 def connection_uris(branch: Branch, endpoints: list[Endpoint]) -> list[dict[str, Any]]:

@@ -1,7 +1,5 @@
 """Endpoints: the computes that make a branch reachable (API description, section Endpoint)."""
 
-from typing import Any
-
 from aiohttp import web
 
 from reconciler.sandbox.neon import rendering, requests
@@ -141,12 +139,9 @@ def _check_settings(asked: Fields) -> None:
 
 
 def _several(project: Project, endpoints: list[Endpoint]) -> web.Response:
-    return web.json_response({"endpoints": [rendering.endpoint(endpoint, project.region_id) for endpoint in endpoints]})
+    return web.json_response(rendering.endpoints(endpoints, project.region_id))
 
 
 def _one(project: Project, endpoint: Endpoint, operations: list[Operation], status: int = 200) -> web.Response:
-    answer: dict[str, Any] = {
-        "endpoint": rendering.endpoint(endpoint, project.region_id),
-        "operations": [rendering.operation(operation) for operation in operations],
-    }
-    return web.json_response(answer, status=status)
+    answer = {"endpoint": rendering.endpoint(endpoint, project.region_id)}
+    return web.json_response(answer | rendering.operations(operations), status=status)

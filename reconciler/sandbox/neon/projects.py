@@ -133,7 +133,7 @@ class Projects:
         cursor = requests.query(request).moment("cursor")
         page = [operation for operation in newest if cursor is None or operation.created_at < cursor]
         page = page[: requests.limit(request, 100, LARGEST_PAGE_OF_OPERATIONS)]
-        answer = {"operations": [rendering.operation(operation) for operation in page]}
+        answer = rendering.operations(page)
         last = {"cursor": page[-1].created_at.isoformat().replace("+00:00", "Z")} if page else None
         return web.json_response(answer | ({"pagination": last} if last else {}))
 
@@ -221,14 +221,16 @@ class Projects:
         endpoint: Endpoint,
         operations: list[Operation],
     ) -> dict[str, Any]:
-        return self._answer(request, project) | {
+        answer = self._answer(request, project) | {
             "branch": rendering.branch(requests.state(request), branch),
-            "endpoints": [rendering.endpoint(endpoint, project.region_id)],
-            "roles": [rendering.role(role, branch.id, with_password=True) for role in branch.roles.values()],
-            "databases": [rendering.database(database, branch.id) for database in branch.databases.values()],
-            "operations": [rendering.operation(operation) for operation in operations],
             "connection_uris": connection_uris(branch, [endpoint]),
         }
+        return (
+            answer
+            | rendering.endpoints([endpoint], project.region_id)
+            | rendering.operations(operations)
+            | rendering.roles_and_databases(branch, with_passwords=True)
+        )
 
 
 def _projects(projects: list[dict[str, Any]]) -> dict[str, Any]:

@@ -37,9 +37,5 @@ class Recovery:
         project.branches[branch.id] = branch
         project.endpoints |= {endpoint.id: endpoint for endpoint in deleted.endpoints}
         touch(branch)
-        return web.json_response(
-            {
-                "branch": rendering.branch(requests.state(request), branch),
-                "endpoints": [rendering.endpoint(endpoint, project.region_id) for endpoint in deleted.endpoints],
-            }
-        )
+        answer = {"branch": rendering.branch(requests.state(request), branch)}
+        return web.json_response(answer | rendering.endpoints(deleted.endpoints, project.region_id))

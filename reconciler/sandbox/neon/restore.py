@@ -57,12 +57,7 @@ class Restore:
         if preserved and source is target and self._control.state.switches.parent_id_in_restore_answer:
             answer["parent_id"] = preserved.id
         operations = self._control.schedule(request, project, jobs, undo)
-        return web.json_response(
-            {
-                "branch": answer,
-                "operations": [rendering.operation(operation) for operation in operations],
-            }
-        )
+        return web.json_response({"branch": answer} | rendering.operations(operations))
 
     def _check(self, project: Project, target: Branch, source: Branch, point: Point, kept: str | None) -> None:
         if target.protected:

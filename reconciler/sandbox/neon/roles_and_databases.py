@@ -210,7 +210,7 @@ class RolesAndDatabases:
 
         job = Job("apply_config", branch.id, endpoints[0].id if endpoints else None, apply)
         operations = self._control.schedule(request, project, [job], undo)
-        return {"operations": [rendering.operation(operation) for operation in operations]}
+        return rendering.operations(operations)
 
 
 def _role(request: web.Request, branch: Branch) -> Role:

@@ -15,7 +15,7 @@ from reconciler.sandbox.neon import identifiers, rendering, requests
 from reconciler.sandbox.neon.control_plane import ControlPlane, set_state, touch, writable_project
 from reconciler.sandbox.neon.errors import malformed, not_found, refused
 from reconciler.sandbox.neon.operations import Job
-from reconciler.sandbox.neon.state import Branch, Endpoint, Operation, Project, Snapshot
+from reconciler.sandbox.neon.state import Branch, Endpoint, Project, Snapshot
 from reconciler.sandbox.storage import Mark
 
 _PROJECT = "/api/v2/projects/{project_id}"
@@ -77,7 +77,7 @@ class Snapshots:
             del project.snapshots[snapshot.id]
 
         operations = self._control.schedule(request, project, jobs, undo)
-        return web.json_response(_snapshot(snapshot) | _operations(operations))
+        return web.json_response(_snapshot(snapshot) | rendering.operations(operations))
 
     async def update(self, request: web.Request) -> web.Response:
         """Rename a snapshot, or set or clear its expiry."""
@@ -95,7 +95,7 @@ class Snapshots:
         """Delete a snapshot. Branches that were restored from it stay."""
         project, snapshot = writable_project(self._control, request), _of_path(request)
         operations = self._control.schedule(request, project, [self._control.drop_job(project, snapshot)])
-        return web.json_response(_operations(operations), status=202)
+        return web.json_response(rendering.operations(operations), status=202)
 
     async def restore(self, request: web.Request) -> web.Response:
         """Make a root branch of a snapshot, for the target (by default: the branch that the snapshot was taken of)."""
@@ -115,11 +115,9 @@ class Snapshots:
             endpoints.append(await self._control.new_endpoint(project, branch, "read_write", 0))
             jobs.append(self._control.start_job(endpoints[0]))
         operations = self._control.schedule(request, project, jobs)
-        answer = {
-            "branch": rendering.branch(requests.state(request), branch),
-            "endpoints": [rendering.endpoint(endpoint, project.region_id) for endpoint in endpoints],
-        }
-        return web.json_response(answer | _operations(operations))
+        answer = {"branch": rendering.branch(requests.state(request), branch)}
+        answer |= rendering.endpoints(endpoints, project.region_id) | rendering.operations(operations)
+        return web.json_response(answer)
 
     async def finalize(self, request: web.Request) -> web.Response:
         """Put a restored branch in the place of its target, which is renamed."""
@@ -132,7 +130,7 @@ class Snapshots:
         if name is not None:
             self._control.check_name(project, name, but=target)
         operations = self._control.schedule(request, project, self._finalize_jobs(project, branch, target, name))
-        return web.json_response(_operations(operations))
+        return web.json_response(rendering.operations(operations))
 
     def _record(self, project: Project, snapshot: Snapshot, target: Branch, name: str | None) -> Branch:
         branch = self._control.new_branch(project, name, None)
@@ -210,7 +208,3 @@ def _of_path(request: web.Request) -> Snapshot:
 
 def _snapshot(snapshot: Snapshot) -> dict[str, Any]:
     return {"snapshot": rendering.snapshot(snapshot)}
-
-
-def _operations(operations: list[Operation]) -> dict[str, Any]:
-    return {"operations": [rendering.operation(operation) for operation in operations]}
