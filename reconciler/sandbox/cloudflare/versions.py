@@ -2,7 +2,7 @@
 
 Rules from the API description (workers/scripts/versions, workers/scripts/deployments) and the Workers
 documentation on gradual deployments: lists are newest first, a deployment shares the traffic among one or
-two versions, percentages total 100, and nothing guards against a deployment that came meanwhile.
+two versions, percentages total 100, and nothing guards against a concurrent deployment.
 """
 
 import math
@@ -40,7 +40,7 @@ async def upload_version(request: web.Request, state: State) -> web.Response:
 
 
 async def list_versions(request: web.Request, state: State) -> web.Response:
-    """`GET S/versions`: newest first, without bindings; `deployable=true` leaves out what is too old."""
+    """`GET S/versions`: newest first, without bindings; `deployable=true` omits those that are too old."""
     script = find_script(request, state)
     newest_first = script.versions[::-1]
     if request.query.get("deployable") == "true":
@@ -106,7 +106,7 @@ async def get_deployment(request: web.Request, state: State) -> web.Response:
 
 
 def _split(state: State, script: Script, body: Json) -> tuple[tuple[str, float], ...]:
-    """Read which versions a deployment holds and check their percentages."""
+    """Read the versions of a deployment and check their percentages."""
     status, code = state.switches.percentages_refusal
     versions = body.get("versions")
     if body.get("strategy") != "percentage" or not isinstance(versions, list) or not 1 <= len(versions) <= 2:
@@ -125,7 +125,7 @@ def _split(state: State, script: Script, body: Json) -> tuple[tuple[str, float],
 
 
 def _check_deployable(state: State, script: Script, version: Version, *, force: bool) -> None:
-    """Refuse a version that is too old, has lost its Hyperdrive config, or had other secrets than today's."""
+    """Refuse a version that is too old, lacks its Hyperdrive config, or has other secrets than the live one."""
     if version not in script.versions[-state.switches.deployable_versions :]:
         status, code = state.switches.version_not_found
         raise ApiError(status, code, f"Version {version.id} is too old to be deployed")

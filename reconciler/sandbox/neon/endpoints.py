@@ -20,7 +20,7 @@ class Endpoints:
         self._control = control
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes."""
+        """Return the routes."""
         every, one = _PROJECT + "/endpoints", _PROJECT + "/endpoints/{endpoint_id}"
         return [
             web.get(every, self.list_all),
@@ -43,7 +43,7 @@ class Endpoints:
         return _several(project, project.endpoints_of(requests.branch(request).id))
 
     async def get(self, request: web.Request) -> web.Response:
-        """Give one compute."""
+        """Return one compute."""
         project = requests.project(request)
         return web.json_response({"endpoint": rendering.endpoint(requests.endpoint(request), project.region_id)})
 
@@ -91,7 +91,7 @@ class Endpoints:
         return _one(project, endpoint, self._control.schedule(request, project, jobs))
 
     def _adjusting_jobs(self, endpoint: Endpoint, *, resized: bool, retimed: bool) -> list[Job]:
-        """Give the operations of a change: an idle compute wakes for a moment, and one at work restarts to be resized.
+        """Return the operations of a change: an idle compute wakes briefly, an active one restarts to be resized.
 
         Source: API description, "Update a compute endpoint", and Neon's documentation, "Manage computes".
         """
@@ -114,7 +114,7 @@ class Endpoints:
         return _one(project, endpoint, self._control.schedule(request, project, jobs))
 
     async def delete(self, request: web.Request) -> web.Response:
-        """Delete a compute; 204 where there is none."""
+        """Delete a compute; 204 if there is none."""
         project = writable_project(self._control, request)
         endpoint = project.endpoints.get(request.match_info["endpoint_id"])
         if endpoint is None:

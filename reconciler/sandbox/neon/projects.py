@@ -29,7 +29,7 @@ class Projects:
         self._control = control
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes."""
+        """Return the routes."""
         return [
             web.get(_PROJECTS, self.list_all),
             web.post(_PROJECTS, self.create),
@@ -56,11 +56,11 @@ class Projects:
         return web.json_response(answer | ({"pagination": {"cursor": page[-1].id}} if page else {}))
 
     async def shared(self, _request: web.Request) -> web.Response:
-        """List the projects that others share with the account: none."""
+        """List the projects shared with the account: none."""
         return web.json_response(_projects([]))
 
     async def get(self, request: web.Request) -> web.Response:
-        """Give one project."""
+        """Return one project."""
         return web.json_response(self._answer(request, requests.project(request)))
 
     async def create(self, request: web.Request) -> web.Response:
@@ -107,7 +107,7 @@ class Projects:
         return web.json_response(answer)
 
     async def connection_uri(self, request: web.Request) -> web.Response:
-        """Give the connection string of a role to a database of a branch."""
+        """Return the connection string of a role to a database of a branch."""
         project, query = requests.project(request), requests.query(request)
         database, role_name = query.required("database_name"), query.required("role_name")
         branch_id, endpoint_id = query.text("branch_id"), query.text("endpoint_id")
@@ -138,7 +138,7 @@ class Projects:
         return web.json_response(answer | ({"pagination": last} if last else {}))
 
     async def operation(self, request: web.Request) -> web.Response:
-        """Give one operation."""
+        """Return one operation."""
         found = requests.project(request).operations.get(request.match_info["operation_id"])
         if found is None:
             raise not_found("operation")

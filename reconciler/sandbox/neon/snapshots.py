@@ -1,8 +1,8 @@
 """Snapshots: take, list, rename, expire, delete, restore to a preview branch, and finalize that restore.
 
 Source: the API description, section Snapshot; docs: Backup and restore. A snapshot is a fork of its branch that never
-runs. Restoring makes a root branch from it, beside the target; finalizing gives that branch the target's name,
-computes, default flag and protection. So the branch id changes, and the host stays.
+runs. A restore makes a root branch from it, beside the target. Finalizing gives that branch the target's name,
+computes, default flag and protection. So the branch id changes and the host stays.
 """
 
 import copy
@@ -29,7 +29,7 @@ class Snapshots:
         self._control = control
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes."""
+        """Return the routes."""
         every, one = _PROJECT + "/snapshots", _PROJECT + "/snapshots/{snapshot_id}"
         return [
             web.post(_BRANCH + "/snapshot", self.create),
@@ -46,7 +46,7 @@ class Snapshots:
         return web.json_response({"snapshots": [rendering.snapshot(snapshot) for snapshot in found]})
 
     async def create(self, request: web.Request) -> web.Response:
-        """Take a snapshot of a root branch, now or at a point; everything is asked for in the query."""
+        """Take a snapshot of a root branch, now or at a point in time. All parameters are in the query."""
         project, query = writable_project(self._control, request), requests.query(request)
         branch = requests.branch(request)
         point, name, expires_at = query.point("timestamp", "lsn"), query.name("name"), query.moment("expires_at")
@@ -92,13 +92,13 @@ class Snapshots:
         return web.json_response(_snapshot(snapshot))
 
     async def delete(self, request: web.Request) -> web.Response:
-        """Delete a snapshot. Branches that were restored from it stay."""
+        """Delete a snapshot. Branches restored from it stay."""
         project, snapshot = writable_project(self._control, request), _of_path(request)
         operations = self._control.schedule(request, project, [self._control.drop_job(project, snapshot)])
         return web.json_response(rendering.operations(operations), status=202)
 
     async def restore(self, request: web.Request) -> web.Response:
-        """Make a root branch of a snapshot, for the target (by default: the branch that the snapshot was taken of)."""
+        """Make a root branch from a snapshot, for the target (by default the snapshot's source)."""
         project, snapshot = writable_project(self._control, request), _of_path(request)
         asked = await requests.body(request)
         target = requests.branch_of(project, asked.text("target_branch_id") or snapshot.source_branch_id)
@@ -120,7 +120,7 @@ class Snapshots:
         return web.json_response(answer)
 
     async def finalize(self, request: web.Request) -> web.Response:
-        """Put a restored branch in the place of its target, which is renamed."""
+        """Replace the target by a restored branch, and rename the target."""
         project, branch = writable_project(self._control, request), requests.branch(request)
         name = (await requests.body(request)).name("name")
         if branch.restore_status != "restored" or branch.restored_as is None:
@@ -175,7 +175,7 @@ class Snapshots:
 
 
 def _swap(project: Project, branch: Branch, target: Branch, moved: list[Endpoint], name: str | None) -> None:
-    """Give a branch what made the target the one that people use."""
+    """Move the name, computes and flags of the target to a branch."""
     former = target.name
     target.name = name or _free_name(project, f"{former} (old)")
     branch.name = former
