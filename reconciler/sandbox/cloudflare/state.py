@@ -26,8 +26,6 @@ class Switches:
     """Seconds that the connection test of an origin may take (Hyperdrive troubleshooting page)."""
     name_taken_status: int = 409
     """HTTP status of error 2017; the code is known, the status is not. Try 400 too."""
-    percentages_refusal: tuple[int, int] = (400, 10207)
-    """HTTP status and code for percentages that don't total 100; both are placeholders."""
     version_not_found: tuple[int, int] = (404, 10216)
     """HTTP status and code for an unknown version; both are placeholders."""
     promote_without_config: bool = False

@@ -27,6 +27,8 @@ from reconciler.sandbox.cloudflare.state import (
 from reconciler.sandbox.cloudflare.uploads import check_configs, make_version, read_upload, secrets_of, shown
 
 _PAGE = 10
+_BAD_PERCENTAGES = (400, 10207)
+"""HTTP status and code for percentages that do not total 100; no public source has them."""
 
 
 async def upload_version(request: web.Request, state: State) -> web.Response:
@@ -107,20 +109,19 @@ async def get_deployment(request: web.Request, state: State) -> web.Response:
 
 def _split(state: State, script: Script, body: Json) -> tuple[tuple[str, float], ...]:
     """Read the versions of a deployment and check their percentages."""
-    status, code = state.switches.percentages_refusal
     versions = body.get("versions")
     if body.get("strategy") != "percentage" or not isinstance(versions, list) or not 1 <= len(versions) <= 2:
-        raise ApiError(status, code, "A deployment needs the strategy 'percentage' and one or two versions")
+        raise ApiError(*_BAD_PERCENTAGES, "A deployment needs the strategy 'percentage' and one or two versions")
     lowest = 0 if state.switches.zero_percentage_accepted else 0.01
     shares: dict[str, float] = {}
     for item in versions:
         version = _find_version(state, script, item.get("version_id"))
         share = item.get("percentage")
         if isinstance(share, bool) or not isinstance(share, int | float) or not lowest <= share <= 100:
-            raise ApiError(status, code, f"Percentages must be between {lowest} and 100")
+            raise ApiError(*_BAD_PERCENTAGES, f"Percentages must be between {lowest} and 100")
         shares[version.id] = share
     if len(shares) < len(versions) or not math.isclose(sum(shares.values()), 100):
-        raise ApiError(status, code, "Percentages of different versions must total 100")
+        raise ApiError(*_BAD_PERCENTAGES, "Percentages of different versions must total 100")
     return tuple(shares.items())
 
 
