@@ -92,7 +92,7 @@ def test_what_is_known_already_needs_no_name():
 
 
 @pytest.mark.parametrize("source", [None, Timeline(hours_ago(9))])
-def test_an_lsn_belongs_to_what_was_replaced_or_named(source):
+def test_an_lsn_belongs_to_its_predecessor(source):
     found = adoption(DESIRED, PRESERVED, LSN, source=source)
     assert found.rename.to == f"main.held.origin.before.{LSN}.in-place"
     assert found.asked == asking(Restore(LSN.to, LSN.id, source=source or ORIGIN))

@@ -60,7 +60,7 @@ def test_the_oldest_branch_is_the_first_primary(observed, preserved):
     assert preserved == {each.branch.name: each.preserved for each in lineage_of(observed).all}
 
 
-def test_a_preserved_branch_carries_what_the_last_name_says():
+def test_a_preserved_branch_follows_the_last_name():
     """It has no annotation, and is not the first primary: of itself it says nothing."""
     astray = f"main.held.{RESTORED}.before.{Timeline(OTHER.to)}.2"
     undone = changed(after(DESIRED, RESTORED_WORLD), f"main.held.{RESTORED}.before.origin.2", name=astray)

@@ -82,7 +82,7 @@ def test_it_can_be_undone_and_restored_again(method):
     assert [plan(back, undone).live, plan(asked, again).live] == [ORIGIN, asked.timeline]
 
 
-def test_its_source_does_not_depend_on_what_is_live():
+def test_the_source_is_the_files():
     other = Restore(hours_ago(30), "first")
     created = step_of(ASKED, after(asking(other), WORLD), "CreateBranch")
     assert created.source == f"main.held.origin.before.{Timeline(other.to, other.id)}"
@@ -121,7 +121,7 @@ def test_an_lsn_that_belongs_nowhere_is_refused(desired, observed, message, hint
     assert (True, True) == (message in refusal.message, hint in refusal.hint)
 
 
-def test_of_two_branches_the_one_with_the_place_is_taken():
+def test_of_two_branches_one_has_the_lsn():
     first = asking(Restore(hours_ago(30), "first"), method=Method.IN_PLACE)
     back = after(asking(None, method=Method.IN_PLACE), after(first, WORLD))
     branches = tuple(replace(each, lsn="0/2000000" if each.name == "main" else "") for each in back.branches)

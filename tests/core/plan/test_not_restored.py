@@ -144,7 +144,7 @@ def test_what_is_kept_as_long_still_reaches(age, reaches):
     assert reaches == (unreached((AXIOM,), hours_ago(age), TODAY) == ())
 
 
-def test_what_does_not_reach_is_said_with_both_numbers():
+def test_what_does_not_reach_is_said():
     assert unreached(ENTRIES, TARGET, TODAY) == (f"Axiom Logpush archive does not reach back that far: {SHORT_OF}",)
     assert unreached((AXIOM,), None, TODAY) == ()
 
