@@ -260,7 +260,10 @@ def test_what_production_uses_is_not_damaged(said, changes):
 
 def test_a_refused_damage_names_all_reasons():
     (refusal,) = damage(DESIRED, NAMES, PLACE, (replace(BRANCH, default=True, protected=True),), ())
-    assert refusal.message == f'"{BRANCH.name}" is not damaged: it is the project\'s default branch; it is protected'
+    assert (
+        refusal.message
+        == f'the drill does not damage "{BRANCH.name}": it is the project\'s default branch; it is protected'
+    )
     assert refusal.hint.startswith("nothing was destroyed")
 
 

@@ -129,7 +129,7 @@ def test_a_missing_primary_lists_the_names():
     (refusal,) = plan(DESIRED, with_main(name="production")).refusals
     assert isinstance(refusal, PrimaryMissing)
     assert refusal.message == 'no branch is named "main"; the default branch is "production"'
-    assert refusal.hint == "set primary.branch to the name that production has; there is: production"
+    assert refusal.hint == "set primary.branch to the name of your production branch. The project has: production"
 
 
 def test_branches_of_others_are_left_out():

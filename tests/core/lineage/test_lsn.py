@@ -105,20 +105,24 @@ def test_a_candidate_of_an_unknown_time_is_used():
     assert rules(ASKED, replace(WORLD, branches=(MAIN, replace(CANDIDATE, resolved_at=None)))) == []
 
 
+BEGUN_LATER = replace(WORLD, branches=(replace(MAIN, lsn="0/2000000"),))
+
+
 @pytest.mark.parametrize(
-    ("desired", "observed", "message", "hint"),
+    ("desired", "observed", "rule", "words"),
     [
         (
-            ASKED, replace(WORLD, branches=(replace(MAIN, lsn="0/2000000"),)),
-            '0/1A2B3C8 lies before branch "main" began (at 0/2000000 of its parent)', "primary.restore.from",
+            ASKED,
+            BEGUN_LATER,
+            "lsn-before-source",
+            '0/1A2B3C8 is before branch "main" began (at 0/2000000 of its parent)',
         ),
-        (asking(Restore(PLACE)), WORLD, "0/1A2B3C8 is an LSN, and nothing says to which", "primary.restore: from"),
+        (asking(Restore(PLACE)), WORLD, "lsn-without-source", "0/1A2B3C8 is an LSN, and the file does not say"),
     ],
-    ids=["before its source", "of no timeline"],
-)  # fmt: skip
-def test_an_lsn_that_belongs_nowhere_is_refused(desired, observed, message, hint):
+)
+def test_an_lsn_that_belongs_nowhere_is_refused(desired, observed, rule, words):
     (refusal,) = plan(desired, observed).refusals
-    assert (True, True) == (message in refusal.message, hint in refusal.hint)
+    assert (refusal.rule, words in refusal.message, "primary.restore" in refusal.hint) == (rule, True, True)
 
 
 def test_of_two_branches_one_has_the_lsn():

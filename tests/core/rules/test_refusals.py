@@ -66,12 +66,6 @@ def test_no_two_refusals_have_the_same_rule():
     assert len({each.rule for each in ALL}) == len(ALL)
 
 
-def test_a_primary_that_is_not_there_is_told_with_what_is_there_instead():
-    (refusal,) = plan(DESIRED, with_main(name="production")).refusals
-    assert refusal.message == 'no branch is named "main"; the default branch is "production"'
-    assert refusal.hint == "set primary.branch to the name that production has; there is: production"
-
-
 def test_two_timelines_give_the_line_to_write():
     first = Restore(hours_ago(20), "first")
     (refusal,) = plan(asking(Restore(hours_ago(4))), replace(sequence(first, None), at=NOW)).refusals
@@ -87,15 +81,15 @@ def test_two_timelines_give_the_line_to_write():
 def test_a_used_timeline_has_a_rollback_command():
     timeline = Timeline(hours_ago(24), "inc-42")
     refusal = TimelineUsed(timeline, "main.held.x", "production")
-    assert refusal.message == f'timeline "{timeline}" was live before and is held, on branch "main.held.x"'
+    assert refusal.message == f'timeline "{timeline}" was live before, and branch "main.held.x" holds it'
     assert refusal.hint.endswith(f"reconciler rollback production --to-timeline {timeline}")
 
 
 def test_what_is_not_applied_has_two_commands():
     timeline = Timeline(hours_ago(24))
     refusal = NotAppliedYet(timeline, ORIGIN, "production", "abc123")
-    assert refusal.message == f'the file asks for timeline "{timeline}", and "origin" is still live'
-    assert "reconciler apply production;" in refusal.hint
+    assert refusal.message == f'the file asks for timeline "{timeline}", but "origin" is still live'
+    assert "reconciler apply production." in refusal.hint
     assert refusal.hint.endswith("git revert abc123")
 
 
