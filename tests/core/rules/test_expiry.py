@@ -119,7 +119,7 @@ def test_what_ended_is_never_given_an_expiry():
     assert expiry.give(context) == ()
 
 
-def test_an_expiry_by_hand_inside_the_history_is_replaced():
+def test_an_expiry_within_the_history_is_replaced():
     assert plan(ON, with_project(SOON, history=10 * DAY)).steps == (*CLEARED, *given(14))
 
 
