@@ -92,7 +92,7 @@ def _callers(called):
         (
             "delete_branch",
             "DeleteBranch",
-            [("core/rules/restore/in_place.py", "dispose_of_proof"), ("core/rules/retention/pruning.py", "_delete")],
+            [("core/rules/restore/in_place.py", "delete_proof_branch"), ("core/rules/retention/pruning.py", "_delete")],
             [("declared", "_delete"), ("primary", "_delete_branch")],
             [("cli/drill/sweep.py", "_branches")],
         ),
