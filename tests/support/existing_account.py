@@ -1,4 +1,4 @@
-"""What somebody has built without the reconciler: a Neon project, Hyperdrive configs, Workers, and their checkout."""
+"""An account that was built without reconciler: a Neon project, Hyperdrive configs, Workers, and their checkout."""
 
 import itertools
 import json
@@ -12,13 +12,13 @@ _NUMBERS = itertools.count(1)
 _MODULE = "export default { async fetch() { return new Response('ok') } }\n"
 
 
-class Estate:
+class ExistingAccount:
     """One project, whose root branch and databases have these names; `put` builds on."""
 
     def __init__(self, sandbox, root, branch="main", databases=("shop",)):
         self.sandbox, self.root = sandbox, root
         self.configs = []
-        self.name = f"estate{next(_NUMBERS)}"
+        self.name = f"account{next(_NUMBERS)}"
         (root / ".git").mkdir(parents=True)
         first = {"name": branch, "role_name": ROLE, "database_name": databases[0]}
         made = sandbox.neon("POST", "/projects", json={"project": {"name": self.name, "branch": first}})
