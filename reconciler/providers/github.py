@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 from reconciler.core.values.secret import Secret
 from reconciler.errors import AnswerLost, InputError, ProviderError
-from reconciler.providers.github_calls import POLICY, Calls, explain
+from reconciler.providers.github_calls import POLICY, Calls
 from reconciler.providers.github_models import CommitState, DeploymentState, Issue, PullRequest, body_in
 from reconciler.providers.github_text import body_of, description_of, title_of
 from reconciler.providers.http.client import Api
-from reconciler.providers.http.response import Told
+from reconciler.providers.http.response import ResponseReader
 
 __all__ = ["CommitState", "DeploymentState", "GitHub", "Issue", "PullRequest", "connect", "repository_of"]
 
@@ -51,7 +51,7 @@ async def connect(environment: Mapping[str, str], repository: str | None = None)
     address = (environment.get("GITHUB_API_URL") or _API).rstrip("/")
     if not re.match("https?://.", address):
         raise InputError(f'GITHUB_API_URL is no address ("{address}")', hint=f"leave it out, or set it to {_API}")
-    api = Api("GitHub", address, Secret(token), explain, POLICY)
+    api = Api(POLICY, address, Secret(token))
     try:
         yield GitHub(api, name)
     finally:
@@ -88,10 +88,10 @@ class GitHub:
         """Keep one comment of ours that holds `marker`: update it, or make it. Returns the URL of its page."""
         body = body_of(body, marker)
 
-        async def find() -> list[Told]:
+        async def find() -> list[ResponseReader]:
             return await self._ours(await self._comments(number), marker)
 
-        async def make() -> Told:
+        async def make() -> ResponseReader:
             return await self._calls.write("POST", f"/issues/{number}/comments", _COMMENT, body=body)
 
         first, *others = await _found_or_made(find, make)
@@ -114,19 +114,19 @@ class GitHub:
         """Comment, unless the last comment says just that."""
         body = body_of(body)
 
-        async def find() -> list[Told]:
+        async def find() -> list[ResponseReader]:
             return [item for item in (await self._comments(number))[-1:] if body_in(item) == body]
 
-        async def make() -> Told:
+        async def make() -> ResponseReader:
             return await self._calls.write("POST", f"/issues/{number}/comments", permission, body=body)
 
         await _found_or_made(find, make)
 
-    async def _comments(self, number: int) -> list[Told]:
+    async def _comments(self, number: int) -> list[ResponseReader]:
         found = await self._calls.read_all(f"/issues/{number}/comments", "pull-requests: read")
         return sorted(found, key=lambda item: item.serial("id"))
 
-    async def _ours(self, items: list[Told], marker: str) -> list[Told]:
+    async def _ours(self, items: list[ResponseReader], marker: str) -> list[ResponseReader]:
         """Keep what holds the marker and was written by us: by the token's owner, or else by a workflow or app."""
         marked = [item for item in items if marker in body_in(item)]
         if marked and not self._asked_login:
@@ -148,12 +148,12 @@ class GitHub:
         A job with an `environment:` has one already, which GitHub made when the job began.
         """
 
-        async def find() -> list[Told]:
+        async def find() -> list[ResponseReader]:
             query = {"sha": commit, "environment": environment}
             found = await self._calls.read_all("/deployments", "deployments: read", **query)
             return sorted(found, key=lambda item: item.serial("id"), reverse=True)
 
-        async def make() -> Told:
+        async def make() -> ResponseReader:
             return await self._calls.write(
                 "POST",
                 "/deployments",
@@ -190,10 +190,10 @@ class GitHub:
         """Open a pull request of a branch, or bring the open one up to date."""
         title, body = title_of(title), body_of(body)
 
-        async def find() -> list[Told]:
+        async def find() -> list[ResponseReader]:
             return await self._open_of(head)
 
-        async def make() -> Told:
+        async def make() -> ResponseReader:
             fields = {"head": head, "base": base, "title": title, "body": body}
             try:
                 return await self._calls.write("POST", "/pulls", _COMMENT, **fields)
@@ -226,13 +226,13 @@ class GitHub:
             raise
         return tuple(PullRequest.read(item) for item in found)
 
-    async def _open_of(self, head: str) -> list[Told]:
+    async def _open_of(self, head: str) -> list[ResponseReader]:
         """Find the open ones of a branch, the oldest first; a fork of the same owner may have such a branch too."""
         query = {"state": "open", "head": f"{self._repository.partition('/')[0]}:{head}"}
         found = await self._calls.read_all("/pulls", "pull-requests: read", **query)
         return sorted((item for item in found if self._is_of(item, head)), key=lambda item: item.serial("number"))
 
-    def _is_of(self, item: Told, head: str) -> bool:
+    def _is_of(self, item: ResponseReader, head: str) -> bool:
         pull = PullRequest.read(item)
         return (pull.head_branch, pull.head_repository.lower()) == (head, self._repository.lower())
 
@@ -242,10 +242,10 @@ class GitHub:
         """Keep exactly one open issue of ours that holds `marker`: update it, or open it."""
         title, body = title_of(title), body_of(body, marker)
 
-        async def find() -> list[Told]:
+        async def find() -> list[ResponseReader]:
             return await self._open_issues(marker)
 
-        async def make() -> Told:
+        async def make() -> ResponseReader:
             return await self._calls.write("POST", "/issues", _ISSUE, title=title, body=body, labels=[label])
 
         first, *others = await _found_or_made(find, make)
@@ -274,7 +274,7 @@ class GitHub:
             await self._close(item.serial("number"), "completed")
         return Issue.read(found[0]) if found else None
 
-    async def _open_issues(self, marker: str) -> list[Told]:
+    async def _open_issues(self, marker: str) -> list[ResponseReader]:
         """Walk all open issues: by label, one whose label somebody took off would be opened a second time."""
         found = await self._calls.read_all("/issues", "issues: read", state="open", sort="created", direction="asc")
         issues = [item for item in found if item.maybe("pull_request") is None]
@@ -284,7 +284,9 @@ class GitHub:
         await self._calls.settle("PATCH", f"/issues/{number}", _ISSUE, state="closed", state_reason=reason)
 
 
-async def _found_or_made(find: Callable[[], Awaitable[list[Told]]], make: Callable[[], Awaitable[Told]]) -> list[Told]:
+async def _found_or_made(
+    find: Callable[[], Awaitable[list[ResponseReader]]], make: Callable[[], Awaitable[ResponseReader]]
+) -> list[ResponseReader]:
     """Return what there is, or make it, and look again: another run may have made the same. It is never empty.
 
     Where the answer is lost, it is looked for before it is made a second time.
@@ -300,7 +302,7 @@ async def _found_or_made(find: Callable[[], Awaitable[list[Told]]], make: Callab
     return await find() or [made]
 
 
-def _wrote(item: Told, login: str | None) -> bool:
+def _wrote(item: ResponseReader, login: str | None) -> bool:
     user = item.maybe("user")  # of an account that was deleted there may be none
     if user is None:
         return False

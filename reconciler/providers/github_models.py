@@ -6,7 +6,7 @@ What is missing or of another kind is a ProviderError that names it.
 from dataclasses import dataclass
 from enum import Enum
 
-from reconciler.providers.http.response import Told
+from reconciler.providers.http.response import ResponseReader
 
 # Anybody may write one, so its length must be no reason to read nothing: more than GitHub has ever taken.
 _LONGEST_BODY = 300_000
@@ -49,7 +49,7 @@ class PullRequest:
     head_repository: str = ""
 
     @classmethod
-    def read(cls, item: Told) -> "PullRequest":
+    def read(cls, item: ResponseReader) -> "PullRequest":
         """Read an answer. A listing has no `merged`, and everything has `merged_at`."""
         head = item.part("head")
         repository = head.maybe("repo")
@@ -77,11 +77,11 @@ class Issue:
     body: str
 
     @classmethod
-    def read(cls, item: Told) -> "Issue":
+    def read(cls, item: ResponseReader) -> "Issue":
         """Read an answer."""
         return cls(item.serial("number"), item.text("html_url"), item.maybe_text("title"), body_in(item))
 
 
-def body_in(item: Told) -> str:
+def body_in(item: ResponseReader) -> str:
     """Return the body of a comment, an issue or a pull request, which is empty where there is none."""
     return item.maybe_text("body", _LONGEST_BODY)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from reconciler.core.file import jsonc
-from reconciler.providers.neon import client as neon
+from reconciler.providers.neon import client
 from tests.support import canned
 from tests.support.answers import Answers, Reply
 from tests.support.estate import ROLE, Estate
@@ -163,7 +163,7 @@ def test_the_project_is_found_however_many_pages_the_projects_fill(run, make_est
     others = [make_estate(place=f"other{number}") for number in range(2)]
     estate = make_estate()
     estate.worker()
-    monkeypatch.setattr(neon, "_PAGE", 1)
+    monkeypatch.setattr(client, "PAGE", 1)
     value, _, _ = imported(run, estate)
     assert value["primary"]["project"] == estate.project not in [each.project for each in others]
 
