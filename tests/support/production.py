@@ -184,15 +184,15 @@ class Production:
     def change_branch(self, branch, **fields):
         self.sandbox.neon("PATCH", f"/projects/{self.project}/branches/{branch['id']}", json={"branch": fields})
 
-    def apply(self, expect=None):
+    def apply(self, expect=None, report=None):
         """Apply in this process. Raises ReconcilerError."""
-        return asyncio.run(self.applying(expect))
+        return asyncio.run(self.applying(expect, report))
 
-    async def applying(self, expect=None):
+    async def applying(self, expect=None, report=None):
         """Apply, where a loop is running already. Raises ReconcilerError."""
         desired = EnvironmentFile(self.file, self.root).read()
         async with connected(desired, self.root, self.environment) as ports:
-            return await Apply(desired, ports, self.events.append).run(expect)
+            return await Apply(desired, ports, report or self.events.append).run(expect)
 
     def observe(self):
 
@@ -296,15 +296,11 @@ class Production:
     def rows_on(self, name):
         return database.look(self.uri(self.branch(name)))
 
-    def has_compute(self, name):
-        """Tell whether a branch can be queried."""
-        endpoints = self.sandbox.neon("GET", f"/projects/{self.project}/endpoints")["endpoints"]
-        return self.branch(name)["id"] in {each["branch_id"] for each in endpoints}
-
     def rows_on_held(self, name):
-        """What a branch without a compute holds: it gets one."""
-        body = {"endpoint": {"branch_id": self.branch(name)["id"], "type": "read_write"}}
-        self.sandbox.neon("POST", f"/projects/{self.project}/endpoints", json=body)
+        """What a branch holds; it gets a compute where it has none."""
+        path, identity = f"/projects/{self.project}/endpoints", self.branch(name)["id"]
+        if identity not in {each["branch_id"] for each in self.sandbox.neon("GET", path)["endpoints"]}:
+            self.sandbox.neon("POST", path, json={"endpoint": {"branch_id": identity, "type": "read_write"}})
         return self.rows_on(name)
 
     def timeline(self):

@@ -15,7 +15,7 @@ from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.model.desired import Desired, Method, Restore
 from reconciler.core.model.observed import Observed, named
 from reconciler.core.plan.plan import Plan, plan
-from reconciler.core.steps import Step
+from reconciler.core.steps.base import Step
 from reconciler.core.steps.branch import CreateBranch
 from reconciler.core.steps.primary import DeleteBranch, RestoreBranch
 from reconciler.core.values.instant import Instant

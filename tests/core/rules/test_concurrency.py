@@ -5,100 +5,95 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.model.desired import Method, Restore
 from reconciler.core.model.observed import Claim, Operation
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.concurrency import conflicts, in_the_way
 from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
-from reconciler.core.steps.branch import CreateBranch
-from reconciler.core.steps.primary import ProtectBranch, RestoreBranch, UnprotectBranch
-from tests.core.files import DESIRED, NOW, asking, hours_ago
-from tests.core.plans import after
+from tests.core.files import ASKED_IN_PLACE, BY_BRANCH, DESIRED, NOW
+from tests.core.plans import after, kinds, planned, rules, taken_until, warnings
 from tests.core.worlds import PROJECT, SEEN, WORLD, with_main
 
-RESTORE = Restore(hours_ago(24), "inc-42")
 OURS = Claim("production", "p", "main", (("", "api"),))
+PROTECTED = with_main(protected=True)
 
 
-def seconds_ago(seconds):
-    return NOW.before(timedelta(seconds=seconds))
+def with_operations(observed, *operations):
+    """The world in which Neon has been at work: what, on which branch, and for how many seconds."""
+    found = (Operation(name, branch, NOW.before(timedelta(seconds=age))) for name, branch, age in operations)
+    return replace(observed, operations=tuple(found))
 
 
-def running(seconds, branch="br-main"):
-    return replace(WORLD, operations=(Operation("create_branch", branch, seconds_ago(seconds)),))
+def running(seconds, branch="br-main", observed=WORLD):
+    return with_operations(observed, ("create_branch", branch, seconds))
 
 
-def test_an_operation_that_has_lasted_too_long_is_named_with_its_branch_and_its_age():
-    (refusal,) = plan(asking(RESTORE), running(300)).refusals
-    assert refusal.rule == "operation-running"
-    assert 'for 5 min on something that is not ours (create_branch on branch "main"), and 2 min' in refusal.message
-    assert "Neon Console" in refusal.hint
+TWO = with_operations(WORLD, ("new", "br-gone", 1), ("old", "br-gone", 200))
 
 
-def test_of_many_operations_the_oldest_is_named_and_a_branch_that_is_gone_by_its_id():
-    operations = [Operation(name, "br-gone", seconds_ago(age)) for name, age in (("new", 1), ("old", 200))]
-    (refusal,) = plan(asking(RESTORE), replace(WORLD, operations=tuple(operations))).refusals
-    assert '(old on branch "br-gone")' in refusal.message
+@pytest.mark.parametrize(
+    ("observed", "words"),
+    [
+        (running(300), '(create_branch on branch "main") for 5 min; reconciler waits 2 min'),
+        (TWO, '(old on branch "br-gone")'),
+        (replace(running(3), waited=timedelta(minutes=2)), "for 2 min;"),
+    ],
+    ids=["for too long", "the oldest of two", "waited for in vain"],
+)
+def test_a_running_operation_is_refused(observed, words):
+    (refusal,) = plan(BY_BRANCH, observed).refusals
+    assert (refusal.rule, words in refusal.message, "Neon Console" in refusal.hint) == ("operation-running", True, True)
 
 
-def test_an_operation_that_has_just_begun_is_a_warning_and_becomes_a_refusal_when_it_was_waited_for_in_vain():
-    young = running(3)
-    assert plan(asking(RESTORE), young).refusals == ()
-    assert "create_branch for 3.0 s: its end is waited for, 2 min at most" in " ".join(
-        plan(asking(RESTORE), young).warnings
-    )
-    (refusal,) = plan(asking(RESTORE), replace(young, waited=timedelta(minutes=2))).refusals
-    assert ("operation-running", True) == (refusal.rule, "for 2 min on" in refusal.message)
+def test_an_operation_that_just_began_is_awaited():
+    assert rules(BY_BRANCH, running(3)) == []
+    assert warnings(BY_BRANCH, running(3), "create_branch for 3.0 s: its end is waited for, 2 min at most")
 
 
-def test_operations_are_in_nobodys_way_where_nothing_is_written_to_neon():
+def test_without_writes_operations_do_not_matter():
     assert plan(DESIRED, running(3000)).in_sync
+    assert in_the_way(DESIRED, running(1), ()) == ()
 
 
-def test_an_operation_on_our_own_candidate_is_ours():
-    made = after(asking(RESTORE), WORLD)
+def test_an_operation_on_our_candidate_is_ours():
+    made = after(BY_BRANCH, WORLD)
     (candidate,) = [each for each in made.branches if each.mark is not None]
-    made = replace(made, operations=(Operation("start_compute", candidate.id, seconds_ago(3000)),))
-    undone = plan(asking(RESTORE), replace(made, branches=tuple(replace(b, default=False) for b in made.branches)))
-    assert undone.refusals == ()
-    assert undone.steps
+    made = replace(made, branches=tuple(replace(each, default=False) for each in made.branches))
+    observed = running(3000, candidate.id, made)
+    assert (rules(BY_BRANCH, observed), bool(planned(BY_BRANCH, observed))) == ([], True)
 
 
-def with_running(observed, branch, since):
-    return replace(observed, operations=(Operation("create_branch", branch.id, since),))
+FOREIGN = {"CreateBranch", "UnprotectBranch", "RestoreBranch"}
 
 
-def test_an_operation_of_our_own_restore_in_place_is_ours_once_the_primary_carries_the_timeline():
+def test_in_place_an_operation_is_ours_after_the_restore():
     """Before that it may be anybody's, and what is asked then is the restore itself, which must not come twice."""
-    desired, observed = asking(RESTORE, method=Method.IN_PLACE), with_main(protected=True)
-    for step in plan(desired, observed).steps:
-        asked = next_steps(desired, observed)
-        old = with_running(observed, observed.branches[0], seconds_ago(300))
-        refused = isinstance(next_steps(desired, old), Blocked)
-        assert refused == isinstance(step, CreateBranch | UnprotectBranch | RestoreBranch), asked
+    observed, steps = PROTECTED, plan(ASKED_IN_PLACE, PROTECTED).steps
+    for step in steps:
+        found = next_steps(ASKED_IN_PLACE, running(300, observed.branches[0].id, observed))
+        assert isinstance(found, Blocked) == (kinds([step])[0] in FOREIGN)
         observed = step.predict(observed)
-    assert "ProtectBranch" in [step.wire_name for step in plan(desired, with_main(protected=True)).steps]
+    assert "ProtectBranch" in kinds(steps)
 
 
-def test_what_neon_still_does_with_what_was_preserved_is_ours_too():
-    desired, observed = asking(RESTORE, method=Method.IN_PLACE), with_main(protected=True)
-    for step in plan(desired, observed).steps:
-        if isinstance(step, ProtectBranch):
-            break
-        observed = step.predict(observed)
+def test_in_place_an_operation_on_what_is_kept_is_ours():
+    observed = taken_until(ASKED_IN_PLACE, PROTECTED, "RestoreBranch")
     (kept,) = [each for each in observed.branches if each.name.endswith(".in-place")]
-    assert next_steps(desired, with_running(observed, kept, seconds_ago(300))) == (step,)
+    assert kinds(next_steps(ASKED_IN_PLACE, running(300, kept.id, observed))) == ["ProtectBranch"]
     other = replace(kept, id="br-other", name="preview", parent_id=None)
     observed = replace(observed, branches=(*observed.branches, other))
-    assert isinstance(next_steps(desired, with_running(observed, other, seconds_ago(300))), Blocked)
+    assert isinstance(next_steps(ASKED_IN_PLACE, running(300, other.id, observed)), Blocked)
 
 
-def test_the_digest_of_a_plan_does_not_depend_on_passing_operations_or_on_other_files():
+def test_the_digest_ignores_operations_and_other_files():
     other = replace(running(1), claims=(Claim("staging", "other", "main"),))
-    assert plan(asking(RESTORE), WORLD).digest == plan(asking(RESTORE), other).digest
+    assert plan(BY_BRANCH, WORLD).digest == plan(BY_BRANCH, other).digest
 
 
+# What other files claim
+
+
+@pytest.mark.parametrize("desired", [DESIRED, BY_BRANCH], ids=["in sync", "restore"])
 @pytest.mark.parametrize(
     ("claim", "rule"),
     [
@@ -106,36 +101,30 @@ def test_the_digest_of_a_plan_does_not_depend_on_passing_operations_or_on_other_
         (Claim("staging", "elsewhere", "main", (("", SEEN.script),)), "worker-claimed-twice"),
     ],
 )
-def test_what_another_file_claims_too_is_refused_also_when_in_sync(claim, rule):
-    for asked in (DESIRED, asking(RESTORE)):
-        (refusal,) = plan(asked, replace(WORLD, claims=(claim,))).refusals
-        assert refusal.rule == rule
-        assert "production.jsonc and staging.jsonc both" in refusal.message
-        assert refusal.hint
+def test_what_two_files_claim_is_refused(desired, claim, rule):
+    (refusal,) = plan(desired, replace(WORLD, claims=(claim,))).refusals
+    assert refusal.rule == rule
+    assert "production.jsonc and staging.jsonc both" in refusal.message
+
+
+def in_account(name, account):
+    return Claim(name, name, "main", ((account, "api"),))
 
 
 @pytest.mark.parametrize(
-    "other", [Claim("b", "p", "dev"), Claim("b", "q", "main"), Claim("b", "p", "dev", (("", "api-staging"),))]
+    ("ours", "theirs", "claimed"),
+    [
+        (OURS, Claim("b", "p", "dev"), []),
+        (OURS, Claim("b", "q", "main"), []),
+        (OURS, Claim("b", "p", "dev", (("", "api-staging"),)), []),
+        (in_account("a", "1"), in_account("b", "2"), []),
+        *(
+            (in_account("a", a), in_account("b", b), ["worker"])
+            for a, b in (("1", "1"), ("1", ""), ("", "2"), ("", ""))
+        ),
+        (OURS, replace(OURS, environment="staging"), ["branch", "worker"]),
+    ],
 )
-def test_what_differs_in_project_branch_or_script_is_no_conflict(other):
-    assert list(conflicts(OURS, other)) == []
-
-
-def test_one_script_in_two_accounts_is_no_conflict_where_both_say_their_account():
-    def claim(name, account):
-        return Claim(name, name, "main", ((account, "api"),))
-
-    assert list(conflicts(claim("a", "1"), claim("b", "2"))) == []
-    for accounts in (("1", "1"), ("1", ""), ("", "2"), ("", "")):
-        (found,) = conflicts(claim("a", accounts[0]), claim("b", accounts[1]))
-        assert found.rule == "worker-claimed-twice"
-
-
-def test_both_claims_of_two_files_are_told_at_once_and_alike_from_either_side():
-    other = replace(OURS, environment="staging")
-    assert ["branch-claimed-twice", "worker-claimed-twice"] == [each.rule for each in conflicts(OURS, other)]
-    assert list(conflicts(OURS, other)) == list(conflicts(other, OURS))
-
-
-def test_no_operation_is_in_the_way_of_steps_that_do_not_write_to_neon():
-    assert in_the_way(DESIRED, running(1), ()) == ()
+def test_two_claims_conflict_by(ours, theirs, claimed):
+    assert [f"{each}-claimed-twice" for each in claimed] == [each.rule for each in conflicts(ours, theirs)]
+    assert list(conflicts(ours, theirs)) == list(conflicts(theirs, ours))

@@ -5,206 +5,182 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.model.desired import Method, Restore, Verify
+from reconciler.core.model.desired import Restore, Verify
 from reconciler.core.model.observed import Annotation, Branch, Observed, Unbound, Unknown
 from reconciler.core.plan.plan import plan
-from reconciler.core.steps.branch import CreateBranch
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN, Timeline
-from tests.core.files import CREATED, DESIRED, NOW, asking, hours_ago
-from tests.core.worlds import CONFIG, MAIN, PROJECT, SEEN, WORLD, with_main
+from tests.core.files import ASKED_IN_PLACE as IN_PLACE
+from tests.core.files import BY_BRANCH, CREATED, DESIRED, NOW, RESTORE, RESTORED, asking, hours_ago
+from tests.core.plans import planned, rules, warnings
+from tests.core.worlds import CONFIG, MADE, MAIN, SEEN, WORLD, with_configs, with_main, with_project
 
-RESTORE = Restore(hours_ago(24), "inc-42")
-CANDIDATE = replace(
-    MAIN,
-    id="br-candidate",
-    name=f"main.candidate.{Timeline(RESTORE.to, RESTORE.id)}",
-    default=False,
-    parent_id="br-main",
-    mark=Annotation("production", Timeline(RESTORE.to, RESTORE.id)),
-)
-IN_PLACE = replace(asking(RESTORE), primary=replace(asking(RESTORE).primary, method=Method.IN_PLACE))
-
-
-def with_project(**changes: object) -> Observed:
-    return replace(WORLD, project=replace(PROJECT, **changes))
+CANDIDATE = replace(MADE, lsn="", resolved_at=None, created_at=CREATED, endpoint=MAIN.endpoint)
+NEW_CONFIG = f"tech961-{RESTORED}"
+GONE = Restore(hours_ago(24), "gone")
 
 
 def with_branch(**changes: object) -> Observed:
     return replace(WORLD, branches=(MAIN, replace(CANDIDATE, **changes)))
 
 
-def with_config(**changes: object) -> Observed:
-    return replace(WORLD, configs=(replace(CONFIG, **changes),))
-
-
-def with_configs(count: int) -> Observed:
+def many_configs(count: int) -> Observed:
     more = (replace(CONFIG, id=f"c{number}", name=f"other {number}") for number in range(1, count))
     return replace(WORLD, configs=(CONFIG, *more))
-
-
-GONE = Restore(hours_ago(24), "gone")
-CASES = [
-    ("in-the-future", asking(Restore(hours_ago(-1))), WORLD, "1 h in the future"),
-    ("too-recent", asking(Restore(Instant(NOW.milliseconds - 500))), WORLD, "only 0.5 s ago"),
-    ("history-disabled", asking(RESTORE), with_project(history=timedelta(0)), "keeps no history"),
-    ("outside-history-window", asking(RESTORE), with_project(history=timedelta(hours=6)), "18 h older than"),
-    ("before-source-existed", asking(Restore(hours_ago(24 * 6))), WORLD, "was created"),
-    (
-        "before-source-existed",
-        asking(Restore(hours_ago(24 * 6), source=ORIGIN)),
-        WORLD,
-        f'lies before branch "main" was created ({CREATED})',
-    ),
-    ("before-source-reset", asking(RESTORE), with_main(last_reset_at=hours_ago(2)), "last reset or restored"),
-    ("source-expires", asking(RESTORE), with_main(expires_at=hours_ago(-2)), "no children"),
-    ("branch-limit", asking(RESTORE), with_project(branches_limit=1), "1 branches, and its limit is 1"),
-    ("branch-name-taken", asking(RESTORE), with_branch(mark=None), "not those of a candidate"),
-    ("source-not-held", asking(replace(RESTORE, source=Timeline(hours_ago(1)))), WORLD, "no branch carries it"),
-    ("source-not-held", asking(replace(RESTORE, source=Timeline(hours_ago(1)))), with_branch(), "names timeline"),
-    ("restore-restricted", IN_PLACE, with_main(unrestorable="a snapshot is being restored"), "a snapshot is being"),
-    (
-        "timeline-not-held",
-        DESIRED,
-        with_main(mark=Annotation("production", Timeline(GONE.to, GONE.id))),
-        '"origin" is not held any more',
-    ),
-    ("candidate-differs", asking(RESTORE), with_branch(parent_id="br-other"), "its parent is br-other"),
-    ("candidate-differs", asking(RESTORE), with_branch(resolved_at=hours_ago(23)), "later than"),
-    ("hyperdrive-differs", DESIRED, with_config(host="elsewhere.neon.tech"), "elsewhere.neon.tech:5432, not"),
-    ("hyperdrive-differs", DESIRED, with_config(user="other", database="x"), "database is x, not tech961; user is"),
-    ("pooled-origin", DESIRED, with_config(host="ep-main-pooler.neon.tech"), "pooled host"),
-    ("worker-not-deployed", DESIRED, replace(WORLD, workers=(replace(SEEN, deployed=()),)), "no deployment"),
-    (
-        "same-worker-twice",
-        replace(DESIRED, workers=DESIRED.workers * 2),
-        replace(WORLD, workers=(SEEN, SEEN)),
-        "two entries",
-    ),
-    ("unreadable", DESIRED, replace(WORLD, configs=Unknown("403 10000: no right")), "403 10000"),
-    ("unreadable", DESIRED, replace(WORLD, workers=(Unknown("wrangler.jsonc:3:1: no such binding"),)), "no such"),
-    ("unreadable", asking(RESTORE), replace(WORLD, project=Unknown("404")), "404"),
-    ("unreadable", DESIRED, replace(WORLD, operations=Unknown("404")), "404"),
-    ("binding-missing", DESIRED, replace(WORLD, workers=(Unbound("w.jsonc:3:1: has none", "add one"),)), "has none"),
-    (
-        "hyperdrive-name-taken",
-        asking(RESTORE),
-        with_config(name=f"tech961-{Timeline(RESTORE.to, RESTORE.id)}", id="c7"),
-        "exists (c7, it leads to ep-main.neon.tech)",
-    ),
-    ("config-limit", asking(RESTORE), with_configs(25), "25 Hyperdrive configs, and a paid one gets 25"),
-    ("config-limit", DESIRED, replace(with_configs(25), configs=with_configs(25).configs[1:] * 2), "there is no room"),
-]
-
-
-@pytest.mark.parametrize(("rule", "desired", "observed", "words"), CASES, ids=[f"{c[0]}: {c[3]}" for c in CASES])
-def test_a_guard_refuses_the_whole_plan_with_numbers_and_a_way_out(rule, desired, observed, words):
-    found = plan(desired, observed)
-    assert [rule] == [refusal.rule for refusal in found.refusals]
-    assert ((), False) == (found.steps, found.in_sync)
-    assert words in found.refusals[0].message
-    assert found.refusals[0].hint
-
-
-def test_only_a_config_that_leads_to_no_branch_may_be_that_of_one_which_is_not_listed_yet():
-    name = f"tech961-{Timeline(RESTORE.to, RESTORE.id)}"
-    for host, may_lag in (("ep-new.neon.tech", True), ("ep-main.neon.tech", False)):
-        (refusal,) = plan(asking(RESTORE), with_config(name=name, host=host)).refusals
-        assert ("hyperdrive-name-taken", may_lag) == (refusal.rule, refusal.may_lag)
-
-
-def test_every_reason_against_a_restore_is_told_at_once():
-    observed = replace(with_project(history=timedelta(hours=6), branches_limit=1), branches=(MAIN,))
-    found = plan(replace(IN_PLACE), observed)
-    assert ["branch-limit", "outside-history-window"] == [each.rule for each in found.refusals]
-
-
-def test_a_candidate_that_is_already_there_is_used_whatever_the_history_window_says_by_now():
-    observed = replace(with_branch(), project=replace(PROJECT, history=timedelta(hours=1)))
-    assert not any(isinstance(step, CreateBranch) for step in plan(asking(RESTORE), observed).steps)
-    assert plan(asking(RESTORE), observed).refusals == ()
-
-
-def test_a_restore_that_is_live_is_in_sync_when_its_moment_has_left_the_window():
-    live = replace(MAIN, mark=CANDIDATE.mark)
-    config = replace(CONFIG, name=f"tech961-{Timeline(RESTORE.to, RESTORE.id)}")
-    observed = replace(WORLD, branches=(live,), configs=(config,), project=replace(PROJECT, history=timedelta(hours=1)))
-    assert plan(asking(RESTORE), observed).in_sync
-
-
-def test_what_is_warned_of_names_what_it_costs():
-    found = plan(asking(RESTORE), with_main(protected=True, parent_id="br-root"))
-    told = " ".join(found.warnings)
-    for words in ("new password", "not a root branch", "no restore in place on a child", "keeps origin whole"):
-        assert words in told
-
-
-def test_a_moment_that_soon_leaves_the_window_is_warned_of_with_the_time_that_is_left():
-    told = plan(asking(RESTORE), with_project(history=timedelta(hours=25))).warnings
-    assert f"{RESTORE.to} leaves the history window in 1 h: apply before then" in told
-    assert not [each for each in plan(asking(RESTORE), WORLD).warnings if "leaves the history window" in each]
-
-
-def test_what_the_file_leaves_out_is_left_to_people_and_the_plan_says_so():
-    without = replace(DESIRED, workers=())
-    told = plan(asking(RESTORE, without), replace(WORLD, workers=())).warnings
-    assert "no worker in the file: binding the new Hyperdrive config to whatever uses it is yours" in told
-
-    without = replace(without, hyperdrive=None, verify=Verify())
-    told = plan(asking(RESTORE, without), replace(WORLD, workers=(), configs=())).warnings
-    assert "no hyperdrive in the file: the connection string changes, and putting it where it is used is yours" in told
-    assert [each for each in told if each.startswith("no SQL gate in the file")]
-    assert [each for each in told if each.startswith("neither hyperdrive nor verify.role names a role")]
-
-
-def test_what_is_outside_the_window_is_told_with_the_edge_and_when_it_left():
-    (refusal,) = plan(asking(RESTORE), with_project(history=timedelta(hours=6))).refusals
-    assert f"18 h older than the history window (6 h, from {hours_ago(6)})" in refusal.message
-    assert refusal.message.endswith(f"it left the window at {hours_ago(18)}")
-
-
-def test_root_branches_are_counted_in_place_only_where_the_replaced_history_becomes_one():
-    full = replace(with_project(plan="free_v3"), branches=(MAIN, *others(2)))
-    assert ["root-branch-limit"] == [each.rule for each in plan(IN_PLACE, full).refusals]
-    assert 'has 3 root branches, and Neon\'s plan "free_v3" allows 3' in plan(IN_PLACE, full).refusals[0].message
-    assert 'or set "method": "branch"' in plan(IN_PLACE, full).refusals[0].hint
-    assert plan(asking(RESTORE), full).refusals == ()
-    roomy = replace(full, branches=(MAIN, *others(1)))
-    assert [] == [each.rule for each in plan(IN_PLACE, roomy).refusals]
 
 
 def others(count: int) -> tuple[Branch, ...]:
     return tuple(Branch(f"br-{number}", f"other {number}", CREATED) for number in range(count))
 
 
-def test_what_was_made_from_the_primary_and_follows_what_is_kept_of_it_is_named():
-    staging = Branch("br-staging", "staging", CREATED, parent_id=MAIN.id)
-    told = plan(IN_PLACE, replace(WORLD, branches=(MAIN, staging, *others(1)))).warnings
-    kept = f"main.held.origin.before.{IN_PLACE.timeline}.in-place"
-    said = f'what was made from "main" is a child of "{kept}" after that: "staging"'
-    assert [each for each in told if each.startswith('what was made from "main"')] == [said]
+def moment(hours: float, **more: object):
+    return asking(Restore(hours_ago(hours), **more))
 
 
-def test_from_ten_configs_on_the_plan_warns_that_a_free_account_is_full():
-    assert not [each for each in plan(asking(RESTORE), with_configs(9)).warnings if "Workers Free" in each]
-    assert [each for each in plan(asking(RESTORE), with_configs(10)).warnings if "has 10 Hyperdrive configs" in each]
-    assert plan(asking(RESTORE), with_configs(24)).refusals == ()
+HELD_ELSEWHERE = moment(24, id="inc-42", source=Timeline(hours_ago(1)))
+TWICE = replace(DESIRED, workers=DESIRED.workers * 2)
+CLAIMED = with_main(mark=Annotation("production", Timeline(GONE.to, GONE.id)))
+UNREAD_WORKER = replace(WORLD, workers=(Unknown("wrangler.jsonc:3:1: no such binding"),))
+UNBOUND = replace(WORLD, workers=(Unbound("w.jsonc:3:1: has none", "add one"),))
+ELSEWHERE = replace(many_configs(25), configs=many_configs(25).configs[1:] * 2)
+CASES = [
+    ("in-the-future", moment(-1), WORLD, "1 h in the future"),
+    ("too-recent", asking(Restore(Instant(NOW.milliseconds - 500))), WORLD, "only 0.5 s ago"),
+    ("history-disabled", BY_BRANCH, with_project(history=timedelta(0)), "keeps no history"),
+    ("outside-history-window", BY_BRANCH, with_project(history=timedelta(hours=6)), "18 h older than"),
+    ("before-source-existed", moment(24 * 6), WORLD, "was created"),
+    ("before-source-existed", moment(24 * 6, source=ORIGIN), WORLD, f'before branch "main" was created ({CREATED})'),
+    ("before-source-reset", BY_BRANCH, with_main(last_reset_at=hours_ago(2)), "last reset or restored"),
+    ("source-expires", BY_BRANCH, with_main(expires_at=hours_ago(-2)), "no child of a branch"),
+    ("branch-limit", BY_BRANCH, with_project(branches_limit=1), "1 branches, its limit is 1"),
+    ("branch-name-taken", BY_BRANCH, with_branch(mark=None), "not those of a candidate"),
+    ("source-not-held", HELD_ELSEWHERE, WORLD, "no branch carries it"),
+    ("source-not-held", HELD_ELSEWHERE, with_branch(), "names timeline"),
+    ("restore-restricted", IN_PLACE, with_main(unrestorable="a snapshot is being restored"), "a snapshot is being"),
+    ("timeline-not-held", DESIRED, CLAIMED, '"origin" is neither live nor held'),
+    ("candidate-differs", BY_BRANCH, with_branch(parent_id="br-other"), "its parent is br-other"),
+    ("candidate-differs", BY_BRANCH, with_branch(resolved_at=hours_ago(23)), "later than"),
+    ("hyperdrive-differs", DESIRED, with_configs(host="elsewhere.neon.tech"), "elsewhere.neon.tech:5432, not"),
+    ("hyperdrive-differs", DESIRED, with_configs(user="other", database="x"), "database is x, not tech961; user is"),
+    ("hyperdrive-differs", DESIRED, with_main(endpoint=None), "(host of main)"),
+    ("pooled-origin", DESIRED, with_configs(host="ep-main-pooler.neon.tech"), "pooled host"),
+    ("worker-not-deployed", DESIRED, replace(WORLD, workers=(replace(SEEN, deployed=()),)), "no deployment"),
+    ("same-worker-twice", TWICE, replace(WORLD, workers=(SEEN, SEEN)), "two entries"),
+    ("unreadable", DESIRED, replace(WORLD, configs=Unknown("403 10000: no right")), "403 10000"),
+    ("unreadable", DESIRED, UNREAD_WORKER, "no such"),
+    ("unreadable", BY_BRANCH, replace(WORLD, project=Unknown("404")), "404"),
+    ("unreadable", DESIRED, replace(WORLD, operations=Unknown("404")), "404"),
+    ("binding-missing", DESIRED, UNBOUND, "has none"),
+    ("hyperdrive-name-taken", BY_BRANCH, with_configs(name=NEW_CONFIG, id="c7"), "exists already (c7, "),
+    ("config-limit", BY_BRANCH, many_configs(25), "25 Hyperdrive configs, and Workers Paid allows 25"),
+    ("config-limit", DESIRED, ELSEWHERE, "no room"),
+]
 
 
-def test_a_candidate_made_after_its_source_was_reset_is_not_what_was_asked():
+@pytest.mark.parametrize(("rule", "desired", "observed", "words"), CASES, ids=[f"{c[0]}: {c[3]}" for c in CASES])
+def test_a_guard_refuses_with_numbers_and_a_way_out(rule, desired, observed, words):
+    found = plan(desired, observed)
+    assert ([rule], (), False) == (rules(desired, observed), found.steps, found.in_sync)
+    assert words in found.refusals[0].message
+    assert found.refusals[0].hint
+
+
+@pytest.mark.parametrize(("host", "may_lag"), [("ep-new.neon.tech", True), ("ep-main.neon.tech", False)])
+def test_a_config_of_an_unlisted_branch_may_lag(host, may_lag):
+    (refusal,) = plan(BY_BRANCH, with_configs(name=NEW_CONFIG, host=host)).refusals
+    assert ("hyperdrive-name-taken", may_lag) == (refusal.rule, refusal.may_lag)
+
+
+def test_all_reasons_against_a_restore_come_at_once():
+    observed = with_project(history=timedelta(hours=6), branches_limit=1)
+    assert ["branch-limit", "outside-history-window"] == rules(IN_PLACE, observed)
+
+
+def test_a_candidate_outlives_the_history_window():
+    observed = with_project(with_branch(), history=timedelta(hours=1))
+    assert ("CreateBranch" in planned(BY_BRANCH, observed), rules(BY_BRANCH, observed)) == (False, [])
+
+
+def test_a_live_restore_outlives_the_history_window():
+    live = replace(WORLD, branches=(replace(MAIN, mark=CANDIDATE.mark),), configs=(replace(CONFIG, name=NEW_CONFIG),))
+    assert plan(BY_BRANCH, with_project(live, history=timedelta(hours=1))).in_sync
+
+
+STAGING = Branch("br-staging", "staging", CREATED, parent_id=MAIN.id)
+NO_WORKER = replace(BY_BRANCH, workers=())
+NO_CONFIG = replace(NO_WORKER, hyperdrive=None, verify=Verify())
+CHILD = with_main(protected=True, parent_id="br-root")
+WARNED = [
+    (BY_BRANCH, CHILD, "new password"),
+    (BY_BRANCH, CHILD, "not a root branch"),
+    (BY_BRANCH, CHILD, "no restore in place on a child"),
+    (BY_BRANCH, CHILD, "keeps origin whole"),
+    (BY_BRANCH, with_project(history=timedelta(hours=25)), f"{RESTORE.to} leaves the history window in 1 h"),
+    (NO_WORKER, replace(WORLD, workers=()), "no worker in the file: "),
+    (NO_CONFIG, replace(WORLD, workers=(), configs=()), "no hyperdrive in the file: the connection string changes"),
+    (NO_CONFIG, replace(WORLD, workers=(), configs=()), "no SQL gate in the file"),
+    (NO_CONFIG, replace(WORLD, workers=(), configs=()), "neither hyperdrive nor verify.role names a role"),
+    (BY_BRANCH, many_configs(10), "has 10 Hyperdrive configs"),
+    (
+        IN_PLACE, replace(WORLD, branches=(MAIN, STAGING, *others(1))),
+        f'what was made from "main" is a child of "main.held.origin.before.{RESTORED}.in-place" after that: "staging"',
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("desired", "observed", "words"), WARNED, ids=[each[2] for each in WARNED])
+def test_a_plan_warns_of(desired, observed, words):
+    assert warnings(desired, observed, words)
+
+
+@pytest.mark.parametrize(
+    ("observed", "words"), [(WORLD, "leaves the history window"), (many_configs(9), "Workers Free")]
+)
+def test_a_plan_does_not_warn_of(observed, words):
+    assert not warnings(BY_BRANCH, observed, words)
+
+
+def test_24_configs_leave_room():
+    assert rules(BY_BRANCH, many_configs(24)) == []
+
+
+def test_a_moment_outside_the_window_names_its_edge():
+    (refusal,) = plan(BY_BRANCH, with_project(history=timedelta(hours=6))).refusals
+    assert f"18 h older than the history window (6 h, from {hours_ago(6)})" in refusal.message
+    assert refusal.message.endswith(f"it left the window at {hours_ago(18)}")
+
+
+FULL = replace(with_project(plan="free_v3"), branches=(MAIN, *others(2)))
+
+
+def test_in_place_needs_room_for_a_root():
+    (refusal,) = plan(IN_PLACE, FULL).refusals
+    assert refusal.rule == "root-branch-limit"
+    assert 'has 3 root branches, Neon\'s plan "free_v3" allows 3' in refusal.message
+    assert '"method": "branch"' in refusal.hint
+
+
+@pytest.mark.parametrize(
+    ("desired", "observed"), [(BY_BRANCH, FULL), (IN_PLACE, replace(FULL, branches=(MAIN, *others(1))))]
+)
+def test_room_for_a_root_is_enough_or_not_needed(desired, observed):
+    assert rules(desired, observed) == []
+
+
+@pytest.mark.parametrize(("hours", "refused"), [(1, ["candidate-differs"]), (3, [])])
+def test_a_candidate_made_after_a_reset_is_refused(hours, refused):
     source = replace(MAIN, last_reset_at=hours_ago(2))
-    observed = replace(WORLD, branches=(source, replace(CANDIDATE, created_at=hours_ago(1))))
-    (refusal,) = plan(asking(RESTORE), observed).refusals
-    assert ("candidate-differs", True) == (refusal.rule, "was reset at" in refusal.message)
-    before = replace(observed, branches=(source, replace(CANDIDATE, created_at=hours_ago(3))))
-    assert plan(asking(RESTORE), before).refusals == ()
+    observed = replace(WORLD, branches=(source, replace(CANDIDATE, created_at=hours_ago(hours))))
+    assert rules(BY_BRANCH, observed) == refused
 
 
-def test_unknown_provenance_says_how_to_adopt_what_serves():
-    observed = with_main(mark=Annotation("staging", Timeline(GONE.to)))
-    (refusal,) = plan(DESIRED, observed).refusals
-    assert ("provenance-unknown", True) == (refusal.rule, "To adopt what serves now" in refusal.hint)
+def test_unknown_provenance_points_to_adoption():
+    (refusal,) = plan(DESIRED, with_main(mark=Annotation("staging", Timeline(GONE.to)))).refusals
+    assert ("provenance-unknown", True) == (refusal.rule, "reconciler adopt" in refusal.hint)
+
+
+def test_a_new_environment_may_adopt_a_branch():
     anew = replace(DESIRED, environment="production-2", primary=replace(DESIRED.primary, branch="adopted"))
     adopted = replace(MAIN, id="br-adopted", name="adopted", parent_id="br-main", default=True)
-    observed = replace(observed, branches=(replace(MAIN, mark=CANDIDATE.mark, default=False), adopted))
-    assert plan(anew, observed).in_sync
+    old = replace(MAIN, mark=CANDIDATE.mark, default=False)
+    assert plan(anew, replace(WORLD, branches=(old, adopted))).in_sync

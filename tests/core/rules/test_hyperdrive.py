@@ -6,22 +6,22 @@ import pytest
 
 from reconciler.core.file.reading import DesiredStateError, read_desired_state
 from reconciler.core.model.compute import ComputeSettings
-from reconciler.core.model.desired import Method, Restore
+from reconciler.core.model.desired import Method
 from reconciler.core.model.hyperdrive import CACHING_OFF, NOTHING, Caching, Mtls, Settings, Strategy
-from reconciler.core.model.observed import Endpoint, Unknown
+from reconciler.core.model.observed import Unknown
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.hyperdrive.settings import logged_in_to, most_connections
 from reconciler.core.steps import arguments
-from reconciler.core.steps.hyperdrive import CreateHyperdrive, RenewPassword, RepointHyperdrive, UpdateHyperdrive
+from reconciler.core.steps.hyperdrive import UpdateHyperdrive
 from reconciler.core.values.instant import Instant
-from tests.core.files import DESIRED, NOW, asking, hours_ago
-from tests.core.plans import after
+from tests.core.files import BY_BRANCH, DESIRED, NOW, RESTORE, asking, hours_ago, primary
+from tests.core.plans import after, planned, rules, step_of, warnings
 from tests.core.worlds import CONFIG, MAIN, WORLD
 
-RESTORE = Restore(hours_ago(24))
 MTLS = Mtls("ca-1", "cert-1", "verify-full")
-DECLARED = Settings(CACHING_OFF, 40, MTLS)
-TOLD = replace(CONFIG, connection_limit=60, modified_at=hours_ago(48))
+DECLARED, OFF = Settings(CACHING_OFF, 40, MTLS), Settings(CACHING_OFF)
+LIMITED = Settings(connection_limit=97)
+VERIFIED = Settings(mtls=Mtls(sslmode="verify-full"))
 
 
 def declaring(settings, strategy=Strategy.REBIND):
@@ -29,28 +29,28 @@ def declaring(settings, strategy=Strategy.REBIND):
 
 
 def world(branch=MAIN, **changes):
-    return replace(WORLD, configs=(replace(TOLD, **changes),), branches=(branch,))
+    told = replace(CONFIG, connection_limit=60, modified_at=hours_ago(48))
+    return replace(WORLD, configs=(replace(told, **changes),), branches=(branch,))
 
 
-def sized(smallest, largest):
-    return replace(MAIN, endpoint=Endpoint("ep-main", "ep-main.neon.tech", settings=ComputeSettings(smallest, largest)))
+def sized(smallest, largest, branch=MAIN):
+    return replace(branch, endpoint=replace(branch.endpoint, settings=ComputeSettings(smallest, largest)))
 
 
-def update(desired, observed):
-    (step,) = plan(desired, observed).steps
-    assert isinstance(step, UpdateHyperdrive)
-    return step
+def small(observed):
+    return replace(observed, branches=tuple(sized(0.25, 0.25, each) for each in observed.branches))
+
+
+SMALL = small(world())
+
+# What is declared
 
 
 @pytest.mark.parametrize(
     ("changes", "different", "found"),
     [
         ({"caching": CACHING_OFF, "mtls": MTLS}, Settings(connection_limit=40), "connection limit 60"),
-        (
-            {"connection_limit": 40, "mtls": MTLS},
-            Settings(caching=CACHING_OFF),
-            "caching max_age 60 s, stale_while_revalidate 15 s",
-        ),
+        ({"connection_limit": 40, "mtls": MTLS}, OFF, "caching max_age 60 s, stale_while_revalidate 15 s"),
         ({"caching": CACHING_OFF, "connection_limit": 40}, Settings(mtls=MTLS), "mTLS none"),
         (
             {"caching": CACHING_OFF, "mtls": MTLS, "connection_limit": None},
@@ -59,185 +59,192 @@ def update(desired, observed):
         ),
     ],
 )
-def test_only_what_differs_is_set_and_it_is_said_what_was_there(changes, different, found):
+def test_only_what_differs_is_set(changes, different, found):
     desired, observed = declaring(DECLARED), world(**changes)
-    step = update(desired, observed)
-    assert different == step.settings
-    assert found in step.reason
+    step = step_of(desired, observed, "UpdateHyperdrive")
+    assert (different, True) == (step.settings, found in step.reason)
     assert plan(desired, after(desired, observed)).in_sync
 
 
-def test_what_the_file_does_not_declare_is_not_ours_to_change():
-    assert plan(declaring(NOTHING), world(caching=CACHING_OFF, mtls=MTLS, connection_limit=7)).in_sync
+STEPS = {
+    "nothing declared": (declaring(NOTHING), world(caching=CACHING_OFF, mtls=MTLS, connection_limit=7), []),
+    "a part of the certificates": (declaring(VERIFIED), world(mtls=MTLS), []),
+    "a pool restarted before": (
+        declaring(OFF, Strategy.REPOINT), world(restarted_at=hours_ago(40)), ["UpdateHyperdrive", "RestartPool"]
+    ),
+    "the compute is declared too": (
+        primary(declaring(LIMITED), compute=ComputeSettings(1, 1)), SMALL, ["SetCompute", "UpdateHyperdrive"]
+    ),
+}  # fmt: skip
 
 
-def test_a_part_of_the_certificates_that_is_not_declared_stays():
-    desired = declaring(Settings(mtls=Mtls(sslmode="verify-full")))
-    assert plan(desired, world(mtls=MTLS)).in_sync
-    weaker = world(mtls=replace(MTLS, sslmode="verify-ca"))
-    assert Settings(mtls=Mtls(sslmode="verify-full")) == update(desired, weaker).settings
-    assert MTLS == after(desired, weaker).configs[0].mtls
+@pytest.mark.parametrize(("desired", "observed", "steps"), STEPS.values(), ids=STEPS)
+def test_settings_need_steps(desired, observed, steps):
+    assert planned(desired, observed) == steps
+    assert plan(desired, after(desired, observed)).in_sync
 
 
-def test_by_repoint_what_is_set_is_followed_by_a_restart_where_the_pool_was_restarted_before():
-    desired = declaring(Settings(CACHING_OFF), Strategy.REPOINT)
-    names = [step.wire_name for step in plan(desired, world(restarted_at=hours_ago(40))).steps]
-    assert names == ["UpdateHyperdrive", "RestartPool"]
+def test_certificates_that_are_not_declared_stay():
+    observed = world(mtls=replace(MTLS, sslmode="verify-ca"))
+    assert VERIFIED == step_of(declaring(VERIFIED), observed, "UpdateHyperdrive").settings
+    assert MTLS == after(declaring(VERIFIED), observed).configs[0].mtls
 
 
-def test_by_repoint_what_is_set_after_a_restore_is_followed_by_a_restart_of_its_own():
-    desired = asking(RESTORE, declaring(Settings(CACHING_OFF), Strategy.REPOINT))
-    assert [step.wire_name for step in plan(desired, world()).steps][-2:] == ["UpdateHyperdrive", "RestartPool"]
+def test_by_repoint_settings_follow_a_restore():
+    desired = asking(RESTORE, declaring(OFF, Strategy.REPOINT))
+    assert planned(desired, world())[-2:] == ["UpdateHyperdrive", "RestartPool"]
     assert plan(desired, after(desired, world())).in_sync
 
 
-def test_a_restore_does_not_switch_on_a_cache_that_was_off_nor_change_anything_else():
-    (create,) = [
-        s for s in plan(asking(RESTORE), world(caching=CACHING_OFF, mtls=MTLS)).steps if type(s) is CreateHyperdrive
-    ]
-    assert Settings(CACHING_OFF, 60, MTLS) == create.settings
-    restored = after(asking(RESTORE), world(caching=CACHING_OFF, mtls=MTLS))
+DEFAULTS = asking(RESTORE, declaring(Settings(caching=Caching())))
+
+
+@pytest.mark.parametrize(
+    ("desired", "changes", "settings"),
+    [
+        (BY_BRANCH, {"caching": CACHING_OFF, "mtls": MTLS}, Settings(CACHING_OFF, 60, MTLS)),
+        (
+            asking(RESTORE, declaring(Settings(caching=Caching()))),
+            {"caching": CACHING_OFF},
+            Settings(connection_limit=60),
+        ),
+    ],
+    ids=["as the old one", "as declared, without Cloudflare's defaults"],
+)
+def test_a_new_config_is_set(desired, changes, settings):
+    assert settings == step_of(desired, world(**changes), "CreateHyperdrive").settings
+
+
+def test_a_restore_changes_no_settings():
+    restored = after(BY_BRANCH, world(caching=CACHING_OFF, mtls=MTLS))
     assert {Settings(CACHING_OFF, 60, MTLS)} == {each.settings for each in restored.configs}
 
 
-def test_a_new_config_gets_what_is_declared_and_defaults_of_cloudflare_are_not_sent():
-    desired = asking(RESTORE, declaring(Settings(caching=Caching())))
-    (create,) = [step for step in plan(desired, world(caching=CACHING_OFF)).steps if type(step) is CreateHyperdrive]
-    assert Settings(connection_limit=60) == create.settings
-    nobody = replace(declaring(DECLARED), workers=())
-    (made,) = plan(nobody, replace(WORLD, configs=(), workers=())).steps
-    assert DECLARED == made.settings
+def test_a_first_config_gets_what_is_declared():
+    desired = replace(declaring(DECLARED), workers=())
+    assert DECLARED == step_of(desired, replace(WORLD, configs=(), workers=()), "CreateHyperdrive").settings
 
 
-def test_settings_are_told_in_words_and_in_json():
-    step = UpdateHyperdrive(hyperdrive="tech961", settings=DECLARED, reason="")
-    told = arguments(step)["settings"]
+def test_settings_in_words_and_json():
+    told = arguments(UpdateHyperdrive(hyperdrive="tech961", settings=DECLARED, reason=""))["settings"]
     assert told["caching"] == {"disabled": True, "max_age": 60, "stale_while_revalidate": 15}
     assert told["mtls"]["sslmode"] == "verify-full"
-    expected = "caching off; connection limit 40; mTLS CA ca-1, certificate cert-1, sslmode verify-full"
-    assert expected == str(DECLARED)
+    assert str(DECLARED) == ("caching off; connection limit 40; mTLS CA ca-1, certificate cert-1, sslmode verify-full")
+
+
+# Connections
 
 
 @pytest.mark.parametrize(
     ("smallest", "largest", "most"),
     [(0.25, 0.25, 97), (0.25, 8, 832), (1, 4, 1671), (8, 16, 3993), (56, 56, 3993), (0.1, 0.1, 97), (None, None, None)],
 )
-def test_how_many_connections_a_compute_takes_follows_from_its_size(smallest, largest, most):
+def test_a_compute_takes_connections_by_its_size(smallest, largest, most):
     assert most == most_connections(sized(smallest, largest))
+
+
+def test_without_a_compute_no_number_is_known():
     assert most_connections(replace(MAIN, endpoint=None)) is None
 
 
-@pytest.mark.parametrize(("limit", "rules"), [(96, []), (97, ["connection-limit-too-high"])])
-def test_a_declared_limit_that_the_compute_does_not_take_is_refused_with_both_numbers(limit, rules):
-    found = plan(declaring(Settings(connection_limit=limit)), world(sized(0.25, 0.25)))
-    assert rules == [each.rule for each in found.refusals]
+@pytest.mark.parametrize(("limit", "refused"), [(96, []), (97, ["connection-limit-too-high"])])
+def test_a_limit_beyond_the_compute_is_refused(limit, refused):
+    found = plan(declaring(Settings(connection_limit=limit)), SMALL)
+    assert refused == [each.rule for each in found.refusals]
     assert all("97" in each.message and "97" in each.hint for each in found.refusals)
 
 
-def test_a_limit_that_is_there_already_is_in_nobodys_way_and_is_warned_of_where_a_restored_branch_is_smaller():
+def test_a_limit_that_is_set_only_warns():
     desired = declaring(Settings(connection_limit=300), Strategy.REPOINT)
-    held = asking(RESTORE, desired)
-    observed = after(held, world(connection_limit=300))
-    small = tuple(
-        replace(each, endpoint=replace(each.endpoint, settings=ComputeSettings(0.25, 0.25)))
-        for each in observed.branches
-    )
-    undo = plan(desired, replace(observed, branches=small))
-    assert not undo.refusals
-    (told,) = [each for each in undo.warnings if "connections" in each and "compute" in each]
-    assert "300" in told
-    assert "97" in told
+    observed = small(after(asking(RESTORE, desired), world(connection_limit=300)))
+    assert rules(desired, observed) == []
+    (told,) = [each for each in warnings(desired, observed, "connections") if "compute" in each]
+    assert ("300" in told, "97" in told) == (True, True)
 
 
 @pytest.mark.parametrize("strategy", Strategy)
 @pytest.mark.parametrize("method", Method)
-def test_a_restore_does_not_wait_for_a_limit_that_can_not_be_set_and_keeps_the_one_there_is(method, strategy):
+def test_a_restore_keeps_a_limit_that_cannot_be_set(method, strategy):
     desired = asking(RESTORE, declaring(Settings(CACHING_OFF, 97), strategy), method)
-    small = world(sized(0.25, 0.25))
-    found, converged = plan(desired, small), after(desired, small)
-    assert (found.refusals, {each.connection_limit for each in converged.configs}) == ((), {60})
-    assert CACHING_OFF in {each.caching for each in converged.configs}
-    assert [each.rule for each in plan(desired, converged).refusals] == ["connection-limit-too-high"]
+    restored = after(desired, SMALL)
+    assert ([], {60}) == (rules(desired, SMALL), {each.connection_limit for each in restored.configs})
+    assert CACHING_OFF in {each.caching for each in restored.configs}
+    assert rules(desired, restored) == ["connection-limit-too-high"]
 
 
-def test_by_repoint_it_is_told_beforehand_that_the_limit_stays_as_it_is():
-    desired = asking(RESTORE, declaring(Settings(connection_limit=97), Strategy.REPOINT))
-    small = world(sized(0.25, 0.25))
-    create = plan(desired, small).steps[0]
-    told = plan(desired, create.predict(small)).warnings
-    assert create.compute == small.branches[0].endpoint.settings
-    assert any(each.startswith("hyperdrive.connection_limit is 97, and the compute of") for each in told)
+def test_by_repoint_a_limit_that_stays_is_said():
+    desired = asking(RESTORE, declaring(LIMITED, Strategy.REPOINT))
+    create = step_of(desired, SMALL, "CreateBranch")
+    assert create.compute == SMALL.branches[0].endpoint.settings
+    assert warnings(desired, create.predict(SMALL), "hyperdrive.connection_limit is 97, but the compute of")
 
 
-def test_a_limit_that_only_the_declared_compute_takes_is_set_once_the_compute_is_so():
-    desired = declaring(Settings(connection_limit=97))
-    desired = replace(desired, primary=replace(desired.primary, compute=ComputeSettings(1, 1)))
-    small = world(sized(0.25, 0.25))
-    assert ["SetCompute", "UpdateHyperdrive"] == [step.wire_name for step in plan(desired, small).steps]
-    assert plan(desired, after(desired, small)).in_sync
+def test_more_connections_than_a_candidate_takes_are_said():
+    observed = world(connection_limit=300)
+    made = small(step_of(BY_BRANCH, observed, "CreateBranch").predict(observed))
+    assert warnings(BY_BRANCH, made, "may open 300")
 
 
-def test_a_new_config_with_more_connections_than_the_candidate_takes_is_warned_of():
-    desired, observed = asking(RESTORE), world(connection_limit=300)
-    observed = plan(desired, observed).steps[0].predict(observed)
-    small = tuple(
-        replace(each, endpoint=replace(each.endpoint, settings=ComputeSettings(0.25, 0.25)))
-        for each in observed.branches
-    )
-    assert any("may open 300" in each for each in plan(desired, replace(observed, branches=small)).warnings)
+# The password
+
+CHANGED = replace(world(), password_changed_at=hours_ago(1))
+RESTORED = after(BY_BRANCH, world())
 
 
-def test_a_password_that_neon_has_changed_since_hyperdrive_last_logged_in_is_renewed_once():
-    changed = replace(world(), password_changed_at=hours_ago(1))
-    (step,) = plan(DESIRED, changed).steps
-    assert isinstance(step, RenewPassword)
+def test_a_password_changed_since_the_login_is_renewed():
+    step = step_of(DESIRED, CHANGED, "RenewPassword")
     assert ("tech961", "main", "tech961", "app") == (step.hyperdrive, step.branch, step.database, step.role)
-    assert str(hours_ago(1)) in step.reason
-    assert str(hours_ago(48)) in step.reason
-    assert plan(DESIRED, after(DESIRED, changed)).in_sync
-    assert plan(DESIRED, replace(changed, passed=frozenset({step.key}))).in_sync, "whatever the clocks say"
+    assert (True, True) == (str(hours_ago(1)) in step.reason, str(hours_ago(48)) in step.reason)
 
 
-@pytest.mark.parametrize("changed", [None, hours_ago(49), Instant(hours_ago(48).milliseconds + 59_000)])
-def test_a_password_that_was_not_changed_since_is_left_alone(changed):
-    assert plan(DESIRED, replace(world(), password_changed_at=changed)).in_sync
+UNRENEWED = {
+    "never changed": world(),
+    "changed before": replace(world(), password_changed_at=hours_ago(49)),
+    "changed within a minute": replace(world(), password_changed_at=Instant(hours_ago(48).milliseconds + 59_000)),
+    "no login is told": replace(world(modified_at=None), password_changed_at=NOW),
+    "renewed": after(DESIRED, CHANGED),
+    "renewed, whatever the clocks say": replace(
+        CHANGED, passed=frozenset({step_of(DESIRED, CHANGED, "RenewPassword").key})
+    ),
+}
 
 
-def test_where_it_is_not_told_when_the_config_was_changed_no_password_is_renewed():
-    assert plan(DESIRED, replace(world(modified_at=None), password_changed_at=NOW)).in_sync
+@pytest.mark.parametrize("observed", UNRENEWED.values(), ids=UNRENEWED)
+def test_a_password_is_left_alone(observed):
+    assert plan(DESIRED, observed).in_sync
 
 
-def test_a_password_that_was_changed_while_a_timeline_was_held_is_renewed_before_users_come_back_to_it():
-    restored = after(asking(RESTORE), world())
-    held = next(each for each in restored.branches if ".held." in each.name)
-    assert held == logged_in_to(DESIRED, restored)
-    steps = plan(DESIRED, replace(restored, password_changed_at=hours_ago(1))).steps
-    names = [step.wire_name for step in steps]
-    assert names.index("RenewPassword") < names.index("SwitchTraffic")
-    assert held.name == next(step for step in steps if isinstance(step, RenewPassword)).branch
+def test_a_held_password_is_renewed_before_users_return():
+    observed = replace(RESTORED, password_changed_at=hours_ago(1))
+    held = logged_in_to(DESIRED, RESTORED)
+    assert (".held." in held.name, held.name) == (True, step_of(DESIRED, observed, "RenewPassword").branch)
+    steps = planned(DESIRED, observed)
+    assert steps.index("RenewPassword") < steps.index("SwitchTraffic")
 
 
-def test_by_repoint_the_password_goes_along_with_the_origin():
+def test_by_repoint_the_password_goes_along():
     desired = declaring(NOTHING, Strategy.REPOINT)
     restored = after(asking(RESTORE, desired), world())
-    steps = plan(desired, replace(restored, password_changed_at=NOW)).steps
-    assert not any(
-        isinstance(step, RenewPassword)
-        for step in steps[: steps.index(next(step for step in steps if isinstance(step, RepointHyperdrive)))]
-    )
+    steps = planned(desired, replace(restored, password_changed_at=NOW))
+    assert "RenewPassword" not in steps[: steps.index("RepointHyperdrive")]
 
 
-def test_a_password_is_looked_at_only_where_a_config_leads_to_the_branch_that_is_asked_for():
-    assert logged_in_to(DESIRED, WORLD) == MAIN
-    for nothing in (
-        logged_in_to(asking(RESTORE), WORLD),
-        logged_in_to(DESIRED, replace(WORLD, configs=())),
-        logged_in_to(DESIRED, replace(WORLD, configs=Unknown("gone"))),
-        logged_in_to(DESIRED, replace(WORLD, branches=Unknown("gone"))),
-        logged_in_to(DESIRED, replace(WORLD, branches=())),
-    ):
-        assert nothing is None
+@pytest.mark.parametrize(
+    ("desired", "observed", "branch"),
+    [
+        (DESIRED, WORLD, MAIN),
+        (BY_BRANCH, WORLD, None),
+        (DESIRED, replace(WORLD, configs=()), None),
+        (DESIRED, replace(WORLD, configs=Unknown("gone")), None),
+        (DESIRED, replace(WORLD, branches=Unknown("gone")), None),
+        (DESIRED, replace(WORLD, branches=()), None),
+    ],
+)
+def test_a_password_is_read_where_a_config_logs_in(desired, observed, branch):
+    assert logged_in_to(desired, observed) == branch
 
+
+# The file
 
 FILE = """{"primary": {"project": "p-1", "branch": "main", "restore": null},
  "hyperdrive": {"name": "h", "database": "d", "role": "r"%s}}"""
@@ -247,15 +254,21 @@ def read(more):
     return read_desired_state(FILE % more, file="production.jsonc", environment="production", now=NOW).hyperdrive
 
 
-def test_the_file_declares_a_strategy_a_cache_a_limit_and_certificates():
-    found = read(
-        ', "strategy": "repoint", "caching": {"max_age": 5}, "connection_limit": 5,'
-        '"mtls": {"ca_certificate_id": "ca-1", "sslmode": "verify-ca"}'
-    )
-    assert Strategy.REPOINT is found.strategy
-    assert Settings(Caching(max_age=5), 5, Mtls("ca-1", "", "verify-ca")) == found.settings
-    assert (Strategy.REBIND, NOTHING) == (read("").strategy, read("").settings)
-    assert CACHING_OFF == read(', "caching": {"disabled": true}').settings.caching
+ALL = """, "strategy": "repoint", "caching": {"max_age": 5}, "connection_limit": 5,
+  "mtls": {"ca_certificate_id": "ca-1", "sslmode": "verify-ca"}"""
+
+
+@pytest.mark.parametrize(
+    ("more", "strategy", "settings"),
+    [
+        (ALL, Strategy.REPOINT, Settings(Caching(max_age=5), 5, Mtls("ca-1", "", "verify-ca"))),
+        ("", Strategy.REBIND, NOTHING),
+        (', "caching": {"disabled": true}', Strategy.REBIND, OFF),
+    ],
+)
+def test_the_file_declares_settings(more, strategy, settings):
+    found = read(more)
+    assert (strategy, settings) == (found.strategy, found.settings)
 
 
 @pytest.mark.parametrize(
@@ -271,7 +284,7 @@ def test_the_file_declares_a_strategy_a_cache_a_limit_and_certificates():
         (', "caching": {"maxage": 5}', 'did you mean "max_age"?'),
     ],
 )
-def test_what_can_not_be_set_together_or_at_all_is_a_mistake_in_the_file(more, said):
+def test_settings_that_contradict_are_mistakes(more, said):
     with pytest.raises(DesiredStateError) as error:
         read(more)
     assert said in error.value.report

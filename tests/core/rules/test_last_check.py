@@ -7,25 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.lineage.infer import infer_lineage
-from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.model.desired import DeployDriver, Desired, HttpGate, OnFailure, Restore, Worker
+from reconciler.core.model.desired import DeployDriver, Desired, OnFailure, Restore, Worker
 from reconciler.core.model.observed import Observed, named
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
-from reconciler.core.steps import Step
-from reconciler.core.steps.primary import RenameBranch
-from reconciler.core.steps.worker import SwitchTraffic, VerifyLive
+from reconciler.core.steps.base import Step
+from reconciler.core.steps.worker import VerifyLive
 from reconciler.core.values.timeline import candidate_name, failed_name
-from tests.core.files import DESIRED, asking, hours_ago
-from tests.core.plans import ended
+from tests.core.files import BY_BRANCH, DESIRED, RESTORE, asking, gated, hours_ago
+from tests.core.plans import carried_out, ended, kinds, lineage_of, planned, rules, step_of, warnings
 from tests.core.worlds import WORLD, world_for
 
-HEALTH = HttpGate("health", "https://961tech.example/health")
-RESTORE = Restore(hours_ago(24), "inc-42")
-GATED = replace(DESIRED, verify=replace(DESIRED.verify, http=(HEALTH,)))
+GATED, ASKED = gated(DESIRED), gated(BY_BRANCH)
 MOST_STEPS = 60
+FAILED, CANDIDATE = (name("main", ASKED.timeline) for name in (failed_name, candidate_name))
 
 
 def run(desired: Desired, observed: Observed, steps: int = MOST_STEPS) -> tuple[Observed, list[Step]]:
@@ -43,12 +39,6 @@ def run(desired: Desired, observed: Observed, steps: int = MOST_STEPS) -> tuple[
     return ended(observed), taken
 
 
-def lineage_of(desired: Desired, observed: Observed) -> Lineage:
-    lineage = infer_lineage(desired, observed.branches)
-    assert isinstance(lineage, Lineage)
-    return lineage
-
-
 @st.composite
 def restores_with_a_last_check(draw: st.DrawFn) -> tuple[Desired, Observed]:
     """A restore that was never asked for, in a world with a past: others were, and were killed after any step."""
@@ -58,18 +48,15 @@ def restores_with_a_last_check(draw: st.DrawFn) -> tuple[Desired, Observed]:
     observed = world_for(desired, protected=draw(st.booleans()))
     for restore in draw(st.lists(st.sampled_from([None, RESTORE, Restore(hours_ago(12), "b")]), max_size=3)):
         steps = plan(asking(restore, desired), observed).steps
-        for step in steps[: draw(st.integers(0, len(steps)))]:
-            observed = step.predict(observed)
-        observed = ended(observed)
-    live = lineage_of(desired, observed).live.timeline
-    fresh = Restore(observed.at.before(timedelta(seconds=10)), "fresh", source=live)
-    return asking(fresh, desired), observed
+        observed = ended(carried_out(steps[: draw(st.integers(0, len(steps)))], observed))
+    live = lineage_of(observed, desired).live.timeline
+    return asking(Restore(observed.at.before(timedelta(seconds=10)), "fresh", source=live), desired), observed
 
 
 def check_put_back(desired: Desired, before: Observed, after: Observed) -> None:
     """Users, the primary, its name and every held branch are where they were; the candidate says that it failed."""
-    lineage, primary = lineage_of(desired, after), desired.primary.branch
-    live, was = lineage.live.branch, lineage_of(desired, before).live.branch
+    lineage, primary = lineage_of(after, desired), desired.primary.branch
+    live, was = lineage.live.branch, lineage_of(before, desired).live.branch
     assert (was.id, primary, True) == (live.id, live.name, live.default)
     assert [failed_name(primary, desired.timeline)] == [
         each.branch.name for each in lineage.failed if each.timeline == desired.timeline
@@ -83,26 +70,24 @@ def check_put_back(desired: Desired, before: Observed, after: Observed) -> None:
 
 
 @given(restores_with_a_last_check())
-def test_what_was_live_is_put_back_and_the_timeline_is_refused_from_then_on(history):
+def test_what_was_live_is_put_back(history):
     desired, before = history
     after, _ = run(desired, before)
     check_put_back(desired, before, after)
-    found = plan(desired, after)
-    assert ["timeline-failed"] == [each.rule for each in found.refusals]
-    assert () == found.steps
+    assert (["timeline-failed"], []) == (rules(desired, after), planned(desired, after))
     assert run(desired, after)[1] == []
 
 
 @given(restores_with_a_last_check(), st.lists(st.integers(0, MOST_STEPS), max_size=4))
-def test_runs_that_are_killed_anywhere_still_put_it_back_and_none_tries_again_what_is_marked(history, kills):
+def test_killed_runs_put_back_and_do_not_retry(history, kills):
     desired, before = history
     observed, checks, marked = before, 0, False
     for steps in [*kills, MOST_STEPS]:
         observed, taken = run(desired, observed, steps)
-        now = [step for step in taken if isinstance(step, VerifyLive)]
+        now = kinds(taken).count("VerifyLive")
         assert not (marked and now), "what has failed was tried again"
-        marked = marked or bool(lineage_of(desired, observed).failed)
-        checks += len(now)
+        marked = marked or bool(lineage_of(observed, desired).failed)
+        checks += now
     check_put_back(desired, before, observed)
     assert 1 <= checks <= len(kills) + 1
 
@@ -112,104 +97,84 @@ def test_the_mark_comes_before_the_way_back(history):
     """Were it the other way round, a run that dies in between would be followed by one that switches again."""
     desired, before = history
     _, taken = run(desired, before)
-    check = next(n for n, step in enumerate(taken) if isinstance(step, VerifyLive))
-    assert isinstance(taken[check + 1], RenameBranch)
+    check = kinds(taken).index("VerifyLive")
     assert failed_name(desired.primary.branch, desired.timeline) == taken[check + 1].to
-    assert any(isinstance(step, SwitchTraffic) for step in taken[check + 2 :])
+    assert "SwitchTraffic" in kinds(taken[check + 2 :])
 
 
 @given(restores_with_a_last_check())
-def test_the_plan_of_the_way_back_shows_its_steps_and_the_refusal(history):
+def test_the_plan_shows_the_way_back(history):
     desired, before = history
     _, taken = run(desired, before)
-    marked = next(n for n, step in enumerate(taken) if isinstance(step, VerifyLive)) + 2
-    observed, _ = run(desired, before, marked)
-    found = plan(desired, observed)
-    assert list(found.steps) == taken[marked:]
+    marked = kinds(taken).index("VerifyLive") + 2
+    found = plan(desired, run(desired, before, marked)[0])
+    assert (list(found.steps), found.in_sync) == (taken[marked:], False)
     assert ["timeline-failed"] == [each.rule for each in found.refusals]
-    assert not found.in_sync
 
 
-@pytest.fixture
-def put_back() -> Observed:
-    return run(asking(RESTORE, GATED), WORLD)[0]
+PUT_BACK = run(ASKED, WORLD)[0]
 
 
-def test_a_file_that_is_reverted_is_in_sync_with_what_was_put_back(put_back):
-    found = plan(GATED, put_back)
-    assert found.in_sync
-    assert any("failed its last check" in warning for warning in found.warnings)
+def test_a_reverted_file_is_in_sync_afterwards():
+    assert plan(GATED, PUT_BACK).in_sync
+    assert warnings(GATED, PUT_BACK, "failed its last check")
 
 
-def test_what_has_failed_is_told_with_what_is_live_and_with_every_way_on(put_back):
-    timeline = asking(RESTORE).timeline
-    (refusal,) = plan(asking(RESTORE, GATED), put_back).refusals
-    assert f'timeline "{timeline}" took traffic, failed its last check' in refusal.message
-    assert refusal.message.endswith('"origin" is live, untouched')
-    assert f'"main.failed.{timeline}" holds it' in refusal.hint
-    assert f'rename the branch to "main.candidate.{timeline}"' in refusal.hint
+def test_a_failed_timeline_is_refused_with_every_way_on():
+    (refusal,) = plan(ASKED, PUT_BACK).refusals
+    assert f'timeline "{ASKED.timeline}" took traffic and failed its last check' in refusal.message
+    assert refusal.message.endswith('"origin" is live again, unchanged')
+    assert f'"{FAILED}" holds it' in refusal.hint
+    assert f'"{CANDIDATE}"' in refusal.hint
 
 
-def test_the_same_moment_under_another_id_is_another_restore_from_the_same_source(put_back):
-    found = plan(asking(replace(RESTORE, id="again"), GATED), put_back)
-    assert not found.refusals
-    assert ("CreateBranch", "main") == (found.steps[0].wire_name, found.steps[0].source)
+def test_another_id_is_another_restore():
+    again = gated(asking(replace(RESTORE, id="again")))
+    assert (rules(again, PUT_BACK), step_of(again, PUT_BACK, "CreateBranch").source) == ([], "main")
 
 
-def test_a_failed_branch_that_is_named_a_candidate_again_is_tried_again(put_back):
-    desired = asking(RESTORE, GATED)
-    names = failed_name("main", desired.timeline), candidate_name("main", desired.timeline)
-    branches = tuple(replace(each, name=each.name.replace(*names)) for each in put_back.branches)
-    found = plan(desired, replace(put_back, branches=branches))
-    assert not found.refusals
-    assert "VerifyLive" in [step.wire_name for step in found.steps]
+def test_a_branch_renamed_to_candidate_is_tried_again():
+    branches = tuple(replace(each, name=each.name.replace(FAILED, CANDIDATE)) for each in PUT_BACK.branches)
+    observed = replace(PUT_BACK, branches=branches)
+    assert (rules(ASKED, observed), "VerifyLive" in planned(ASKED, observed)) == ([], True)
 
 
-def test_a_moment_never_comes_from_a_timeline_that_was_put_back_unless_it_is_named(put_back):
-    later = plan(asking(Restore(hours_ago(0.01), "later"), GATED), put_back)
-    assert "main" == later.steps[0].source
-    named_source = Restore(hours_ago(0.01), "later", source=asking(RESTORE).timeline)
-    lineage = lineage_of(GATED, put_back)
-    assert failed_name("main", asking(RESTORE).timeline) == lineage.source(named_source).branch.name
+@pytest.mark.parametrize(("source", "branch"), [(None, "main"), (ASKED.timeline, FAILED)], ids=["unnamed", "named"])
+def test_a_failed_timeline_is_a_source_only_by_name(source, branch):
+    later = Restore(hours_ago(0.01), "later", source=source)
+    assert branch == lineage_of(PUT_BACK, GATED).source(later).branch.name
 
 
-def test_going_back_never_builds_code(put_back):
-    desired = asking(RESTORE, replace(GATED, workers=(replace(GATED.workers[0], deploy=DeployDriver.WRANGLER),)))
-    _, taken = run(desired, replace(WORLD, commit="a" * 40))
-    drivers = [step.driver for step in taken if step.wire_name == "UploadVersion"]
+def test_going_back_never_builds_code():
+    built = replace(ASKED, workers=(replace(ASKED.workers[0], deploy=DeployDriver.WRANGLER),))
+    _, taken = run(built, replace(WORLD, commit="a" * 40))
+    drivers = [step.driver for step in taken if kinds([step]) == ["UploadVersion"]]
     assert [DeployDriver.WRANGLER, DeployDriver.REBIND] == drivers
 
 
-def test_what_was_live_before_is_not_judged_and_a_swap_that_has_begun_has_been_checked():
-    desired = asking(RESTORE, GATED)
-    observed, waves = WORLD, plan(desired, WORLD).waves
-    for wave in waves:
-        for step in wave:
-            observed = step.predict(observed)
-        if isinstance(wave[0], RenameBranch):
-            break
-    assert "VerifyLive" not in [step.wire_name for step in plan(desired, ended(observed)).steps]
-    restored = run_passing(desired, WORLD)
-    assert "VerifyLive" not in [step.wire_name for step in plan(GATED, restored).steps]
+RENAMED = kinds(plan(ASKED, WORLD).steps).index("RenameBranch") + 1
 
 
-def run_passing(desired: Desired, observed: Observed) -> Observed:
-    for step in plan(desired, observed).steps:
-        observed = step.predict(observed)
-    return ended(observed)
+@pytest.mark.parametrize(
+    ("desired", "observed"),
+    [
+        (ASKED, ended(carried_out(plan(ASKED, WORLD).steps[:RENAMED], WORLD))),
+        (GATED, ended(carried_out(plan(ASKED, WORLD).steps, WORLD))),
+    ],
+    ids=["the swap has begun", "an undo"],
+)
+def test_what_was_checked_or_live_is_not_judged(desired, observed):
+    assert "VerifyLive" not in planned(desired, observed)
 
 
-def test_the_plan_says_what_is_done_when_the_last_check_fails():
-    held = replace(GATED, verify=replace(GATED.verify, on_failure=OnFailure.HOLD))
-    (step,) = [each for each in plan(asking(RESTORE, held), WORLD).steps if isinstance(each, VerifyLive)]
-    assert OnFailure.HOLD is step.on_failure
-    assert plan(asking(RESTORE, held), WORLD).digest != plan(asking(RESTORE, GATED), WORLD).digest
+def test_what_happens_on_failure_is_in_the_plan():
+    held = replace(ASKED, verify=replace(ASKED.verify, on_failure=OnFailure.HOLD))
+    assert OnFailure.HOLD is step_of(held, WORLD, "VerifyLive").on_failure
+    assert plan(held, WORLD).digest != plan(ASKED, WORLD).digest
 
 
-def test_a_way_back_that_is_barred_is_refused_for_its_own_reason(put_back):
+def test_a_blocked_way_back_has_its_own_reason():
     """Such as a config of the old timeline that was edited by hand meanwhile."""
-    desired = asking(RESTORE, GATED)
-    away = replace(put_back, workers=tuple(replace(each, deployed=()) for each in put_back.workers))
-    found = next_steps(desired, away)
+    found = next_steps(ASKED, replace(PUT_BACK, workers=tuple(replace(each, deployed=()) for each in PUT_BACK.workers)))
     assert isinstance(found, Blocked)
     assert ["worker-not-deployed"] == [each.rule for each in found.refusals]

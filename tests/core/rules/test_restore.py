@@ -4,149 +4,82 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.model.desired import DeployDriver, HttpGate, Restore
+from reconciler.core.model.desired import DeployDriver
 from reconciler.core.model.observed import DeployedVersion, UploadedVersion
-from reconciler.core.plan.plan import plan
-from tests.core.files import DESIRED, asking, hours_ago
-from tests.core.plans import after
-from tests.core.worlds import MAIN, SEEN, WORLD, with_main
-
-RESTORE = Restore(hours_ago(24), "inc-42")
-
-
-def steps(desired, observed):
-    found = plan(desired, observed)
-    assert not found.refusals
-    return [step.wire_name for step in found.steps]
+from tests.core.files import BY_BRANCH, DESIRED, gated, hours_ago
+from tests.core.plans import after, planned, rules, step_of, taken_until, warnings
+from tests.core.worlds import SEEN, WORLD, with_main
 
 
 def with_worker(**changes):
     return replace(WORLD, workers=(replace(SEEN, **changes),))
 
 
-DRIFT = [
-    ("nothing", WORLD, []),
-    ("wrangler.jsonc names another config", with_worker(file_hyperdrive_id="other"), ["WriteBinding"]),
-    (
-        "another binding was deployed",
-        with_worker(deployed=(DeployedVersion("v9", 100, "other"),)),
-        ["UploadVersion", "SwitchTraffic"],
+def deployed(*versions, **changes):
+    return with_worker(deployed=tuple(DeployedVersion(*each) for each in versions), **changes)
+
+
+STRAY = deployed(("v9", 100, "other"))
+LABEL = step_of(DESIRED, STRAY, "UploadVersion").label
+UPLOADED = (UploadedVersion("v10", LABEL, "c0"),)
+SWITCH = ["UploadVersion", "SwitchTraffic"]
+BARE, BARE_WORLD = (
+    replace(DESIRED, hyperdrive=None, workers=()),
+    replace(with_main(endpoint=None), workers=(), configs=()),
+)
+DRIFT = {
+    "nothing": (DESIRED, WORLD, []),
+    "wrangler.jsonc names another config": (DESIRED, with_worker(file_hyperdrive_id="other"), ["WriteBinding"]),
+    "another binding was deployed": (DESIRED, STRAY, SWITCH),
+    "the binding was deployed away": (DESIRED, deployed(("v9", 100, None)), SWITCH),
+    "traffic is split over two databases": (DESIRED, deployed(("v1", 50, "c0"), ("v2", 50, "other")), SWITCH),
+    "traffic is split over two versions": (DESIRED, deployed(("v1", 50, "c0"), ("v2", 50, "c0")), []),
+    "another database waits at 0 %": (DESIRED, deployed(("v1", 0, "other"), ("v2", 100, "c0")), []),
+    "a killed run has uploaded": (
+        DESIRED,
+        deployed(("v9", 100, "other"), uploaded=UPLOADED),
+        ["SwitchTraffic"],
     ),
-    (
-        "the binding was deployed away",
-        with_worker(deployed=(DeployedVersion("v9", 100, None),)),
-        ["UploadVersion", "SwitchTraffic"],
-    ),
-    (
-        "traffic is split over two databases",
-        with_worker(deployed=(DeployedVersion("v1", 50, "c0"), DeployedVersion("v2", 50, "other"))),
-        ["UploadVersion", "SwitchTraffic"],
-    ),
-    (
-        "traffic is split over two versions of one database",
-        with_worker(deployed=(DeployedVersion("v1", 50, "c0"), DeployedVersion("v2", 50, "c0"))),
-        [],
-    ),
-    (
-        "a version of another database waits at 0 %",
-        with_worker(deployed=(DeployedVersion("v1", 0, "other"), DeployedVersion("v2", 100, "c0"))),
-        [],
-    ),
-    ("the default was moved", with_main(default=False), ["SetDefaultBranch"]),
-    ("the branch is being changed", with_main(ready=False), ["AwaitBranch"]),
-    ("the branch would expire", with_main(expires_at=hours_ago(-2)), ["ClearExpiry"]),
-    (
-        "the config is gone",
-        replace(WORLD, configs=()),
-        ["CreateHyperdrive", "WriteBinding", "UploadVersion", "SwitchTraffic"],
-    ),
-]
+    "code was deployed since": (DESIRED, deployed(("v11", 100, "other"), uploaded=UPLOADED), SWITCH),
+    "the default was moved": (DESIRED, with_main(default=False), ["SetDefaultBranch"]),
+    "the branch is being changed": (DESIRED, with_main(ready=False), ["AwaitBranch"]),
+    "the branch would expire": (DESIRED, with_main(expires_at=hours_ago(-2)), ["ClearExpiry"]),
+    "the config is gone": (DESIRED, replace(WORLD, configs=()), ["CreateHyperdrive", "WriteBinding", *SWITCH]),
+    "the compute is gone": (BARE, replace(with_main(endpoint=None), workers=(), configs=()), ["AddCompute"]),
+}
 
 
-@pytest.mark.parametrize(("what", "observed", "expected"), DRIFT, ids=[case[0] for case in DRIFT])
-def test_drift_is_set_right_without_restoring_again(what, observed, expected):
-    assert expected == steps(DESIRED, observed)
+@pytest.mark.parametrize(("desired", "observed", "steps"), DRIFT.values(), ids=DRIFT)
+def test_drift_is_set_right_without_a_restore(desired, observed, steps):
+    assert (steps, []) == (planned(desired, observed), rules(desired, observed))
 
 
-def test_a_branch_without_a_compute_gets_one():
-    observed = replace(with_main(endpoint=None), workers=(), configs=())
-    assert ["AddCompute"] == steps(replace(DESIRED, hyperdrive=None, workers=()), observed)
-
-
-def test_a_config_whose_compute_was_deleted_is_refused_and_not_edited():
-    assert ["hyperdrive-differs"] == [each.rule for each in plan(DESIRED, with_main(endpoint=None)).refusals]
-
-
-def test_a_version_that_an_interrupted_run_uploaded_is_used_and_not_uploaded_again():
-    observed = with_worker(deployed=(DeployedVersion("v9", 100, "other"),))
-    label = next(step.label for step in plan(DESIRED, observed).steps if step.wire_name == "UploadVersion")
-    found = with_worker(
-        deployed=(DeployedVersion("v9", 100, "other"),), uploaded=(UploadedVersion("v10", label, "c0"),)
-    )
-    assert ["SwitchTraffic"] == steps(DESIRED, found)
-
-
-def test_code_that_was_deployed_since_is_not_rolled_back_by_using_an_older_upload():
-    observed = with_worker(deployed=(DeployedVersion("v9", 100, "other"),))
-    label = next(step.label for step in plan(DESIRED, observed).steps if step.wire_name == "UploadVersion")
-    newer = with_worker(
-        deployed=(DeployedVersion("v11", 100, "other"),), uploaded=(UploadedVersion("v10", label, "c0"),)
-    )
-    assert ["UploadVersion", "SwitchTraffic"] == steps(DESIRED, newer)
-
-
-def test_the_wrangler_driver_labels_by_the_commit_whose_code_it_uploads():
+def test_wrangler_labels_by_commit():
     desired = replace(DESIRED, workers=(replace(DESIRED.workers[0], deploy=DeployDriver.WRANGLER),))
-    observed = replace(with_worker(deployed=(DeployedVersion("v9", 100, "other"),)), commit="abc123")
-    (label,) = {step.label for step in plan(desired, observed).steps if hasattr(step, "label")}
+    label = step_of(desired, replace(STRAY, commit="abc123"), "UploadVersion").label
     assert label.endswith("code of commit abc123")
 
 
-def test_a_first_restore_takes_these_steps_in_this_order():
-    desired = replace(
-        asking(RESTORE), verify=replace(DESIRED.verify, http=(HttpGate("health", "https://961tech.example/health"),))
-    )
-    expected = [
-        "CreateBranch",
-        "VerifyBranch",
-        "CreateHyperdrive",
-        "WriteBinding",
-        "UploadVersion",
-        "StageVersion",
-        "VerifyWorker",
-        "SwitchTraffic",
-        "VerifyLive",
-        "RenameBranch",
-        "RenameBranch",
-        "ProtectBranch",
+def test_a_first_restore_has_thirteen_steps():
+    assert planned(gated(BY_BRANCH), with_main(protected=True)) == [
+        "CreateBranch", "VerifyBranch", "CreateHyperdrive", "WriteBinding", "UploadVersion", "StageVersion",
+        "VerifyWorker", "SwitchTraffic", "VerifyLive", "RenameBranch", "RenameBranch", "ProtectBranch",
         "SetDefaultBranch",
-    ]
-    assert expected == steps(desired, with_main(protected=True))
+    ]  # fmt: skip
 
 
-def test_an_undo_checks_the_login_and_runs_no_gate_of_the_file():
-    restored = after(asking(RESTORE), WORLD)
-    verify = next(step for step in plan(DESIRED, restored).steps if step.wire_name == "VerifyBranch")
-    assert () == verify.gates
+def test_an_undo_runs_no_gate_of_the_file():
+    assert () == step_of(DESIRED, after(BY_BRANCH, WORLD), "VerifyBranch").gates
 
 
-def test_a_change_of_mind_in_the_middle_of_the_switch_goes_back_without_touching_the_candidate():
-    observed = WORLD
-    found = plan(asking(RESTORE), observed)
-
-    for step in found.steps:
-        observed = step.predict(observed)
-        if step.wire_name == "SwitchTraffic":
-            break
-    back = plan(DESIRED, replace(observed, passed=frozenset()))
-    assert ["WriteBinding", "UploadVersion", "SwitchTraffic"] == [step.wire_name for step in back.steps]
-    assert any("left alone" in warning for warning in back.warnings)
+def test_a_revert_during_the_switch_leaves_the_candidate():
+    observed = replace(taken_until(BY_BRANCH, WORLD, "SwitchTraffic"), passed=frozenset())
+    assert ["WriteBinding", *SWITCH] == planned(DESIRED, observed)
+    assert warnings(DESIRED, observed, "left alone")
 
 
-def test_two_workers_are_switched_right_after_each_other():
-    desired = replace(asking(RESTORE), workers=(DESIRED.workers[0], replace(DESIRED.workers[0], config="b.jsonc")))
-    second = replace(SEEN, config="b.jsonc", script="second")
-    names = steps(desired, replace(WORLD, branches=(MAIN,), workers=(SEEN, second)))
+def test_two_workers_are_switched_after_each_other():
+    desired = replace(BY_BRANCH, workers=(DESIRED.workers[0], replace(DESIRED.workers[0], config="b.jsonc")))
+    names = planned(desired, replace(WORLD, workers=(SEEN, replace(SEEN, config="b.jsonc", script="second"))))
     first = names.index("SwitchTraffic")
-    assert ["SwitchTraffic", "SwitchTraffic"] == names[first : first + 2]
-    assert 2 == names[:first].count("UploadVersion")
+    assert (["SwitchTraffic"] * 2, 2) == (names[first : first + 2], names[:first].count("UploadVersion"))

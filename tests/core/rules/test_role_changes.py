@@ -4,33 +4,34 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.model.desired import Lift, Liftable, Method, Restore
-from reconciler.core.model.observed import Annotation, Branch, Unknown, named
+from reconciler.core.model.desired import Method, Restore, Waivable, Waiver
+from reconciler.core.model.observed import Unknown, named
 from reconciler.core.model.roles_and_databases import RoleOrDatabase, RolesAndDatabases
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.restore.role_changes import changes, replaced, since, worth_reading
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN, Timeline
-from tests.core.files import CREATED, DESIRED, NOW, asking, hours_ago
-from tests.core.plans import after, killed_after, rules
-from tests.core.rules.test_last_check import GATED, run
-from tests.core.worlds import MAIN, WORLD, changed
-
-RESTORE = Restore(hours_ago(24), "inc-42")
-ASKED = asking(RESTORE)
-TIMELINE = Timeline(RESTORE.to, RESTORE.id)
-CANDIDATE = Branch(
-    "br-candidate",
-    f"main.candidate.{TIMELINE}",
-    hours_ago(1),
-    MAIN.id,
-    resolved_at=RESTORE.to,
-    lsn="0/1",
-    mark=Annotation("production", TIMELINE),
-    endpoint=replace(MAIN.endpoint, id="ep-candidate", host="ep-candidate.neon.tech"),
+from tests.core.files import (
+    BY_BRANCH,
+    CANDIDATE,
+    CREATED,
+    DESIRED,
+    HELD,
+    NOW,
+    RESTORE,
+    RESTORED,
+    asking,
+    gated,
+    hours_ago,
 )
-MADE = replace(WORLD, branches=(MAIN, CANDIDATE))
+from tests.core.plans import after, killed_after, lineage_of, planned, rules, warnings
+from tests.core.rules.test_last_check import run
+from tests.core.worlds import MADE, MAIN, WORLD, changed, with_main
+
+PAIR = replace(WORLD, branches=(MAIN, MADE))
 OLD, YOUNG = CREATED, hours_ago(2)
+IN_PLACE = asking(RESTORE, method=Method.IN_PLACE)
+LIVE = after(BY_BRANCH, WORLD)
 
 
 def account(name, created=OLD, updated=None):
@@ -52,195 +53,218 @@ def knowing(*accounts, observed=WORLD):
 
 def said(desired, observed):
     """The warnings about roles and databases."""
-    return [
-        each for each in plan(desired, observed).warnings if each.startswith(("role ", "database ", "and ", "which"))
-    ]
+    return [each for each in warnings(desired, observed) if each.startswith(("role ", "database ", "and ", "which"))]
 
+
+PASSWORD = knowing(listed("br-main", (account("app", OLD, YOUNG),)))
+MANY = knowing(listed("br-main", ("app", *(account(f"r{number:02}", YOUNG) for number in range(13)))))
 
 # Before the branch of the moment exists
 
 
-def test_what_is_younger_than_the_moment_will_not_exist_and_is_named_with_its_time():
+def test_what_is_younger_than_the_moment_is_named():
     observed = knowing(listed("br-main", ("app", account("reporting", YOUNG)), ("tech961", account("stats", YOUNG))))
     when = f"was created at {YOUNG}, after {RESTORE.to}, and will not exist: a restore rewinds roles and databases too"
-    assert said(ASKED, observed) == [f'role "reporting" {when}', f'database "stats" {when}']
-    assert said(ASKED, knowing(listed("br-main"))) == []
+    assert said(BY_BRANCH, observed) == [f'role "reporting" {when}', f'database "stats" {when}']
 
 
-def test_a_password_that_is_younger_than_the_moment_is_told_with_what_hyperdrive_gets():
-    observed = knowing(listed("br-main", (account("app", OLD, YOUNG),)))
-    (told,) = said(ASKED, observed)
-    assert told.startswith(
-        f'role "app" was changed at {YOUNG}, after {RESTORE.to}, most often its password: Hyperdrive'
-    )
-    (told,) = said(asking(RESTORE, method=Method.IN_PLACE), observed)
-    assert "a restore in place keeps the password, by what is known" in told
-    protected = changed(observed, "main", protected=True)
-    assert said(ASKED, protected) == []  # every role has a new one there, which is told of the branch
-    assert len(said(asking(RESTORE, method=Method.IN_PLACE), protected)) == 1
+@pytest.mark.parametrize(
+    ("desired", "observed", "words"),
+    [
+        (BY_BRANCH, PASSWORD, f'role "app" was changed at {YOUNG}, after {RESTORE.to}, most often its password: Hyper'),
+        (IN_PLACE, PASSWORD, "a restore in place keeps the password, by what is known"),
+        (IN_PLACE, changed(PASSWORD, "main", protected=True), "a restore in place keeps the password"),
+    ],
+    ids=["by branch", "in place", "in place, protected"],
+)
+def test_a_password_younger_than_the_moment_is_named(desired, observed, words):
+    (told,) = said(desired, observed)
+    assert words in told
 
 
-def test_of_many_only_the_first_ones_are_named():
-    many = tuple(account(f"r{number:02}", YOUNG) for number in range(13))
-    told = said(ASKED, knowing(listed("br-main", ("app", *many))))
+def test_of_many_only_the_first_are_named():
+    told = said(BY_BRANCH, MANY)
     assert (len(told), told[-1]) == (11, "and 3 more like the last")
 
 
-def test_where_the_moment_belongs_to_what_is_held_the_live_roles_that_it_never_had_will_not_exist():
-    restored = after(asking(Restore(hours_ago(30), "a")), WORLD)
-    desired = asking(replace(RESTORE, source=ORIGIN))
-    live, held = named(restored.branches, "main"), MAIN
-    observed = knowing(
-        listed(live.id, ("app", account("new", NOW))), listed(held.id, (account("app", OLD, OLD),)), observed=restored
-    )
-    (told,) = said(desired, observed)
+SOURCE = asking(replace(RESTORE, source=ORIGIN))
+EARLIER = after(asking(Restore(hours_ago(30), "a")), WORLD)
+
+
+def test_roles_that_a_held_source_never_had_are_named():
+    live = named(EARLIER.branches, "main")
+    both = listed(live.id, ("app", account("new", NOW))), listed(MAIN.id)
+    (told,) = said(SOURCE, knowing(*both, observed=EARLIER))
     assert told.startswith('role "new" was created at ')
 
 
-def test_the_times_on_a_branch_that_was_preserved_in_place_tell_nothing_and_that_is_said():
+def test_times_on_a_preserved_branch_say_nothing():
     in_place = asking(Restore(hours_ago(30), "a"), method=Method.IN_PLACE)
     restored = after(in_place, WORLD)
-    (held,) = [each for each in restored.branches if ".held." in each.name]
-    observed = knowing(
-        listed("br-main"), listed(held.id, (account("app", NOW),), (account("tech961", NOW),)), observed=restored
-    )
-    desired = asking(replace(RESTORE, source=ORIGIN), in_place)
-    found = plan(desired, observed)
-    assert f'"{held.name}" was made by a restore: which roles and databases there were is not known before' in (
-        found.warnings
+    (held,) = (each.branch for each in lineage_of(restored).held)
+    lists = listed("br-main"), listed(held.id, (account("app", NOW),), (account("tech961", NOW),))
+    desired, observed = asking(SOURCE.primary.restore, in_place), knowing(*lists, observed=restored)
+    assert warnings(
+        desired,
+        observed,
+        f'"{held.name}" was made by a restore: which roles and databases there were is not known before',
     )
     assert "login-too-young" not in rules(desired, observed)
 
 
-def test_nothing_is_said_where_nothing_was_read_or_nothing_is_pending():
-    assert said(ASKED, WORLD) == []
-    assert said(DESIRED, knowing(listed("br-main", (account("app", OLD, YOUNG),)))) == []
-    assert said(ASKED, knowing(listed("br-other"))) == []
+QUIET = {
+    "all is older": (BY_BRANCH, knowing(listed("br-main"))),
+    "nothing was read": (BY_BRANCH, WORLD),
+    "nothing is pending": (DESIRED, PASSWORD),
+    "another branch was read": (BY_BRANCH, knowing(listed("br-other"))),
+    "every role has a new password": (BY_BRANCH, changed(PASSWORD, "main", protected=True)),
+    "the names are being swapped": (
+        BY_BRANCH, changed(knowing(listed("br-main", ("a",)), listed(MADE.id), observed=PAIR), "main", name=HELD)
+    ),
+}  # fmt: skip
 
 
-def test_what_cannot_be_read_is_said_and_keeps_nobody_from_a_restore():
-    found = plan(ASKED, replace(WORLD, accounts=Unknown("Neon: 403")))
-    assert found.refusals == ()
-    assert "which roles and databases a restore changes can't be told: Neon: 403" in found.warnings
+@pytest.mark.parametrize(("desired", "observed"), QUIET.values(), ids=QUIET)
+def test_nothing_is_said_where(desired, observed):
+    assert said(desired, observed) == []
+
+
+def test_unread_roles_stop_no_restore():
+    observed = replace(WORLD, accounts=Unknown("Neon: 403"))
+    assert rules(BY_BRANCH, observed) == []
+    assert "which roles and databases a restore changes can't be told: Neon: 403" in warnings(BY_BRANCH, observed)
 
 
 # The login
 
 
-@pytest.mark.parametrize("kind", ["role", "database"])
-def test_a_moment_before_hyperdrives_role_or_database_is_refused_before_anything_is_made(kind):
-    role, database = (
-        account(name, YOUNG if of == kind else OLD) for of, name in (("role", "app"), ("database", "tech961"))
-    )
+@pytest.mark.parametrize(("kind", "name"), [("role", "app"), ("database", "tech961")])
+def test_a_moment_before_the_login_existed_is_refused(kind, name):
+    role, database = (account(each, YOUNG if each == name else OLD) for each in ("app", "tech961"))
     observed = knowing(listed("br-main", (role,), (database,)))
-    (refusal,) = plan(ASKED, observed).refusals
+    (refusal,) = plan(BY_BRANCH, observed).refusals
     assert refusal.rule == "login-too-young"
-    name = "app" if kind == "role" else "tech961"
-    assert refusal.message.startswith(f'{kind} "{name}" was created at {YOUNG}, and did not exist at {RESTORE.to}: ')
+    assert refusal.message.startswith(f'{kind} "{name}" was created at {YOUNG} and did not exist at {RESTORE.to}: ')
     assert f"ask for a moment after {YOUNG}" in refusal.hint
-    lifted = replace(ASKED, lift=(Lift(Liftable.LOGIN_TOO_YOUNG, "made by SQL"),))
-    assert plan(lifted, observed).steps
-    assert plan(ASKED, replace(observed, branches=MADE.branches)).steps  # its own login tells
+    waived = replace(BY_BRANCH, waivers=(Waiver(Waivable.LOGIN_TOO_YOUNG, "made by SQL"),))
+    assert planned(waived, observed)
+    assert planned(BY_BRANCH, replace(observed, branches=PAIR.branches)), "its own login decides"
 
 
-def test_a_role_that_is_as_old_as_its_branch_or_as_its_reset_may_be_older():
+NOTED = listed("br-main", (account("app", hours_ago(23.95)),))
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        ({"parent_id": "br-root", "created_at": hours_ago(24.01)}, []),
+        ({"last_reset_at": hours_ago(24.01)}, []),
+        ({}, ["login-too-young"]),
+    ],
+    ids=["its branch is as old", "its reset is as old", "it is younger"],
+)
+def test_a_role_as_old_as_its_branch_may_be_older(changes, refused):
     """Neon may note what came with a branch when it makes the branch."""
-    child = changed(WORLD, "main", parent_id="br-root", created_at=hours_ago(24.01))
-    noted = knowing(listed("br-main", (account("app", hours_ago(23.95)),)), observed=child)
-    assert rules(ASKED, noted) == []
-    reset = changed(WORLD, "main", last_reset_at=hours_ago(24.01))
-    assert rules(ASKED, knowing(listed("br-main", (account("app", hours_ago(23.95)),)), observed=reset)) == []
-    assert rules(ASKED, knowing(listed("br-main", (account("app", hours_ago(23.95)),)))) == ["login-too-young"]
+    assert rules(BY_BRANCH, knowing(NOTED, observed=with_main(**changes))) == refused
 
 
 # Once the branch exists
 
+TWO = listed("br-main", ("app", "reporting")), listed(MADE.id, ("app", "former"))
 
-@pytest.mark.parametrize("method", Method)
-def test_what_the_two_lists_say_is_said_exactly(method):
+
+@pytest.mark.parametrize("desired", [BY_BRANCH, IN_PLACE], ids=["branch", "in place"])
+def test_two_lists_are_compared_exactly(desired):
     observed = knowing(
         listed("br-main", ("app", "reporting"), ("tech961", "stats")),
-        listed(CANDIDATE.id, ("app", "former"), ("tech961", "old")),
-        observed=MADE,
+        listed(MADE.id, ("app", "former"), ("tech961", "old")),
+        observed=PAIR,
     )
-    assert said(asking(RESTORE, method=method), observed) == [
-        f'role "reporting" is not on "{CANDIDATE.name}", and will not exist',
-        f'role "former" comes back: it is on "{CANDIDATE.name}"',
-        f'database "stats" is not on "{CANDIDATE.name}", and will not exist',
-        f'database "old" comes back: it is on "{CANDIDATE.name}"',
+    assert said(desired, observed) == [
+        f'role "reporting" is not on "{CANDIDATE}", and will not exist',
+        f'role "former" comes back: it is on "{CANDIDATE}"',
+        f'database "stats" is not on "{CANDIDATE}", and will not exist',
+        f'database "old" comes back: it is on "{CANDIDATE}"',
     ]
 
 
-def test_what_a_restore_changes_is_known_once_its_branch_can_be_compared_and_not_when_it_is_live():
-    both = (listed("br-main", ("app", "reporting")), listed(CANDIDATE.id, ("app", "former")))
-    found = changes(ASKED, knowing(*both, observed=MADE))
+def test_changes_are_known_once_both_are_read():
+    found = changes(BY_BRANCH, knowing(*TWO, observed=PAIR))
     assert [str(each) for each in found] == ['role "reporting" is gone', 'role "former" is back']
-    assert changes(ASKED, knowing(both[0], observed=MADE)) is None
-    assert changes(ASKED, knowing(both[1], observed=MADE)) is None
-    assert changes(ASKED, replace(MADE, accounts=Unknown("403"))) is None
-    assert changes(ASKED, knowing(*both)) is None
-    assert changes(DESIRED, knowing(*both)) is None
-    assert changes(ASKED, replace(MADE, branches=Unknown("403"))) is None
-    assert changes(ASKED, replace(MADE, branches=())) is None
-    assert changes(ASKED, knowing(*both, observed=killed_after(ASKED, MADE, "RenameBranch"))) is None
 
 
-def test_what_differs_from_what_was_replaced_is_said_by_both_names():
-    restored = after(ASKED, WORLD)
-    lineage = plan(ASKED, restored).lineage
+UNCOMPARED = {
+    "the candidate unread": (BY_BRANCH, knowing(TWO[0], observed=PAIR)),
+    "the primary unread": (BY_BRANCH, knowing(TWO[1], observed=PAIR)),
+    "nothing read": (BY_BRANCH, replace(PAIR, accounts=Unknown("403"))),
+    "no candidate": (BY_BRANCH, knowing(*TWO)),
+    "nothing asked": (DESIRED, knowing(*TWO)),
+    "branches unread": (BY_BRANCH, replace(PAIR, branches=Unknown("403"))),
+    "no branches": (BY_BRANCH, replace(PAIR, branches=())),
+    "a swap": (BY_BRANCH, knowing(*TWO, observed=killed_after(BY_BRANCH, PAIR, "RenameBranch"))),
+}
+
+
+@pytest.mark.parametrize(("desired", "observed"), UNCOMPARED.values(), ids=UNCOMPARED)
+def test_changes_are_not_known_where(desired, observed):
+    assert changes(desired, observed) is None
+
+
+def test_what_differs_since_is_said_by_both_names():
+    lineage = lineage_of(LIVE)
     held, live = lineage.newest.branch, lineage.live.branch
-    both = (listed(held.id, ("app", "reporting")), listed(live.id, ("app", "former")))
-    assert since(knowing(*both, observed=restored), lineage) == (
+    both = listed(held.id, ("app", "reporting")), listed(live.id, ("app", "former"))
+    assert since(knowing(*both, observed=LIVE), lineage) == (
         f'role "reporting" is on "{held.name}", and not on "main"',
         f'role "former" is on "main", and not on "{held.name}"',
     )
-    assert since(knowing(both[0], observed=restored), lineage) == ()
-    assert since(replace(restored, accounts=Unknown("403")), lineage) == (
+    assert since(knowing(both[0], observed=LIVE), lineage) == ()
+
+
+def test_unread_differences_since_are_said():
+    assert since(replace(LIVE, accounts=Unknown("403")), lineage_of(LIVE)) == (
         "which roles and databases differ from what was replaced can't be told: 403",
     )
-    assert since(WORLD, plan(DESIRED, WORLD).lineage) == ()
-    assert replaced(plan(ASKED, killed_after(ASKED, WORLD, "RenameBranch")).lineage) is None
+
+
+def test_without_a_replacement_nothing_differs():
+    assert since(WORLD, lineage_of(WORLD)) == ()
+    assert replaced(lineage_of(killed_after(BY_BRANCH, WORLD, "RenameBranch"))) is None
 
 
 def test_an_undo_is_compared_with_what_is_held():
-    restored = after(ASKED, WORLD)
-    live = named(restored.branches, "main")
-    observed = knowing(listed(live.id, ("app", "since")), listed("br-main", ("app",)), observed=restored)
-    (told,) = said(DESIRED, observed)
+    live = named(LIVE.branches, "main")
+    (told,) = said(DESIRED, knowing(listed(live.id, ("app", "since")), listed("br-main"), observed=LIVE))
     assert told.startswith('role "since" is not on "main.held.origin.before.')
 
 
-def test_a_timeline_that_has_failed_is_not_what_is_compared_but_what_is_put_back():
-    desired = asking(RESTORE, GATED)
-    left, _ = run(desired, WORLD, steps=[s.wire_name for s in plan(desired, WORLD).steps].index("VerifyLive") + 2)
+def test_a_failed_timeline_is_not_compared():
+    desired = gated(BY_BRANCH)
+    left, _ = run(desired, WORLD, steps=planned(desired, WORLD).index("VerifyLive") + 2)
     failed = next(each for each in left.branches if ".failed." in each.name)
-    observed = knowing(listed("br-main", ("app",)), listed(failed.id, ("app", "other")), observed=left)
-    assert said(desired, observed) == []
+    assert said(desired, knowing(listed("br-main"), listed(failed.id, ("app", "other")), observed=left)) == []
     assert worth_reading(desired, left.branches) == ()
 
 
 # What is worth a request
 
+GONE = tuple(
+    replace(each, name=f"main.held.{Timeline(hours_ago(40))}.before.{RESTORED}") if each.name != "main" else each
+    for each in LIVE.branches
+)
+READ = {
+    "nothing asked": (DESIRED, WORLD.branches, ()),
+    "a restore": (BY_BRANCH, WORLD.branches, ("br-main",)),
+    "its candidate": (BY_BRANCH, PAIR.branches, ("br-main", MADE.id)),
+    "its candidate not ready": (BY_BRANCH, (MAIN, replace(MADE, ready=False)), ()),
+    "branches unread": (BY_BRANCH, Unknown("403"), ()),
+    "no primary": (BY_BRANCH, (replace(MAIN, name="other"),), ()),
+    "no source": (asking(Restore(Instant(0))), WORLD.branches, ()),
+    "a swap": (BY_BRANCH, (replace(MAIN, name=HELD), MADE), ()),
+    "an undo of what is gone": (DESIRED, GONE, ()),
+}
 
-def test_only_a_pending_restore_is_worth_reading_roles_for():
-    assert worth_reading(DESIRED, WORLD.branches) == ()
-    assert worth_reading(ASKED, WORLD.branches) == ("br-main",)
-    assert worth_reading(ASKED, MADE.branches) == ("br-main", CANDIDATE.id)
-    assert worth_reading(ASKED, (MAIN, replace(CANDIDATE, ready=False))) == ()
-    assert worth_reading(ASKED, Unknown("403")) == ()
-    assert worth_reading(ASKED, (replace(MAIN, name="other"),)) == ()
-    assert worth_reading(asking(Restore(Instant(0))), WORLD.branches) == ()
-    held = f"main.held.origin.before.{TIMELINE}"
-    assert worth_reading(ASKED, (replace(MAIN, name=held), CANDIDATE)) == ()
-    observed = knowing(listed("br-main", ("a",)), listed(CANDIDATE.id), observed=MADE)
-    swapping = changed(observed, "main", name=held)
-    assert said(ASKED, swapping) == []
 
-
-def test_an_undo_of_what_can_not_be_made_any_more_is_worth_no_request():
-    gone = after(ASKED, WORLD)
-    branches = tuple(
-        replace(each, name=f"main.held.{Timeline(hours_ago(40))}.before.{TIMELINE}") if each.name != "main" else each
-        for each in gone.branches
-    )
-    assert worth_reading(DESIRED, branches) == ()
+@pytest.mark.parametrize(("desired", "branches", "read"), READ.values(), ids=READ)
+def test_roles_are_read_for(desired, branches, read):
+    assert worth_reading(desired, branches) == read

@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.engine import loop
 from reconciler.engine.events import NotMended, PlanChanged, StepFinished, StepStarted
-from reconciler.errors import LeaseLost, ReconcilerError, Suspended
+from reconciler.errors import FenceFailed, LeaseLost, ReconcilerError, Suspended
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.simulation import GATED, EndsWhen, Killed, names, rules, taken
 from tests.support.database import text
@@ -74,6 +74,17 @@ def test_a_fence_that_cannot_be_lifted_is_reported(fenced):
         fenced.apply()
     assert isinstance(fenced.events[-1], NotMended)
     assert "400" in fenced.events[-1].why
+
+
+def test_a_fence_that_fails_switches_nothing(fenced, monkeypatch):
+    async def fails(_owner, _user):
+        raise FenceFailed("it still takes writes")
+
+    monkeypatch.setattr(fenced.world.fences, "close", fails)
+    with pytest.raises(FenceFailed):
+        fenced.apply()
+    assert "POST deployments" not in fenced.writes()
+    assert not says_fenced(fenced)
 
 
 def test_lifting_that_takes_too_long_is_reported(fenced, monkeypatch):

@@ -10,6 +10,7 @@ from reconciler.engine.events import LooksAgain, PlanChanged, StepFailed, StepSt
 from reconciler.errors import GateFailed, LeaseLost, NotConverged, Suspended
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.simulation import GATED, EndsWhen, after, names, rules, taken
+from tests.exhaustive.invariants import bound_to
 from tests.exhaustive.scenarios import SCENARIOS
 from tests.exhaustive.trial import End
 
@@ -121,12 +122,38 @@ def test_a_write_lost_four_times_ends_the_run(first):
 # Gates
 
 
-def test_a_failed_gate_leaves_nothing_that_points_to_the_branch(first):
-    first.fault("status", "GET", "/schema$", 400)
+@pytest.mark.parametrize(("status", "hint"), [(400, "run it again"), (403, "Make one"), (404, "Make one")])
+def test_a_failed_gate_leaves_nothing_that_points_to_the_branch(first, status, hint):
+    first.fault("status", "GET", "/schema$", status)
     with pytest.raises(GateFailed, match='gate "tables" could not run: ') as failure:
         first.apply()
     assert "nothing points to this branch yet" in failure.value.hint
+    assert hint in failure.value.hint
     assert first.writes() == ["POST branches"]
+
+
+def test_a_failed_http_gate_leaves_the_version_at_0_percent(simulate):
+    simulation = simulate(GATED)
+    serving, config = simulation.script.live.id, simulation.world.wrangler_id(simulation.script.name)
+    simulation.world.route.staged = False
+    with pytest.raises(GateFailed, match="answered 500, not 200"):
+        simulation.apply()
+    staged = simulation.script.versions[-1].id
+    assert {serving: 100, staged: 0} == dict(simulation.script.deployments[0].split)
+    assert bound_to(simulation.script.version(serving)) == config
+    assert bound_to(simulation.script.version(staged)) == simulation.config(f"shop-{simulation.timeline}").id
+    simulation.world.route.heal()
+    assert "CreateBranch" not in simulation.converge()
+    assert ((staged, 100),) == simulation.script.deployments[0].split
+
+
+def test_an_undo_passes_no_gates(simulate):
+    simulation = simulate(GATED)
+    simulation.converge()
+    simulation.world.route.staged = simulation.world.route.live = False
+    simulation.leap(60)
+    simulation.ask(None)
+    assert not [each for each in simulation.converge() if each in {"VerifyWorker", "VerifyLive"}]
 
 
 def test_a_candidate_older_than_the_history_needs_approval(first):
