@@ -19,10 +19,11 @@ from reconciler.core.values.secret import Secret
 from reconciler.engine.observe import observe, with_replaced
 from reconciler.errors import InputError
 from reconciler.ports import Clock, Ports
-from reconciler.providers import cloudflare, github, neon
+from reconciler.providers import cloudflare, neon
 from reconciler.providers.clock import SystemClock
 from reconciler.providers.cloudflare.access import NEEDED, WHERE
-from reconciler.providers.github import GitHub
+from reconciler.providers.github import client as github
+from reconciler.providers.github.client import GitHub
 from reconciler.providers.http.client import Api
 from reconciler.providers.http.read_only import ReadOnlyApi
 from reconciler.providers.neon.access import WHERE as NEON_WHERE
