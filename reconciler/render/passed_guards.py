@@ -1,7 +1,7 @@
-"""Which guards a plan has passed, in words and with the numbers that they were judged by. Pure.
+"""The guards that a plan has passed, with the numbers that they were judged by. Pure.
 
-A plan without refusals has passed all of them: this says what that means for the case at hand, so that a reviewer
-sees what was looked at, and not only that nothing was found.
+A plan without refusals has passed all of them. This says what that means here, so that a reviewer
+sees what was checked, and not only that nothing was found.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from reconciler.core.values.timeline import spelled
 
 
 def passed(plan: Plan, observed: Observed) -> tuple[str, ...]:
-    """List the guards that a plan passed, one sentence each; none where it is refused."""
+    """List the guards that a plan passed, one sentence each; none if it is refused."""
     if plan.refusals or plan.lineage is None or not isinstance(observed.project, Project):
         return ()
     return (
@@ -92,7 +92,7 @@ def _reuse(plan: Plan) -> Iterator[str]:
 def _pointers(plan: Plan, observed: Observed) -> Iterator[str]:
     configs = () if isinstance(observed.configs, Unknown) else observed.configs
     if config := named(configs, expected_config(plan.desired, observed)):
-        yield f'Hyperdrive config "{config.name}" leads to {config.host}, as {config.user} to {config.database}'
+        yield f'Hyperdrive config "{config.name}" points to {config.host}, as {config.user} to {config.database}'
     workers = [each.script for each in observed.workers if isinstance(each, ObservedWorker)]
     if workers:
         yield f"every Worker is deployed, and each is named once: {', '.join(workers)}"

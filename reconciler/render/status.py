@@ -173,7 +173,7 @@ def _pen_lines(held: dict[str, Any]) -> list[str]:
 
 def _orphan_line(orphan: dict[str, Any]) -> str:
     config = f'Hyperdrive config "{orphan["hyperdrive"]}"'
-    return f"{config} leads to no branch any more ({orphan['host']}): {orphan['fate']}"
+    return f"{config} points to no branch ({orphan['host']}): {orphan['fate']}"
 
 
 def _lease_lines(lease: dict[str, str] | None) -> list[str]:
