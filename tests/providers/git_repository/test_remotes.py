@@ -43,9 +43,9 @@ def test_a_push_goes_forward_only_and_a_moved_branch_rejects_it(remote, cloned):
     one, other = cloned(remote), cloned(remote, "two")
     first, second = (each.commit("HEAD", {"a": content}, "a") for each, content in ((one, b"1"), (other, b"2")))
     one.push(first, MAIN, expected=None)
-    with pytest.raises(PushRejected, match="somebody was faster"):
+    with pytest.raises(PushRejected, match="another push came first"):
         other.push(second, MAIN, expected=None)
-    with pytest.raises(PushRejected, match="somebody was faster"):
+    with pytest.raises(PushRejected, match="another push came first"):
         one.push(one.head(), MAIN, expected=None)
     assert remote.ref(MAIN) == first
 
