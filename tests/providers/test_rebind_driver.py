@@ -96,7 +96,7 @@ def test_going_back_leaves_the_code_as_it_is_too(rebound):
 
 
 def test_a_config_that_uploads_do_not_know_yet_is_waited_for(production, monkeypatch):
-    monkeypatch.setattr("reconciler.providers.cloudflare._FRESH_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr("reconciler.providers.cloudflare.workers._FRESH_PAUSE_SECONDS", 0.2)
     production.sandbox.switch("cloudflare", fresh_config_unknown_s=1)
     production.ask(production.shop.good)
     assert production.apply().converged
