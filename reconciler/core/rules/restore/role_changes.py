@@ -16,7 +16,7 @@ from itertools import groupby
 from reconciler.core.lineage.infer import effective_desired, infer_lineage
 from reconciler.core.lineage.lineage import SAME_RESTORE, Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired, Method
-from reconciler.core.model.observed import Branch, Observed, Unknown
+from reconciler.core.model.observed import Branch, Observed, Unknown, known
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.model.roles_and_databases import RoleOrDatabase, RolesAndDatabases
 from reconciler.core.rules.context.waivers import unwaived
@@ -158,8 +158,7 @@ def _other(desired: Desired, lineage: Lineage) -> TimelineBranch | None:
 
 
 def _of(observed: Observed, target: TimelineBranch) -> RolesAndDatabases | None:
-    known = () if isinstance(observed.accounts, Unknown) else observed.accounts
-    return next((each for each in known if each.branch_id == target.branch.id), None)
+    return next((each for each in known(observed.accounts) if each.branch_id == target.branch.id), None)
 
 
 def _tells_when(target: TimelineBranch) -> bool:

@@ -14,6 +14,7 @@ from datetime import timedelta
 from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Branch, Observed, Unknown
+from reconciler.core.model.provider_limits import LONGEST_EXPIRY
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import Blocked, PlanningContext
 from reconciler.core.rules.retention.pruning import QUIET
@@ -38,8 +39,8 @@ class SourceExpires(Refusal):
 
 # So much later than an apply would delete it.
 SLACK = timedelta(days=7)
-# Neon takes at most 30 days from now (documentation, Branch expiration); the rest is for clocks that differ.
-LONGEST = timedelta(days=29)
+# A day less than Neon takes, for clocks that differ.
+LONGEST = LONGEST_EXPIRY - timedelta(days=1)
 
 
 def must_know_uses(desired: Desired, observed: Observed, lineage: Lineage) -> bool:
