@@ -29,7 +29,7 @@ def config_of(
 
 
 def points_to(config: HyperdriveConfig, branch: Branch) -> bool:
-    """Tell whether a config leads to a branch's compute, by its direct host."""
+    """Whether a config leads to a branch's compute, by its direct host."""
     endpoint = branch.endpoint
     return endpoint is not None and (config.host, config.port) == (endpoint.host, endpoint.port)
 

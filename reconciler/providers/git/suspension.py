@@ -53,7 +53,7 @@ class SuspensionRef:
 
     @property
     def is_shared(self) -> bool:
-        """Tell whether there is a remote, so that it counts for everybody."""
+        """Whether there is a remote, so that it counts for everybody."""
         return self._repository.remote is not None
 
     def look(self) -> Found | None:
