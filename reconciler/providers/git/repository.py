@@ -150,7 +150,7 @@ class Repository:
         return found
 
     def differs_from_head(self, path: str) -> bool:
-        """Whether a file of the work tree differs from HEAD's; an uncommitted file does not count.
+        """Whether a file of the work tree differs from HEAD's. An uncommitted file does.
 
         What git would convert on its way into a commit, such as line ends, is no difference.
         """
