@@ -16,7 +16,7 @@ from reconciler.cli.wiring import connected
 from reconciler.core.file.edit import desired_timeline, with_restore
 from reconciler.core.importing.adoption import Adoption, adoption
 from reconciler.core.model.desired import Desired
-from reconciler.core.model.observed import Branch, Observed, named
+from reconciler.core.model.observed import Branch, Observed, known, named
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.plan.plan import Plan, plan
 from reconciler.core.values.timeline import ORIGIN, Timeline
@@ -95,7 +95,7 @@ class _Adopting:
         if permit is not None:
             await permit.confirm()
         if found.rename is not None:
-            branches = observed.branches if isinstance(observed.branches, tuple) else ()
+            branches = known(observed.branches)
             branch = named(branches, found.rename.branch)
             assert branch is not None  # it was found among them
             await ports.neon.rename_branch(self._desired.primary.project, branch.id, found.rename.to)
@@ -124,7 +124,7 @@ class _Adopting:
 def _seen(desired: Desired, observed: Observed, now: Plan) -> Iterator[str]:
     """Show everything that the answer depends on."""
     yield headline(now)
-    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    branches = known(observed.branches)
     for each in sorted(branches, key=lambda branch: branch.created_at):
         yield f"branch     {_described(each, desired)}"
     yield from (f"drift      {each}" for each in now.drift)

@@ -5,18 +5,18 @@ from typing import Any
 from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.model.declared_branch import is_ours, record, records
 from reconciler.core.model.desired import DeclaredBranch, Desired
-from reconciler.core.model.observed import Branch, Observed, named
+from reconciler.core.model.observed import Branch, Observed, known, named
 
 
 def facts(desired: Desired, observed: Observed) -> list[dict[str, Any]]:
     """Return the facts of each declared branch, in JSON's terms."""
-    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    branches = known(observed.branches)
     return [_facts(desired, child, branches) for child in desired.branches or ()]
 
 
 def unmanaged(desired: Desired, observed: Observed, lineage: Lineage | None) -> list[str]:
     """Name the branches that carry no timeline, are not declared, and keep no data of a declared one."""
-    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    branches = known(observed.branches)
     ours = {each.branch.id for each in (*lineage.all, *lineage.superseded, *lineage.proved)} if lineage else set()
     names = {child.name for child in desired.branches or ()}
     if desired.branches is not None:  # what we made and is no longer declared is deleted

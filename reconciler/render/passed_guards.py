@@ -7,7 +7,7 @@ sees what was checked, and not only that nothing was found.
 from collections.abc import Iterator
 
 from reconciler.core.lineage.hyperdrive import expected_config
-from reconciler.core.model.observed import Branch, Observed, ObservedWorker, Project, Unknown, named
+from reconciler.core.model.observed import Branch, Observed, ObservedWorker, Project, Unknown, known, named
 from reconciler.core.plan.plan import Plan
 from reconciler.core.steps import Phase
 from reconciler.core.steps.branch import creation
@@ -47,7 +47,7 @@ def _provenance(plan: Plan) -> Iterator[str]:
 
 def _creation(plan: Plan, observed: Observed, project: Project) -> Iterator[str]:
     step = creation(plan.steps)
-    branches = () if isinstance(observed.branches, Unknown) else observed.branches
+    branches = known(observed.branches)
     source = named(branches, step.source) if step is not None else None
     if step is None or source is None:
         return
@@ -90,7 +90,7 @@ def _reuse(plan: Plan) -> Iterator[str]:
 
 
 def _pointers(plan: Plan, observed: Observed) -> Iterator[str]:
-    configs = () if isinstance(observed.configs, Unknown) else observed.configs
+    configs = known(observed.configs)
     if config := named(configs, expected_config(plan.desired, observed)):
         yield f'Hyperdrive config "{config.name}" points to {config.host}, as {config.user} to {config.database}'
     workers = [each.script for each in observed.workers if isinstance(each, ObservedWorker)]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from reconciler.core.file import jsonc
-from reconciler.providers.neon import client as neon
+from reconciler.providers.neon import client
 from tests.support import canned
 from tests.support.answers import Answers, Reply
 from tests.support.existing_account import ROLE, ExistingAccount
@@ -163,7 +163,7 @@ def test_the_project_is_found_on_any_page(run, make_account, monkeypatch):
     others = [make_account(place=f"other{number}") for number in range(2)]
     account = make_account()
     account.worker()
-    monkeypatch.setattr(neon, "_PAGE", 1)
+    monkeypatch.setattr(client, "PAGE", 1)
     value, _, _ = imported(run, account)
     assert value["primary"]["project"] == account.project not in [each.project for each in others]
 

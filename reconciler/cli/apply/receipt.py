@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from reconciler import __version__
 from reconciler.core.lineage.hyperdrive import config_of
 from reconciler.core.model.desired import Desired
-from reconciler.core.model.observed import Observed, ObservedWorker
+from reconciler.core.model.observed import Observed, ObservedWorker, known
 from reconciler.core.plan.plan import Plan
 from reconciler.core.records.receipt import GateResult, Identities, Receipt, Result, TakenStep, WorkerIdentity
 from reconciler.core.records.suspension import Suspension
@@ -119,7 +119,7 @@ def _identities(desired: Desired, end: End) -> Identities:
     if observed is None or lineage is None:
         return Identities(project)
     branch = lineage.live.branch
-    configs = observed.configs if isinstance(observed.configs, tuple) else ()
+    configs = known(observed.configs)
     config = config_of(desired, lineage.live, configs)
     return Identities(
         project=project,
