@@ -94,6 +94,12 @@ class Actions:
             return None
         return before, after
 
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """The inputs of the workflow's form, when it was started by hand."""
+        found = self.payload.get("inputs")
+        return {name: str(value or "") for name, value in found.items()} if isinstance(found, dict) else {}
+
     # What is said.
 
     def redacted(self, text: str) -> str:
