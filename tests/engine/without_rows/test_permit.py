@@ -1,4 +1,4 @@
-"""A lease in a real repository is the permit of a run."""
+"""A lease in a real repository is the lease of a run."""
 
 import pytest
 
