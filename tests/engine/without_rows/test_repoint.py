@@ -92,12 +92,6 @@ def test_a_killed_run_is_continued_to_the_restart(first, method, path):
     assert to_hyperdrive(first) == ONCE
 
 
-def test_a_lost_answer_repeats_no_change(first):
-    first.fault("drop-after", "PATCH", "/configs/")
-    first.converge()
-    assert to_hyperdrive(first).count("PATCH config") == 1
-
-
 def test_a_config_repointed_right_before_is_left_alone(first):
     outcome = first.apply(RepointHyperdrive=lambda: config(first).origin.update(host="db.example.com"))
     assert rules(outcome) == ["hyperdrive-differs"]
