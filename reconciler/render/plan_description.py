@@ -156,7 +156,7 @@ def following(plan: Plan) -> Iterator[str]:
     elif plan.refusals and plan.steps:
         yield f"These steps put back what was live: reconciler apply {name} takes them."
         yield "What is refused stays refused until the file asks for something else."
-    elif plan.keeps_no_restore:
+    elif plan.blocks_no_restore:
         yield "Everything else is as the file asks, and a restore would not wait for this."
     elif plan.refusals:
         yield "Nothing will be changed until this is resolved."

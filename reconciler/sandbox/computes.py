@@ -1,8 +1,8 @@
-"""Computes: the ports at which people reach the data, and what wakes and suspends the clusters behind them.
+"""Computes: the ports at which clients reach the data, and the waking and suspending of the clusters behind them.
 
-Every compute has a port of its own on 127.0.0.1, held by the sandbox from its creation to its deletion. A connection
-wakes the cluster where it is suspended, and bytes are then passed both ways. So a port is as stable as a host name at
-Neon: it stays when the cluster behind it is suspended, or replaced by an in-place restore. TLS ends here (`login`).
+Every compute has its own port on 127.0.0.1, from its creation to its deletion. A connection wakes the cluster if it is
+suspended, and then bytes are passed both ways. So a port is as stable as a host name at Neon: it stays when the cluster
+is suspended or replaced by an in-place restore. TLS ends here (`wire.login`).
 """
 
 import asyncio
@@ -19,22 +19,22 @@ ADDRESS = "127.0.0.1"
 
 
 class Directory(Protocol):
-    """What the computes ask of the control plane, and tell it."""
+    """The control plane, as the computes see it."""
 
     async def settled(self, compute: str) -> None:
         """Wait while an operation works on the compute or its branch."""
 
     def cluster(self, compute: str) -> str | None:
-        """Give the cluster behind a compute; None where connections are refused."""
+        """Return the cluster behind a compute; None if connections are refused."""
 
     async def past(self, compute: str, point: str) -> str:
-        """Make a cluster of what the branch of a compute held at a point. Raises StorageError."""
+        """Make a cluster of a compute's branch at a point in time. Raises StorageError."""
 
     def woken(self, compute: str) -> None:
-        """Hear that a compute has been woken."""
+        """Note that a compute has been woken."""
 
     def suspended(self, compute: str) -> None:
-        """Hear that a compute has been suspended."""
+        """Note that a compute has been suspended."""
 
 
 @dataclass
@@ -55,7 +55,7 @@ class _Compute:
 
 
 class Computes:
-    """All computes of the sandbox, by id. `directory` is set by the control plane before the first one is opened."""
+    """All computes of the sandbox, by id. The control plane sets `directory` before it opens the first one."""
 
     directory: Directory
 
@@ -66,24 +66,24 @@ class Computes:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, compute: str, idle_after: float, port: int = 0) -> int:
-        """Take a port (0: any) for a compute and give its number. It suspends after so many seconds without use."""
+        """Open a port (0: any) for a compute and return its number. It suspends after so many unused seconds."""
         server = await asyncio.start_server(lambda r, w: self._accept(compute, r, w), ADDRESS, port)
         port = int(server.sockets[0].getsockname()[1])
         self._computes[compute] = _Compute(compute, server, port, idle_after)
         return port
 
     def idle_after(self, compute: str, seconds: float) -> None:
-        """Change after how many seconds without use a compute suspends."""
+        """Change after how many unused seconds a compute suspends."""
         self._computes[compute].idle_after = seconds
         self._set_alarm(self._computes[compute])
 
     async def start(self, compute: str) -> str:
-        """Wake a compute where it sleeps; give the socket of its PostgreSQL. Raises StorageError."""
+        """Wake a compute if it is idle; return the socket of its PostgreSQL. Raises StorageError."""
         await self.directory.settled(compute)
         return await self.wake(compute)
 
     async def wake(self, compute: str) -> str:
-        """Do as `start`, without waiting for operations: this is what an operation itself calls."""
+        """Wake a compute without waiting for operations, from within an operation."""
         found = self._computes.get(compute)
         if found is None:
             raise StorageError(f"the compute {compute} is gone")
@@ -113,7 +113,7 @@ class Computes:
             self.directory.suspended(compute)
 
     async def shut(self, compute: str) -> None:
-        """Suspend a compute and give up its port."""
+        """Suspend a compute and close its port."""
         await self.suspend(compute)
         found = self._computes.pop(compute, None)
         if found:
@@ -121,7 +121,7 @@ class Computes:
             await self._cut(found, found.waiting)
 
     async def keep(self, computes: dict[str, tuple[int, float]]) -> None:
-        """Have exactly these computes, all suspended: (port, seconds without use after which it suspends) by id."""
+        """Have exactly these computes, all suspended: (port, unused seconds until it suspends) by id."""
         for compute in list(self._computes):
             await self.suspend(compute)
             if compute not in computes or computes[compute][0] != self._computes[compute].port:
@@ -133,7 +133,7 @@ class Computes:
             self.directory.suspended(compute)
 
     async def close(self) -> None:
-        """Give up every port and end every connection; the clusters are left as they are."""
+        """Close every port and connection; the clusters stay as they are."""
         computes = list(self._computes.values())
         self._computes.clear()
         for compute in computes:
@@ -167,7 +167,7 @@ class Computes:
             found.connected.add(task)
             await self._serve(found, found.cluster or "", socket, startup, client)
         except LoginFailed:
-            pass  # it has been told why, and the connection is closed after that
+            pass  # the client has been sent the reason; the connection is closed below
         except (OSError, EOFError, StorageError, asyncio.CancelledError):
             writer.transport.abort()  # the client sees a closed connection, as it does when a compute goes away
         finally:
@@ -176,7 +176,7 @@ class Computes:
             writer.close()
 
     async def _serve_past(self, compute: _Compute, point: str, startup: Startup, client: Stream) -> None:
-        """Let a client read what was so at a point, from a cluster that lives as long as the connection."""
+        """Let a client read at a point in time, from a cluster that lives as long as the connection."""
         try:
             cluster = await self.directory.past(compute.id, point)
         except StorageError as error:
@@ -204,13 +204,13 @@ class Computes:
             compute.alarm.cancel()
         compute.note_use()
         if compute.idle_after > 0 and compute.cluster is not None:
-            compute.alarm = asyncio.get_running_loop().call_later(compute.idle_after, self._look, compute)
+            compute.alarm = asyncio.get_running_loop().call_later(compute.idle_after, self._suspend_if_unused, compute)
 
-    def _look(self, compute: _Compute) -> None:
+    def _suspend_if_unused(self, compute: _Compute) -> None:
         """Suspend the compute if it was not used since the alarm was set, else set the alarm for later."""
         left = compute.last_used + compute.idle_after - time.monotonic()
         if left > 0:
-            compute.alarm = asyncio.get_running_loop().call_later(left, self._look, compute)
+            compute.alarm = asyncio.get_running_loop().call_later(left, self._suspend_if_unused, compute)
             return
         task = asyncio.get_running_loop().create_task(self.suspend(compute.id))
         self._tasks.add(task)

@@ -1,4 +1,4 @@
-"""The set-up that a sandbox starts with: the shop 961tech, with a Neon project, a Hyperdrive config and a Worker."""
+"""The example in a new sandbox: the shop 961tech, with a Neon project, a Hyperdrive config and a Worker."""
 
 from reconciler.sandbox.cloudflare import Cloudflare
 from reconciler.sandbox.computes import ADDRESS
@@ -32,7 +32,7 @@ insert into "Click" (listing_id) select 1 + n % 5 from generate_series(1, 12) as
 
 
 async def seed(neon: Neon, cloudflare: Cloudflare, storage: Storage) -> None:
-    """Put the example in place, its rows only in PostgreSQL. Raises RuntimeError where the project cannot be made."""
+    """Make the example, with rows if there is PostgreSQL. Raises RuntimeError if the project cannot be made."""
     project, branch, endpoint = await neon.projects.seed(PROJECT_ID, PROJECT_NAME, ROLE, DATABASE)
     if branch.cluster is None:
         raise RuntimeError(f"the project {project.id} has no data")

@@ -1,7 +1,7 @@
-"""Faults and latency: what can be made to go wrong, or slowly, with which requests.
+"""Faults and latencies: which requests fail or take longer, and how.
 
-A fault counts the requests that match it from when it was set; it strikes the `nth` of them and the following ones,
-`times` in all.
+A fault counts the matching requests after it was set. It strikes the `nth` of them and the following ones, `times` in
+all.
 """
 
 import re
@@ -11,26 +11,26 @@ from typing import Any
 
 
 class FaultError(ValueError):
-    """What was sent is not a list of faults or a table of latencies; the text says what is wrong."""
+    """The body is not a list of faults, a table of latencies or a set of switches; the text says what is wrong."""
 
 
 class Kind(StrEnum):
     """What a fault does."""
 
     STATUS = "status"
-    """The request is answered with a status, and with `Retry-After` where seconds are given; nothing is done."""
+    """The answer is a status, with `Retry-After` if seconds are given; nothing is done."""
     STATUS_AFTER = "status-after"
-    """Everything is done, and the answer is a status: what a proxy says that would not wait any longer."""
+    """Everything is done, and the answer is a status, as from a proxy that timed out."""
     GARBLE = "garble"
-    """Everything is done, and the answer is cut in the middle, so that it is no JSON."""
+    """Everything is done, and the answer is cut in the middle, so that it is not JSON."""
     DROP_BEFORE = "drop-before"
     """The connection is closed; nothing is done."""
     DROP_AFTER = "drop-after"
     """Everything is done, and the connection is closed before the answer."""
     DELAY = "delay"
-    """The request is served, later."""
+    """The request is served later."""
     STALE = "stale"
-    """A read answers with what was so before the last write."""
+    """A read returns the state before the last write."""
     FAIL_OPERATION = "fail-operation"
     """A write is accepted, and the first of its operations ends as `failed`."""
     ERROR_OPERATION = "error-operation"
@@ -42,7 +42,7 @@ _NUMBERED = frozenset({Kind.STATUS, Kind.STATUS_AFTER, Kind.DELAY})
 
 @dataclass(frozen=True)
 class Action:
-    """A kind with its number: the status, or the milliseconds of the delay; `seconds` are those of Retry-After."""
+    """A kind with its number: the status, or the delay in milliseconds. `seconds` is the Retry-After."""
 
     kind: Kind
     number: int = 0
@@ -61,7 +61,7 @@ class Fault:
     seen: int = 0
 
     def strikes(self, method: str, path: str) -> bool:
-        """Count a request, and tell whether it is one of those to strike."""
+        """Count a request; return whether it is struck."""
         if not _matches(self.method, self.path, method, path):
             return False
         self.seen += 1
@@ -76,11 +76,11 @@ class Faults:
     latencies: list[tuple[str, re.Pattern[str], float]] = field(default_factory=list)
 
     def strike(self, method: str, path: str) -> list[Action]:
-        """Count a request with every fault, and give the actions of those that strike it, in their order."""
+        """Count a request with every fault; return the actions of the faults that strike it, in order."""
         return [fault.action for fault in self.faults if fault.strikes(method, path)]
 
     def pause(self, method: str, path: str) -> float:
-        """Give the seconds that a request is asked to take longer: the first entry that matches decides."""
+        """Return the latency of a request in seconds: the first matching entry decides."""
         for wanted, pattern, milliseconds in self.latencies:
             if _matches(wanted, pattern, method, path):
                 return milliseconds / 1000

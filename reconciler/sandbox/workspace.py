@@ -8,7 +8,7 @@ from pathlib import Path
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory is made in it safely
 _ENOUGH_BYTES = 4 * 1024**3
-_NOEXEC = getattr(os, "ST_NOEXEC", 0)  # PostgreSQL may have to be copied there
+_NOEXEC = getattr(os, "ST_NOEXEC", 0)  # PostgreSQL may be copied there
 _CONTENTS = ("clusters", "sockets", "postgresql", "workers")
 _LONGEST_SOCKET_DIRECTORY = 80  # a socket's path may have 103 bytes on macOS and 107 on Linux, its name included
 
@@ -19,7 +19,7 @@ class WorkspaceError(Exception):
 
 @dataclass(frozen=True)
 class Workspace:
-    """A directory with what the sandbox puts there. `created` is whether the directory itself is the sandbox's."""
+    """The directory of a sandbox. `created` is whether the sandbox made the directory itself."""
 
     path: Path
     sockets: Path
@@ -27,31 +27,31 @@ class Workspace:
 
     @property
     def clusters(self) -> Path:
-        """Where the clusters lie."""
+        """The directory of the clusters."""
         return self.path / "clusters"
 
     @property
     def workers(self) -> Path:
-        """Where the Workers run."""
+        """The directory of the Workers."""
         return self.path / "workers"
 
     @property
     def removable(self) -> tuple[Path, ...]:
-        """Everything that must be gone at the end, and nothing else."""
+        """Everything that is removed at the end."""
         if self.created:
             return self.path, self.sockets
         return *(self.path / name for name in _CONTENTS), self.sockets
 
     def remove(self) -> None:
-        """Remove what the sandbox made."""
+        """Remove everything that the sandbox made."""
         for path in self.removable:
             shutil.rmtree(path, ignore_errors=True)
 
 
 def open_workspace(directory: Path | None) -> Workspace:
-    """Take a directory for a sandbox: a temporary one, or the one given, which must be new or empty.
+    """Open the directory of a sandbox: a temporary one, or the given one, which must be new or empty.
 
-    A temporary one is in memory where there is enough, unless TMPDIR is set. Raises WorkspaceError.
+    A temporary one is in memory if there is enough, unless TMPDIR is set. Raises WorkspaceError.
     """
     if directory is None:
         path, created = Path(tempfile.mkdtemp(prefix="reconciler-sandbox-", dir=_memory())), True
@@ -59,7 +59,7 @@ def open_workspace(directory: Path | None) -> Workspace:
         path = directory.absolute()
         created = _take(path)
     if created:
-        path.chmod(0o711)  # the user that PostgreSQL runs as must get through
+        path.chmod(0o711)  # the user that runs PostgreSQL must be able to enter
     sockets = path / "sockets"
     if len(str(sockets).encode()) > _LONGEST_SOCKET_DIRECTORY:
         sockets = Path(tempfile.mkdtemp(prefix="reconciler-sockets-", dir="/tmp"))
@@ -67,10 +67,10 @@ def open_workspace(directory: Path | None) -> Workspace:
 
 
 def _memory() -> Path | None:
-    """Give a place in memory where there is much of it; None for the usual place for temporary files.
+    """Return a directory in memory if there is enough; None for the usual directory for temporary files.
 
-    Every branch is some 700 files. ext4 takes milliseconds for each new file where many were removed in the last five
-    minutes (it does not use their inodes again so soon): a branch takes 0.15 s in memory, and up to 2 s there.
+    A branch has about 700 files. ext4 takes milliseconds for each new file if many were removed within five minutes
+    (it does not reuse their inodes so soon): a branch takes 0.15 s in memory and up to 2 s on ext4.
     """
     if "TMPDIR" in os.environ or not _SHARED_MEMORY.is_dir() or not os.access(_SHARED_MEMORY, os.W_OK):
         return None
@@ -80,7 +80,7 @@ def _memory() -> Path | None:
 
 
 def _take(path: Path) -> bool:
-    """Make the directory, or check that it may be used; tell whether it was made."""
+    """Make the directory, or check that it is empty; return whether it was made."""
     try:
         if not path.exists():
             path.mkdir(parents=True)

@@ -22,9 +22,7 @@ def test_two_files_that_claim_one_branch_and_one_worker_are_refused_by_validate_
     said = command(untouched, "validate")
     assert said.status == 1
     assert "branch-claimed-twice: production.jsonc and staging.jsonc both claim" in said.stderr
-    assert (
-        f'worker-claimed-twice: production.jsonc and staging.jsonc both lead to Worker "{untouched.name}' in said.stderr
-    )
+    assert f'worker-claimed-twice: production.jsonc and staging.jsonc both name Worker "{untouched.name}' in said.stderr
     assert command(untouched, "validate", "production").status == 1
     planned = command(untouched, "plan", "production", "--format", "json")
     assert planned.status == 3
@@ -69,13 +67,13 @@ def test_an_empty_or_deleted_file_is_a_mistake_and_nobody_is_asked_for_anything(
 
 
 def test_a_lifted_guard_is_shown_by_plan_and_apply_and_kept_in_the_receipt(untouched, command):
-    untouched.desired["lift"] = [{"guard": "config-limit", "reason": "raised to 100"}]
+    untouched.desired["waive"] = [{"guard": "config-limit", "reason": "raised to 100"}]
     untouched.write()
-    warning = 'guard config-limit is lifted, "raised to 100": it would refuse nothing here'
+    warning = 'guard config-limit is waived, "raised to 100": it would refuse nothing here'
     desired, observed = untouched.observe()
     found = plan(desired, observed)
     for shown in (as_text(found, observed), as_markdown(found, observed), section(Planned(found, observed))):
-        assert "guard config-limit is lifted, " in shown
+        assert "guard config-limit is waived, " in shown
         assert "raised to 100" in shown
     assert json.loads(command(untouched, "apply", "--format", "json").stdout)["warnings"] == [warning]
     assert receipts(untouched.root)[-1][1].lifted == (warning,)

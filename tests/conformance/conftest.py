@@ -1,4 +1,4 @@
-"""The description, and a sandbox in this process whose exchanges can be looked at."""
+"""The description, and a sandbox in this process with its exchanges."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.sandbox.exchange_log import VARIABLE as TRANSCRIPT
+from reconciler.sandbox.exchange_log import VARIABLE as EXCHANGE_LOG
 from reconciler.sandbox.server import Sandbox
 from tests.conformance import description, plugin
 from tests.sandbox.neon_client import NeonClient, ProjectClient
@@ -19,7 +19,7 @@ def anyio_backend():
 
 @pytest.fixture(scope="session")
 def described():
-    """Neon's API description; without it nothing here can be tested."""
+    """Neon's API description."""
     path = description.path_of_description()
     if path is None:
         say = pytest.fail if plugin.is_ci() else pytest.skip
@@ -29,7 +29,7 @@ def described():
 
 @pytest.fixture(scope="session")
 async def recorded(described, anyio_backend):
-    """An empty sandbox; it writes into the transcript of the run, as every sandbox does."""
+    """An empty sandbox, which logs its exchanges like every sandbox."""
     sandbox = Sandbox(empty=True)
     await sandbox.start()
     yield sandbox
@@ -39,7 +39,7 @@ async def recorded(described, anyio_backend):
 
 @pytest.fixture(scope="session")
 async def exchanges(recorded):
-    """What is said when a project with two branches is made and changed."""
+    """The exchanges when a project with two branches is made and changed."""
     before = len(_lines())
     async with NeonClient(recorded.environment) as neon:
         await _story(neon)
@@ -47,7 +47,7 @@ async def exchanges(recorded):
 
 
 def _lines():
-    return Path(os.environ[TRANSCRIPT]).read_text().splitlines()
+    return Path(os.environ[EXCHANGE_LOG]).read_text().splitlines()
 
 
 async def _story(neon):

@@ -1,7 +1,7 @@
 """Neon's API description (OpenAPI 3.0), compiled into validators.
 
-It is part of the npm package `@neondatabase/api-client` and is not ours to publish, so it is never committed: the
-environment variable says where it is.
+It is part of the npm package `@neondatabase/api-client` and not ours to publish, so it is never committed. The
+environment variable has its path.
 """
 
 import json
@@ -20,7 +20,7 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def _remembering():
-    """A validator that looks at each object once: the same branch is told again and again, with all the others."""
+    """A validator that checks each object once: answers repeat the same branch many times."""
     fine, follow = set(), OAS30Validator.VALIDATORS["$ref"]
 
     def referred(validator, reference, instance, schema):
@@ -44,7 +44,7 @@ class Parameter:
     schema: OAS30Validator
 
     def read(self, text):
-        """Read the value that a text stands for; what cannot be read is left for the validator to refuse."""
+        """Convert a text to its type; the validator refuses what cannot be converted."""
         if self.kind == "boolean":
             return {"true": True, "false": False}.get(text, text)
         if self.kind == "integer":
@@ -67,7 +67,7 @@ class Endpoint:
     method: str
     path: str
     parameters: dict[str, Parameter] = field(repr=False)
-    sent: Body | None = field(repr=False)
+    request: Body | None = field(repr=False)
     answers: dict[str, Body] = field(repr=False)
 
     def __str__(self):
@@ -75,12 +75,12 @@ class Endpoint:
 
     @cached_property
     def pattern(self):
-        """What its paths look like."""
+        """The pattern of its paths."""
         return re.compile("/".join("[^/]+" if part.startswith("{") else part for part in self.path.split("/")))
 
     @cached_property
     def variables(self):
-        """How many parts of the path are variable: of two endpoints that match, the one with fewer is meant."""
+        """The number of variable parts of the path: of two endpoints that match, the one with fewer is right."""
         return self.path.count("{")
 
 
@@ -100,7 +100,7 @@ class Description:
         self._found = {}
 
     def find(self, method, path):
-        """Give the endpoint that serves a path below the API's base, or None."""
+        """Return the endpoint of a path below the API's base, or None."""
         key = method, path
         if key not in self._found:
             fitting = [each for each in self.endpoints if each.method == method and each.pattern.fullmatch(path)]
@@ -108,24 +108,24 @@ class Description:
         return self._found[key]
 
     def validator(self, schema):
-        """Compile a schema. Fields that it does not know are allowed: live answers carry such."""
+        """Compile a schema. Undescribed fields are allowed, as live answers have some."""
         whole = schema | {"components": self._document["components"]}
         return self._validator(whole, format_checker=oas30_format_checker)
 
     def properties(self, name):
-        """Give the names of the fields that a schema declares."""
+        """Return the names of the fields that a schema describes."""
         return set(self._document["components"]["schemas"][name]["properties"])
 
     def _endpoint(self, method, path, item):
         operation = item[method]
         given = map(self._followed, [*item.get("parameters", ()), *operation.get("parameters", ())])
-        sent = operation.get("requestBody")
+        request = operation.get("requestBody")
         answers = {status: self._body(self._followed(each)) for status, each in operation["responses"].items()}
         return Endpoint(
             method.upper(),
             path,
             {each["name"]: self._parameter(each) for each in given if each["in"] == "query"},
-            self._body(self._followed(sent)) if sent else None,
+            self._body(self._followed(request)) if request else None,
             answers,
         )
 
@@ -148,7 +148,7 @@ class Description:
 
 
 def path_of_description():
-    """Give the path of the description; None where the environment does not say."""
+    """Return the path of the description; None if the environment has none."""
     path = os.environ.get(VARIABLE)
     return Path(path) if path else None
 

@@ -1,8 +1,7 @@
-"""The check of a whole test run: every sandbox of it writes a transcript, and a violation in it fails the run.
+"""The check of a whole test run: every sandbox in it logs its exchanges, and a violation in them fails the run.
 
-The description of Neon's API is needed; without it the run says that nothing was checked, and fails in CI.
-Where pytest-xdist runs the tests in several processes, each has a transcript of its own, as some tests look at what
-was said last; the process that started them examines all of them.
+It needs the description of Neon's API. Without it the run reports that nothing was checked, and fails in CI. Each
+process of pytest-xdist has its own exchange log, as some tests read the latest ones; the main process examines all.
 """
 
 import os
@@ -11,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.sandbox.exchange_log import VARIABLE as TRANSCRIPT
-from tests.conformance import description, rules, transcripts
+from reconciler.sandbox.exchange_log import VARIABLE as EXCHANGE_LOG
+from tests.conformance import description, exchanges, rules
 
 _RUN = pytest.StashKey()
-_TRANSCRIPTS = "transcripts"
+_DIRECTORY = "exchange_logs"
 _SHOWN = 30
 
 
@@ -25,40 +24,40 @@ class Run:
     def __init__(self, path):
         self.description = description.read(path)
         self.findings = None
-        self._directory = tempfile.TemporaryDirectory(prefix="reconciler-transcript-")
-        self.transcripts = Path(self._directory.name)
-        self._part = Part(self.transcripts, "main")
+        self._directory = tempfile.TemporaryDirectory(prefix="reconciler-exchanges-")
+        self.directory = Path(self._directory.name)
+        self._part = Part(self.directory, "main")
 
     def examine(self):
-        """Examine what was written; then it is not needed any more."""
+        """Examine what was logged, and remove it."""
         self._part.end()
-        self.findings = transcripts.examine(self.description, *self.transcripts.iterdir())
+        self.findings = exchanges.examine(self.description, *self.directory.iterdir())
         self._directory.cleanup()
 
 
 class Part:
-    """What one process of the run writes."""
+    """The log of one process of the run."""
 
     def __init__(self, directory, name):
-        transcript = Path(directory) / f"{name}.jsonl"
-        transcript.touch(0o600)
+        log = Path(directory) / f"{name}.jsonl"
+        log.touch(0o600)
         self._patch = pytest.MonkeyPatch()
-        self._patch.setenv(TRANSCRIPT, str(transcript))
+        self._patch.setenv(EXCHANGE_LOG, str(log))
 
     def end(self):
-        """Sandboxes that start from now on write into it no more."""
+        """Stop logging in new sandboxes."""
         self._patch.undo()
 
 
 def is_ci():
-    """Tell whether nothing may be left out."""
+    """Return whether nothing may be left out."""
     return os.environ.get("CI") == "true"
 
 
 def pytest_configure(config):
     given = getattr(config, "workerinput", None)
     if given is not None:
-        directory = given.get(_TRANSCRIPTS)
+        directory = given.get(_DIRECTORY)
         config.stash[_RUN] = Part(directory, given["workerid"]) if directory else None
         return
     path = description.path_of_description()
@@ -67,10 +66,10 @@ def pytest_configure(config):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node):
-    """Tell a process that pytest-xdist starts where to write."""
+    """Give a process of pytest-xdist the directory of the logs."""
     run = node.config.stash[_RUN]
     if run is not None:
-        node.workerinput[_TRANSCRIPTS] = str(run.transcripts)
+        node.workerinput[_DIRECTORY] = str(run.directory)
 
 
 def pytest_sessionfinish(session):
@@ -87,32 +86,27 @@ def pytest_sessionfinish(session):
 
 def pytest_terminal_summary(terminalreporter, config):
     terminalreporter.section("conformance to Neon's API description")
-    _findings(terminalreporter, config)
-    terminalreporter.line(rules.summary(rules.read(rules.DOCUMENT.read_text())))
-
-
-def _findings(terminalreporter, config):
     run = config.stash[_RUN]
     if run is None:
         outcome = "FAILED" if is_ci() else "SKIPPED"
         terminalreporter.line(f"{outcome}: {description.VARIABLE} does not say where the description is", red=True)
-        return
-    _coverage(terminalreporter, run, verbose=config.get_verbosity() > 0)
-    found = run.findings.violations
-    for violation, times in [*found.items()][:_SHOWN]:
-        terminalreporter.line(f"FAILED {violation} ({times}x)", red=True)
-    if len(found) > _SHOWN:
-        terminalreporter.line(f"... and {len(found) - _SHOWN} more violations", red=True)
+    else:
+        _show_coverage(terminalreporter, run, verbose=config.get_verbosity() > 0)
+        for violation, times in run.findings.violations.most_common(_SHOWN):
+            terminalreporter.line(f"FAILED {violation} ({times}x)", red=True)
+        if (more := len(run.findings.violations) - _SHOWN) > 0:
+            terminalreporter.line(f"... and {more} more violations", red=True)
+    terminalreporter.line(rules.summary(rules.read(rules.DOCUMENT.read_text())))
 
 
-def _coverage(terminalreporter, run, *, verbose):
+def _show_coverage(terminalreporter, run, *, verbose):
     served = run.findings.endpoints_with(lambda status: 200 <= status < 300)
     unserved = run.findings.endpoints_with(lambda status: status == 501) - served
     refused = run.findings.endpoints_with(lambda status: status != 501) - served - unserved
     states = [(served, "served"), (unserved, "answered 501"), (refused, "only refused")]
-    counts = dict.fromkeys([*(name for _, name in states), "not asked"], 0)
+    counts = dict.fromkeys([*(name for _, name in states), "not called"], 0)
     for endpoint in run.description.endpoints:
-        state = next((name for group, name in states if endpoint in group), "not asked")
+        state = next((name for group, name in states if endpoint in group), "not called")
         counts[state] += 1
         if verbose:
             terminalreporter.line(f"{state:<12}  {endpoint}")

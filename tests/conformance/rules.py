@@ -1,4 +1,4 @@
-"""The tables of `docs/provider-rules.md`: the rules of the providers, and the tests that show them."""
+"""The tables of `docs/provider-rules.md`: the rules of the providers, and the tests that prove them."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _QUOTED = re.compile(r"`([^`]+)`")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line of a table. `tests` are named as pytest names them; `gap` says what no test shows yet."""
+    """One line of a table. `tests` have pytest's names; `gap` is what no test proves yet."""
 
     id: str
     text: str
@@ -25,12 +25,12 @@ class Rule:
 
     @property
     def is_shown(self) -> bool:
-        """Tell whether tests show the whole rule."""
+        """Whether tests prove the whole rule."""
         return bool(self.tests) and not self.gap
 
 
 def read(text: str) -> list[Rule]:
-    """Read every line of the tables, in the order in which they stand."""
+    """Read every line of the tables, in order."""
     return [_rule(*found.groups()) for found in map(_ROW.fullmatch, text.splitlines()) if found]
 
 
@@ -40,7 +40,7 @@ def _rule(identity: str, text: str, kept_by: str, shown_by: str) -> Rule:
 
 
 def summary(rules: list[Rule]) -> str:
-    """Count in one line the rules that are shown."""
+    """Return one line with the numbers of proven rules."""
     shown = [rule.id for rule in rules if rule.is_shown]
     counts = (
         f"{name} {sum(each.startswith(letter) for each in shown)} of {COUNT}" for name, letter in PROVIDERS.items()

@@ -1,4 +1,4 @@
-"""The documents: what they link to is there, and the example of a desired-state file is one."""
+"""The links in the documents work, and the example of a desired-state file is valid."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ def anchors(path):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_what_a_document_links_to_is_there(document):
+def test_the_links_of_a_document_work(document):
     for link in _LINK.findall(document.read_text()):
         if re.match(r"[a-z]+:", link):
             continue
@@ -30,12 +30,12 @@ def test_what_a_document_links_to_is_there(document):
         assert not anchor or anchor in anchors(target), link
 
 
-def test_every_document_can_be_reached_from_the_readme():
+def test_the_readme_links_to_every_document():
     linked = {ROOT / link.partition("#")[0] for link in _LINK.findall((ROOT / "README.md").read_text())}
     assert {path for path in DOCUMENTS if path.parent.name == "docs"} <= linked
 
 
-def test_the_example_of_a_desired_state_file_in_the_readme_is_one():
+def test_the_readmes_example_is_valid():
     (example,) = re.findall(r"```jsonc\n(\{\n.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     desired = read_desired_state(example, file="production.jsonc", environment="production", now=NOW)
     assert desired.primary.restore is not None

@@ -1,4 +1,4 @@
-"""The sandbox's Neon answers as the description says, and whatever deviates is found."""
+"""The sandbox's Neon conforms to the description, and every deviation is found."""
 
 import copy
 import json
@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.sandbox.exchange_log import VARIABLE as TRANSCRIPT
-from tests.conformance import description, table, transcripts
+from reconciler.sandbox.exchange_log import VARIABLE as EXCHANGE_LOG
+from tests.conformance import description, table
+from tests.conformance.exchanges import violations
 from tests.sandbox.neon_client import NeonClient
 
 pytestmark = pytest.mark.anyio
@@ -21,16 +22,12 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "sandbox.md"
 
 @pytest.fixture
 def exchange(exchanges):
-    """Give a copy of the first exchange of a kind, for the test to break."""
+    """Return a copy of the first exchange of a kind, for a test to break."""
 
     def give(method, path_end, status=200):
-        return copy.deepcopy(
-            next(
-                each
-                for each in exchanges
-                if (each["method"], each["status"]) == (method, status) and each["path"].endswith(path_end)
-            )
-        )
+        wanted = method, status
+        found = (each for each in exchanges if wanted == (each["method"], each["status"]))
+        return copy.deepcopy(next(each for each in found if each["path"].endswith(path_end)))
 
     return give
 
@@ -42,8 +39,8 @@ def broken(exchange, change):
     return exchange | {"response_body": json.dumps(body)}
 
 
-def test_what_is_unbroken_has_no_violation(described, exchanges):
-    assert [] == [wrong for each in exchanges for wrong in transcripts.violations(described, each)]
+def test_a_real_exchange_has_no_violation(described, exchanges):
+    assert [] == [wrong for each in exchanges for wrong in violations(described, each)]
 
 
 BRANCH = "POST /projects/{project_id}/branches 201: the answer at $.branch"
@@ -61,13 +58,13 @@ BRANCH = "POST /projects/{project_id}/branches 201: the answer at $.branch"
     ids=["missing field", "wrong type", "wrong format", "null", "wrong enum"],
 )
 def test_a_broken_answer_is_found(described, exchange, change, violation):
-    found = transcripts.violations(described, broken(exchange("POST", "/branches", 201), change))
+    found = violations(described, broken(exchange("POST", "/branches", 201), change))
     assert any(violation in each for each in found), found
 
 
 def test_a_broken_refusal_is_found(described, exchange):
     refused = exchange("GET", "/br-absent", 404)
-    (found,) = transcripts.violations(described, broken(refused, lambda body: body.pop("code")))
+    (found,) = violations(described, broken(refused, lambda body: body.pop("code")))
     assert "'code' is a required property" in found
 
 
@@ -88,39 +85,42 @@ def test_a_broken_refusal_is_found(described, exchange):
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_a_broken_exchange_is_found(described, exchange, change, violation):
-    (found,) = transcripts.violations(described, exchange("GET", "/branches") | change)
+    (found,) = violations(described, exchange("GET", "/branches") | change)
     assert violation in found
 
 
 @pytest.mark.parametrize("body", ['{"branch": {"name": ""}}', '{"branch": 5}', "{}", "", "{"])
 def test_a_broken_request_is_found(described, exchanges, body):
     (renaming,) = [each for each in exchanges if each["method"] == "PATCH"]
-    assert transcripts.violations(described, renaming | {"request_body": body})
+    assert violations(described, renaming | {"request_body": body})
 
 
-def test_a_query_that_lacks_what_it_needs_is_found(described, exchange):
+def test_a_missing_parameter_is_found(described, exchange):
     asked = exchange("GET", "/branches") | {"response_body": '{"uri": "postgres://"}', "query": "role_name=me"}
     asked["path"] = asked["path"].replace("/branches", "/connection_uri")
-    assert any("the query lacks database_name" in each for each in transcripts.violations(described, asked))
+    assert any("the query lacks database_name" in each for each in violations(described, asked))
 
 
-def test_answers_carry_fields_that_are_not_described_as_live_ones_do(described, exchange):
+def test_answers_have_undescribed_fields_like_live_ones(described, exchange):
     body = json.loads(exchange("POST", "/branches", 201)["response_body"])
     for name, value in (("Branch", body["branch"]), ("Endpoint", body["endpoints"][0])):
         assert set(value) - described.properties(name)
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["in one process", "in several"])
-@pytest.mark.parametrize("violates", [False, True])
+@pytest.mark.parametrize(
+    ("violates", "options"),
+    [(False, ("-n", "1")), (True, ("-n", "1")), (True, ())],
+    ids=["none", "one, in several processes", "one, in one process"],
+)
 def test_one_violation_fails_the_whole_run(described, exchanges, tmp_path, violates, options):
-    """Here with a run of one test, which passes, and in which a sandbox is said to have said something."""
+    """The run has one test, which passes and writes an exchange as a sandbox would."""
     last = next(each for each in exchanges if each["path"].endswith("/branches") and each["method"] == "GET")
     line = json.dumps(last | {"response_body": "{}"} if violates else last)
     test = tmp_path / "test_it.py"
     test.write_text(
         "import os, pathlib\n"
         "def test_it():\n"
-        f"    pathlib.Path(os.environ[{TRANSCRIPT!r}]).write_text({line + chr(10)!r})\n"
+        f"    pathlib.Path(os.environ[{EXCHANGE_LOG!r}]).write_text({line + chr(10)!r})\n"
     )
     done = _pytest(test, *options)
     assert (1 if violates else 0) == done.returncode, done.stdout
@@ -131,7 +131,7 @@ def test_one_violation_fails_the_whole_run(described, exchanges, tmp_path, viola
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("ci", [False, True])
-def test_without_the_description_the_run_says_so_and_fails_in_ci(tmp_path, ci):
+def test_a_run_without_the_description_fails_in_ci(tmp_path, ci):
     test = tmp_path / "test_it.py"
     test.write_text("def test_it():\n    pass\n")
     done = _pytest(test, **{description.VARIABLE: ""}, CI=str(ci).lower())
@@ -148,15 +148,15 @@ def _pytest(test, *options, **environment):
     )  # fmt: skip
 
 
-async def test_every_endpoint_is_served_or_says_that_it_is_not(described, recorded):
-    """The table of the documentation says which, and is true."""
+async def test_every_endpoint_is_served_or_501(described, recorded):
+    """The table in the documentation lists which."""
     answers = await table.probe(recorded.environment, described)
     assert [] == [str(endpoint) for endpoint, state in answers.items() if state is table.State.UNKNOWN]
     written = table.between(DOCUMENT.read_text())
-    assert written == table.render(answers), "run `python -m tests.conformance.table` to write the table anew"
+    assert written == table.render(answers), "run `python -m tests.conformance.table` to rewrite the table"
 
 
-async def test_a_transcript_has_lost_answers_too_and_no_multipart_body(recorded):
+async def test_the_log_has_lost_answers_and_no_multipart_bodies(recorded):
     async with NeonClient(recorded.environment) as client:
         fault = {"path": "/api/v2/auth", "action": "drop-after"}
         await client.post(f"{recorded.url}/sandbox/faults", json=[fault])
@@ -165,11 +165,8 @@ async def test_a_transcript_has_lost_answers_too_and_no_multipart_body(recorded)
         await client.delete(f"{recorded.url}/sandbox/faults")
         address = recorded.environment["CLOUDFLARE_API_BASE_URL"]
         await client.put(f"{address}/accounts/0/workers/scripts/it", files={"metadata": (None, "{}")})
-    lost, uploaded = map(json.loads, _transcript().splitlines()[-2:])
+    log = Path(os.environ[EXCHANGE_LOG]).read_text()  # noqa: ASYNC240 - a small file
+    lost, uploaded = map(json.loads, log.splitlines()[-2:])
     assert ("/api/v2/auth", 200, True) == (lost["path"], lost["status"], lost["lost"])
     assert "auth_method" in lost["response_body"]
     assert ("PUT", None, False) == (uploaded["method"], uploaded["request_body"], uploaded["lost"])
-
-
-def _transcript():
-    return Path(os.environ[TRANSCRIPT]).read_text()

@@ -1,4 +1,4 @@
-"""The tables of the providers' rules are whole, and what they name exists."""
+"""The tables of the providers' rules are complete, and the tests and modules in them exist."""
 
 import ast
 from functools import cache
@@ -10,19 +10,19 @@ from tests.conformance import rules
 RULES = rules.read(rules.DOCUMENT.read_text())
 
 
-def test_every_rule_stands_there_once_and_in_order():
+def test_every_rule_is_there_once_and_in_order():
     expected = [f"{letter}{number}" for letter in rules.PROVIDERS.values() for number in range(1, rules.COUNT + 1)]
     assert expected == [rule.id for rule in RULES]
 
 
-def test_no_line_of_a_table_is_passed_over():
+def test_every_line_of_a_table_is_read():
     lines = [line for line in rules.DOCUMENT.read_text().splitlines() if line.startswith("|")]
     heads = 2 * len(rules.PROVIDERS)
     assert len(RULES) + heads == len(lines)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
-def test_the_tests_and_modules_that_a_rule_names_exist_and_what_is_missing_is_said_in_three_words(rule):
+def test_a_rule_has_tests_and_modules_or_a_short_gap(rule):
     assert [] == [name for name in rule.tests if name not in _tests(name.partition("::")[0])]
     assert len(set(rule.tests)) == len(rule.tests)
     assert [] == [module for module in rule.kept_by if not (rules.ROOT / "reconciler" / module).is_file()]
@@ -30,7 +30,7 @@ def test_the_tests_and_modules_that_a_rule_names_exist_and_what_is_missing_is_sa
     assert len(rule.gap.split()) <= 3
 
 
-def test_a_rule_is_shown_only_if_it_has_tests_and_lacks_nothing():
+def test_a_rule_is_proven_by_tests_without_a_gap():
     lines = [
         "| N1 | whole | `a.py` | `tests/a.py::test_a`<br>`tests/a.py::test_b` |",
         "| N2 | part | `a.py` | `tests/a.py::test_a`<br>not yet: nothing is deleted |",
@@ -44,7 +44,7 @@ def test_a_rule_is_shown_only_if_it_has_tests_and_lacks_nothing():
 
 @cache
 def _tests(path):
-    """Give the names of all tests in a file, as pytest names them, without importing it."""
+    """Return the names of all tests in a file, as pytest names them, without importing it."""
     file = rules.ROOT / path
     return frozenset(_names(path, ast.parse(file.read_text()).body)) if file.is_file() else frozenset()
 

@@ -14,12 +14,12 @@ from reconciler.engine.loop import Apply
 from reconciler.engine.observe import observe
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.cloudflare.api import EXAMPLE_CONFIG_ID, EXAMPLE_CONFIG_NAME, EXAMPLE_SCRIPT_NAME
-from tests.sandbox import test_workers
+from tests.sandbox import example_shop
 from tests.support.database import text
 
 pytestmark = [pytest.mark.anyio]
 
-workerd, shop = test_workers.workerd, test_workers.shop
+workerd, shop = example_shop.workerd, example_shop.shop
 
 _WRANGLER = """{ "name": "%s", "main": "src/index.js", "hyperdrive": [{ "binding": "HYPERDRIVE", "id": "%s" }] }"""
 

@@ -133,11 +133,11 @@ SMALL = replace(MAIN, endpoint=replace(MAIN.endpoint, settings=ComputeSettings(0
 @pytest.mark.parametrize(
     "desired", [asked(NOWHERE), replace(DESIRED, hyperdrive=TOO_MANY)], ids=["of a branch", "of a setting"]
 )
-def test_a_refusal_that_keeps_no_restore_leaves_the_rest(desired):
+def test_a_refusal_that_blocks_no_restore_leaves_the_rest(desired):
     observed = replace(WORLD, branches=(SMALL,))
     found = plan(desired, observed)
     assert found.refusals
-    assert found.keeps_no_restore
+    assert found.blocks_no_restore
     for text in (as_text(found, observed), comment([Planned(found, observed)], SUBJECT)):
         assert "Everything else is as the file asks, and a restore would not wait for this" in text
         assert "Nothing will be changed" not in text

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import httpx
 from aiohttp import web
 
-from reconciler.sandbox.cloudflare import Cloudflare, Switches
+from reconciler.sandbox.cloudflare import Cloudflare
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"
 CONFIGS = f"/accounts/{ACCOUNT}/hyperdrive/configs"
@@ -15,31 +15,42 @@ WORKERS = f"/accounts/{ACCOUNT}/workers"
 
 @dataclass
 class Api:
-    """The client, and what stands behind it."""
+    """The client, and the state of the account."""
 
     http: httpx.AsyncClient
     cloudflare: Cloudflare
 
     @property
-    def switches(self) -> Switches:
+    def state(self):
+        return self.cloudflare.state
+
+    @property
+    def switches(self):
         return self.cloudflare.state.switches
 
     async def call(self, method, path, **arguments):
-        """Send a request that must succeed; give its result."""
+        """Send a request that must succeed; return its result."""
         answer = await self.http.request(method, path, **arguments)
-        body = answer.json()
-        assert body["success"], body
-        assert answer.status_code == 200
-        return body["result"]
+        assert (200, True) == (answer.status_code, answer.json()["success"]), answer.text
+        return answer.json()["result"]
 
     async def refused(self, method, path, **arguments):
-        """Send a request that must be refused; give status, code and message."""
+        """Send a request that must be refused; return status and code."""
+        return refusal(await self.http.request(method, path, **arguments))
+
+    async def refused_with(self, method, path, **arguments):
+        """Send a request that must be refused; return the message."""
         answer = await self.http.request(method, path, **arguments)
-        body = answer.json()
-        assert not body["success"], body
-        assert body["result"] is None
-        (error,) = body["errors"]
-        return answer.status_code, error["code"], error["message"]
+        refusal(answer)
+        return answer.json()["errors"][0]["message"]
+
+
+def refusal(answer):
+    """Return status and code of a refusal."""
+    body = answer.json()
+    assert (False, None) == (body["success"], body["result"]), body
+    (error,) = body["errors"]
+    return answer.status_code, error["code"]
 
 
 @asynccontextmanager
@@ -56,14 +67,11 @@ async def serving():
     app.add_routes(cloudflare.routes())
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    address = f"http://127.0.0.1:{runner.addresses[0][1]}/client/v4"
     headers = {"Authorization": "Bearer token"}
-    client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/client/v4", headers=headers, trust_env=False)
     try:
-        async with client:
+        async with httpx.AsyncClient(base_url=address, headers=headers, trust_env=False) as client:
             yield Api(client, cloudflare)
     finally:
         await runner.cleanup()
-        await cloudflare.close()

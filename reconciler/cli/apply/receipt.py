@@ -58,7 +58,7 @@ def receipt(desired: Desired, apply: Apply, around: Circumstances, end: End, pre
         gates=(*_passed(apply.taken), *_failed(end.error, apply.under_way), *_answered(apply)),
         ids=_identities(desired, end),
         outside=tuple(each.name for each in planned.outside) if planned else (),
-        lifted=planned.lifted if planned else (),
+        lifted=planned.waived if planned else (),
         rewound=_rewound(desired, apply, end),
         actor=around.actor,
         run=around.run,

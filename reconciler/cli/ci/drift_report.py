@@ -158,7 +158,7 @@ def _make_it_so(drift: Drift) -> str:
     name, plan = drift.environment, drift.plan
     if drift.failed is not None and not plan.refusals:
         return "Mend what the apply failed at, and run it again: it goes on from what it finds.\n\n" + _commands(name)
-    if plan.refusals and not (plan.keeps_no_restore and plan.steps):
+    if plan.refusals and not (plan.blocks_no_restore and plan.steps):
         return "Nothing can be done by an apply until what stands in the way is gone; after that:\n\n" + _commands(name)
     return f"Bring reality back to what the file asks for, in {counted(len(plan.steps))}:\n\n" + _commands(name)
 

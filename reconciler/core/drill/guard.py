@@ -5,7 +5,6 @@ A drill may damage one thing: the branch that it has made for it, by a login tha
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 from reconciler.core.drill.names import DrillNames
 from reconciler.core.model.desired import Desired
@@ -19,17 +18,12 @@ from reconciler.core.values.timeline import ORIGIN
 class DamageForbidden(Refusal):
     """A branch that a drill must not damage."""
 
-    rule: ClassVar[str] = "damage-forbidden"
+    rule = "damage-forbidden"
     branch: str
     reasons: tuple[str, ...]
 
-    @property
-    def message(self) -> str:  # noqa: D102  the base class says it
-        return f'"{self.branch}" is not damaged: {"; ".join(self.reasons)}'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "nothing was destroyed; a drill damages only a branch that it has made itself: see who has changed it"
+    problem = 'the drill does not damage "{branch}": {reasons:;}'
+    way_out = "nothing was destroyed. A drill damages only a branch that it made itself: find out who changed this one"
 
 
 @dataclass(frozen=True, slots=True)

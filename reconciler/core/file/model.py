@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from reconciler.core.file.drill import DrillModel
 from reconciler.core.file.hyperdrive import HyperdriveOptions
 from reconciler.core.model.compute import NEVER
-from reconciler.core.model.desired import Liftable
+from reconciler.core.model.desired import Waivable
 from reconciler.core.values.duration import parse_duration
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.json_pointer import is_pointer
@@ -160,17 +160,17 @@ def _no_life(text: str) -> str:
     return text
 
 
-def _liftable(guard: Any) -> Any:
-    """Say why a guard can't be lifted; what is no text at all is left to the type."""
-    if isinstance(guard, str) and guard not in LIFTABLE:
-        problem = f"is not a guard that can be lifted; those are {', '.join(LIFTABLE)}"
-        raise PydanticCustomError("liftable", "{problem}", {"problem": problem})
+def _waivable(guard: Any) -> Any:
+    """Say why a guard can't be waived; the type refuses what is not text."""
+    if isinstance(guard, str) and guard not in WAIVABLE:
+        problem = f"is not a guard that can be waived; those are {', '.join(WAIVABLE)}"
+        raise PydanticCustomError("waivable", "{problem}", {"problem": problem})
     return guard
 
 
 # The type of an error that is about a key: pydantic ends its path with a mark, which a file may have as a key too.
 WRONG_KEY: Final = "wrong_key"
-LIFTABLE = tuple(guard.value for guard in Liftable)
+WAIVABLE = tuple(guard.value for guard in Waivable)
 Identifier = Annotated[str, Field(min_length=1), AfterValidator(_short_utf8), AfterValidator(_printable)]
 # Neon's API description: EndpointUpdateRequest and ProjectUpdateRequest; sizes by its documentation (Manage computes).
 _LEAST_UNITS, _MOST_UNITS = 0.25, 56.0
@@ -330,8 +330,8 @@ class OutsideModel(_Model):
     """How it is recovered on its own, in one line."""
 
 
-class LiftModel(_Model):
-    """A guard that is not to refuse here. Few can be lifted, each by its name and with a reason."""
+class WaiverModel(_Model):
+    """A guard that must not refuse here. Only a few can be waived, each by name and with a reason."""
 
     guard: Annotated[
         Literal[
@@ -343,9 +343,9 @@ class LiftModel(_Model):
             "tables-unprovable",
             "login-too-young",
         ],
-        BeforeValidator(_liftable),
+        BeforeValidator(_waivable),
     ]
-    """The guard's name, as a refusal says it."""
+    """The name of the guard, as its refusal prints it."""
     reason: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_printable)]
     """Why, in one line: it is shown in every plan, comment and receipt."""
 
@@ -395,8 +395,10 @@ class FileModel(_Model):
     """What a restore does not rewind, besides what the bindings in wrangler.jsonc say. Shown, and no more."""
     write_back: Literal["push", "pull-request"] = "push"
     """How a job commits the wrangler.jsonc that was deployed: by a push to the branch, or by a pull request."""
-    lift: list[LiftModel] = Field(default_factory=list)
-    """Guards that are not to refuse, each with a reason. Shown as a warning wherever a plan is."""
+    waive: list[WaiverModel] = Field(default_factory=list)
+    """Guards that must not refuse, each with a reason. Every plan shows them as a warning."""
+    lift: list[WaiverModel] = Field(default_factory=list, json_schema_extra={"deprecated": True})
+    """The former name of `waive`."""
     branches: list[BranchModel] | None = None
     """Branches besides the primary. [] deletes those that this tool has made; left out, none is touched."""
     drill: DrillModel = Field(default_factory=DrillModel)

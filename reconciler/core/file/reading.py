@@ -30,14 +30,14 @@ from reconciler.core.model.desired import (
     DeployDriver,
     Desired,
     HttpGate,
-    Lift,
-    Liftable,
     Method,
     OnFailure,
     Outside,
     Primary,
     SqlGate,
     Verify,
+    Waivable,
+    Waiver,
     Worker,
     WriteBack,
 )
@@ -178,7 +178,7 @@ _MISSING = {
     "restore": 'write "restore": null for the original timeline, or {"to": "2026-11-21T09:55:00Z"}',
     "project": "the Neon project's id, such as aged-wildflower-123456 (neon projects list)",
     "primary": 'write "primary": {"project": …, "branch": …, "restore": null}',
-    "reason": "say in one line why it is lifted: every plan shows it",
+    "reason": "give the reason in one line: every plan shows it",
 }
 _KINDS = {
     "string": "text",
@@ -295,7 +295,10 @@ def _contradictions(value: dict[str, Any]) -> Iterator[tuple[tuple[int | str, ..
     for kind in ("sql", "http"):
         yield from _repeated_names(("verify", kind), f"{kind} gates", verify.get(kind))
     yield from _repeated_names(("outside",), "entries of outside", value.get("outside"))
-    yield from _repeated_names(("lift",), "entries of lift", value.get("lift"), "guard")
+    for key in ("waive", "lift"):
+        yield from _repeated_names((key,), f"entries of {key}", value.get(key), "guard")
+    if value.get("waive") and value.get("lift"):
+        yield ("lift",), "lift is the former name of waive, and the file has both", "move its entries to waive"
 
 
 def _half_a_size(value: dict[str, Any]) -> Iterator[tuple[tuple[int | str, ...], str, str]]:
@@ -368,7 +371,8 @@ def _desired(environment: str, model: FileModel) -> Desired:
         verify=_verify(model.verify, model),
         outside=tuple(_outside(each) for each in model.outside),
         write_back=WriteBack(model.write_back),
-        lift=tuple(Lift(Liftable(each.guard), each.reason) for each in model.lift),
+        waivers=tuple(Waiver(Waivable(each.guard), each.reason) for each in (*model.waive, *model.lift)),
+        notices=('"lift" is now called "waive": rename the key in the file',) if model.lift else (),
         branches=None if model.branches is None else tuple(child_file.child(each) for each in model.branches),
         drill=drill_settings(model.drill),
     )

@@ -140,7 +140,7 @@ def _asked(setup: SetUp, told: frozenset[str]) -> Check:
     name, found = "desired state", plan(setup.desired, setup.observed)
     untold = [each for each in _refusals(setup.desired, setup.observed) if each.rule not in told]
     if untold:
-        return refused(name, untold[0], NEITHER) if found.keeps_no_restore else refused(name, untold[0])
+        return refused(name, untold[0], NEITHER) if found.blocks_no_restore else refused(name, untold[0])
     if found.refusals:
         return Check(
             name, State.UNKNOWN, "it can't be told how far it is, as long as something is in the way", needed=NEITHER

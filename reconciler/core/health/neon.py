@@ -6,13 +6,13 @@ from datetime import timedelta
 from reconciler.core.health.checks import EITHER, IN_PLACE, NEITHER, Check, SetUp, State, Unneeded, Wrong, refused, told
 from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage
-from reconciler.core.model.desired import Desired, Liftable, Method
+from reconciler.core.model.desired import Desired, Method, Waivable
 from reconciler.core.model.observed import Branch, Observed, Operation, Project, Unknown
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context import limits
 from reconciler.core.rules.context.concurrency import PATIENCE, OperationRunning
 from reconciler.core.rules.context.limits import BranchLimitReached, RootBranchLimitReached
-from reconciler.core.rules.context.waivers import is_lifted
+from reconciler.core.rules.context.waivers import is_waived
 from reconciler.core.rules.restore.guards import HistoryDisabled, RestoreRestricted
 from reconciler.core.rules.retention.expiry import SourceExpires
 from reconciler.core.rules.retention.room import branches_room, roots_room, without_ended
@@ -128,7 +128,7 @@ def _operations(desired: Desired, observed: Observed, running: tuple[Operation, 
     oldest = min(running, key=lambda each: each.since)
     lasted, patience = observed.at - oldest.since, for_people(PATIENCE)
     seen = f"on {oldest.action} since {oldest.since}, for {for_people(lasted)}: it locks the project against writes"
-    if lasted < PATIENCE or is_lifted(desired, Liftable.OPERATION_RUNNING):
+    if lasted < PATIENCE or is_waived(desired, Waivable.OPERATION_RUNNING):
         return Check(name, State.WARNING, seen, f"an apply waits for its end, {patience} at most")
     remedy = f"an apply waits {patience} and then refuses: ask Neon's support, or wait until it has ended"
     return Check(name, State.FAILED, seen, remedy, rule=OperationRunning.rule)

@@ -7,7 +7,6 @@ data is touched, and renaming it back takes it back. Where nothing keeps that hi
 """
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
 
 from reconciler.core.lineage.infer import PrimaryMissing, infer_lineage
 from reconciler.core.lineage.lineage import Lineage, accounts_for
@@ -22,21 +21,16 @@ from reconciler.core.values.timeline import ORIGIN, HeldName, Timeline
 class AdoptionUnclear(Refusal):
     """What is there does not say, without a doubt, that the primary carries this timeline."""
 
-    rule: ClassVar[str] = "adoption-unclear"
+    rule = "adoption-unclear"
     branch: str
     timeline: Timeline
     reason: str
 
-    @property
-    def message(self) -> str:  # noqa: D102  the base class says it
-        return f'"{self.branch}" can\'t be adopted as {self.timeline}: {self.reason}'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return (
-            "--held NAME says which branch keeps what the primary held before; where none does, begin anew under "
-            'another name, as docs/guards.md says ("When it can\'t be told which timeline is live")'
-        )
+    problem = '"{branch}" can\'t be adopted as {timeline}: {reason}'
+    way_out = (
+        "use --held NAME to name the branch that holds what the primary held before. If there is none, start over: "
+        'see docs/guards.md, "When the live timeline is unknown"'
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ Signs that are missing or disagree are a refusal, never a guess.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 from reconciler.core.lineage.lineage import (
     Lineage,
@@ -23,40 +22,31 @@ from reconciler.core.values.timeline import ORIGIN, HeldName, Timeline, candidat
 class PrimaryMissing(Refusal):
     """No branch carries the primary's name, and no swap is under way."""
 
-    rule: ClassVar[str] = "primary-missing"
+    rule = "primary-missing"
+    before_the_call = "read again"
     branch: str
     default: str
     names: tuple[str, ...]
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f'no branch is named "{self.branch}"; the default branch is "{self.default}"'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return f"set primary.branch to the name that production has; there is: {', '.join(self.names)}"
+    problem = 'no branch is named "{branch}"; the default branch is "{default}"'
+    way_out = "set primary.branch to the name of your production branch. The project has: {names}"
 
 
 @dataclass(frozen=True, slots=True)
 class ProvenanceUnknown(Refusal):
     """The signs on the branches do not tell which timeline is live."""
 
-    rule: ClassVar[str] = "provenance-unknown"
+    rule = "provenance-unknown"
+    before_the_call = "read again"
     signs: tuple[str, ...]
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f"cannot tell which timeline is live: {'; '.join(self.signs)}"
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return (
-            "somebody renamed, reset or restored a branch by hand: undo that (the names above say what was "
-            "expected), or delete the branch that is not needed, then run it again. To adopt what serves now as it is: "
-            "reconciler adopt; or, where that refuses, "
-            'begin anew: in the place of this file a new one under another name, with "restore": null, whose '
-            "primary.branch is a branch without annotations (neon branches create makes such), which counts as origin"
-        )
+    problem = "can't determine which timeline is live: {signs:;}"
+    way_out = (
+        "a branch was renamed, reset or restored by hand. Undo that (the names above show what was expected), or "
+        "delete the branch that you don't need; then run it again. To keep what is live now: reconciler adopt. If "
+        "adopt refuses, start over: replace this file with one for a new environment, under another name and with "
+        '"restore": null, whose primary.branch has no annotations (a branch made by neon branches create has none)'
+    )
 
 
 def infer_lineage(desired: Desired, branches: tuple[Branch, ...]) -> Lineage | Refusal:

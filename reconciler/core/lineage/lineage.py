@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
 
 from reconciler.core.lineage import lsn
 from reconciler.core.model.desired import Restore
@@ -18,53 +17,49 @@ from reconciler.core.values.timeline import IN_PLACE, HeldName, Point, Timeline
 class BeforeSourceExisted(Refusal):
     """No branch that was ever live existed at that moment, or the source that was named did not."""
 
-    rule: ClassVar[str] = "before-source-existed"
+    rule = "before-source-existed"
+    before_the_call = "the look, gate `identity`"
     to: Instant
     source: str
     created_at: Instant
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f'{self.to} lies before branch "{self.source}" was created ({self.created_at})'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "ask for a later moment, or name the timeline that was live then in primary.restore.from"
+    problem = '{to} is before branch "{source}" was created ({created_at})'
+    way_out = "ask for a later moment, or name the timeline that was live then in primary.restore.from"
 
 
 @dataclass(frozen=True, slots=True)
 class SourceAmbiguous(Refusal):
     """More than one timeline may have been live at that moment. `spans` says when each may have been."""
 
-    rule: ClassVar[str] = "source-ambiguous"
+    rule = "source-ambiguous"
     to: Instant
     choices: tuple[str, ...]
     spans: tuple[str, ...]
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f"cannot tell which timeline was live at {self.to}: {' or '.join(self.spans)}"
+    problem = "can't determine which timeline was live at {to}: {either}"
+    way_out = "name it in primary.restore: {named}"
 
     @property
-    def hint(self) -> str:  # noqa: D102
-        return "name it in primary.restore: " + " or ".join(f'"from": "{each}"' for each in self.choices)
+    def either(self) -> str:
+        """The timelines that may have been live, each with its time."""
+        return " or ".join(self.spans)
+
+    @property
+    def named(self) -> str:
+        """The lines to choose from."""
+        return " or ".join(f'"from": "{each}"' for each in self.choices)
 
 
 @dataclass(frozen=True, slots=True)
 class SourceNotHeld(Refusal):
     """`from` names a timeline that no branch carries."""
 
-    rule: ClassVar[str] = "source-not-held"
+    rule = "source-not-held"
     source: Timeline
     carried: tuple[str, ...]
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f'primary.restore.from names timeline "{self.source}", and no branch carries it'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return f"there is: {', '.join(self.carried)}"
+    problem = 'primary.restore.from names timeline "{source}", and no branch carries it'
+    way_out = "choose one of: {carried}"
 
 
 # A branch that is preserved in place is created by the request that resets the primary, so both bear one time. What is

@@ -4,7 +4,6 @@ Whether the history still has it, Neon alone can tell; it answers before anythin
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from reconciler.core.model.observed import Branch
 from reconciler.core.model.refusal import Refusal
@@ -18,34 +17,25 @@ _ALIGNMENT = 8
 class LsnWithoutSource(Refusal):
     """A timeline that began at an LSN is to be made again, and nothing says from which timeline."""
 
-    rule: ClassVar[str] = "lsn-without-source"
+    rule = "lsn-without-source"
     to: Lsn
 
-    @property
-    def message(self) -> str:  # noqa: D102  the base class says it
-        return f"{self.to} is an LSN, and nothing says to which timeline it belongs"
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "add it to primary.restore: from"
+    problem = "{to} is an LSN, and the file does not say which timeline it belongs to"
+    way_out = "add that timeline to primary.restore as from"
 
 
 @dataclass(frozen=True, slots=True)
 class LsnBeforeSource(Refusal):
     """The LSN lies before the source branch began: that place is in its parent's log."""
 
-    rule: ClassVar[str] = "lsn-before-source"
+    rule = "lsn-before-source"
+    before_the_call = "the look, Neon"
     to: Lsn
     source: str
     began: Lsn
 
-    @property
-    def message(self) -> str:  # noqa: D102  the base class says it
-        return f'{self.to} lies before branch "{self.source}" began (at {self.began} of its parent)'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "name the timeline whose log it was read from: primary.restore.from"
+    problem = '{to} is before branch "{source}" began (at {began} of its parent)'
+    way_out = "name the timeline whose log the LSN is from in primary.restore.from"
 
 
 def before_source(lsn: Lsn, branch: Branch) -> list[Refusal]:

@@ -1,6 +1,6 @@
 """What the desired-state file asks for, after every mistake in it has been ruled out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 
@@ -177,8 +177,8 @@ class Outside:
     recovery: str = ""
 
 
-class Liftable(Enum):
-    """The guards that a file may lift: a provider has the last word, no data is concerned, or a person must look."""
+class Waivable(Enum):
+    """The guards that a file may waive: a provider decides anyway, no data is concerned, or a person must look."""
 
     BRANCH_LIMIT = "branch-limit"
     ROOT_BRANCH_LIMIT = "root-branch-limit"
@@ -190,10 +190,10 @@ class Liftable(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Lift:
+class Waiver:
     """A guard that is not to refuse, and why."""
 
-    guard: Liftable
+    guard: Waivable
     reason: str
 
 
@@ -248,7 +248,10 @@ class DrillSettings:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """One environment, as its file declares it. `branches` is None where the file says nothing of them."""
+    """One environment, as its file declares it.
+
+    `branches` is None if the file does not mention them. `notices` are about the file itself, such as an old key.
+    """
 
     environment: str
     primary: Primary
@@ -257,9 +260,10 @@ class Desired:
     verify: Verify = Verify()
     outside: tuple[Outside, ...] = ()
     write_back: WriteBack = WriteBack.PUSH
-    lift: tuple[Lift, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
     branches: tuple[DeclaredBranch, ...] | None = None
     drill: DrillSettings = DrillSettings()
+    notices: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def timeline(self) -> Timeline:

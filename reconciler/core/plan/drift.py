@@ -44,7 +44,7 @@ def differences(
     """Say everything that was changed by hand, as far as it can be told, in the order of a restore."""
     branches = observed.branches if isinstance(observed.branches, tuple) else ()
     configs = observed.configs if isinstance(observed.configs, tuple) else ()
-    stops = any(each.keeps_restores for each in refusals)
+    stops = any(each.blocks_restores for each in refusals)
     repaired = Answer.REFUSED if stops else Answer.REPAIRED
     left = Answer.REFUSED if stops else Answer.LEFT
     if lineage is None:

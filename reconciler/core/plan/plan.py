@@ -32,8 +32,8 @@ _MOST_WAVES = 100
 class Plan:
     """What would be done, or why nothing may be. `live` is None where it cannot be told.
 
-    `outside` is what stays in the present, where the steps make another timeline live. `lifted` says which guards the
-    file lifts, why, and what they would have refused; it stands among the warnings too. `suspension` is one that
+    `outside` is what stays in the present, where the steps make another timeline live. `waived` says which guards
+    the file waives, why, and what they would have refused; the warnings have it too. `suspension` is one that
     stands: it is shown, is no part of the digest, and refuses an apply and not the plan. `drift` is what somebody has
     changed by hand; it is told, and decides nothing.
     """
@@ -46,7 +46,7 @@ class Plan:
     refusals: tuple[Refusal, ...]
     digest: str
     outside: tuple[Outside, ...] = ()
-    lifted: tuple[str, ...] = ()
+    waived: tuple[str, ...] = ()
     suspension: Suspension | None = None
     drift: tuple[Difference, ...] = ()
     source: tuple[str, ...] = ()
@@ -67,9 +67,9 @@ class Plan:
         return bool(self.refusals) and all(each.about_declared_branch for each in self.refusals)
 
     @property
-    def keeps_no_restore(self) -> bool:
+    def blocks_no_restore(self) -> bool:
         """Tell whether something is refused, and none of it would keep a timeline from being made live."""
-        return bool(self.refusals) and not any(each.keeps_restores for each in self.refusals)
+        return bool(self.refusals) and not any(each.blocks_restores for each in self.refusals)
 
     @property
     def in_sync(self) -> bool:
@@ -93,18 +93,18 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     told: tuple[str, ...] = ()
     if lineage is not None and isinstance(observed.project, Project):
         told = warnings(with_source_from_receipts(desired, observed), observed, observed.project, lineage, steps)
-    lifted = _lifted(desired, observed)
+    waived = _waived(desired, observed)
     outside = stays(desired, observed) if steps and live != desired.timeline and not refusals else ()
     return Plan(
         desired=desired,
         live=live,
         lineage=lineage,
         waves=waves,
-        warnings=(*lifted, *told, *unreached(outside, desired.timeline.moment, observed.at)),
+        warnings=(*desired.notices, *waived, *told, *unreached(outside, desired.timeline.moment, observed.at)),
         refusals=refusals,
         digest=_digest(desired, observed, steps, refusals),
         outside=outside,
-        lifted=lifted,
+        waived=waived,
         drift=differences(desired, observed, lineage, refusals),
         source=_source(desired, observed, lineage, steps),
     )
@@ -119,15 +119,15 @@ def _source(desired: Desired, observed: Observed, lineage: Lineage | None, steps
     return explain(lineage, restore, f"{told}; Neon's own signs leave it open" if told else "the file names it")
 
 
-def _lifted(desired: Desired, observed: Observed) -> tuple[str, ...]:
-    """Say of each guard that the file lifts why, and what it would refuse here if it were not lifted."""
+def _waived(desired: Desired, observed: Observed) -> tuple[str, ...]:
+    """For each guard that the file waives: the reason, and what it would refuse here otherwise."""
     said = []
-    for each in desired.lift:
-        others = tuple(lift for lift in desired.lift if lift is not each)
-        _, refusals = _unfold(replace(desired, lift=others), observed)
+    for each in desired.waivers:
+        others = tuple(waiver for waiver in desired.waivers if waiver is not each)
+        _, refusals = _unfold(replace(desired, waivers=others), observed)
         refused = [refusal.message for refusal in refusals if refusal.rule == each.guard.value]
         what = "; ".join(refused) or "it would refuse nothing here"
-        said.append(f'guard {each.guard.value} is lifted, "{each.reason}": {what}')
+        said.append(f'guard {each.guard.value} is waived, "{each.reason}": {what}')
     return tuple(said)
 
 

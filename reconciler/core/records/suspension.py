@@ -8,7 +8,7 @@ without what a terminal would obey, on one line, and not at any length.
 import json
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar, Self
+from typing import Self
 
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.values.instant import Instant
@@ -23,20 +23,16 @@ _LONGEST_NAME = 200
 class Suspension(Refusal):
     """Who stopped all applying to an environment, since when, until when, and why."""
 
-    rule: ClassVar[str] = "suspended"
+    rule = "suspended"
     environment: str
     by: str
     since: Instant
     until: Instant
     reason: str
 
-    @property
-    def message(self) -> str:  # noqa: D102  the base class says it
-        return f"{self.by} suspended {self.environment} at {self.since}, until {self.until}: {self.reason}"
+    problem = "{by} suspended {environment} at {since} until {until}: {reason}"
 
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return f"nothing is applied before that; reconciler resume {self.environment} ends it at once"
+    way_out = "nothing is applied until then; reconciler resume {environment} ends it now"
 
     def is_over(self, now: Instant) -> bool:
         """Tell whether its time has gone by."""

@@ -32,7 +32,7 @@ from reconciler.core.model.desired import DeployDriver, Desired, Worker
 from reconciler.core.model.observed import HyperdriveConfig, Observed, ObservedWorker, UploadedVersion
 from reconciler.core.rules.context import concurrency, limits
 from reconciler.core.rules.context.planning import Blocked, PlanningContext, TimelineFailed, read
-from reconciler.core.rules.context.waivers import standing
+from reconciler.core.rules.context.waivers import unwaived
 from reconciler.core.rules.declared import converge as children
 from reconciler.core.rules.hyperdrive import origin, repoint
 from reconciler.core.rules.hyperdrive import settings as hyperdrive_upkeep
@@ -195,7 +195,7 @@ def _verify_branch(context: PlanningContext, timeline_branch: TimelineBranch) ->
     step = VerifyBranch(branch=timeline_branch.branch.name, gates=gates, tables_at=tables_at, reason=reason)
     if step.key in context.observed.passed:
         return ()
-    refusals = standing(context.desired, too_late)
+    refusals = unwaived(context.desired, too_late)
     return Blocked(tuple(refusals)) if refusals else (step,)
 
 

@@ -1,4 +1,4 @@
-"""The account and its user, as far as wrangler asks about them."""
+"""The account and its user, for what wrangler reads of them."""
 
 from aiohttp import web
 
@@ -11,29 +11,29 @@ SUBDOMAIN = "sandbox"
 
 
 async def user(_request: web.Request, _state: State) -> web.Response:
-    """Answer whose token it is."""
+    """Return the user of the token."""
     return success({"id": USER_ID, "email": USER_EMAIL})
 
 
 async def token(_request: web.Request, _state: State) -> web.Response:
-    """Answer that the token is good; a bad one doesn't come this far."""
+    """Answer that the token is valid; an invalid one is refused before."""
     return success({"id": USER_ID, "status": "active"})
 
 
 async def memberships(_request: web.Request, state: State) -> web.Response:
-    """Answer with the one account, in a form that serves both `/accounts` and `/memberships`."""
+    """List the one account, in a form for both `/accounts` and `/memberships`."""
     account = {"id": state.account_id, "name": "Sandbox"}
     pages = {"page": 1, "per_page": 20, "count": 1, "total_count": 1, "total_pages": 1}
     return success([{**account, "account": account}], pages=pages)
 
 
 async def subdomain(_request: web.Request, _state: State) -> web.Response:
-    """Answer the account's name below workers.dev."""
+    """Return the account's name below workers.dev."""
     return success({"subdomain": SUBDOMAIN})
 
 
 async def bucket(request: web.Request, _state: State) -> web.Response:
-    """Answer that an R2 bucket exists, whichever: wrangler asks before it uploads a binding to one."""
+    """Answer that any R2 bucket exists: wrangler checks before it uploads a binding to one."""
     return success({"name": request.match_info["bucket"], "creation_date": "2025-01-01T00:00:00.000Z"})
 
 

@@ -1,4 +1,4 @@
-"""The envelope around every answer, refusals, and who may ask.
+"""The envelope of every answer, refusals, access and pages.
 
 The envelope is the one of Cloudflare's API v4: `success`, `errors`, `messages`, `result` and, for lists,
 `result_info`. The live API answers some reads with `errors` and `messages` null, so some answers here do too.
@@ -18,7 +18,7 @@ from reconciler.sandbox.cloudflare.state import Json, State
 Handler = Callable[[web.Request, State], Awaitable[web.Response]]
 Item = TypeVar("Item")
 Route = tuple[str, str, Handler]
-"""HTTP method, path below `/client/v4`, and what answers it."""
+"""HTTP method, path below `/client/v4`, and handler."""
 
 
 class ApiError(Exception):
@@ -41,7 +41,7 @@ def success(result: Any, *, pages: Json | None = None, errors_null: bool = False
 
 
 def guarded(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Make a handler check the caller first and answer refusals in the envelope."""
+    """Wrap a handler: check access first, and answer refusals in the envelope."""
 
     @functools.wraps(handler)
     async def answer(request: web.Request) -> web.Response:
@@ -59,12 +59,12 @@ def guarded(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]
 
 
 async def not_found(request: web.Request, _state: State) -> web.Response:
-    """Answer for every path that nothing else answers."""
+    """Refuse a path that has no handler."""
     raise _no_route(request)
 
 
 def one_page(request: web.Request, items: Sequence[Item], default_size: int) -> tuple[list[Item], Json]:
-    """Cut one page (`page`, `per_page`) out of a list; give it and its `result_info`."""
+    """Return one page (`page`, `per_page`) of a list, and its `result_info`."""
     page = _positive(request, "page", 1)
     size = _positive(request, "per_page", default_size)
     cut = list(items[(page - 1) * size : page * size])
@@ -74,7 +74,7 @@ def one_page(request: web.Request, items: Sequence[Item], default_size: int) -> 
 
 
 async def json_body(request: web.Request) -> Json:
-    """Read a JSON object, whatever the content type says: wrangler sends Hyperdrive's as text/plain."""
+    """Read a JSON object of any content type: wrangler sends Hyperdrive's as text/plain."""
     try:
         body = json.loads(await request.read())
     except ValueError:
@@ -93,7 +93,7 @@ def _check_access(request: web.Request, state: State) -> None:
 
 
 def _check_permission(request: web.Request, state: State) -> None:
-    """Refuse what the token has no permission for (API token permissions: Hyperdrive, Workers Scripts)."""
+    """Refuse requests that the token does not permit (API token permissions: Hyperdrive, Workers Scripts)."""
     product = next((name for name in ("hyperdrive", "workers") if f"/{name}/" in request.path), "")
     lacked = f"{product}-{'read' if request.method == 'GET' else 'write'}"
     if lacked in state.switches.token_lacks:

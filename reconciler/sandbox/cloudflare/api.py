@@ -1,4 +1,4 @@
-"""The class that the sandbox's server mounts: Cloudflare's routes, and the example that a newcomer meets."""
+"""Cloudflare's API as the server mounts it, and the example."""
 
 import functools
 import hashlib
@@ -23,15 +23,15 @@ Answerer = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class Cloudflare:
-    """One imitated account. Handlers read its state from `request["state"]`, which a middleware must set."""
+    """One account. Handlers read its state from `request["state"]`, which a middleware must set."""
 
     def __init__(self, account_id: str, token: str) -> None:
         self.state = State(account_id, token)
         self.changed: Callable[[], None] = lambda: None
-        """Called after every request that may have changed the account."""
+        """Called after every request that can change the account."""
 
     def routes(self) -> list[web.RouteDef]:
-        """Give every route below `/client/v4`; the last one answers whatever the others don't."""
+        """Return every route below `/client/v4`; the last one refuses all other paths."""
         tables = (account.ROUTES, hyperdrive.ROUTES, scripts.ROUTES, versions.ROUTES)
         routes = [
             web.route(method, PREFIX + path, self._watched(method, guarded(handler)))
@@ -54,7 +54,7 @@ class Cloudflare:
         """Let go of everything held: nothing, since each connection test closes its own connection."""
 
     def seed_example(self, host: str, port: int, database: str, user: str, password: str) -> None:
-        """Put the example in place: a Hyperdrive config for this database and a Worker bound to it, live."""
+        """Make the example: a Hyperdrive config for this database, and a live Worker bound to it."""
         moment = now()
         self.state.configs[EXAMPLE_CONFIG_ID] = HyperdriveConfig(
             id=EXAMPLE_CONFIG_ID,

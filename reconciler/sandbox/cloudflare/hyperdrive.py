@@ -19,7 +19,7 @@ _NETWORK = ("host", "port", "access_client_id", "access_client_secret", "service
 _SECRET = ("password", "access_client_secret")
 _SCHEMES = ("postgres", "postgresql", "mysql")
 _CACHING = [("max_age", 60, range(1, 3601)), ("stale_while_revalidate", 15, range(1_000_000))]
-"""Field, default, and what may be given, in seconds."""
+"""Field, default and allowed values, in seconds."""
 
 _DEFAULT_CONNECTION_LIMIT = 60
 _CONNECTION_LIMITS = range(5, 1501)
@@ -31,7 +31,7 @@ async def create_config(request: web.Request, state: State) -> web.Response:
     name, fields = _name(body.get("name")), _complete(body)
     _check_room(state, name)
     await connection.check(fields["origin"], state.switches.connection_timeout_s)
-    _check_room(state, name)  # once more: another request may have come first meanwhile
+    _check_room(state, name)  # again: another request may have come first
     created = now()
     config = HyperdriveConfig(new_id(), name, created_on=created, modified_on=created, **fields)
     state.configs[config.id] = config
@@ -39,7 +39,7 @@ async def create_config(request: web.Request, state: State) -> web.Response:
 
 
 async def list_configs(request: web.Request, state: State) -> web.Response:
-    """`GET …/configs`, 20 per page unless asked otherwise."""
+    """`GET …/configs`, 20 per page by default."""
     cut, pages = one_page(request, list(state.configs.values()), 20)
     return success([as_wire(config) for config in cut], pages=pages)
 
@@ -50,14 +50,14 @@ async def get_config(request: web.Request, state: State) -> web.Response:
 
 
 async def replace_config(request: web.Request, state: State) -> web.Response:
-    """`PUT …/configs/{id}`: the whole config, password included; what is left out goes to its default."""
-    _config(request, state)  # an unknown id is refused before the body is looked at
+    """`PUT …/configs/{id}`: the whole config with its password; absent fields get their defaults."""
+    _config(request, state)  # an unknown id is refused before the body is read
     body = await json_body(request)
     return await _save(request, state, _name(body.get("name")), _complete(body))
 
 
 async def patch_config(request: web.Request, state: State) -> web.Response:
-    """`PATCH …/configs/{id}`: what is given is merged into what there is."""
+    """`PATCH …/configs/{id}`: the given fields are merged into the config."""
     config = _config(request, state)
     body = await json_body(request)
     name = _name(body["name"]) if "name" in body else config.name
@@ -78,7 +78,7 @@ async def restart_config(request: web.Request, state: State) -> web.Response:
 
 
 def as_wire(config: HyperdriveConfig) -> Json:
-    """Write a config as the API shows it: without secrets."""
+    """Render a config without its secrets."""
     moments: dict[str, datetime | None] = {
         "created_on": config.created_on,
         "modified_on": config.modified_on,
@@ -100,7 +100,7 @@ async def _save(request: web.Request, state: State, name: str, fields: Json) -> 
     _check_name_free(state, name, config.id)
     if (fields["origin"], fields["mtls"]) != (config.origin, config.mtls):
         await connection.check(fields["origin"], state.switches.connection_timeout_s)
-        config = _config(request, state)  # once more: it may be gone meanwhile
+        config = _config(request, state)  # again: it may have been deleted
         _check_name_free(state, name, config.id)
     config.name = name
     config.origin, config.caching, config.mtls = fields["origin"], fields["caching"], fields["mtls"]

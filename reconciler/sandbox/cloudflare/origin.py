@@ -1,8 +1,8 @@
 """The connection test that Hyperdrive makes before it saves an origin.
 
-Cloudflare connects to the database and sends an empty query, on creating a config and on changing its
-connection (Hyperdrive, Troubleshooting). Here too, with the same error codes. Loopback is the exception to
-the rule that an origin must be public: the sandbox's own databases are there, and others there may offer no TLS.
+Cloudflare connects to the database and sends an empty query when a config is created or its connection changes
+(Hyperdrive, Troubleshooting). The sandbox does so too, with the same error codes. An origin must be public, except on
+loopback, where the sandbox's own databases are; there TLS is optional.
 """
 
 import asyncio
@@ -27,11 +27,11 @@ _REASONS = [
     (r"server does not support SSL", 2012, "Databases must be configured to support SSL/TLS."),
     (r"timeout|unreachable|No route to host", 2010, _UNREACHABLE),
 ]
-"""What libpq or the server says, and the code and message that it leads to; the first that fits counts."""
+"""Patterns for the errors of libpq and the server, with Cloudflare's code and message. The first match counts."""
 
 
 async def check(origin: Json, timeout_s: float) -> None:
-    """Connect to an origin and send an empty query; raise the ApiError that Cloudflare would answer.
+    """Connect to an origin and send an empty query. Raises the ApiError that Cloudflare would answer.
 
     An origin behind Access or in a VPC can't be reached from here and isn't tested.
     """

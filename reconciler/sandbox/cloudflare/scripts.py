@@ -1,8 +1,7 @@
-"""Workers: the first upload, settings, and the paths that different generations of wrangler ask for.
+"""Workers: the first upload, settings, and the paths of different generations of wrangler.
 
-Older wranglers ask `services/{name}` and `scripts/{name}/subdomain`, newer ones `workers/{name}`; all of them
-are answered. A Worker that isn't there must be 404 with code 10007 (10090 for services), or wrangler stops
-instead of creating it.
+Older versions of wrangler read `services/{name}` and `scripts/{name}/subdomain`, newer ones `workers/{name}`. An absent
+Worker must be 404 with code 10007 (10090 for services), or wrangler stops instead of creating it.
 """
 
 import uuid
@@ -17,7 +16,7 @@ SCRIPT = "/accounts/{account}/workers/scripts/{script}"
 
 
 def find_script(request: web.Request, state: State) -> Script:
-    """Find the Worker that a path names; raise ApiError where there is none."""
+    """Find the Worker of the path. Raises ApiError if there is none."""
     script = state.scripts.get(request.match_info["script"])
     if script is None:
         raise ApiError(404, 10007, "This Worker does not exist on your account.")
@@ -59,7 +58,7 @@ async def delete_script(request: web.Request, state: State) -> web.Response:
 
 
 async def get_settings(request: web.Request, state: State) -> web.Response:
-    """`GET S/settings`: of the first version that is live."""
+    """`GET S/settings`: of the first live version."""
     script = find_script(request, state)
     version = script.live
     result = {
@@ -77,7 +76,7 @@ async def get_settings(request: web.Request, state: State) -> web.Response:
 
 
 async def get_script_settings(request: web.Request, state: State) -> web.Response:
-    """`GET S/script-settings`: what belongs to the Worker and not to a version."""
+    """`GET S/script-settings`: what belongs to the Worker, not to a version."""
     return success(find_script(request, state).settings)
 
 
@@ -102,13 +101,13 @@ async def post_workers_dev(request: web.Request, state: State) -> web.Response:
 
 
 async def get_worker(request: web.Request, state: State) -> web.Response:
-    """`GET A/workers/workers/{name}`: the same, for newer wranglers."""
+    """`GET A/workers/workers/{name}`: the Worker, for newer versions of wrangler."""
     script = find_script(request, state)
     return success({"id": script.tag, "name": script.name, "subdomain": script.workers_dev})
 
 
 async def get_service(request: web.Request, state: State) -> web.Response:
-    """`GET A/workers/services/{name}`: wrangler's first question."""
+    """`GET A/workers/services/{name}`: the first request of wrangler."""
     script = state.scripts.get(request.match_info["script"])
     if script is None:
         raise ApiError(404, 10090, "workers.api.error.service_not_found")

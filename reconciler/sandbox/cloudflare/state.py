@@ -1,4 +1,4 @@
-"""What the imitated Cloudflare account holds: plain data, so that a copy of it is a snapshot."""
+"""The state of the Cloudflare account: plain data that can be pickled."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -8,49 +8,47 @@ from typing import Any
 from reconciler.sandbox import timestamps
 
 Json = dict[str, Any]
-"""An object as it came over the wire or goes there."""
+"""A JSON object."""
 
 
 @dataclass
 class Switches:
-    """Switches for what no public source settles, and limits; each default is a proposal, not a fact."""
+    """Limits, and switches for what no public source establishes. The defaults are proposals, not facts."""
 
     token_lacks: tuple[str, ...] = ()
     """Permissions that the token does not have: any of `hyperdrive-read`, `hyperdrive-write`, `workers-read`,
-    `workers-write`. What needs one is refused as with a bad token (403, 10000), which `tokens/verify` tells apart."""
+    `workers-write`. Requests that need one are refused like a bad token (403, 10000), which `tokens/verify` accepts."""
     token_of_account: bool = False
-    """Whether the token is the account's own: `/user/tokens/verify` does not know it, the account's path does."""
+    """Whether the token is the account's: only the account's `tokens/verify` accepts it, the user's does not."""
     config_limit: int = 25
     """Hyperdrive configs per account: 25 on the paid plan, 10 on the free one (Hyperdrive limits page)."""
     connection_timeout_s: float = 15
-    """How long the connection test of an origin may take (Hyperdrive troubleshooting page)."""
+    """Seconds that the connection test of an origin may take (Hyperdrive troubleshooting page)."""
     name_taken_status: int = 409
-    """HTTP status of error 2017; the code is known, the status isn't. Vary 400."""
-    percentages_refusal: tuple[int, int] = (400, 10207)
-    """HTTP status and code for percentages that don't total 100; both are placeholders."""
+    """HTTP status of error 2017; the code is known, the status is not. Try 400 too."""
     version_not_found: tuple[int, int] = (404, 10216)
     """HTTP status and code for an unknown version; both are placeholders."""
     promote_without_config: bool = False
-    """Whether a version may be deployed whose Hyperdrive config is gone (its queries would then fail)."""
+    """Whether a version can be deployed without its Hyperdrive config (its queries then fail)."""
     zero_percentage_accepted: bool = True
-    """Whether a deployment may hold a version at 0 %: documented, but the API description says 0.01."""
+    """Whether a deployment may have a version at 0 %: so the documentation, but the API description says 0.01."""
     fresh_config_unknown_s: float = 0.0
-    """How long after its creation a config is unknown to uploads (error 10157). Vary up to 15 s."""
+    """Seconds for which uploads do not know a new config (error 10157). Try up to 15."""
     unknown_inherit_is_dropped: bool = False
-    """Whether an `inherit` that finds nothing is left out unless `bindings_inherit=strict` is asked."""
+    """Whether an `inherit` without a match is left out, except with `bindings_inherit=strict`."""
     deployable_versions: int = 100
     """How many of the newest versions can be deployed (changelog of 2025-09-11)."""
     hyperdrive_pool_survives_change: bool = False
-    """Whether Workers go on reaching the former origin of a changed config until it is restarted (Hyperdrive
+    """Whether Workers reach the former origin of a changed config until the config is restarted (Hyperdrive
     documentation, Rotate credentials: true of the connections in its pool, for as long as those live)."""
     hyperdrive_query_cache: bool = False
-    """Whether queries are answered from a cache as each config's `caching` says, whatever was written or changed
-    meanwhile (Hyperdrive documentation, Query caching)."""
+    """Whether queries are answered from a cache, as each config's `caching` says, even if the data has changed since
+    (Hyperdrive documentation, Query caching)."""
 
 
 @dataclass
 class HyperdriveConfig:
-    """One config; `origin` holds its secrets too, which no answer shows."""
+    """One config. `origin` includes its secrets, which no answer shows."""
 
     id: str
     name: str
@@ -74,7 +72,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Version:
-    """One immutable upload of a Worker; `bindings` hold their secret values, which no answer shows."""
+    """One immutable upload of a Worker. `bindings` include secret values, which no answer shows."""
 
     id: str
     number: int
@@ -91,7 +89,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Deployment:
-    """Which versions serve which share of the traffic, in percent; `split` holds (version id, percentage)."""
+    """The shares of the traffic: `split` has pairs of version id and percentage."""
 
     id: str
     created_on: datetime
@@ -116,7 +114,7 @@ class Script:
     )
 
     def version(self, version_id: str) -> Version | None:
-        """Look a version up by its id."""
+        """Find a version by its id."""
         return next((version for version in self.versions if version.id == version_id), None)
 
     @property
@@ -137,15 +135,15 @@ class State:
 
 
 def now() -> datetime:
-    """Read the clock, in UTC."""
+    """Return the present moment, in UTC."""
     return timestamps.now()
 
 
 def wire_time(moment: datetime) -> str:
-    """Write a moment as the API does: microseconds and Z."""
+    """Render a moment as the API does: microseconds and Z."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def new_id() -> str:
-    """Make an id of the form that configs and Workers have: 32 hexadecimal characters."""
+    """Make an id of a config or Worker: 32 hexadecimal characters."""
     return uuid.uuid4().hex

@@ -1,6 +1,6 @@
 """The multipart body of an upload, and the version that it makes.
 
-A part `metadata` says how to run the modules that the other parts hold. Bindings of the type `inherit` and
+The part `metadata` says how to run the modules in the other parts. Bindings of the type `inherit` and
 the list `keep_bindings` take bindings over from an earlier version (API description, workers/scripts; Workers
 documentation, Multipart upload metadata).
 """
@@ -17,12 +17,12 @@ from reconciler.sandbox.cloudflare.answers import ApiError
 from reconciler.sandbox.cloudflare.state import Json, Module, Script, State, Version, now
 
 _SECRETS = {"secret_text": ("text",), "secret_key": ("key_base64", "key_jwk")}
-"""Types of binding that hold a secret, and the fields that no answer shows."""
+"""Types of secret bindings, with the fields that no answer shows."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """What an upload holds, taken apart."""
+    """The parts of an upload."""
 
     metadata: Json
     modules: tuple[Module, ...]
@@ -31,7 +31,7 @@ class Upload:
 
 
 async def read_upload(request: web.Request) -> Upload:
-    """Take the multipart body of an upload apart; raise ApiError where it isn't one."""
+    """Read the multipart body of an upload. Raises ApiError if it is malformed."""
     if not request.content_type.startswith("multipart/"):
         raise ApiError(400, 10021, "An upload must be multipart/form-data")
     try:
@@ -58,7 +58,7 @@ async def _parts(request: web.Request) -> list[Module]:
 
 
 def make_version(state: State, script: Script, upload: Upload) -> Version:
-    """Make the version that an upload asks for; raise ApiError where it can't be. Nothing is stored."""
+    """Make the version of an upload, without storing it. Raises ApiError if it is invalid."""
     metadata = upload.metadata
     main_module = str(metadata.get("main_module") or metadata.get("body_part") or "")
     if not any(module.name == main_module for module in upload.modules):
@@ -85,7 +85,7 @@ def make_version(state: State, script: Script, upload: Upload) -> Version:
 
 
 def check_configs(state: State, bindings: list[Json], *, fresh_unknown_s: float) -> None:
-    """Refuse bindings to a Hyperdrive config that isn't there, or is so new that it isn't known yet."""
+    """Refuse bindings to a Hyperdrive config that is absent, or too new to be known."""
     known_before = now() - timedelta(seconds=fresh_unknown_s)
     for binding in bindings:
         if binding["type"] != "hyperdrive":
@@ -98,7 +98,7 @@ def check_configs(state: State, bindings: list[Json], *, fresh_unknown_s: float)
 
 
 def shown(bindings: list[Json]) -> list[Json]:
-    """Write bindings as the API shows them: without their secret values."""
+    """Render bindings without their secret values."""
     return [
         {key: value for key, value in binding.items() if key not in _SECRETS.get(binding["type"], ())}
         for binding in bindings
@@ -106,7 +106,7 @@ def shown(bindings: list[Json]) -> list[Json]:
 
 
 def secrets_of(version: Version) -> list[Json]:
-    """Give the bindings of a version that hold a secret, in order of their names."""
+    """Return the secret bindings of a version, ordered by name."""
     secrets = [binding for binding in version.bindings if binding["type"] in _SECRETS]
     return sorted(secrets, key=lambda binding: str(binding["name"]))
 
@@ -131,7 +131,7 @@ def _bindings(state: State, script: Script, upload: Upload) -> list[Json]:
 
 
 def _inherited(script: Script, binding: Json) -> Json | None:
-    """Find what an `inherit` stands for: in the version that it names, or else in the latest."""
+    """Find the binding that an `inherit` refers to, in the named or the latest version."""
     version_id = binding.get("version_id") or "latest"
     if version_id == "latest":
         version = script.versions[-1] if script.versions else None

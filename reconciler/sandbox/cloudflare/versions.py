@@ -2,7 +2,7 @@
 
 Rules from the API description (workers/scripts/versions, workers/scripts/deployments) and the Workers
 documentation on gradual deployments: lists are newest first, a deployment shares the traffic among one or
-two versions, percentages total 100, and nothing guards against a deployment that came meanwhile.
+two versions, percentages total 100, and nothing guards against a concurrent deployment.
 """
 
 import math
@@ -27,6 +27,8 @@ from reconciler.sandbox.cloudflare.state import (
 from reconciler.sandbox.cloudflare.uploads import check_configs, make_version, read_upload, secrets_of, shown
 
 _PAGE = 10
+_BAD_PERCENTAGES = (400, 10207)
+"""HTTP status and code for percentages that do not total 100; no public source has them."""
 
 
 async def upload_version(request: web.Request, state: State) -> web.Response:
@@ -40,7 +42,7 @@ async def upload_version(request: web.Request, state: State) -> web.Response:
 
 
 async def list_versions(request: web.Request, state: State) -> web.Response:
-    """`GET S/versions`: newest first, without bindings; `deployable=true` leaves out what is too old."""
+    """`GET S/versions`: newest first, without bindings; `deployable=true` omits those that are too old."""
     script = find_script(request, state)
     newest_first = script.versions[::-1]
     if request.query.get("deployable") == "true":
@@ -106,26 +108,25 @@ async def get_deployment(request: web.Request, state: State) -> web.Response:
 
 
 def _split(state: State, script: Script, body: Json) -> tuple[tuple[str, float], ...]:
-    """Read which versions a deployment holds and check their percentages."""
-    status, code = state.switches.percentages_refusal
+    """Read the versions of a deployment and check their percentages."""
     versions = body.get("versions")
     if body.get("strategy") != "percentage" or not isinstance(versions, list) or not 1 <= len(versions) <= 2:
-        raise ApiError(status, code, "A deployment needs the strategy 'percentage' and one or two versions")
+        raise ApiError(*_BAD_PERCENTAGES, "A deployment needs the strategy 'percentage' and one or two versions")
     lowest = 0 if state.switches.zero_percentage_accepted else 0.01
     shares: dict[str, float] = {}
     for item in versions:
         version = _find_version(state, script, item.get("version_id"))
         share = item.get("percentage")
         if isinstance(share, bool) or not isinstance(share, int | float) or not lowest <= share <= 100:
-            raise ApiError(status, code, f"Percentages must be between {lowest} and 100")
+            raise ApiError(*_BAD_PERCENTAGES, f"Percentages must be between {lowest} and 100")
         shares[version.id] = share
     if len(shares) < len(versions) or not math.isclose(sum(shares.values()), 100):
-        raise ApiError(status, code, "Percentages of different versions must total 100")
+        raise ApiError(*_BAD_PERCENTAGES, "Percentages of different versions must total 100")
     return tuple(shares.items())
 
 
 def _check_deployable(state: State, script: Script, version: Version, *, force: bool) -> None:
-    """Refuse a version that is too old, has lost its Hyperdrive config, or had other secrets than today's."""
+    """Refuse a version that is too old, lacks its Hyperdrive config, or has other secrets than the live one."""
     if version not in script.versions[-state.switches.deployable_versions :]:
         status, code = state.switches.version_not_found
         raise ApiError(status, code, f"Version {version.id} is too old to be deployed")

@@ -1,4 +1,4 @@
-"""The account that the key belongs to: what clients ask before they ask for projects."""
+"""The account of the key, which clients read before projects."""
 
 from aiohttp import web
 
@@ -16,12 +16,12 @@ _REGION = {
 
 
 async def auth(_request: web.Request) -> web.Response:
-    """Say what kind of key it is."""
+    """Return the kind of the key."""
     return web.json_response({"account_id": OWNER_ID, "auth_method": "api_key_org", "auth_data": "sandbox"})
 
 
 async def user(_request: web.Request) -> web.Response:
-    """Say who the user is."""
+    """Return the user."""
     return web.json_response(
         {
             "active_seconds_limit": 0,
@@ -60,7 +60,7 @@ async def regions(_request: web.Request) -> web.Response:
 
 
 def routes() -> list[web.RouteDef]:
-    """Give the routes."""
+    """Return the routes."""
     return [
         web.get("/api/v2/auth", auth),
         web.get("/api/v2/users/me", user),

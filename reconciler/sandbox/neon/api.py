@@ -1,4 +1,4 @@
-"""The class that the server mounts: routes, access, one write at a time in a project, and the expiry of branches."""
+"""Neon's API as the server mounts it: routes, access, one write at a time in a project, and expiry."""
 
 import asyncio
 import secrets
@@ -29,7 +29,7 @@ PREFIX = "/api/v2"
 
 
 class Neon:
-    """The Neon API. `pause` tells how much longer operations are asked to take; `failures` collects defects."""
+    """Neon's API. `pause` returns the delay of an operation in seconds; `failures` collects unexpected exceptions."""
 
     def __init__(self, key: str, storage: Storage, pause: Pause, failures: list[BaseException]) -> None:
         self._key = key
@@ -40,11 +40,11 @@ class Neon:
 
     @property
     def state(self) -> NeonState:
-        """Everything that the control plane knows; can be copied whole."""
+        """The whole state, which can be pickled."""
         return self._control.state
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes, with full paths."""
+        """Return the routes, with full paths."""
         control = self._control
         routes = [*self.projects.routes(), *account.routes()]
         for handlers in (Branches, Restore, Recovery, Snapshots, Schemas, Endpoints, RolesAndDatabases):
@@ -53,14 +53,14 @@ class Neon:
         return [*served, web.route("*", PREFIX + "/{path:.*}", self._guarded(_unserved))]
 
     async def close(self) -> None:
-        """Abandon operations, give up every port."""
+        """Abandon operations and close every port."""
         if self._expiry:
             self._expiry.cancel()
             await asyncio.gather(self._expiry, return_exceptions=True)
         await self._control.close()
 
     async def rewind(self, state: NeonState) -> None:
-        """Know what was known when this copy of the state was made, with the same computes at the same ports."""
+        """Return to an earlier state, with its computes at the same ports."""
         if self._expiry:
             self._expiry.cancel()
             await asyncio.gather(self._expiry, return_exceptions=True)
@@ -68,7 +68,7 @@ class Neon:
         await self._control.rewind(state)
 
     def _guarded(self, handler: object) -> Handler:
-        """Wrap a handler: access, one write at a time in a project, refusals as Neon writes them."""
+        """Wrap a handler: check access, allow one write at a time in a project, answer refusals in Neon's format."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             try:
@@ -92,7 +92,7 @@ class Neon:
             raise NeonError(401, "supplied credentials do not pass authentication")
 
     def _watch_expiry(self) -> None:
-        """Wait for the next branch to expire. Called after every write, as any may have changed when that is."""
+        """Wait for the next expiry. Called after every write, as a write may change when that is."""
         if self._expiry:
             self._expiry.cancel()
         self._expiry = asyncio.create_task(self._expire())
@@ -123,7 +123,7 @@ class Neon:
                 try:
                     check_deletable(project, branch)
                 except NeonError:
-                    branch.expires_at = None  # it has become something that must not vanish
+                    branch.expires_at = None  # by now it must not be deleted
                     continue
                 jobs += self._control.delete_jobs(project, branch, method="ttl")
         self._control.operations.schedule(project, jobs)

@@ -28,13 +28,13 @@ _SORT_KEYS = ("updated_at", "created_at", "name")
 
 
 class Branches:
-    """The handlers of the paths under `/branches`, but for restore, roles and databases."""
+    """The handlers of the paths under `/branches`, except restore, roles and databases."""
 
     def __init__(self, control: ControlPlane) -> None:
         self._control = control
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes."""
+        """Return the routes."""
         one = _BRANCHES + "/{branch_id}"
         return [
             web.get(_BRANCHES, self.list_all),
@@ -81,13 +81,13 @@ class Branches:
         return web.json_response({"count": len(_search(requests.project(request), request))})
 
     async def get(self, request: web.Request) -> web.Response:
-        """Give one branch with its annotation."""
+        """Return one branch with its annotation."""
         found = requests.branch(request)
         body = self._answer(request, found) | {"annotation": rendering.annotation(found)}
         return web.json_response(body)
 
     async def create(self, request: web.Request) -> web.Response:
-        """Make a branch from the head of another, or from a moment in its history."""
+        """Make a branch from the present state of another, or from a point in its history."""
         project = writable_project(self._control, request)
         body = await requests.body(request)
         asked = body.object("branch")
@@ -130,7 +130,7 @@ class Branches:
         return web.json_response(self._answer(request, branch) | {"operations": []})
 
     async def set_as_default(self, request: web.Request) -> web.Response:
-        """Move the default flag to a branch. Moves no traffic, no protection and no schedule."""
+        """Move the default flag to a branch. Traffic, protection and schedules stay."""
         project = writable_project(self._control, request)
         branch = requests.branch(request)
         if branch.expires_at:
@@ -141,7 +141,7 @@ class Branches:
         return web.json_response(self._answer(request, branch) | {"operations": []})
 
     async def delete(self, request: web.Request) -> web.Response:
-        """Delete a branch with its computes; 204 where there is none."""
+        """Delete a branch with its computes; 204 if there is none."""
         project = writable_project(self._control, request)
         branch = project.branches.get(request.match_info["branch_id"])
         if branch is None:
@@ -152,13 +152,13 @@ class Branches:
         operations = self._control.schedule(request, project, jobs)
         answer = self._answer(request, branch)
         answer["branch"] |= {"current_state": "ready", "pending_state": "storage_deleted"}
-        return web.json_response(answer | {"operations": [rendering.operation(item) for item in operations]})
+        return web.json_response(answer | rendering.operations(operations))
 
     def _answer(self, request: web.Request, branch: Branch) -> dict[str, Any]:
         return {"branch": rendering.branch(requests.state(request), branch)}
 
     def _compute(self, item: Fields) -> tuple[str, int, tuple[float, float]]:
-        """Read what is asked of a compute: its kind, after how many seconds it suspends, its sizes."""
+        """Read the kind, the seconds until suspension and the sizes of a requested compute."""
         kind = item.required("type")
         if kind not in {"read_write", "read_only"}:
             raise malformed("endpoints[].type must be read_write or read_only")
@@ -208,7 +208,7 @@ class Branches:
         expires_at: datetime | None,
         protected: bool,  # noqa: FBT001 - one rule
     ) -> None:
-        """Refuse an expiry on a branch that must not vanish."""
+        """Refuse an expiry on a branch that must not be deleted."""
         if expires_at is None:
             return
         if branch.default:
@@ -219,7 +219,7 @@ class Branches:
             raise refused("branch that has children cannot have an expiration date")
 
     def _create_job(self, branch: Branch, mark: Mark, parent: Branch, *, keep_running: bool) -> Job:
-        # protection is that of the moment of the request: a later change of the parent does not concern this branch
+        # the parent's protection at the time of the request counts, not a later change
         new_passwords = parent.protected
 
         async def create() -> None:
@@ -246,18 +246,18 @@ class Branches:
         endpoints: list[Endpoint],
         operations: list[Operation],
     ) -> dict[str, Any]:
-        answer = self._answer(request, branch) | {
-            "endpoints": [rendering.endpoint(endpoint, project.region_id) for endpoint in endpoints],
-            "operations": [rendering.operation(operation) for operation in operations],
-            "roles": [rendering.role(role, branch.id) for role in branch.roles.values()],
-            "databases": [rendering.database(database, branch.id) for database in branch.databases.values()],
-        }
         uris = connection_uris(branch, endpoints)
-        return answer | ({"connection_uris": uris} if uris else {})
+        return (
+            self._answer(request, branch)
+            | rendering.endpoints(endpoints, project.region_id)
+            | rendering.operations(operations)
+            | rendering.roles_and_databases(branch)
+            | ({"connection_uris": uris} if uris else {})
+        )
 
 
 def connection_uris(branch: Branch, endpoints: list[Endpoint]) -> list[dict[str, Any]]:
-    """Give the connection strings of a new branch; none where it has several roles or databases, as at Neon."""
+    """Return the connection strings of a new branch; none if it has several roles or databases, as at Neon."""
     if len(branch.roles) != 1 or len(branch.databases) != 1 or not endpoints:
         return []
     (role,), (database,) = branch.roles.values(), branch.databases.values()
@@ -316,7 +316,7 @@ def _cursor(branch: Branch, key: str, order: str) -> str:
 
 
 def _position(found: list[Branch], cursor: str | None, key: str, order: str) -> int:
-    """Give the index of the first branch after the cursor, which needs not exist any more."""
+    """Return the index of the first branch after the cursor, whose own branch may be deleted."""
     if not cursor:
         return 0
     try:

@@ -1,7 +1,7 @@
-"""Where a compute is reached, and with what connection string.
+"""Hosts and connection strings of computes.
 
-Neon gives every compute a host name and the port 5432. Such names cannot resolve on a loopback, so here the host is
-`127.0.0.1:PORT`: whoever pastes the host into a URL gets one that works.
+At Neon every compute has a host name and the port 5432. On loopback such names do not resolve, so here the host is
+`127.0.0.1:PORT`, which works in a URL.
 """
 
 from urllib.parse import quote
@@ -14,11 +14,11 @@ PARAMETERS = "?sslmode=require&channel_binding=require"
 
 
 def host(endpoint: Endpoint) -> str:
-    """Give the host of a compute, with its port."""
+    """Return the host of a compute, with its port."""
     return f"{ADDRESS}:{endpoint.port}"
 
 
 def connection_uri(endpoint: Endpoint, role: str, password: str, database: str) -> str:
-    """Give the connection string of a role to a database."""
+    """Return the connection string of a role to a database."""
     user = f"{quote(role, safe='')}:{quote(password, safe='')}"
     return f"postgresql://{user}@{host(endpoint)}/{quote(database, safe='')}{PARAMETERS}"

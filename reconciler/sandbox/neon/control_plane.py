@@ -1,4 +1,4 @@
-"""What all handlers share: the state, the storage, the computes and the operations, and the rules that bind them."""
+"""What all handlers share: the state, the storage, the computes and the operations, with their common rules."""
 
 import copy
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ LONGEST_SUSPEND_SECONDS = 604_800
 
 
 class ControlPlane:
-    """The state, and the ways to change it that more than one handler needs."""
+    """The state, and the changes to it that several handlers need."""
 
     def __init__(self, storage: Storage, pause: Pause, failures: list[BaseException]) -> None:
         self.state = NeonState()
@@ -40,34 +40,34 @@ class ControlPlane:
         self.operations = Operations(self.state, pause, failures)
 
     async def close(self) -> None:
-        """Abandon operations, and give up every port."""
+        """Abandon operations and close every port."""
         await self.operations.close()
         await self.computes.close()
 
     async def rewind(self, state: NeonState) -> None:
-        """Abandon operations, and take over a state with its computes."""
+        """Abandon operations and return to an earlier state, with its computes."""
         await self.operations.close()
         vars(self.state).update(vars(state))
         endpoints = [each for project in state.projects.values() for each in project.endpoints.values()]
         await self.computes.keep({each.id: (each.port, idle_after(each.suspend_timeout_seconds)) for each in endpoints})
 
-    # What the computes ask (the protocol `Directory`).
+    # The protocol `Directory` of the computes.
 
     async def settled(self, compute: str) -> None:
         """Wait while an operation works on the compute's branch."""
-        for project in list(self.state.projects.values()):  # projects may be made meanwhile
+        for project in list(self.state.projects.values()):  # projects may be made while this waits
             if endpoint := project.endpoints.get(compute):
                 await self.operations.settled(project, endpoint.branch_id)
 
     def cluster(self, compute: str) -> str | None:
-        """Give the cluster behind a compute; None where it refuses connections."""
+        """Return the cluster behind a compute; None if it refuses connections."""
         project, endpoint = self._find(compute)
         if project is None or endpoint is None or endpoint.disabled:
             return None
         return project.branches[endpoint.branch_id].cluster
 
     async def past(self, compute: str, point: str) -> str:
-        """Make a cluster of what the branch of a compute held at a point. Raises StorageError."""
+        """Make a cluster of a compute's branch at a point in time. Raises StorageError."""
         await self.settled(compute)
         project, endpoint = self._find(compute)
         if project is None or endpoint is None:
@@ -101,12 +101,12 @@ class ControlPlane:
                 return project, endpoint
         return None, None
 
-    # What the handlers ask.
+    # For the handlers.
 
     def schedule(
         self, request: web.Request | None, project: Project, jobs: Sequence[Job], undo: Work | None = None
     ) -> list[Operation]:
-        """Schedule operations for a request; a fault on it may make the first one fail."""
+        """Schedule operations for a request. A fault on the request can make the first one fail."""
         fails = request.get("operation_ends") if request is not None else None
         return self.operations.schedule(project, jobs, fails=fails, undo=undo)
 
@@ -123,7 +123,7 @@ class ControlPlane:
             raise NeonError(409, message, switches.conflict_code)
 
     def check_room(self, project: Project, *, root: bool) -> None:
-        """Refuse one more branch than the plan allows."""
+        """Refuse a branch beyond the plan's limit."""
         plan = self.state.plan
         if len(project.branches) >= plan.branches:
             raise refused(f"branches limit exceeded; limit:{plan.branches}", "BRANCHES_LIMIT_EXCEEDED")
@@ -133,7 +133,7 @@ class ControlPlane:
             raise refused(message, "ROOT_BRANCHES_LIMIT_EXCEEDED")
 
     def check_protected_room(self, project: Project) -> None:
-        """Refuse one more protected branch than the plan allows."""
+        """Refuse a protected branch beyond the plan's limit."""
         protected = sum(branch.protected for branch in project.branches.values())
         if protected >= self.state.plan.protected_branches:
             raise refused(
@@ -142,14 +142,14 @@ class ControlPlane:
             )
 
     def suspend_timeout(self, asked: Fields) -> int | None:
-        """Read after how many seconds a compute is to suspend; None where nothing is said."""
+        """Read the seconds after which a compute suspends; None if the request does not say."""
         seconds = asked.integer("suspend_timeout_seconds", -1, LONGEST_SUSPEND_SECONDS)
         if seconds is not None and self.state.plan.fixed_suspension:
             raise NeonError(412, "modifying suspend_timeout_seconds is not permitted on the current plan")
         return seconds
 
     def check_point(self, project: Project, source: Branch, point: datetime | str) -> None:
-        """Refuse a moment or a position that is not within the history of the source, as far as is known so far."""
+        """Refuse a moment or a position outside the history of the source, as far as its record shows."""
         if source.parent_id is not None and not self.state.switches.child_as_source:
             raise refused("a point in time is available for root branches only")
         if source.restored_from is not None:
@@ -173,14 +173,14 @@ class ControlPlane:
             raise self._bad_point(moment, f"outside the history window, which starts at {oldest.isoformat()}")
 
     def _bad_point(self, point: datetime | str, why: str) -> NeonError:
-        """Give the refusal of a point outside the history. Neon publishes none of its parts: all are switches."""
+        """Return the refusal of a point outside the history. Neon publishes no part of it: all are switches."""
         switches = self.state.switches
         asked = f"LSN {point}" if isinstance(point, str) else f"timestamp {point.isoformat()}"
         message = switches.bad_time_message or f"requested {asked} is {why}"
         return NeonError(switches.bad_time_status, message, switches.bad_time_code)
 
     def snapshot_restore_ongoing(self) -> NeonError:
-        """Give the refusal of a point in time of a branch that comes from a snapshot. The status is a switch."""
+        """Return the refusal of a point in the history of a branch from a snapshot. The status is a switch."""
         message = "restore from snapshot on target branch is still ongoing"
         return NeonError(self.state.switches.snapshot_restore_status, message)
 
@@ -194,7 +194,7 @@ class ControlPlane:
             raise self._bad_point(str(point), str(error)) from error
 
     def new_branch(self, project: Project, name: str | None, parent: Branch | None) -> Branch:
-        """Make the record of a branch, with the roles and databases of its parent; it is not yet in the project."""
+        """Make the record of a branch with its parent's roles and databases, and do not add it to the project."""
         now = timestamps.now()
         identifier = identifiers.branch()
         branch = Branch(
@@ -216,7 +216,7 @@ class ControlPlane:
         return branch
 
     async def fork(self, mark: Mark, branch: Branch, *, new_passwords: bool) -> Fork:
-        """Make a cluster for a branch, and bring its roles, databases and passwords and the record together."""
+        """Make a cluster for a branch, and match the roles, databases and passwords of cluster and record."""
         fork = await self.storage.fork(mark)
         try:
             await self._fill(branch, fork, new_passwords=new_passwords)
@@ -260,7 +260,7 @@ class ControlPlane:
         suspend_seconds: int,
         sizes: tuple[float, float] = (SMALLEST_UNITS, SMALLEST_UNITS),
     ) -> Endpoint:
-        """Take a port for a new compute and put its record into the project."""
+        """Open a port for a new compute and add its record to the project."""
         identifier = identifiers.endpoint()
         port = await self.computes.open(identifier, idle_after(suspend_seconds))
         now = timestamps.now()
@@ -271,7 +271,7 @@ class ControlPlane:
         return endpoint
 
     def start_job(self, endpoint: Endpoint) -> Job:
-        """Give the operation that starts a compute."""
+        """Return the operation that starts a compute."""
 
         async def start() -> None:
             await self.computes.wake(endpoint.id)
@@ -279,7 +279,7 @@ class ControlPlane:
         return Job("start_compute", endpoint.branch_id, endpoint.id, start)
 
     def suspend_job(self, endpoint: Endpoint) -> Job:
-        """Give the operation that suspends a compute."""
+        """Return the operation that suspends a compute."""
 
         async def suspend() -> None:
             await self.computes.suspend(endpoint.id)
@@ -289,7 +289,7 @@ class ControlPlane:
     def delete_jobs(
         self, project: Project, branch: Branch, *, method: str = "user", for_good: bool = False
     ) -> list[Job]:
-        """Give the operations that remove a branch with its computes."""
+        """Return the operations that remove a branch with its computes."""
         endpoints = project.endpoints_of(branch.id)
 
         async def delete() -> None:
@@ -305,14 +305,14 @@ class ControlPlane:
         return [*map(self.suspend_job, endpoints), Job("delete_timeline", branch.id, None, delete)]
 
     async def erase(self, deleted: Deleted) -> None:
-        """Remove what a deleted branch has left: its data, and the ports of its computes."""
+        """Remove the data of a deleted branch and the ports of its computes."""
         for endpoint in deleted.endpoints:
             await self.computes.shut(endpoint.id)
         if deleted.branch.cluster:
             await self.storage.drop(deleted.branch.cluster)
 
     def drop_job(self, project: Project, snapshot: Snapshot) -> Job:
-        """Give the operation that removes a snapshot."""
+        """Return the operation that removes a snapshot."""
 
         async def drop() -> None:
             if snapshot.hidden_branch.cluster:
@@ -323,7 +323,7 @@ class ControlPlane:
 
 
 def touch(record: Branch | Endpoint | Project) -> None:
-    """Note that a record was changed now."""
+    """Note that a record has changed."""
     record.updated_at = timestamps.now()
 
 
@@ -334,7 +334,7 @@ def set_state(branch: Branch, current: str, pending: str | None = None) -> None:
 
 
 def idle_after(suspend_seconds: int) -> float:
-    """Give the seconds without use after which a compute suspends: 0 means the plan's default, -1 never."""
+    """Return after how many unused seconds a compute suspends. A setting of 0 means the default, -1 never."""
     return float(suspend_seconds or DEFAULT_SUSPEND_SECONDS)
 
 

@@ -1,7 +1,5 @@
 """Endpoints: the computes that make a branch reachable (API description, section Endpoint)."""
 
-from typing import Any
-
 from aiohttp import web
 
 from reconciler.sandbox.neon import rendering, requests
@@ -22,7 +20,7 @@ class Endpoints:
         self._control = control
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes."""
+        """Return the routes."""
         every, one = _PROJECT + "/endpoints", _PROJECT + "/endpoints/{endpoint_id}"
         return [
             web.get(every, self.list_all),
@@ -45,7 +43,7 @@ class Endpoints:
         return _several(project, project.endpoints_of(requests.branch(request).id))
 
     async def get(self, request: web.Request) -> web.Response:
-        """Give one compute."""
+        """Return one compute."""
         project = requests.project(request)
         return web.json_response({"endpoint": rendering.endpoint(requests.endpoint(request), project.region_id)})
 
@@ -93,7 +91,7 @@ class Endpoints:
         return _one(project, endpoint, self._control.schedule(request, project, jobs))
 
     def _adjusting_jobs(self, endpoint: Endpoint, *, resized: bool, retimed: bool) -> list[Job]:
-        """Give the operations of a change: an idle compute wakes for a moment, and one at work restarts to be resized.
+        """Return the operations of a change: an idle compute wakes briefly, an active one restarts to be resized.
 
         Source: API description, "Update a compute endpoint", and Neon's documentation, "Manage computes".
         """
@@ -116,7 +114,7 @@ class Endpoints:
         return _one(project, endpoint, self._control.schedule(request, project, jobs))
 
     async def delete(self, request: web.Request) -> web.Response:
-        """Delete a compute; 204 where there is none."""
+        """Delete a compute; 204 if there is none."""
         project = writable_project(self._control, request)
         endpoint = project.endpoints.get(request.match_info["endpoint_id"])
         if endpoint is None:
@@ -141,12 +139,9 @@ def _check_settings(asked: Fields) -> None:
 
 
 def _several(project: Project, endpoints: list[Endpoint]) -> web.Response:
-    return web.json_response({"endpoints": [rendering.endpoint(endpoint, project.region_id) for endpoint in endpoints]})
+    return web.json_response(rendering.endpoints(endpoints, project.region_id))
 
 
 def _one(project: Project, endpoint: Endpoint, operations: list[Operation], status: int = 200) -> web.Response:
-    answer: dict[str, Any] = {
-        "endpoint": rendering.endpoint(endpoint, project.region_id),
-        "operations": [rendering.operation(operation) for operation in operations],
-    }
-    return web.json_response(answer, status=status)
+    answer = {"endpoint": rendering.endpoint(endpoint, project.region_id)}
+    return web.json_response(answer | rendering.operations(operations), status=status)

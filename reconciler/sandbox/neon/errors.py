@@ -1,4 +1,4 @@
-"""Refusals, with Neon's statuses and words as far as they are public (API description: GeneralError)."""
+"""Refusals, with Neon's statuses and messages where these are public (API description: GeneralError)."""
 
 
 class NeonError(Exception):

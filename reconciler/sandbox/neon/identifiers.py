@@ -24,27 +24,27 @@ _NOUNS = (
 
 
 def project() -> str:
-    """Give a project id, such as `aged-wildflower-12345678`."""
+    """Return a project id, such as `aged-wildflower-12345678`."""
     return f"{_words()}-{secrets.randbelow(10**8):08d}"
 
 
 def branch() -> str:
-    """Give a branch id, such as `br-young-forest-a5b6c7d8`."""
+    """Return a branch id, such as `br-young-forest-a5b6c7d8`."""
     return f"br-{_words()}-{_tail()}"
 
 
 def endpoint() -> str:
-    """Give an endpoint id, such as `ep-cool-darkness-a5b6c7d8`."""
+    """Return an endpoint id, such as `ep-cool-darkness-a5b6c7d8`."""
     return f"ep-{_words()}-{_tail()}"
 
 
 def snapshot() -> str:
-    """Give a snapshot id, such as `snap-cool-darkness-a5b6c7d8`."""
+    """Return a snapshot id, such as `snap-cool-darkness-a5b6c7d8`."""
     return f"snap-{_words()}-{_tail()}"
 
 
 def password() -> str:
-    """Give a role's password, as Neon's look."""
+    """Return a role's password, as Neon's look."""
     return f"npg_{secrets.token_hex(8)}"
 
 

@@ -1,4 +1,4 @@
-"""Operations: the work that a write schedules, done in the background, in order, while the project is locked."""
+"""Operations: the work that writes schedule. They run in the background, in order, and lock the project."""
 
 import asyncio
 import uuid
@@ -12,13 +12,13 @@ from reconciler.sandbox.storage import StorageError
 
 Work = Callable[[], Awaitable[None]]
 Pause = Callable[[str, str], float]
-"""Gives the seconds that (`OPERATION`, action) is asked to take longer."""
+"""Returns by how many seconds (`OPERATION`, action) is delayed."""
 _RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Job:
-    """An operation to be: what it is called, what it is about, and the work (None: nothing to do here)."""
+    """An operation to schedule: its action, branch and compute, and the work (None: nothing to do)."""
 
     action: str
     branch_id: str
@@ -27,9 +27,9 @@ class Job:
 
 
 class Operations:
-    """Runs the operations of every project, one after the other within a project.
+    """Runs the operations of every project, one after another within a project.
 
-    `failures` collects the unexpected exceptions of the work, for the tests and for --verbose.
+    `failures` collects unexpected exceptions of the work.
     """
 
     def __init__(self, state: NeonState, pause: Pause, failures: list[BaseException]) -> None:
@@ -41,9 +41,9 @@ class Operations:
     def schedule(
         self, project: Project, jobs: Sequence[Job], *, fails: Status | None = None, undo: Work | None = None
     ) -> list[Operation]:
-        """Register operations and begin to run them; the first is `running` in the answer already.
+        """Register operations and start to run them; the first is `running` at once.
 
-        With `fails` the first one ends with that status, having done nothing. `undo` runs after a failure.
+        With `fails` the first one ends with that status and does nothing. `undo` runs after a failure.
         """
         operations = [self._register(project, job) for job in jobs]
         if operations:
@@ -53,7 +53,7 @@ class Operations:
         return operations
 
     async def settled(self, project: Project, branch_id: str | None = None) -> None:
-        """Wait until no operation of the project (of the branch, where given) is unfinished."""
+        """Wait until no operation of the project (of the branch, if given) is unfinished."""
         while any(
             operation.unfinished and branch_id in (None, operation.branch_id)
             for operation in project.operations.values()
@@ -64,14 +64,14 @@ class Operations:
             await asyncio.wait({task})
 
     async def close(self) -> None:
-        """Abandon what runs, and wait for its end."""
+        """Abandon running operations and wait for their end."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         self._tasks.clear()
 
     def _register(self, project: Project, job: Job) -> Operation:
-        # the list is sorted by time, and the cursor of its pages is a time: no two operations may share one
+        # lists are sorted by time and their cursor is a time, so no two operations may have the same time
         newest = max((other.created_at for other in project.operations.values()), default=None)
         created_at = timestamps.now()
         if newest is not None and created_at <= newest:
@@ -123,7 +123,7 @@ class Operations:
         return await self._work(job)
 
     async def _work(self, job: Job) -> str | None:
-        """Do the work and give the text of its failure, or None."""
+        """Do the work; return the text of its failure, or None."""
         await asyncio.sleep(self._pause("OPERATION", job.action))
         try:
             if job.work:

@@ -29,7 +29,7 @@ class Projects:
         self._control = control
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes."""
+        """Return the routes."""
         return [
             web.get(_PROJECTS, self.list_all),
             web.post(_PROJECTS, self.create),
@@ -56,11 +56,11 @@ class Projects:
         return web.json_response(answer | ({"pagination": {"cursor": page[-1].id}} if page else {}))
 
     async def shared(self, _request: web.Request) -> web.Response:
-        """List the projects that others share with the account: none."""
+        """List the projects shared with the account: none."""
         return web.json_response(_projects([]))
 
     async def get(self, request: web.Request) -> web.Response:
-        """Give one project."""
+        """Return one project."""
         return web.json_response(self._answer(request, requests.project(request)))
 
     async def create(self, request: web.Request) -> web.Response:
@@ -107,7 +107,7 @@ class Projects:
         return web.json_response(answer)
 
     async def connection_uri(self, request: web.Request) -> web.Response:
-        """Give the connection string of a role to a database of a branch."""
+        """Return the connection string of a role to a database of a branch."""
         project, query = requests.project(request), requests.query(request)
         database, role_name = query.required("database_name"), query.required("role_name")
         branch_id, endpoint_id = query.text("branch_id"), query.text("endpoint_id")
@@ -133,12 +133,12 @@ class Projects:
         cursor = requests.query(request).moment("cursor")
         page = [operation for operation in newest if cursor is None or operation.created_at < cursor]
         page = page[: requests.limit(request, 100, LARGEST_PAGE_OF_OPERATIONS)]
-        answer = {"operations": [rendering.operation(operation) for operation in page]}
+        answer = rendering.operations(page)
         last = {"cursor": page[-1].created_at.isoformat().replace("+00:00", "Z")} if page else None
         return web.json_response(answer | ({"pagination": last} if last else {}))
 
     async def operation(self, request: web.Request) -> web.Response:
-        """Give one operation."""
+        """Return one operation."""
         found = requests.project(request).operations.get(request.match_info["operation_id"])
         if found is None:
             raise not_found("operation")
@@ -221,14 +221,16 @@ class Projects:
         endpoint: Endpoint,
         operations: list[Operation],
     ) -> dict[str, Any]:
-        return self._answer(request, project) | {
+        answer = self._answer(request, project) | {
             "branch": rendering.branch(requests.state(request), branch),
-            "endpoints": [rendering.endpoint(endpoint, project.region_id)],
-            "roles": [rendering.role(role, branch.id, with_password=True) for role in branch.roles.values()],
-            "databases": [rendering.database(database, branch.id) for database in branch.databases.values()],
-            "operations": [rendering.operation(operation) for operation in operations],
             "connection_uris": connection_uris(branch, [endpoint]),
         }
+        return (
+            answer
+            | rendering.endpoints([endpoint], project.region_id)
+            | rendering.operations(operations)
+            | rendering.roles_and_databases(branch, with_passwords=True)
+        )
 
 
 def _projects(projects: list[dict[str, Any]]) -> dict[str, Any]:

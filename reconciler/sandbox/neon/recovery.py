@@ -1,7 +1,7 @@
-"""The recovery of deleted branches, where the switch `soft_delete` is on (a preview that not every account has).
+"""The recovery of deleted branches, if the switch `soft_delete` is on (a preview that not every account has).
 
 Source: the API description, `POST …/branches/{branch_id}/recover`; docs: Branch Recovery. A deleted branch keeps its
-data, its computes and their ports for seven days; the computes take no connections meanwhile.
+data, its computes and their ports for seven days; during that time the computes take no connections.
 """
 
 from aiohttp import web
@@ -18,7 +18,7 @@ class Recovery:
         self._control = control
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes."""
+        """Return the routes."""
         return [web.post("/api/v2/projects/{project_id}/branches/{branch_id}/recover", self.recover)]
 
     async def recover(self, request: web.Request) -> web.Response:
@@ -37,9 +37,5 @@ class Recovery:
         project.branches[branch.id] = branch
         project.endpoints |= {endpoint.id: endpoint for endpoint in deleted.endpoints}
         touch(branch)
-        return web.json_response(
-            {
-                "branch": rendering.branch(requests.state(request), branch),
-                "endpoints": [rendering.endpoint(endpoint, project.region_id) for endpoint in deleted.endpoints],
-            }
-        )
+        answer = {"branch": rendering.branch(requests.state(request), branch)}
+        return web.json_response(answer | rendering.endpoints(deleted.endpoints, project.region_id))

@@ -1,4 +1,4 @@
-"""The JSON of answers: the shapes of the API description, and the undeclared fields that live answers carry."""
+"""The JSON of answers, after the API description, with the undescribed fields of live answers."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -86,7 +86,7 @@ def project(state: NeonState, found: Project) -> Json:
 
 
 def branch(state: NeonState, found: Branch) -> Json:
-    """Render a branch. What a root or an unsettled branch does not have is absent, not null."""
+    """Render a branch. Fields that a root or an unfinished branch lacks are absent, not null."""
     return (
         {
             "id": found.id,
@@ -124,7 +124,7 @@ def branch(state: NeonState, found: Branch) -> Json:
 
 
 def recovery(found: Deleted | None) -> Json:
-    """Render what a deleted branch has more than others."""
+    """Render the additional field of a deleted branch."""
     if found is None:
         return {}
     until = found.deleted_at + _RECOVERABLE
@@ -133,7 +133,7 @@ def recovery(found: Deleted | None) -> Json:
 
 
 def annotation(found: Branch) -> Json:
-    """Render the annotation of a branch, the empty one as Neon does."""
+    """Render the annotation of a branch; an empty one as Neon does."""
     if not found.annotation or found.annotated_at is None:
         return {"object": {"type": "", "id": ""}, "value": {}}
     return {
@@ -198,7 +198,7 @@ def operation(found: Operation) -> Json:
 
 
 def operations(found: Iterable[Operation]) -> Json:
-    """Render operations, as most answers hold them."""
+    """Render operations."""
     return {"operations": [operation(each) for each in found]}
 
 
@@ -228,7 +228,7 @@ def snapshot(found: Snapshot) -> Json:
 
 
 def role(found: Role, branch_id: str, *, with_password: bool = False) -> Json:
-    """Render a role; its password is shown only where it was just made."""
+    """Render a role; with its password only in the answer that made it."""
     return {
         "branch_id": branch_id,
         "name": found.name,

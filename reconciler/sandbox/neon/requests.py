@@ -1,4 +1,4 @@
-"""Reads requests: bodies, query parameters and the parts of the path, with refusals in one style."""
+"""Reads bodies, query parameters and paths of requests, with refusals in one style."""
 
 import re
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ _POSITION = re.compile("[0-9a-fA-F]{1,8}/[0-9a-fA-F]{1,8}")
 
 
 class Fields:
-    """A JSON object of a request, read field by field; every refusal names the field. Unknown fields are ignored."""
+    """A JSON object of a request, read field by field. Every refusal names the field; unknown fields are ignored."""
 
     def __init__(self, fields: dict[str, Any], place: str = "") -> None:
         self._fields = fields
@@ -28,41 +28,41 @@ class Fields:
         return name in self._fields
 
     def text(self, name: str) -> str | None:
-        """Give a string; None where it is absent, null or empty."""
+        """Return a string; None if it is absent, null or empty."""
         return self._of(name, str, "a string") or None
 
     def required(self, name: str) -> str:
-        """Give a string that must be there and not be empty."""
+        """Return a required string that is not empty."""
         value = self.text(name)
         if value is None:
             raise malformed(f"{self._place}{name} is required")
         return value
 
     def name(self, name: str, longest: int = LONGEST_NAME) -> str | None:
-        """Give a name of 1 to `longest` characters, not all of them spaces; None where it is absent or null."""
+        """Return a name of 1 to `longest` characters, not all of them spaces; None if it is absent or null."""
         value = self._of(name, str, "a string")
         if value is not None and (not value.strip() or len(value) > longest):
             raise malformed(f"{self._place}{name} must have 1 to {longest} characters")
         return cast("str | None", value)
 
     def flag(self, name: str) -> bool | None:
-        """Give a boolean; None where it is absent or null."""
+        """Return a boolean; None if it is absent or null."""
         return cast("bool | None", self._of(name, bool, "a boolean"))
 
     def integer(self, name: str, least: int, most: int) -> int | None:
-        """Give a whole number within limits; None where it is absent or null."""
+        """Return a whole number within limits; None if it is absent or null."""
         value = self._of(name, int, "an integer")
         if value is not None and (isinstance(value, bool) or not least <= value <= most):
             raise malformed(f"{self._place}{name} must be between {least} and {most}")
         return cast("int | None", value)
 
     def number(self, name: str) -> float | None:
-        """Give a number; None where it is absent or null."""
+        """Return a number; None if it is absent or null."""
         value = self._of(name, (int, float), "a number")
         return None if value is None else float(value)
 
     def moment(self, name: str) -> datetime | None:
-        """Give a date-time with a zone; None where it is absent, null or empty."""
+        """Return a date-time with a zone; None if it is absent, null or empty."""
         value = self.text(name)
         try:
             return None if value is None else timestamps.parse(value)
@@ -70,7 +70,7 @@ class Fields:
             raise malformed(f"{self._place}{name} must be an RFC 3339 date-time, got {value!r}") from None
 
     def point(self, moment: str, position: str) -> Point:
-        """Give a point in time, given by a moment or by a position in the log under either name; None for neither."""
+        """Return a point in time, read from a field with a moment or one with a position; None if both are absent."""
         when, where = self.moment(moment), self.text(position)
         if where is None:
             return when
@@ -81,24 +81,24 @@ class Fields:
         return where
 
     def object(self, name: str) -> "Fields":
-        """Give an object, empty where it is absent or null."""
+        """Return an object, empty if it is absent or null."""
         return Fields(self._of(name, dict, "an object") or {}, f"{self._place}{name}.")
 
     def objects(self, name: str) -> "list[Fields]":
-        """Give a list of objects, empty where it is absent or null."""
+        """Return a list of objects, empty if it is absent or null."""
         items = self._of(name, list, "a list") or []
         if not all(isinstance(item, dict) for item in items):
             raise malformed(f"{self._place}{name} must be a list of objects")
         return [Fields(item, f"{self._place}{name}[{index}].") for index, item in enumerate(items)]
 
     def strings(self, most: int) -> dict[str, str]:
-        """Give the whole object, of which every value must be a string, and of which there may be `most`."""
+        """Return the whole object, which may have `most` values, all of them strings."""
         if len(self._fields) > most or not all(isinstance(value, str) for value in self._fields.values()):
             raise malformed(f"{self._place.rstrip('.')} must have at most {most} values, all of them strings")
         return dict(self._fields)
 
     def raw(self) -> dict[str, Any]:
-        """Give the object as it came."""
+        """Return the object as it came."""
         return dict(self._fields)
 
     def _of(self, name: str, kind: type | tuple[type, ...], words: str) -> Any:
@@ -121,12 +121,12 @@ async def body(request: web.Request) -> Fields:
 
 
 def query(request: web.Request) -> Fields:
-    """Give the query parameters, all of them strings."""
+    """Return the query parameters, all of them strings."""
     return Fields(dict(request.query))
 
 
 def limit(request: web.Request, default: int, most: int) -> int:
-    """Give the `limit` of a list."""
+    """Return the `limit` of a list."""
     text = request.query.get("limit", str(default))
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
         raise malformed(f"limit must be between 1 and {most}")
@@ -134,7 +134,7 @@ def limit(request: web.Request, default: int, most: int) -> int:
 
 
 def state(request: web.Request) -> NeonState:
-    """Give the state that this request may see: under the fault `stale` it is the one before the last write."""
+    """Return the state that the request sees; under the fault `stale`, that before the last write."""
     return cast("NeonState", request["state"])
 
 
@@ -170,14 +170,14 @@ def endpoint(request: web.Request) -> Endpoint:
 
 
 def cluster(found: Branch) -> str:
-    """Give the cluster of a branch. Refuses where the branch has no data yet."""
+    """Return the cluster of a branch. Refuses a branch without data."""
     if found.cluster is None:
         raise refused("branch not ready yet")
     return found.cluster
 
 
 def compute_sizes(asked: Fields, former: tuple[float, float] = (SMALLEST_UNITS, SMALLEST_UNITS)) -> tuple[float, float]:
-    """Read the least and the most compute units of a compute; what is not there stays as it was."""
+    """Read the smallest and the largest size of a compute in units; an absent one stays as it was."""
     least, most = asked.number("autoscaling_limit_min_cu"), asked.number("autoscaling_limit_max_cu")
     sizes = (former[0] if least is None else least, former[1] if most is None else most)
     if not SMALLEST_UNITS <= sizes[0] <= sizes[1] <= LARGEST_UNITS:
@@ -186,6 +186,6 @@ def compute_sizes(asked: Fields, former: tuple[float, float] = (SMALLEST_UNITS, 
 
 
 def _lags(request: web.Request, *written: datetime | None) -> bool:
-    """Tell whether a read comes so soon after a write that it does not see it yet (a switch)."""
+    """Return whether a read comes too soon after a write to see it (a switch)."""
     lag = timedelta(seconds=state(request).switches.read_after_write_lag_seconds)
     return request.method == "GET" and any(at is not None and timestamps.now() < at + lag for at in written)

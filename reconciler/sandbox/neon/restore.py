@@ -1,4 +1,4 @@
-"""Restore in place: the branch keeps its id, computes, hosts and passwords; what it held moves to a preserved branch.
+"""Restore in place: the branch keeps its id, computes, hosts and passwords; a preserved branch gets its former data.
 
 Source: the API description, `POST …/branches/{branch_id}/restore`; docs: Instant restore, Reset from parent.
 """
@@ -24,11 +24,11 @@ class Restore:
         self._control = control
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes."""
+        """Return the routes."""
         return [web.post("/api/v2/projects/{project_id}/branches/{branch_id}/restore", self.restore)]
 
     async def restore(self, request: web.Request) -> web.Response:
-        """Replace what a branch holds by what a branch held at a moment, or holds now."""
+        """Replace a branch's data by that of a branch, now or at a point in time."""
         project = writable_project(self._control, request)
         target = requests.branch(request)
         asked = await requests.body(request)
@@ -57,12 +57,7 @@ class Restore:
         if preserved and source is target and self._control.state.switches.parent_id_in_restore_answer:
             answer["parent_id"] = preserved.id
         operations = self._control.schedule(request, project, jobs, undo)
-        return web.json_response(
-            {
-                "branch": answer,
-                "operations": [rendering.operation(operation) for operation in operations],
-            }
-        )
+        return web.json_response({"branch": answer} | rendering.operations(operations))
 
     def _check(self, project: Project, target: Branch, source: Branch, point: Point, kept: str | None) -> None:
         if target.protected:
@@ -83,7 +78,7 @@ class Restore:
             self._control.check_room(project, root=target.parent_id is None)
 
     def _preserved(self, project: Project, target: Branch, source: Branch, name: str) -> Branch:
-        """Make the record of the branch that will hold what the target holds now. It has no compute."""
+        """Make the record of the branch that gets the target's present data. It has no compute."""
         preserved = self._control.new_branch(project, name, None)
         preserved.parent_id = target.parent_id
         preserved.parent_lsn = target.parent_lsn
@@ -107,7 +102,7 @@ class Restore:
             await control.storage.stop(fork.cluster)
             for endpoint in project.endpoints_of(target.id):
                 await control.computes.suspend(endpoint.id)
-            # from here to the end nothing waits, so that no connection finds the change half done
+            # nothing below awaits, so no connection sees the change half done
             if preserved:
                 preserved.cluster = target.cluster
                 preserved.history_start, preserved.history_lsn = target.history_start, target.history_lsn

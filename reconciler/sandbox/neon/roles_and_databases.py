@@ -1,4 +1,4 @@
-"""Roles and databases of a branch (API description, same names). Neon applies them by an operation; so does this."""
+"""Roles and databases of a branch (API description, sections of these names). Operations apply the changes."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ class RolesAndDatabases:
         self._control = control
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes."""
+        """Return the routes."""
         roles, databases = _BRANCH + "/roles", _BRANCH + "/databases"
         role, database = roles + "/{role_name}", databases + "/{database_name}"
         return [
@@ -45,12 +45,12 @@ class RolesAndDatabases:
         return web.json_response({"roles": [rendering.role(role, branch.id) for role in branch.roles.values()]})
 
     async def get_role(self, request: web.Request) -> web.Response:
-        """Give one role."""
+        """Return one role."""
         branch = requests.branch(request)
         return web.json_response({"role": rendering.role(_role(request, branch), branch.id)})
 
     async def create_role(self, request: web.Request) -> web.Response:
-        """Make a role with a password, or one that may not log in."""
+        """Make a role with a password, or one that cannot log in."""
         project, branch, cluster = self._target(request)
         asked = (await requests.body(request)).object("role")
         name = asked.name("name", LONGEST_NAME) or asked.required("name")
@@ -71,7 +71,7 @@ class RolesAndDatabases:
         return web.json_response(answer | operations, status=201)
 
     async def delete_role(self, request: web.Request) -> web.Response:
-        """Delete a role; 204 where there is none."""
+        """Delete a role; 204 if there is none."""
         project, branch, cluster = self._target(request)
         role = branch.roles.get(request.match_info["role_name"])
         if role is None:
@@ -91,7 +91,7 @@ class RolesAndDatabases:
         return web.json_response({"role": rendering.role(role, branch.id)} | operations)
 
     async def reveal_password(self, request: web.Request) -> web.Response:
-        """Give the password of a role."""
+        """Return the password of a role."""
         project, branch = requests.project(request), requests.branch(request)
         if not project.store_passwords:
             raise NeonError(412, "storing passwords is disabled for the project")
@@ -101,7 +101,7 @@ class RolesAndDatabases:
         return web.json_response({"password": role.password})
 
     async def reset_password(self, request: web.Request) -> web.Response:
-        """Give a role a new password."""
+        """Return a role a new password."""
         project, branch, cluster = self._target(request)
         role = _role(request, branch)
         if not role.login:
@@ -125,7 +125,7 @@ class RolesAndDatabases:
         return web.json_response({"databases": found})
 
     async def get_database(self, request: web.Request) -> web.Response:
-        """Give one database."""
+        """Return one database."""
         branch = requests.branch(request)
         return web.json_response({"database": rendering.database(_database(request, branch), branch.id)})
 
@@ -178,7 +178,7 @@ class RolesAndDatabases:
         return web.json_response({"database": rendering.database(database, branch.id)} | operations)
 
     async def delete_database(self, request: web.Request) -> web.Response:
-        """Delete a database; 204 where there is none."""
+        """Delete a database; 204 if there is none."""
         project, branch, cluster = self._target(request)
         database = branch.databases.pop(request.match_info["database_name"], None)
         if database is None:
@@ -203,14 +203,14 @@ class RolesAndDatabases:
 
         async def apply() -> None:
             if endpoints:
-                await self._control.computes.wake(endpoints[0].id)  # so that it is suspended again when unused
+                await self._control.computes.wake(endpoints[0].id)  # so that it suspends again when unused
             await work()
             if not endpoints and branch.cluster:
                 await self._control.storage.stop(branch.cluster)
 
         job = Job("apply_config", branch.id, endpoints[0].id if endpoints else None, apply)
         operations = self._control.schedule(request, project, [job], undo)
-        return {"operations": [rendering.operation(operation) for operation in operations]}
+        return rendering.operations(operations)
 
 
 def _role(request: web.Request, branch: Branch) -> Role:

@@ -1,7 +1,7 @@
-"""Schemas: what `pg_dump --schema-only` gives of a branch at a point, and the difference between two of them.
+"""Schemas: the output of `pg_dump --schema-only` for a branch at a point in time, and the difference of two.
 
-Source: the API description, `GET …/branches/{branch_id}/schema` and `…/compare_schema`. The dump is taken from a fork
-that lives only for it, so that a sleeping compute is not woken.
+Source: the API description, `GET …/branches/{branch_id}/schema` and `…/compare_schema`. The dump is taken from a
+temporary fork, so that an idle compute is not woken.
 """
 
 import difflib
@@ -35,18 +35,18 @@ class Schemas:
 
     def __init__(self, control: ControlPlane) -> None:
         self._control = control
-        # What was so at a moment stays so.
+        # A past schema never changes.
         self._past: dict[tuple[object, ...], str] = {}
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes."""
+        """Return the routes."""
         return [
             web.get(_BRANCH + "/schema", self.schema),
             web.get(_BRANCH + "/compare_schema", self.compare),
         ]
 
     async def schema(self, request: web.Request) -> web.Response:
-        """Give the schema of a database as SQL, or its tables as JSON, whose columns are left out."""
+        """Return the schema of a database as SQL, or its tables as JSON without their columns."""
         project, query = requests.project(request), requests.query(request)
         side = _Side(requests.branch(request), query.point("timestamp", "lsn"))
         database = query.required("db_name")
@@ -56,7 +56,7 @@ class Schemas:
         return web.json_response({"json": {"tables": _tables(dump)}} if form == "json" else {"sql": dump})
 
     async def compare(self, request: web.Request) -> web.Response:
-        """Give the unified difference from the base (by default the parent) to the branch."""
+        """Return the unified difference from the base (by default the parent) to the branch."""
         project, query = requests.project(request), requests.query(request)
         branch, database = requests.branch(request), query.required("db_name")
         base_id = query.text("base_branch_id") or branch.parent_id
@@ -75,7 +75,7 @@ class Schemas:
         mark = await control.mark(project, side.branch, side.point)
         key = mark.cluster, mark.moment, mark.position, database
         if key not in self._past:
-            dump = await self._dump_anew(mark, database)
+            dump = await self._dump_fork(mark, database)
             if side.point is None:
                 return dump
             self._past[key] = dump
@@ -83,7 +83,7 @@ class Schemas:
                 self._past.pop(next(iter(self._past)))
         return self._past[key]
 
-    async def _dump_anew(self, mark: Mark, database: str) -> str:
+    async def _dump_fork(self, mark: Mark, database: str) -> str:
         control = self._control
         fork = await control.storage.fork(mark)
         try:

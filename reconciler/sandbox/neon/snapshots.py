@@ -1,8 +1,8 @@
 """Snapshots: take, list, rename, expire, delete, restore to a preview branch, and finalize that restore.
 
 Source: the API description, section Snapshot; docs: Backup and restore. A snapshot is a fork of its branch that never
-runs. Restoring makes a root branch from it, beside the target; finalizing gives that branch the target's name,
-computes, default flag and protection. So the branch id changes, and the host stays.
+runs. A restore makes a root branch from it, beside the target. Finalizing gives that branch the target's name,
+computes, default flag and protection. So the branch id changes and the host stays.
 """
 
 import copy
@@ -15,7 +15,7 @@ from reconciler.sandbox.neon import identifiers, rendering, requests
 from reconciler.sandbox.neon.control_plane import ControlPlane, set_state, touch, writable_project
 from reconciler.sandbox.neon.errors import malformed, not_found, refused
 from reconciler.sandbox.neon.operations import Job
-from reconciler.sandbox.neon.state import Branch, Endpoint, Operation, Project, Snapshot
+from reconciler.sandbox.neon.state import Branch, Endpoint, Project, Snapshot
 from reconciler.sandbox.storage import Mark
 
 _PROJECT = "/api/v2/projects/{project_id}"
@@ -29,7 +29,7 @@ class Snapshots:
         self._control = control
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes."""
+        """Return the routes."""
         every, one = _PROJECT + "/snapshots", _PROJECT + "/snapshots/{snapshot_id}"
         return [
             web.post(_BRANCH + "/snapshot", self.create),
@@ -46,7 +46,7 @@ class Snapshots:
         return web.json_response({"snapshots": [rendering.snapshot(snapshot) for snapshot in found]})
 
     async def create(self, request: web.Request) -> web.Response:
-        """Take a snapshot of a root branch, now or at a point; everything is asked for in the query."""
+        """Take a snapshot of a root branch, now or at a point in time. All parameters are in the query."""
         project, query = writable_project(self._control, request), requests.query(request)
         branch = requests.branch(request)
         point, name, expires_at = query.point("timestamp", "lsn"), query.name("name"), query.moment("expires_at")
@@ -77,7 +77,7 @@ class Snapshots:
             del project.snapshots[snapshot.id]
 
         operations = self._control.schedule(request, project, jobs, undo)
-        return web.json_response(_snapshot(snapshot) | _operations(operations))
+        return web.json_response(_snapshot(snapshot) | rendering.operations(operations))
 
     async def update(self, request: web.Request) -> web.Response:
         """Rename a snapshot, or set or clear its expiry."""
@@ -92,13 +92,13 @@ class Snapshots:
         return web.json_response(_snapshot(snapshot))
 
     async def delete(self, request: web.Request) -> web.Response:
-        """Delete a snapshot. Branches that were restored from it stay."""
+        """Delete a snapshot. Branches restored from it stay."""
         project, snapshot = writable_project(self._control, request), _of_path(request)
         operations = self._control.schedule(request, project, [self._control.drop_job(project, snapshot)])
-        return web.json_response(_operations(operations), status=202)
+        return web.json_response(rendering.operations(operations), status=202)
 
     async def restore(self, request: web.Request) -> web.Response:
-        """Make a root branch of a snapshot, for the target (by default: the branch that the snapshot was taken of)."""
+        """Make a root branch from a snapshot, for the target (by default the snapshot's source)."""
         project, snapshot = writable_project(self._control, request), _of_path(request)
         asked = await requests.body(request)
         target = requests.branch_of(project, asked.text("target_branch_id") or snapshot.source_branch_id)
@@ -115,14 +115,12 @@ class Snapshots:
             endpoints.append(await self._control.new_endpoint(project, branch, "read_write", 0))
             jobs.append(self._control.start_job(endpoints[0]))
         operations = self._control.schedule(request, project, jobs)
-        answer = {
-            "branch": rendering.branch(requests.state(request), branch),
-            "endpoints": [rendering.endpoint(endpoint, project.region_id) for endpoint in endpoints],
-        }
-        return web.json_response(answer | _operations(operations))
+        answer = {"branch": rendering.branch(requests.state(request), branch)}
+        answer |= rendering.endpoints(endpoints, project.region_id) | rendering.operations(operations)
+        return web.json_response(answer)
 
     async def finalize(self, request: web.Request) -> web.Response:
-        """Put a restored branch in the place of its target, which is renamed."""
+        """Replace the target by a restored branch, and rename the target."""
         project, branch = writable_project(self._control, request), requests.branch(request)
         name = (await requests.body(request)).name("name")
         if branch.restore_status != "restored" or branch.restored_as is None:
@@ -132,7 +130,7 @@ class Snapshots:
         if name is not None:
             self._control.check_name(project, name, but=target)
         operations = self._control.schedule(request, project, self._finalize_jobs(project, branch, target, name))
-        return web.json_response(_operations(operations))
+        return web.json_response(rendering.operations(operations))
 
     def _record(self, project: Project, snapshot: Snapshot, target: Branch, name: str | None) -> Branch:
         branch = self._control.new_branch(project, name, None)
@@ -177,7 +175,7 @@ class Snapshots:
 
 
 def _swap(project: Project, branch: Branch, target: Branch, moved: list[Endpoint], name: str | None) -> None:
-    """Give a branch what made the target the one that people use."""
+    """Move the name, computes and flags of the target to a branch."""
     former = target.name
     target.name = name or _free_name(project, f"{former} (old)")
     branch.name = former
@@ -210,7 +208,3 @@ def _of_path(request: web.Request) -> Snapshot:
 
 def _snapshot(snapshot: Snapshot) -> dict[str, Any]:
     return {"snapshot": rendering.snapshot(snapshot)}
-
-
-def _operations(operations: list[Operation]) -> dict[str, Any]:
-    return {"operations": [rendering.operation(operation) for operation in operations]}

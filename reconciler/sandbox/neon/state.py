@@ -1,7 +1,7 @@
-"""What the Neon half knows: plain data that can be copied whole, with no socket, process or task in it.
+"""The state of Neon: plain data that can be pickled, without sockets, processes or tasks.
 
-A branch names its cluster (storage) and an endpoint its port (computes); what runs behind those names is elsewhere.
-Times are aware and in UTC; they are rendered to seconds only at the edge.
+A branch has the id of its cluster (storage), an endpoint has its port (computes). Times are aware and in UTC; only
+answers round them to seconds.
 """
 
 from dataclasses import dataclass, field
@@ -26,9 +26,9 @@ UNFINISHED = frozenset({Status.SCHEDULING, Status.RUNNING})
 
 @dataclass(frozen=True)
 class Plan:
-    """What a subscription allows (docs: Plans). `branches` and the others are counts, `history_seconds` a maximum.
+    """What a plan allows (docs: Plans): numbers of branches and snapshots, and the longest history in seconds.
 
-    `fixed_suspension` is whether computes suspend after five minutes, whatever one would like.
+    With `fixed_suspension` computes always suspend after five minutes.
     """
 
     branches: int
@@ -49,7 +49,7 @@ PLANS = {
 
 @dataclass
 class Switches:
-    """Behaviour of Neon that no public source establishes, and behaviour that is rare; set by /sandbox/switches."""
+    """Behaviour of Neon that no public source establishes, or that is rare. Set by /sandbox/switches."""
 
     child_as_source: bool = True
     """Whether a child branch may be the source of a branch or restore at a moment."""
@@ -62,39 +62,39 @@ class Switches:
     bad_time_status: int = 400
     """The status of the refusal of a moment or a position outside the history."""
     bad_time_code: str = ""
-    """Its code."""
+    """The code of that refusal."""
     bad_time_message: str = ""
-    """Its message; empty for one that says what is wrong."""
+    """The message of that refusal; empty for one that says what is wrong."""
     restricted_actions: bool = True
-    """Whether branches list the actions that are refused on them."""
+    """Whether branches list the actions that Neon refuses on them."""
     retry_after: str = ""
     """The header `Retry-After` of 423 and 429, injected or not; empty for none."""
     parent_id_in_restore_answer: bool = False
     """Whether the answer to the restore of a root from itself names the preserved branch as its parent."""
     preserved_inherits: tuple[str, ...] = ()
-    """What a preserved branch takes over: any of `annotation`, `protected`, `expires_at`."""
+    """What a preserved branch inherits: any of `annotation`, `protected`, `expires_at`."""
     history_before_reset: bool = False
-    """Whether a branch that was restored in place reaches moments before that under its own id."""
+    """Whether a branch restored in place can be branched from moments before the restore."""
     equal_schemas_diff: str = ""
     """The `diff` of compare_schema for equal schemas; `{database}` is replaced."""
     failed_operation_recovers: bool = False
-    """Whether an operation that a fault makes fail is tried again after a second, and succeeds."""
+    """Whether an operation that a fault makes fail is retried after a second and succeeds."""
     read_after_write_lag_seconds: float = 0.0
-    """How long a branch that was just made or restored, and its compute, answer 404 to reads."""
+    """How long reads of a new or restored branch and of its compute are 404, in seconds."""
     page_size: int = 100
-    """The branches in a page where no limit is given."""
+    """The number of branches in a page if the request gives no limit."""
     next_on_short_page: bool = False
-    """Whether a page names a next one even where there is nothing more."""
+    """Whether the last page names a next page, which is empty."""
     soft_delete: bool = False
     """Whether deleted branches can be recovered."""
     key_for_another_project: bool = False
-    """Whether the key is scoped to a project that is not here: every project is absent for it."""
+    """Whether the key is scoped to a foreign project, so that every project is absent."""
     absent_project_status: int = 404
-    """The status for a project that is absent or out of the key's scope."""
+    """The status for a project that is absent or outside the key's scope."""
     conflict_code: str = ""
     """The code of 409 for a branch name that is taken."""
     conflict_message: str = ""
-    """Its message; empty for one that names the name."""
+    """The message of that refusal; empty for one with the name."""
     snapshot_restore_status: int = 422
     """The status of `restore from snapshot on target branch is still ongoing`."""
     subscription_type: str = field(default="launch_v3", metadata={"choices": tuple(PLANS)})
@@ -103,7 +103,7 @@ class Switches:
 
 @dataclass
 class Operation:
-    """A piece of work that a write has scheduled (API description: Operation)."""
+    """Work that a write has scheduled (API description: Operation)."""
 
     id: str
     project_id: str
@@ -120,13 +120,13 @@ class Operation:
 
     @property
     def unfinished(self) -> bool:
-        """Whether it runs, will run, or will be tried again."""
+        """Whether it runs, will run or will be retried."""
         return self.status in UNFINISHED or self.retry_at is not None
 
 
 @dataclass
 class Role:
-    """A role of PostgreSQL. `password` is None where it may not log in, or was made by SQL."""
+    """A role of PostgreSQL. `password` is None if the role cannot log in or was made by SQL."""
 
     name: str
     password: str | None
@@ -148,11 +148,11 @@ class Database:
 
 @dataclass
 class Branch:
-    """A branch (API description: Branch), with the cluster that holds its data, None until there is one.
+    """A branch (API description: Branch). `cluster` has its data; None until it is ready.
 
-    `history_start` is the earliest moment that it can be asked for, `history_lsn` the earliest position (None: any).
-    `parent_timestamp` is the time of the last commit that it took from its parent, known only when the branch is ready.
-    `restore_status`, `restored_from` and `restored_as` belong to restores of snapshots only.
+    `history_start` is the earliest moment of its history, `history_lsn` the earliest position (None: any).
+    `parent_timestamp` is the time of the last commit from its parent, known once the branch is ready.
+    `restore_status`, `restored_from` and `restored_as` are set by restores of snapshots only.
     """
 
     id: str
@@ -210,7 +210,7 @@ class Endpoint:
 
 @dataclass
 class Snapshot:
-    """A snapshot (API description: Snapshot), with its hidden branch and the cluster that holds its data."""
+    """A snapshot (API description: Snapshot). Its hidden branch has the cluster with its data."""
 
     id: str
     name: str
@@ -224,7 +224,7 @@ class Snapshot:
 
 @dataclass
 class Deleted:
-    """A branch that was deleted and can be recovered, with its computes. `method` is `user` or `ttl`."""
+    """A deleted branch that can be recovered, with its computes. `method` is `user` or `ttl`."""
 
     branch: Branch
     endpoints: list[Endpoint]
@@ -255,25 +255,25 @@ class Project:
 
     @property
     def busy(self) -> bool:
-        """Whether an operation has not ended."""
+        """Whether an operation is unfinished."""
         return any(operation.unfinished for operation in self.operations.values())
 
     def endpoints_of(self, branch: str) -> list[Endpoint]:
-        """Give the computes of a branch."""
+        """Return the computes of a branch."""
         return [endpoint for endpoint in self.endpoints.values() if endpoint.branch_id == branch]
 
     def children_of(self, branch: str) -> list[Branch]:
-        """Give the branches whose parent this is."""
+        """Return the children of a branch."""
         return [child for child in self.branches.values() if child.parent_id == branch]
 
     def default_branch(self) -> Branch:
-        """Give the default branch: there is exactly one."""
+        """Return the default branch: there is exactly one."""
         return next(branch for branch in self.branches.values() if branch.default)
 
 
 @dataclass
 class NeonState:
-    """Everything that the Neon half knows."""
+    """The state of Neon."""
 
     projects: dict[str, Project] = field(default_factory=dict)
     switches: Switches = field(default_factory=Switches)
@@ -281,5 +281,5 @@ class NeonState:
 
     @property
     def plan(self) -> Plan:
-        """What the account's subscription allows."""
+        """The account's plan."""
         return PLANS[self.switches.subscription_type]

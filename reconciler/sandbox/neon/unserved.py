@@ -1,4 +1,4 @@
-"""What Neon serves and the sandbox does not: such calls answer 501 and name themselves; the rest is 404."""
+"""The endpoints that Neon serves and the sandbox does not: these are 501 with their names, all others 404."""
 
 import re
 
@@ -27,7 +27,7 @@ _UNSERVED = re.compile(
 
 
 def refusal(method: str, path: str) -> NeonError:
-    """Give the answer to a call that no handler serves."""
+    """Return the answer to a call that no handler serves."""
     if _UNSERVED.fullmatch(f"{method} {path}"):
         return NeonError(501, f"Neon serves {method} {path}, and the sandbox does not")
     return NeonError(404, f"there is no {method} {path}")

@@ -1,4 +1,4 @@
-"""What is in a cluster: roles, databases and schemas, by SQL as the superuser."""
+"""Roles, databases and rows of a cluster, by SQL as the superuser."""
 
 import psycopg
 from psycopg import sql
@@ -27,14 +27,14 @@ end $$
 
 
 class ClusterContents:
-    """The part of the storage that speaks SQL. Its statements commit one by one."""
+    """The part of the storage that runs SQL, one transaction for each statement."""
 
     async def connect(self, cluster: str, database: str = "postgres") -> psycopg.AsyncConnection[tuple[object, ...]]:
-        """Connect as the superuser; the cluster is started where it does not run."""
+        """Connect as the superuser; starts the cluster if it does not run."""
         raise NotImplementedError
 
     async def inventory(self, cluster: str) -> Inventory:
-        """List the roles and databases that people made."""
+        """List the roles and databases, without PostgreSQL's own."""
         roles = await self._select(
             cluster,
             "select rolname, rolcanlogin from pg_roles where oid >= 16384 and rolname <> 'neon_superuser' order by oid",
@@ -49,7 +49,7 @@ class ClusterContents:
         )
 
     async def create_role(self, cluster: str, name: str, password: str | None) -> None:
-        """Make a role (None: one that may not log in)."""
+        """Make a role (password None: one that cannot log in)."""
         login = sql.SQL("login password {}").format(password) if password else sql.SQL("nologin")
         await self._execute(
             cluster,
@@ -74,7 +74,7 @@ class ClusterContents:
         await self._execute(cluster, sql.SQL("begin"), *statements, sql.SQL("commit"))
 
     async def drop_role(self, cluster: str, name: str) -> None:
-        """Remove a role that owns no database, with what it owns in them."""
+        """Remove a role that owns no database, with its other objects."""
         role = sql.Identifier(name)
         databases = await self._select(cluster, "select datname from pg_database where datallowconn")
         for (database,) in databases:
@@ -100,14 +100,14 @@ class ClusterContents:
         await self._execute(cluster, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
     async def verifier(self, cluster: str, role: str) -> str | None:
-        """Give what is kept of the password of a role."""
+        """Return the stored password verifier of a role."""
         async with await self.connect(cluster) as connection:
             answer = await connection.execute("select rolpassword from pg_authid where rolname = %s", (role,))
             row = await answer.fetchone()
         return None if row is None or row[0] is None else str(row[0])
 
     async def empty(self, cluster: str) -> None:
-        """Remove all rows from all databases, and begin all sequences anew."""
+        """Remove all rows from all databases, and restart all sequences."""
         for (database,) in await self._select(cluster, "select datname from pg_database where oid >= 16384"):
             await self._execute(cluster, sql.SQL(_EMPTY), database=str(database))
 

@@ -1,8 +1,8 @@
-"""The files of clusters: what is copied, what is linked, and the segments of the log.
+"""The files of clusters: copying, linking, and the segments of the log.
 
-Files are read and written here rather than by `cp`: it asks every file for its holes, which for a file in memory that
-PostgreSQL wrote block by block takes ten times as long as the copy itself, and it fails where a file is removed under
-its hands, as happens in the directory of a running server.
+Files are copied here rather than by `cp`. `cp` looks for holes in every file, which for a file in memory that
+PostgreSQL wrote block by block takes ten times as long as the copy. It also fails when a file is removed during the
+copy, as happens in the directory of a running server.
 """
 
 import asyncio
@@ -37,24 +37,24 @@ class ClusterFiles:
     installation: Installation
 
     def copy_running(self, source: Path, target: Path) -> int:
-        """Copy the directory of a running server without its log, and give the number of bytes.
+        """Copy the directory of a running server without its log and return the number of bytes.
 
-        What is removed meanwhile is left out: the log says so too.
+        Files removed during the copy are left out: the log removes them too.
         """
         return self._copy_tree(source, target, "", running=True)
 
     def copy_resting(self, source: Path, target: Path) -> int:
-        """Copy a directory that nobody writes to, and give the number of bytes. Raises OSError."""
+        """Copy a directory that is not written to and return the number of bytes. Raises OSError."""
         return self._copy_tree(source, target, "", running=False)
 
     def link_all(self, source: Path, target: Path) -> None:
-        """Make a directory with the same files as another, which must never change."""
+        """Make a directory with links to the files of another. These files must never change."""
         self.make_directory(target)
         for path in source.iterdir():
             self.link(path, target / path.name)
 
     def give_log(self, source: Path, target: Path, end: int) -> None:
-        """Give the target the log of the source up to the segment that holds the byte before `end`."""
+        """Give the target the source's log up to the segment with the byte before `end`."""
         last = (end - 1) // SEGMENT_BYTES
         log = target / _LOG
         self.make_directory(log)
@@ -72,12 +72,12 @@ class ClusterFiles:
         self.installation.hand_over(path)
 
     def make_directory(self, path: Path) -> None:
-        """Make a directory that nobody else may look into, as PostgreSQL demands."""
+        """Make a directory that only its owner can read, as PostgreSQL requires."""
         path.mkdir(mode=0o700)
         self.installation.hand_over(path)
 
     def link(self, source: Path, target: Path) -> None:
-        """Give a file another name; where that cannot be, copy it."""
+        """Link a file; if that is not possible, copy it."""
         try:
             os.link(source, target)
         except OSError:  # a file system without links, or too many of one file
@@ -113,7 +113,7 @@ class ClusterFiles:
 async def in_thread(function: Callable[..., T], *arguments: object) -> T:
     """Run a function in a thread, and wait for its end even when cancelled.
 
-    Whoever then removes the directory is not to do that while files are still made in it.
+    So no caller removes a directory while the thread still makes files in it.
     """
     running = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
     try:
@@ -124,7 +124,7 @@ async def in_thread(function: Callable[..., T], *arguments: object) -> T:
 
 
 def log_end(cluster: Path) -> int:
-    """Give the position, in bytes, where the segment ends that is written now."""
+    """Return the position, in bytes, of the end of the current segment."""
     numbers = {_segment_number(path.name): path for path in (cluster / _LOG).iterdir()}
     segments = sorted((number, path) for number, path in numbers.items() if number is not None)
     used = (number for number, path in reversed(segments) if _is_used(path, number))
@@ -132,14 +132,14 @@ def log_end(cluster: Path) -> int:
 
 
 def _is_used(segment: Path, number: int) -> bool:
-    """Tell whether a segment is more than reserved: its first page then says which one it is (`xlp_pageaddr`)."""
+    """Return whether a segment is in use: only then its first page has its own address (`xlp_pageaddr`)."""
     with segment.open("rb", buffering=0) as file:
         header = file.read(16)
     return int.from_bytes(header[8:], sys.byteorder) == number * SEGMENT_BYTES
 
 
 def _vanishing(*, running: bool) -> contextlib.AbstractContextManager[None]:
-    """Allow for files that are removed by a running server before they are opened."""
+    """Allow a running server to remove files before they are opened."""
     return contextlib.suppress(*([FileNotFoundError] if running else []))
 
 
@@ -149,7 +149,7 @@ def _is_left_out(name: str) -> bool:
 
 
 def _segment_number(name: str) -> int | None:
-    """Give the number of the segment of the log that a file holds, whatever its timeline; None for other files."""
+    """Return the segment number of a file of the log, on any timeline; None for other files."""
     if not re.fullmatch("[0-9A-F]{24}", name):
         return None
     return int(name[8:16], 16) * (0x1_0000_0000 // SEGMENT_BYTES) + int(name[16:], 16)

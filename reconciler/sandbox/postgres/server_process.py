@@ -1,7 +1,7 @@
 """One running PostgreSQL server, as a child process of the sandbox.
 
-`postgres` is started directly rather than by pg_ctl, so that its process id and its end are known without asking.
-Readiness is what the server says on its standard error: nothing is polled.
+`postgres` is started directly rather than by pg_ctl, so its process id and its end are known. The server reports on
+standard error that it is ready, so nothing is polled.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _LAST_LINES = 40
 
 
 class ServerProcess:
-    """A server that has been started. Make one with `start`."""
+    """A running server. Make one with `start`."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -42,7 +42,7 @@ class ServerProcess:
             stderr=subprocess.PIPE,
             cwd="/",
             umask=0o077,
-            start_new_session=True,  # a Ctrl-C at the terminal is for the sandbox, which then stops its servers
+            start_new_session=True,  # a Ctrl-C at the terminal is for the sandbox, which stops its servers
             env=environment(),
             **installation.identity(),
         )
@@ -56,7 +56,7 @@ class ServerProcess:
 
     @property
     def running(self) -> bool:
-        """Whether the process exists still."""
+        """Whether the process still exists."""
         return self._process.returncode is None and not self._reader.done()
 
     async def until_ready(self) -> None:
@@ -70,16 +70,16 @@ class ServerProcess:
             raise StorageError(f"PostgreSQL did not start: {self.last_words()}")
 
     def last_words(self) -> str:
-        """Give the errors among what the server printed last, or all of it where there is none."""
+        """Return the errors among the last lines of output, or all of these lines if there is no error."""
         lines = [line.decode(errors="replace").strip() for line in self._lines]
         errors = [line for line in lines if any(word in line for word in ("FATAL:", "PANIC:", "ERROR:"))]
         return " | ".join(errors or lines)
 
     async def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop the server and wait for its end: SIGINT writes everything down first, SIGQUIT only ends."""
+        """Stop the server and wait for its end: SIGINT saves everything first, SIGQUIT nothing."""
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._process.pid, how)  # asyncio's own way would reap a server that has just ended by itself
+                os.kill(self._process.pid, how)  # asyncio's own method could reap a server that has just ended
         await self._process.wait()
         await self._reader
 

@@ -85,7 +85,7 @@ class Template:
             raise StorageError(f"the files of a branch cannot be copied: {error}") from error
 
     async def copy_log(self, target: Path) -> None:
-        """Give a cluster the log as `initdb` wrote it."""
+        """Return a cluster the log as `initdb` wrote it."""
         await self.installation.run("cp", "-R", str(self._shared / "pg_wal"), str(target))
 
     async def _initialise(self) -> None:

@@ -1,7 +1,7 @@
-"""SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677): both sides of the exchange, without any input or output.
+"""SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677): both sides of the exchange, without input or output.
 
-A server needs no password, only the verifier that PostgreSQL keeps in `pg_authid`. What a client proves with is its
-key, which the server learns in the exchange: with it, it can log in elsewhere in the client's name.
+A server needs no password, only the verifier that PostgreSQL stores in `pg_authid`. The exchange reveals the client's
+key to the server, which can use it to log in elsewhere on the client's behalf.
 """
 
 import base64
@@ -18,12 +18,12 @@ _ITERATIONS = 4096
 
 
 class ScramError(Exception):
-    """The other side does not follow the exchange, or did not prove that it knows the password."""
+    """The other side broke the exchange, or did not prove that it knows the password."""
 
 
 @dataclass(frozen=True)
 class Verifier:
-    """What a server keeps of a password (PostgreSQL: pg_authid.rolpassword)."""
+    """The password verifier that a server stores (PostgreSQL: pg_authid.rolpassword)."""
 
     iterations: int
     salt: str
@@ -32,7 +32,7 @@ class Verifier:
 
     @classmethod
     def parse(cls, text: str | None) -> "Verifier":
-        """Read PostgreSQL's form; where there is none, give one that no password fits."""
+        """Read PostgreSQL's format; without a valid one, return a verifier that no password fits."""
         try:
             _, count_and_salt, keys = (text or "").split("$")
             count, salt = count_and_salt.split(":")
@@ -44,7 +44,7 @@ class Verifier:
 
 
 def make_verifier(password: str) -> str:
-    """Give what PostgreSQL keeps of a password, in its own form."""
+    """Return the verifier of a password in PostgreSQL's format."""
     salt = secrets.token_bytes(16)
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, _ITERATIONS)
     stored, server = hashlib.sha256(_mac(salted, "Client Key")).digest(), _mac(salted, "Server Key")
@@ -55,7 +55,7 @@ def make_verifier(password: str) -> str:
 class ServerSide:
     """An exchange as the server: `first`, then `final`.
 
-    `binding` is the hash of its certificate, to which the client must bind the channel; None: it must not.
+    `binding` is the hash of the certificate to which the client must bind its login; None for no binding.
     """
 
     def __init__(self, verifier: Verifier, binding: bytes | None) -> None:
@@ -76,7 +76,7 @@ class ServerSide:
         return answer
 
     def final(self, client_final: str) -> tuple[bytes, str]:
-        """Check the proof; give the client's key, and the answer to its final message. Raises ScramError."""
+        """Check the proof; return the client's key and the answer to its final message. Raises ScramError."""
         without_proof, _, _ = client_final.rpartition(",p=")
         fields = _attributes(client_final)
         if fields["c"] != self._binding or fields["r"] != self._nonce:
@@ -96,11 +96,11 @@ class ClientSide:
         self._bare = f"n=,r={secrets.token_urlsafe(18)}"
 
     def first(self) -> str:
-        """Give the first message."""
+        """Return the first message."""
         return f"n,,{self._bare}"
 
     def final(self, server_first: str) -> str:
-        """Give the final message. Raises ScramError."""
+        """Return the final message. Raises ScramError."""
         without_proof = f"c=biws,r={_attributes(server_first)['r']}"
         said = ",".join([self._bare, server_first, without_proof])
         proof = _xor(self._key, _mac(hashlib.sha256(self._key).digest(), said))
@@ -108,7 +108,7 @@ class ClientSide:
 
 
 def _attributes(message: str) -> dict[str, str]:
-    """Read `a=…,b=…`; a value that is asked for and missing is a ScramError."""
+    """Read `a=…,b=…`; reading a missing value raises ScramError."""
     return _Attributes(part.split("=", 1) for part in message.split(",") if "=" in part)
 
 

@@ -16,14 +16,14 @@ HOW_TO_GET_IT = (
 
 @dataclass(frozen=True)
 class Workerd:
-    """The program. `newest_date` is the newest compatibility date that it is sure to know, as YYYY-MM-DD."""
+    """The program. `newest_date` is the newest compatibility date that it knows, as YYYY-MM-DD."""
 
     program: Path
     newest_date: str
 
 
 def locate() -> Path | None:
-    """Give the program; None where there is none."""
+    """Return the program; None if there is none."""
     configured = os.environ.get("RECONCILER_WORKERD")
     found = configured if configured is not None else shutil.which("workerd")
     if not found or not os.access(found, os.X_OK) or Path(found).is_dir():
@@ -32,7 +32,7 @@ def locate() -> Path | None:
 
 
 async def examine(program: Path) -> Workerd:
-    """Ask the program for its version, which is a date. Raises OSError where it cannot be run."""
+    """Read the version of the program, which is a date. Raises OSError if it cannot be run."""
     process = await asyncio.create_subprocess_exec(
         program, "--version", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
@@ -44,7 +44,7 @@ async def examine(program: Path) -> Workerd:
 
 
 def _native(program: Path) -> Path:
-    """Give the binary behind npm's launcher, where it is one: a launcher that is killed leaves its workerd behind."""
+    """Return the binary behind npm's launcher: a launcher that is killed leaves its workerd running."""
     with program.open("rb") as file:
         if file.read(2) != b"#!":
             return program

@@ -1,4 +1,4 @@
-"""One connection through a relay that caches: whole queries are looked up, and whole answers kept."""
+"""One connection through a relay with a query cache: whole queries are looked up, whole answers kept."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class _Recording:
 
 
 class CachingSession:
-    """Passes messages between a client and a server whose startup has been sent. Answers are kept for `seconds`."""
+    """Passes messages between a client and a server that has the client's startup packet. Answers live `seconds`."""
 
     def __init__(self, cache: QueryCache, seconds: float, client: Stream, server: Stream) -> None:
         self._cache = cache

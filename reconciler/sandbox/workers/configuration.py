@@ -1,7 +1,7 @@
-"""Writes what workerd is told of one version: its modules, bindings and compatibility, in Cap'n Proto's text form.
+"""Writes workerd's configuration of one version: modules, bindings and compatibility, in Cap'n Proto's text format.
 
-Types of modules and bindings are those of the Workers documentation (Multipart upload metadata); how workerd takes
-them is in its own schema, workerd.capnp.
+The types of modules and bindings are those of the Workers documentation (Multipart upload metadata); the format is
+workerd's schema, workerd.capnp.
 """
 
 import json
@@ -69,7 +69,7 @@ const standIn :Workerd.Worker = (
 
 @dataclass(frozen=True)
 class Login:
-    """How a Hyperdrive binding reaches its database: the relay's port, and what to log in with there."""
+    """How a Hyperdrive binding reaches its database: the relay's port and the login."""
 
     port: int
     scheme: str
@@ -80,20 +80,20 @@ class Login:
 
 @dataclass
 class Configuration:
-    """Files for a directory of their own; `notes` say what the Worker has to do without."""
+    """The files of a configuration. `notes` name what the Worker has to do without."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def embed(self, content: bytes) -> str:
-        """Add a file and give the expression that stands for its content."""
+        """Add a file; return the expression for its content."""
         name = f"part-{len(self.files)}"
         self.files[name] = content
         return f'embed "{name}"'
 
 
 def configure(version: Version, logins: Mapping[str, Login], newest_date: str) -> Configuration:
-    """Write the configuration of a version. `logins` has every Hyperdrive config that it is bound to."""
+    """Write the configuration of a version. `logins` has every Hyperdrive config of its bindings."""
     made = Configuration()
     services = ['(name = "worker", worker = .worker)', '(name = "stand-in", worker = .standIn)']
     for config_id, login in logins.items():
@@ -117,7 +117,7 @@ def configure(version: Version, logins: Mapping[str, Login], newest_date: str) -
 
 
 def _code(made: Configuration, version: Version) -> str:
-    """Write the modules, the main one first; a main part that is no ES module is a script of the older form."""
+    """Write the modules, the main one first. A main part that is no ES module is a service-worker script."""
     main = next(module for module in version.modules if module.name == version.main_module)
     if _module_field(main) == "commonJsModule":
         return f"serviceWorkerScript = {made.embed(main.content)}"
@@ -141,7 +141,7 @@ def _module_field(module: Module) -> str | None:
 def _binding(made: Configuration, version: Version, binding: Json, logins: Mapping[str, Login]) -> str | None:
     value = _value(made, version, binding, logins)
     if value is None:
-        made.notes.append(f"the binding {binding['name']} is left out: {binding['type']} is not imitated")
+        made.notes.append(f"the binding {binding['name']} is left out: {binding['type']} is not supported here")
         return None
     return f"(name = {_text(binding['name'])}, {value})"
 
@@ -180,6 +180,6 @@ def _service(config_id: str) -> str:
 
 
 def _text(value: str) -> str:
-    """Write a string as Cap'n Proto does: it has no escapes for characters beyond ASCII, and needs none."""
+    """Write a string as Cap'n Proto does, which neither has nor needs escapes for characters beyond ASCII."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + re.sub("[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", escaped) + '"'

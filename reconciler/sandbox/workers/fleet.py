@@ -1,8 +1,7 @@
-"""Every Worker of the account: the address of each, and which versions of it run.
+"""All Workers of the account: their URLs, and which versions of them run.
 
-The account is looked at, never told: after each change of it (`changed`) the versions in the current deployments are
-started and the others drained. A Worker runs from the first time that somebody asks for its address, so that a sandbox
-whose Workers nobody visits runs none.
+After each change of the account (`changed`) the versions in the current deployments are started and the others drained.
+A Worker runs from the first request for its URL on, so a sandbox whose Workers are not used runs none.
 """
 
 import asyncio
@@ -27,14 +26,14 @@ from reconciler.sandbox.workers.routing import pick
 from reconciler.sandbox.workers.runtime import NotStarted, Runtime
 
 _LOG_LINES = 1000
-_ATTEMPTS = 2  # a process that died since the last request is replaced, and the request sent to the new one
+_ATTEMPTS = 2  # a process that died since the last request is replaced, and the request is sent again
 _Key = tuple[str, tuple[object, ...]]
-"""A version, and what it was given to log in with: it must start again to be given anything else."""
+"""A version and its database logins: with other logins it must start again."""
 
 
 @dataclass(frozen=True)
 class LogLine:
-    """What a Worker printed, or why it could not start, or what it has to do without; `at_ms` is Unix time."""
+    """A line that a Worker printed, why it did not start, or what it lacks. `at_ms` is Unix time in milliseconds."""
 
     at_ms: int
     worker: str
@@ -49,7 +48,7 @@ class _Worker:
 
 
 class Workers:
-    """The Workers of an account. `directory` is theirs alone; `failed` gets every unexpected exception."""
+    """The Workers of an account, with their own directory. `failed` gets every unexpected exception."""
 
     def __init__(self, state: State, directory: Path, failed: Callable[[BaseException], None]) -> None:
         self._state = state
@@ -67,15 +66,15 @@ class Workers:
         self.log: deque[LogLine] = deque(maxlen=_LOG_LINES)
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes below /sandbox."""
+        """Return the routes below /sandbox."""
         return [web.get("/sandbox/workers", self._list), web.get("/sandbox/workers/log", self._show_log)]
 
     async def urls(self) -> dict[str, str]:
-        """Give the address of every Worker, by name; they are started."""
+        """Start all Workers; return their URLs by name."""
         return {name: await self.url(name) for name in list(self._state.scripts)}
 
     async def url(self, name: str) -> str:
-        """Give the address of a Worker, which stays the same; it is started. Raises KeyError where there is none."""
+        """Start a Worker; return its URL, which never changes. Raises KeyError if there is none."""
         if name not in self._state.scripts:
             raise KeyError(name)
         async with self._opening:
@@ -87,7 +86,7 @@ class Workers:
         return self._workers[name].front.url
 
     def changed(self) -> None:
-        """Look at the account: start the versions that are deployed, and drain the others."""
+        """Start the versions that are deployed, and drain the others."""
         if self._closed:
             return
         for relay in self._relays.values():
@@ -102,7 +101,7 @@ class Workers:
                     worker.instances[key] = Instance(partial(self._start, name, version))
 
     async def close(self) -> None:
-        """End everything at once."""
+        """Stop everything at once."""
         self._closed = True
         workers, self._workers = self._workers, {}
         draining = dict(self._draining)
@@ -111,7 +110,7 @@ class Workers:
         await asyncio.gather(*draining, return_exceptions=True)
         running = [instance for worker in workers.values() for instance in worker.instances.values()]
         ending = (instance.kill() for instance in [*draining.values(), *running])
-        await asyncio.gather(*ending, return_exceptions=True)  # first of all: nothing else may keep a process alive
+        await asyncio.gather(*ending, return_exceptions=True)  # first, so that nothing keeps a process alive
         for worker in workers.values():
             await worker.front.close()
         for relay in self._relays.values():
@@ -148,7 +147,7 @@ class Workers:
                 except Unreached:
                     if attempt == _ATTEMPTS - 1:
                         raise
-                    await runtime.kill()  # it takes no connections, if it exists at all
+                    await runtime.kill()  # it accepts no connections, if it exists at all
         return _page(404, f"There is no Worker {name}.")
 
     def _key(self, version: Version) -> _Key:
@@ -198,7 +197,7 @@ class Workers:
 
 
 def _deployed(script: Script | None) -> list[Version]:
-    """Give the versions of the current deployment, whatever their share."""
+    """Return the versions of the current deployment, whatever their share."""
     if script is None or not script.deployments:
         return []
     ids = {version_id for version_id, _ in script.deployments[0].split}

@@ -1,4 +1,4 @@
-"""The HTTP port of one Worker: passes each request on to the process of a version, and the answer back."""
+"""The HTTP port of one Worker: passes requests on to the process of a version, and answers back."""
 
 from collections.abc import Awaitable, Callable
 
@@ -26,11 +26,11 @@ _INVENTED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
 class Unreached(Exception):
-    """The process takes no connections: nothing of the request has been sent."""
+    """The process accepts no connections; nothing of the request has been sent."""
 
 
 class Front:
-    """A port that stays the same whatever is deployed. `serve` answers its requests."""
+    """A port that never changes. `serve` answers its requests."""
 
     def __init__(self, serve: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
         self._runner = web.ServerRunner(
@@ -40,20 +40,20 @@ class Front:
         self.url = ""
 
     async def open(self) -> None:
-        """Take a free port."""
+        """Open a free port."""
         await self._runner.setup()
         await web.TCPSite(self._runner, ADDRESS, 0).start()
         self.url = f"http://{ADDRESS}:{self._runner.addresses[0][1]}"
 
     async def close(self) -> None:
-        """Give up the port."""
+        """Close the port."""
         await self._runner.cleanup()
 
 
 def client() -> aiohttp.ClientSession:
-    """Make what `forward` sends with: it changes nothing and remembers nothing.
+    """Make the client that `forward` uses. It changes nothing and keeps no cookies.
 
-    A connection for each request: one that is kept may be closed by its process just when a request is sent on it.
+    It opens a connection for each request: a process could close a kept one just when a request is sent on it.
     """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(force_close=True, limit=0),

@@ -1,4 +1,4 @@
-"""One version of a Worker for as long as it is in the deployment: started, leased to requests, drained, stopped."""
+"""One version of a Worker while it is deployed: started, used by requests, drained, stopped."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ _SECONDS_BETWEEN_ATTEMPTS = 1.0
 
 
 class Instance:
-    """Runs a version. `start` makes its process, at once and again when that has ended by itself."""
+    """Runs a version. `start` makes its process, at once, and again after the process has ended by itself."""
 
     def __init__(self, start: Callable[[], Awaitable[Runtime]]) -> None:
         self._start = start
@@ -21,7 +21,7 @@ class Instance:
 
     @contextlib.asynccontextmanager
     async def lease(self) -> AsyncIterator[Runtime]:
-        """Give the running process and keep it until the request is done. Raises NotStarted."""
+        """Yield the running process, and keep it until the request is done. Raises NotStarted."""
         self._requests += 1
         self._drained.clear()
         try:
@@ -48,7 +48,7 @@ class Instance:
     async def _runtime(self) -> Runtime:
         if self._outcome.done() and self._may_begin_again():
             self._begin()
-        outcome = await asyncio.shield(self._outcome)  # a request that is given up must not stop the others'
+        outcome = await asyncio.shield(self._outcome)  # a cancelled request must not stop the others
         if isinstance(outcome, NotStarted):
             raise outcome
         return outcome

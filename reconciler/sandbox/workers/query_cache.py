@@ -1,9 +1,9 @@
-"""Which queries Hyperdrive answers from its cache, and those answers.
+"""Which queries Hyperdrive caches, and their answers.
 
-From the Hyperdrive documentation (Query caching): only reads are cached, none that calls a VOLATILE or STABLE
-function; an answer lives for `max_age`, and may be given for `stale_while_revalidate` longer; nothing but time removes
-it, neither a write nor another origin. Told apart by the text alone, as there. More careful than there: a query with
-any function not known here to be IMMUTABLE is not cached, nor one in a transaction, nor a named prepared statement.
+From the Hyperdrive documentation (Query caching): only reads are cached, and none that calls a VOLATILE or STABLE
+function. An answer lives for `max_age` and may be used for `stale_while_revalidate` longer. Only time removes it,
+neither a write nor another origin. As there, only the text of a query counts. More careful than there, a query with a
+function not known here as IMMUTABLE is not cached, nor one in a transaction, nor a named prepared statement.
 """
 
 import re
@@ -30,7 +30,7 @@ _KNOWN = """
     all and any array as between by case distinct else except exists filter from group having in intersect is join
     lateral like limit materialized not offset on or over select some then union using values when where with within
 """
-"""Functions that are IMMUTABLE, and words of SQL that a parenthesis may follow."""
+"""IMMUTABLE functions, and words of SQL that a parenthesis may follow."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class _Entry:
 
 @dataclass
 class QueryCache:
-    """The answers kept for one Hyperdrive config, by what was asked: the very bytes, parameters included."""
+    """The answers kept for one Hyperdrive config, by the bytes of the query with its parameters."""
 
     entries: dict[bytes, _Entry] = field(default_factory=dict)
 
     def find(self, question: bytes) -> bytes | None:
-        """Give the answer, if one is kept."""
+        """Return the answer; None if none is kept."""
         entry = self.entries.get(question)
         if entry is None or entry.until <= time.monotonic():
             self.entries.pop(question, None)
@@ -60,7 +60,7 @@ class QueryCache:
 
 
 def is_cacheable(messages: Sequence[Message]) -> bool:
-    """Tell whether these messages are one whole query that may be answered from the cache."""
+    """Return whether these messages are one whole query that may be cached."""
     kinds = b"".join(message.kind for message in messages)
     first = messages[0].content
     if kinds == b"Q":
@@ -70,7 +70,7 @@ def is_cacheable(messages: Sequence[Message]) -> bool:
 
 
 def _reads_only(text: bytes) -> bool:
-    """Tell whether a statement (up to a zero byte) reads only, and calls only what always gives the same."""
+    """Return whether a statement (up to a zero byte) only reads, and calls only IMMUTABLE functions."""
     statement = text.split(b"\0", 1)[0].decode(errors="replace").strip().rstrip(";").lower()
     bare = _QUOTED.sub("?", statement)
     if not bare.startswith(("select", "with")) or ";" in bare or "$$" in bare:

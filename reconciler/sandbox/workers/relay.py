@@ -1,8 +1,8 @@
-"""The port behind a Hyperdrive binding: one for each config, so that where it leads can change under running Workers.
+"""The port behind a Hyperdrive binding: one for each config, so that its origin can change while Workers run.
 
-The Worker's driver logs in to the database itself, through here. Two surprises of the real Hyperdrive are switches
+The Worker's driver logs in to the database through this port. Two surprises of the real Hyperdrive are switches
 (Hyperdrive documentation, Rotate credentials and Query caching): connections to the former origin can outlive a change
-of the config until it is restarted, and queries can be answered from a cache.
+of the config until its restart, and queries can be answered from a cache.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ from reconciler.sandbox.workers.query_cache import QueryCache
 ADDRESS = "127.0.0.1"
 _NO_ORIGIN = {"scheme": "postgres", "user": "none", "password": "none", "database": "none"}
 _FAILED = "58000"
-"""What queries fail with where Hyperdrive has no database to ask; known for a deleted config from field reports."""
+"""The SQLSTATE of queries without a database; from field reports about deleted configs."""
 
 
 class Relay:
-    """The port of one config; `refresh` must be called after every change of the account."""
+    """The port of one config. Call `refresh` after every change of the account."""
 
     def __init__(self, config_id: str, state: State) -> None:
         self._config_id = config_id
@@ -38,14 +38,14 @@ class Relay:
         self.refresh()
 
     async def open(self) -> Login:
-        """Take a port, once; give what a Worker reaches the database with."""
+        """Open the port, once; return what a Worker needs to log in."""
         async with self._opening:
             if self._server is None:
                 self._server = await asyncio.start_server(self._accept, ADDRESS, 0)
         return Login(int(self._server.sockets[0].getsockname()[1]), *self.credentials)
 
     async def close(self) -> None:
-        """Give up the port and cut its connections."""
+        """Close the port and cut its connections."""
         if self._server:
             self._server.close()
         self._cut()
@@ -60,7 +60,7 @@ class Relay:
         return scheme, user, password, database
 
     def refresh(self) -> None:
-        """Take over what the config says now; a restart also cuts the connections."""
+        """Adopt the present config; a restart also cuts the connections."""
         config = self._config
         if config is None:
             return
@@ -116,7 +116,7 @@ class Relay:
 
 
 async def _connect(origin: Json) -> Stream:
-    """Connect to an origin on loopback, where alone the sandbox has databases. Names below `localhost` are there."""
+    """Connect to an origin on loopback; Workers reach no other. Names below `localhost` are loopback."""
     host = str(origin.get("host", ""))
     if host == "localhost" or host.endswith(".localhost"):
         host = ADDRESS

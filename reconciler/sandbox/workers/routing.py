@@ -1,7 +1,7 @@
-"""Which version of a Worker a request goes to.
+"""Which version of a Worker serves a request.
 
-Rules from the Workers documentation: shares of a deployment (Gradual deployments), and the header by which a request
-names a version, which counts only if that version is in the current deployment, at 0 % too (Version overrides).
+Rules from the Workers documentation: shares of a deployment (Gradual deployments), and the header in which a
+request names a version, which counts only if that version is deployed, also at 0 % (Version overrides).
 """
 
 import random
@@ -25,6 +25,6 @@ def pick(script: Script, headers: Mapping[str, str]) -> Version:
 
 
 def _override(script: str, header: str) -> str:
-    """Read the version that a header asks for: `script="version-id", other="…"`."""
+    """Read the version that a header names: `script="version-id", other="…"`."""
     found = dict(re.findall(r'([\w.*-]+)\s*=\s*"([^"]*)"', header))
     return str(found.get(script, ""))

@@ -1,7 +1,7 @@
 """One running workerd, as a child process of the sandbox.
 
-Readiness is what workerd says on the descriptor given to it for that: nothing is polled, and it takes a port of its
-own choice. Its process id lies beside its configuration before it runs, where the sandbox's warden finds it.
+workerd reports its port on a descriptor when it is ready, so nothing is polled. Before it runs, its process id is
+written beside its configuration, where the sandbox's cleanup process finds it.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _LAUNCH = 'echo $$ > "$1" && shift && exec "$@"'
 
 
 class NotStarted(Exception):
-    """workerd could not be started on a version, or did not accept it; the text says what it printed."""
+    """workerd could not start or did not accept a version; the text is its output."""
 
 
 class Runtime:
@@ -46,7 +46,7 @@ class Runtime:
     async def start(
         cls, workerd: Workerd, directory: Path, configuration: Configuration, say: Callable[[str], None]
     ) -> "Runtime":
-        """Start workerd and wait until it serves; `say` gets every line that the Worker prints. Raises NotStarted."""
+        """Start workerd and wait until it is ready; `say` gets every line that the Worker prints. Raises NotStarted."""
         _write(directory, configuration)
         reading, writing = os.pipe()
         try:
@@ -64,7 +64,7 @@ class Runtime:
             raise
         if not runtime.port:
             await runtime.kill()
-            raise NotStarted(" | ".join(runtime._lines) or "workerd ended without a word")
+            raise NotStarted(" | ".join(runtime._lines) or "workerd ended without output")
         return runtime
 
     @property
@@ -74,11 +74,11 @@ class Runtime:
 
     @property
     def running(self) -> bool:
-        """Whether the process exists still."""
+        """Whether the process still exists."""
         return self._process.returncode is None and not self._reader.done()
 
     async def stop(self) -> None:
-        """End in good order: what the Worker still does after its last answer may take some seconds."""
+        """Stop in good order: work after the last answer may take some seconds."""
         self._send(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
@@ -86,7 +86,7 @@ class Runtime:
         await self.kill()
 
     async def kill(self) -> None:
-        """End at once."""
+        """Stop at once."""
         self._send(signal.SIGKILL)
         await self.ended()
         await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
@@ -137,13 +137,13 @@ async def _spawn(workerd: Workerd, directory: Path, control: int) -> asyncio.sub
         cwd="/",
         limit=_LONGEST_LINE,
         pass_fds=[control],
-        start_new_session=True,  # a Ctrl-C at the terminal is for the sandbox, which then stops its Workers
+        start_new_session=True,  # a Ctrl-C at the terminal is for the sandbox, which stops its Workers
         env={"PATH": os.environ.get("PATH", os.defpath), "TZ": "UTC"},
     )
 
 
 async def _announced_port(descriptor: int) -> int:
-    """Wait until workerd says where it listens, and give the port; 0 where it ended instead. Raises NotStarted."""
+    """Wait for workerd to report its port and return it; 0 if it ended instead. Raises NotStarted."""
     reader = asyncio.StreamReader()
     protocol = asyncio.StreamReaderProtocol(reader)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(descriptor, "rb"))

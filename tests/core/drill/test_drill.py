@@ -244,7 +244,9 @@ def test_nothing_is_damaged_that_may_be_anything_but_the_drills_own(said, change
 
 def test_what_must_not_be_damaged_is_refused_with_its_name_and_all_reasons():
     (refusal,) = damage(DESIRED, NAMES, PLACE, (replace(BRANCH, default=True, protected=True),), ())
-    assert refusal.message == (f'"{BRANCH.name}" is not damaged: it is the project\'s default branch; it is protected')
+    assert refusal.message == (
+        f'the drill does not damage "{BRANCH.name}": it is the project\'s default branch; it is protected'
+    )
     assert refusal.hint.startswith("nothing was destroyed")
 
 

@@ -205,7 +205,7 @@ WHOLE = {
     },
     "outside": [{"name": "Axiom", "retention": "30d", "recovery": "query it"}],
     "write_back": "push",
-    "lift": [{"guard": "branch-limit", "reason": "raised by Neon"}],
+    "waive": [{"guard": "branch-limit", "reason": "raised by Neon"}],
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.core.health.checks import GitRemote, LeaseSign, Missing, SetUp, State, Unneeded, Wrong
 from reconciler.core.health.diagnosis import diagnose, state_for
-from reconciler.core.model.desired import Lift, Liftable, Method, Restore, Verify
+from reconciler.core.model.desired import Method, Restore, Verify, Waivable, Waiver
 from reconciler.core.model.hyperdrive import Strategy
 from reconciler.core.model.observed import Annotation, Claim, Operation, Unbound, Unknown
 from reconciler.core.values.timeline import Timeline, candidate_name
@@ -39,7 +39,7 @@ def observed(setup=GOOD, **changes):
 
 
 def lifting(setup, guard):
-    return replace(setup, desired=replace(setup.desired, lift=(Lift(guard, "they said so"),)))
+    return replace(setup, desired=replace(setup.desired, waivers=(Waiver(guard, "they said so"),)))
 
 
 def others(count, **changes):
@@ -91,14 +91,14 @@ CASES = [
     (observed(branches=(MAIN, *others(23))), "branches left", State.WARNING, "has 24 branches"),
     (observed(IN_PLACE, branches=(MAIN, *others(23))), "branches left", State.FAILED, "has 24 branches"),
     (observed(branches=(MAIN, *others(24))), "branches left", State.FAILED, "has 25 branches"),
-    (lifting(observed(branches=(MAIN, *others(24))), Liftable.BRANCH_LIMIT), "branches left", State.WARNING, "0: 25"),
+    (lifting(observed(branches=(MAIN, *others(24))), Waivable.BRANCH_LIMIT), "branches left", State.WARNING, "0: 25"),
     (observed(project=replace(PROJECT, plan="")), "root branches left", State.OK, "no limit is known"),
     (observed(**FULL_OF_ROOTS), "root branches left", State.WARNING, "has 3 root branches"),
     (observed(IN_PLACE, **FULL_OF_ROOTS), "root branches left", State.FAILED, "has 3 root branches"),
     (observed(operations=Unknown("no answer")), "Neon at work", State.UNKNOWN, "no answer"),
     (observed(operations=running(seconds=30)), "Neon at work", State.WARNING, "create_branch .* for 30 s"),
     (observed(operations=running(hours=3)), "Neon at work", State.FAILED, "for 3 h.*-> .*refuses"),
-    (lifting(observed(operations=running(hours=3)), Liftable.OPERATION_RUNNING), "Neon at work", State.WARNING, "3 h"),
+    (lifting(observed(operations=running(hours=3)), Waivable.OPERATION_RUNNING), "Neon at work", State.WARNING, "3 h"),
     (replace(GOOD, login=HELD), "login", State.WARNING, "not asked -> name hyperdrive"),
     (replace(GOOD, login=Wrong("nobody")), "login", State.FAILED, "nobody"),
     (replace(GOOD, login=Unknown("silence")), "login", State.UNKNOWN, "silence"),
@@ -179,7 +179,7 @@ def test_after_an_undo_a_restore_would_work_and_needs_from_and_whatever_else_is_
     diagnosis = diagnose(setup)
     assert diagnosis.is_good
     state, said = found(setup, "a restore")
-    assert (state, 'it needs "from": cannot tell which timeline was live' in said) == (State.WARNING, True)
+    assert (state, 'it needs "from": can\'t determine which timeline was live' in said) == (State.WARNING, True)
     young = replace(undone, accounts=(), project=replace(PROJECT, history=timedelta()))
     assert not diagnose(replace(setup, observed=young)).is_good
 
@@ -208,7 +208,7 @@ HELD_TOO_LONG = [
     ("branches left", {"branches_limit": 3}, State.WARNING, "1: 2 of 3 are there, 1 of these goes by itself"),
     ("branches left", {"branches_limit": 20}, State.OK, "18: 2 of 20 are there, 1 of these goes by itself"),
     ("branches left", {"branches_limit": None}, State.OK, "2 branches, 1 of these goes by itself; Neon does not"),
-    ("branches left", {"branches_limit": 1}, State.FAILED, "the project has 2 branches, and its limit is 1"),
+    ("branches left", {"branches_limit": 1}, State.FAILED, "the project has 2 branches, its limit is 1"),
     ("root branches left", {}, State.OK, "24: 1 of 25 of plan scale are there"),
     ("Hyperdrive configs", {}, State.OK, "2 of 25 on Workers Paid are there, of 10 on Free, 1 of these goes by itself"),
 ]

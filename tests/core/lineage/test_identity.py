@@ -36,7 +36,7 @@ def test_what_was_asked_passes_and_so_does_what_is_live():
         ({"parent_id": "br-other"}, "its parent is br-other"),
         ({"resolved_at": hours_ago(23)}, "later than"),
         ({"resolved_at": None}, "does not tell which moment"),
-        ({"name": "main.candidate.other"}, "cannot tell which timeline is live"),
+        ({"name": "main.candidate.other"}, "can't determine which timeline is live"),
         ({"mark": None}, "it does not carry r-"),
         ({"mark": Annotation("staging", ASKED.timeline)}, "it does not carry r-"),
     ],

@@ -100,8 +100,9 @@ def test_a_timeline_that_no_branch_carries_is_refused_as_its_source():
 def test_a_place_before_its_source_began_is_refused_with_where_it_began():
     began = replace(WORLD, branches=(replace(MAIN, lsn="0/2000000"),))
     (refusal,) = plan(ASKED, began).refusals
-    assert refusal.message == '0/1A2B3C8 lies before branch "main" began (at 0/2000000 of its parent)'
-    assert refusal.hint == "name the timeline whose log it was read from: primary.restore.from"
+    assert refusal.rule == "lsn-before-source"
+    assert refusal.message == '0/1A2B3C8 is before branch "main" began (at 0/2000000 of its parent)'
+    assert refusal.hint == "name the timeline whose log the LSN is from in primary.restore.from"
 
 
 def test_of_two_branches_of_a_timeline_the_one_whose_log_can_have_the_place_is_taken():
@@ -120,8 +121,9 @@ def test_where_neon_keeps_no_history_it_is_refused_as_any_restore():
 
 def test_an_lsn_of_no_timeline_is_refused_where_nothing_says_which():
     (refusal,) = plan(asking(Restore(PLACE)), WORLD).refusals
-    assert refusal.message == "0/1A2B3C8 is an LSN, and nothing says to which timeline it belongs"
-    assert refusal.hint == "add it to primary.restore: from"
+    assert refusal.rule == "lsn-without-source"
+    assert refusal.message == "0/1A2B3C8 is an LSN, and the file does not say which timeline it belongs to"
+    assert refusal.hint == "add that timeline to primary.restore as from"
 
 
 def test_what_neon_made_at_that_place_passes_whether_or_not_it_tells_a_time():

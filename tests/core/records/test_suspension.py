@@ -74,7 +74,7 @@ def test_it_is_over_from_the_moment_on_that_it_names():
 
 def test_it_says_who_why_until_when_and_how_to_resume():
     assert SUSPENSION.message == (
-        "ada on desk suspended production at 2026-11-22T10:00:00.000Z, until 2026-11-22T12:00:00.000Z: "
+        "ada on desk suspended production at 2026-11-22T10:00:00.000Z until 2026-11-22T12:00:00.000Z: "
         "migration 0042 is running"
     )
-    assert SUSPENSION.hint == "nothing is applied before that; reconciler resume production ends it at once"
+    assert SUSPENSION.hint == "nothing is applied until then; reconciler resume production ends it now"

@@ -34,9 +34,9 @@ TWO = with_operations(WORLD, ("new", "br-gone", 1), ("old", "br-gone", 200))
 @pytest.mark.parametrize(
     ("observed", "words"),
     [
-        (running(300), 'for 5 min on something that is not ours (create_branch on branch "main"), and 2 min'),
+        (running(300), '(create_branch on branch "main") for 5 min; reconciler waits 2 min'),
         (TWO, '(old on branch "br-gone")'),
-        (replace(running(3), waited=timedelta(minutes=2)), "for 2 min on"),
+        (replace(running(3), waited=timedelta(minutes=2)), "for 2 min;"),
     ],
     ids=["for too long", "the oldest of two", "waited for in vain"],
 )

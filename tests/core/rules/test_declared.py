@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.core.health.diagnosis import diagnose
 from reconciler.core.model.declared_branch import in_order, lifetime, record, records
-from reconciler.core.model.desired import FOREVER, DeclaredBranch, Lift, Liftable
+from reconciler.core.model.desired import FOREVER, DeclaredBranch, Waivable, Waiver
 from reconciler.core.model.observed import (
     Branch,
     Claim,
@@ -174,7 +174,7 @@ NOT_RESET = {
     "default": (RESET, world(ours(default=True)), "it is the default branch"),
     "protected": (RESET, world(ours(protected=True)), "it is protected, and Neon resets no such branch"),
     "reset by hand": (RESET, world(ours(last_reset_at=hours_ago(1))), "no branch keeps what it held before"),
-    "no parent": (replace(RESET, parent="gone"), world(), 'can\'t be made from "gone" or reset to it: there is no'),
+    "no parent": (replace(RESET, parent="gone"), world(), 'can\'t be created from "gone" or reset to it: there is no'),
     "a parent that is gone": (replace(RESET, parent="gone"), world(ours()), "there is no such branch"),
     "a parent that expires": (
         replace(RESET, parent="p"), world(ours("p", expires_at=hours_ago(-9)), ours()), "it expires at"
@@ -323,7 +323,7 @@ def test_a_restore_does_not_wait_for_a_declared_branch():
 
 
 def test_the_branch_limit_can_be_waived():
-    desired = replace(asked(STAGING), lift=(Lift(Liftable.BRANCH_LIMIT, "ticket"),))
+    desired = replace(asked(STAGING), waivers=(Waiver(Waivable.BRANCH_LIMIT, "ticket"),))
     assert planned(desired, world(project=replace(LAUNCH, branches_limit=1))) == ["CreateChild"]
 
 
@@ -339,7 +339,7 @@ def test_branches_wait_for_a_failed_last_check():
 def test_unreadable_databases_are_refused():
     unknown = world(ours(), databases=(Databases("br-staging", Unknown("503")),))
     assert refused(asked(REPORTS), unknown) == [
-        ("child-databases-unknown", 'which databases "staging" has could not be read: 503')
+        ("child-databases-unknown", 'can\'t read which databases "staging" has: 503')
     ]
 
 
@@ -388,4 +388,4 @@ def test_a_refused_branch_leaves_a_restore_healthy():
     setup = replace(GOOD, desired=replace(GOOD.desired, branches=(RESET,)))
     diagnosis = diagnose(observed_as(setup, branches=(*setup.observed.branches, ours(child=None))))
     (check,) = [each for each in diagnosis.checks if each.name == "desired state"]
-    assert (diagnosis.is_good, "was not made for this environment" in check.seen) == (True, True)
+    assert (diagnosis.is_good, "was not created by this environment" in check.seen) == (True, True)

@@ -51,13 +51,13 @@ CASES = [
     ("before-source-existed", moment(24 * 6), WORLD, "was created"),
     ("before-source-existed", moment(24 * 6, source=ORIGIN), WORLD, f'before branch "main" was created ({CREATED})'),
     ("before-source-reset", BY_BRANCH, with_main(last_reset_at=hours_ago(2)), "last reset or restored"),
-    ("source-expires", BY_BRANCH, with_main(expires_at=hours_ago(-2)), "no children"),
-    ("branch-limit", BY_BRANCH, with_project(branches_limit=1), "1 branches, and its limit is 1"),
+    ("source-expires", BY_BRANCH, with_main(expires_at=hours_ago(-2)), "no child of a branch"),
+    ("branch-limit", BY_BRANCH, with_project(branches_limit=1), "1 branches, its limit is 1"),
     ("branch-name-taken", BY_BRANCH, with_branch(mark=None), "not those of a candidate"),
     ("source-not-held", HELD_ELSEWHERE, WORLD, "no branch carries it"),
     ("source-not-held", HELD_ELSEWHERE, with_branch(), "names timeline"),
     ("restore-restricted", IN_PLACE, with_main(unrestorable="a snapshot is being restored"), "a snapshot is being"),
-    ("timeline-not-held", DESIRED, CLAIMED, '"origin" is not held'),
+    ("timeline-not-held", DESIRED, CLAIMED, '"origin" is neither live nor held'),
     ("candidate-differs", BY_BRANCH, with_branch(parent_id="br-other"), "its parent is br-other"),
     ("candidate-differs", BY_BRANCH, with_branch(resolved_at=hours_ago(23)), "later than"),
     ("hyperdrive-differs", DESIRED, with_configs(host="elsewhere.neon.tech"), "elsewhere.neon.tech:5432, not"),
@@ -71,9 +71,9 @@ CASES = [
     ("unreadable", BY_BRANCH, replace(WORLD, project=Unknown("404")), "404"),
     ("unreadable", DESIRED, replace(WORLD, operations=Unknown("404")), "404"),
     ("binding-missing", DESIRED, UNBOUND, "has none"),
-    ("hyperdrive-name-taken", BY_BRANCH, with_configs(name=NEW_CONFIG, id="c7"), "exists (c7, it "),
-    ("config-limit", BY_BRANCH, many_configs(25), "25 Hyperdrive configs, and a paid one gets 25"),
-    ("config-limit", DESIRED, ELSEWHERE, "there is no room"),
+    ("hyperdrive-name-taken", BY_BRANCH, with_configs(name=NEW_CONFIG, id="c7"), "exists already (c7, "),
+    ("config-limit", BY_BRANCH, many_configs(25), "25 Hyperdrive configs, and Workers Paid allows 25"),
+    ("config-limit", DESIRED, ELSEWHERE, "no room"),
 ]
 
 
@@ -156,7 +156,7 @@ FULL = replace(with_project(plan="free_v3"), branches=(MAIN, *others(2)))
 def test_in_place_needs_room_for_a_root():
     (refusal,) = plan(IN_PLACE, FULL).refusals
     assert refusal.rule == "root-branch-limit"
-    assert 'has 3 root branches, and Neon\'s plan "free_v3" allows 3' in refusal.message
+    assert 'has 3 root branches, Neon\'s plan "free_v3" allows 3' in refusal.message
     assert '"method": "branch"' in refusal.hint
 
 
@@ -176,7 +176,7 @@ def test_a_candidate_made_after_a_reset_is_refused(hours, refused):
 
 def test_unknown_provenance_points_to_adoption():
     (refusal,) = plan(DESIRED, with_main(mark=Annotation("staging", Timeline(GONE.to)))).refusals
-    assert ("provenance-unknown", True) == (refusal.rule, "To adopt what serves now" in refusal.hint)
+    assert ("provenance-unknown", True) == (refusal.rule, "reconciler adopt" in refusal.hint)
 
 
 def test_a_new_environment_may_adopt_a_branch():

@@ -176,7 +176,7 @@ def test_by_repoint_a_limit_that_stays_is_said():
     desired = asking(RESTORE, declaring(LIMITED, Strategy.REPOINT))
     create = step_of(desired, SMALL, "CreateBranch")
     assert create.compute == SMALL.branches[0].endpoint.settings
-    assert warnings(desired, create.predict(SMALL), "hyperdrive.connection_limit is 97, and the compute of")
+    assert warnings(desired, create.predict(SMALL), "hyperdrive.connection_limit is 97, but the compute of")
 
 
 def test_more_connections_than_a_candidate_takes_are_said():

@@ -330,7 +330,7 @@ def test_a_proof_is_left_alone_where(changes, lost, live, more, reason):
     branch = replace(lineage.live.branch, ready=live.get("ready", True))
     now = replace(lineage.live, timeline=live.get("timeline", RESTORED), branch=branch)
     (refusal,) = undeletable(timeline_branch, replace(lineage, live=now, **lost), (*observed.branches, *more))
-    assert (reason,) == refusal.reasons
+    assert (refusal.rule, refusal.reasons) == ("deletion-forbidden", (reason,))
 
 
 def test_a_proof_that_stays_is_named_with_its_reason():

@@ -122,8 +122,8 @@ def test_a_reverted_file_is_in_sync_afterwards():
 
 def test_a_failed_timeline_is_refused_with_every_way_on():
     (refusal,) = plan(ASKED, PUT_BACK).refusals
-    assert f'timeline "{ASKED.timeline}" took traffic, failed its last check' in refusal.message
-    assert refusal.message.endswith('"origin" is live, untouched')
+    assert f'timeline "{ASKED.timeline}" took traffic and failed its last check' in refusal.message
+    assert refusal.message.endswith('"origin" is live again, unchanged')
     assert f'"{FAILED}" holds it' in refusal.hint
     assert f'"{CANDIDATE}"' in refusal.hint
 

@@ -69,7 +69,7 @@ def test_no_two_refusals_have_the_same_rule():
 def test_a_primary_that_is_not_there_is_told_with_what_is_there_instead():
     (refusal,) = plan(DESIRED, with_main(name="production")).refusals
     assert refusal.message == 'no branch is named "main"; the default branch is "production"'
-    assert refusal.hint == "set primary.branch to the name that production has; there is: production"
+    assert refusal.hint == "set primary.branch to the name of your production branch. The project has: production"
 
 
 def test_where_two_timelines_may_have_been_live_the_line_to_write_is_told():
@@ -87,15 +87,15 @@ def test_where_two_timelines_may_have_been_live_the_line_to_write_is_told():
 def test_a_timeline_that_was_used_is_gone_back_to_by_a_command_that_can_be_copied():
     timeline = Timeline(hours_ago(24), "inc-42")
     refusal = TimelineUsed(timeline, "main.held.x", "production")
-    assert refusal.message == f'timeline "{timeline}" was live before and is held, on branch "main.held.x"'
+    assert refusal.message == f'timeline "{timeline}" was live before, and branch "main.held.x" holds it'
     assert refusal.hint.endswith(f"reconciler rollback production --to-timeline {timeline}")
 
 
 def test_what_is_not_applied_yet_is_applied_or_reverted_by_commands_that_can_be_copied():
     timeline = Timeline(hours_ago(24))
     refusal = NotAppliedYet(timeline, ORIGIN, "production", "abc123")
-    assert refusal.message == f'the file asks for timeline "{timeline}", and "origin" is still live'
-    assert "reconciler apply production;" in refusal.hint
+    assert refusal.message == f'the file asks for timeline "{timeline}", but "origin" is still live'
+    assert "reconciler apply production." in refusal.hint
     assert refusal.hint.endswith("git revert abc123")
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.model.desired import Desired, Lift, Liftable, Method, Restore
+from reconciler.core.model.desired import Desired, Method, Restore, Waivable, Waiver
 from reconciler.core.model.hyperdrive import CACHING_OFF, Caching, Strategy
 from reconciler.core.model.observed import Branch, DeployedVersion, Endpoint, Observed, Unknown
 from reconciler.core.plan.plan import plan
@@ -294,7 +294,7 @@ def test_a_config_that_differs_is_refused(desired, changes, rule):
 
 
 def test_a_waived_pooled_host_is_left_for_the_direct_one():
-    waived = replace(ASKED, lift=(Lift(Liftable.POOLED_ORIGIN, "we know"),))
+    waived = replace(ASKED, waivers=(Waiver(Waivable.POOLED_ORIGIN, "we know"),))
     pooled = with_configs(host="ep-main-pooler.neon.tech")
     assert "main" == step_of(waived, pooled, "RepointHyperdrive").leaves
     assert plan(replace(waived, primary=REPOINT.primary), pooled).in_sync

@@ -294,7 +294,7 @@ NO_ROOM = BranchLimitReached(2, 2, 1)
 
 
 def test_a_refusal_for_room_says_when_there_is_some():
-    said = f"; the hold of {RESTORED} ends at {of_leaf(RECENT).until}: with a shorter primary.hold it goes earlier"
+    said = f"; the hold of {RESTORED} ends at {of_leaf(RECENT).until}. A shorter primary.hold ends it earlier"
     full = NO_ROOM, RootBranchLimitReached(2, 2, "launch", 1), ConfigLimitReached(25, 25, "tech961-x")
     assert [said in each for each in refused_for_room(RECENT, *full)] == [True, False, True]
 

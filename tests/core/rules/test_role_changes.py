@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.model.desired import Lift, Liftable, Method, Restore
+from reconciler.core.model.desired import Method, Restore, Waivable, Waiver
 from reconciler.core.model.observed import Unknown, named
 from reconciler.core.model.roles_and_databases import RoleOrDatabase, RolesAndDatabases
 from reconciler.core.plan.plan import plan
@@ -144,9 +144,9 @@ def test_a_moment_before_the_login_existed_is_refused(kind, name):
     observed = knowing(listed("br-main", (role,), (database,)))
     (refusal,) = plan(BY_BRANCH, observed).refusals
     assert refusal.rule == "login-too-young"
-    assert refusal.message.startswith(f'{kind} "{name}" was created at {YOUNG}, and did not exist at {RESTORE.to}: ')
+    assert refusal.message.startswith(f'{kind} "{name}" was created at {YOUNG} and did not exist at {RESTORE.to}: ')
     assert f"ask for a moment after {YOUNG}" in refusal.hint
-    waived = replace(BY_BRANCH, lift=(Lift(Liftable.LOGIN_TOO_YOUNG, "made by SQL"),))
+    waived = replace(BY_BRANCH, waivers=(Waiver(Waivable.LOGIN_TOO_YOUNG, "made by SQL"),))
     assert planned(waived, observed)
     assert planned(BY_BRANCH, replace(observed, branches=PAIR.branches)), "its own login decides"
 

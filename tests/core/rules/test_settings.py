@@ -113,7 +113,9 @@ def test_a_restore_does_not_wait_for_settings():
 def test_a_history_that_a_candidate_needs_is_kept(name):
     (refusal,) = plan(keeping(hours=20), beside(replace(MADE, name=name))).refusals
     assert refusal.rule == "history-needed"
-    assert f'from 7 d to 20 h: "{name}" was made of {RESTORE.to}, 1 d ago' in refusal.message
+    assert (
+        f'stays at 7 d, not 20 h: "{name}" is not verified yet, and its moment {RESTORE.to}, 1 d ago' in refusal.message
+    )
     assert "a history_retention of more than 1 d" in refusal.hint
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.model.desired import Lift, Liftable, Method, Verify
+from reconciler.core.model.desired import Method, Verify, Waivable, Waiver
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
@@ -13,7 +13,7 @@ from tests.core.files import BY_BRANCH, DESIRED, NOW, RESTORE, asking, hours_ago
 from tests.core.plans import planned, rules, step_of
 from tests.core.worlds import MADE, MAIN, PROJECT, WORLD, with_project
 
-LOOKED_AT = Lift(Liftable.TABLES_UNPROVABLE, "we have looked at it")
+LOOKED_AT = Waiver(Waivable.TABLES_UNPROVABLE, "we have looked at it")
 UNPROVED = replace(MADE, resolved_at=None)
 LATE = with_project(replace(WORLD, branches=(MAIN, UNPROVED)), history=timedelta(hours=6))
 IN_TIME = replace(LATE, project=PROJECT)
@@ -25,14 +25,14 @@ def test_what_was_never_proved_is_refused(method):
     found = plan(asking(RESTORE, method=method), LATE)
     (refusal,) = found.refusals
     assert (refusal.rule, found.steps) == ("tables-unprovable", ())
-    assert f'"{UNPROVED.name}" was made and never proved' in refusal.message
+    assert f'"{UNPROVED.name}" was never verified' in refusal.message
     assert f"{RESTORE.to} has left the history window (6 h, from {hours_ago(6)})" in refusal.message
     assert "tables-unprovable" in refusal.hint
 
 
 @METHODS
 def test_waived_all_but_the_tables_is_checked(method):
-    desired = replace(asking(RESTORE, method=method), lift=(LOOKED_AT,))
+    desired = replace(asking(RESTORE, method=method), waivers=(LOOKED_AT,))
     found = plan(desired, LATE)
     assert (found.refusals, found.steps[0].checks) == ((), ("identity", "login", "listings"))
     assert planned(desired, LATE) == planned(asking(RESTORE, method=method), IN_TIME)
@@ -40,7 +40,7 @@ def test_waived_all_but_the_tables_is_checked(method):
 
 
 def test_a_waiver_leaves_out_no_proof_in_time():
-    desired = replace(BY_BRANCH, lift=(LOOKED_AT,))
+    desired = replace(BY_BRANCH, waivers=(LOOKED_AT,))
     assert step_of(desired, WORLD, "VerifyBranch").tables_at == RESTORE.to
 
 
@@ -64,5 +64,5 @@ def test_what_this_run_proved_stays_proved():
 @METHODS
 @pytest.mark.parametrize("lift", [(), (LOOKED_AT,)])
 def test_what_is_not_proved_is_not_deleted_early(method, lift):
-    kinds = planned(replace(asking(RESTORE, method=method), lift=lift), LATE)
+    kinds = planned(replace(asking(RESTORE, method=method), waivers=lift), LATE)
     assert "DeleteBranch" not in kinds or (method is Method.IN_PLACE and kinds[-1] == "DeleteBranch")

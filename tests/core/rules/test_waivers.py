@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.file.model import LiftModel
+from reconciler.core.file.model import WaiverModel
 from reconciler.core.file.reading import DesiredStateError, read_desired_state
-from reconciler.core.model.desired import Lift, Liftable
+from reconciler.core.model.desired import Waivable, Waiver
 from reconciler.core.model.observed import Operation
 from reconciler.core.plan.plan import plan
 from tests.core.files import BY_BRANCH, DESIRED, NOW, asked, asking, hours_ago, restores
@@ -20,21 +20,21 @@ from tests.core.rules.test_role_changes import YOUNG, account, knowing, listed
 from tests.core.rules.test_table_verification import LATE
 from tests.core.worlds import WORLD, with_configs, with_project, world_for
 
-NAMES = {each.value for each in Liftable}
+NAMES = {each.value for each in Waivable}
 
 
 def lifting(desired, *guards):
-    return replace(desired, lift=tuple(Lift(guard, f"because of {guard.value}") for guard in guards))
+    return replace(desired, waivers=tuple(Waiver(guard, f"because of {guard.value}") for guard in guards))
 
 
 IMPORT = replace(WORLD, operations=(Operation("import_data", "br-main", hours_ago(1)),))
 CASES = [
-    (Liftable.BRANCH_LIMIT, BY_BRANCH, with_project(branches_limit=1)),
-    (Liftable.CONFIG_LIMIT, BY_BRANCH, many_configs(25)),
-    (Liftable.OPERATION_RUNNING, BY_BRANCH, IMPORT),
-    (Liftable.TABLES_UNPROVABLE, BY_BRANCH, LATE),
-    (Liftable.LOGIN_TOO_YOUNG, BY_BRANCH, knowing(listed("br-main", (account("app", YOUNG),)))),
-    (Liftable.POOLED_ORIGIN, DESIRED, with_configs(host="ep-main-pooler.neon.tech")),
+    (Waivable.BRANCH_LIMIT, BY_BRANCH, with_project(branches_limit=1)),
+    (Waivable.CONFIG_LIMIT, BY_BRANCH, many_configs(25)),
+    (Waivable.OPERATION_RUNNING, BY_BRANCH, IMPORT),
+    (Waivable.TABLES_UNPROVABLE, BY_BRANCH, LATE),
+    (Waivable.LOGIN_TOO_YOUNG, BY_BRANCH, knowing(listed("br-main", (account("app", YOUNG),)))),
+    (Waivable.POOLED_ORIGIN, DESIRED, with_configs(host="ep-main-pooler.neon.tech")),
 ]
 
 
@@ -43,14 +43,14 @@ def test_a_waived_guard_says_what_it_would_refuse(guard, desired, observed):
     (refusal,) = plan(desired, observed).refusals
     assert refusal.rule == guard.value
     found = plan(lifting(desired, guard), observed)
-    said = found.lifted[0]
-    assert (found.refusals, found.lifted, found.warnings[0]) == ((), (said,), said)
+    said = found.waived[0]
+    assert (found.refusals, found.waived, found.warnings[0]) == ((), (said,), said)
     assert f'"because of {guard.value}": {refusal.message}' in said
-    assert plan(lifting(desired, *(set(Liftable) - {guard})), observed).refusals == (refusal,)
+    assert plan(lifting(desired, *(set(Waivable) - {guard})), observed).refusals == (refusal,)
 
 
 def test_a_waiver_without_effect_is_said():
-    found = plan(lifting(DESIRED, Liftable.BRANCH_LIMIT), WORLD)
+    found = plan(lifting(DESIRED, Waivable.BRANCH_LIMIT), WORLD)
     assert found.in_sync
     (said,) = found.warnings
     assert said.endswith('"because of branch-limit": it would refuse nothing here')
@@ -58,11 +58,11 @@ def test_a_waiver_without_effect_is_said():
 
 def test_a_pooled_host_of_another_branch_stays_refused():
     observed = with_configs(host="ep-other-pooler.neon.tech")
-    assert rules(lifting(DESIRED, Liftable.POOLED_ORIGIN), observed) == ["hyperdrive-differs"]
+    assert rules(lifting(DESIRED, Waivable.POOLED_ORIGIN), observed) == ["hyperdrive-differs"]
 
 
 def test_a_waiver_is_part_of_what_was_approved():
-    assert plan(lifting(BY_BRANCH, Liftable.BRANCH_LIMIT), WORLD).digest != plan(BY_BRANCH, WORLD).digest
+    assert plan(lifting(BY_BRANCH, Waivable.BRANCH_LIMIT), WORLD).digest != plan(BY_BRANCH, WORLD).digest
 
 
 @st.composite
@@ -85,7 +85,7 @@ def troubled(draw):
     return desired, replace(observed, branches=(main,), operations=IMPORT.operations if draw(st.booleans()) else ())
 
 
-@given(troubled(), st.sets(st.sampled_from(Liftable)))
+@given(troubled(), st.sets(st.sampled_from(Waivable)))
 def test_a_waiver_permits_nothing_that_others_forbid(trouble, guards):
     desired, observed = trouble
     strict, lifted = plan(desired, observed), plan(lifting(desired, *guards), observed)
@@ -99,41 +99,52 @@ def test_a_waiver_permits_nothing_that_others_forbid(trouble, guards):
 # The file
 
 
-def read(lift):
-    text = f'{{"primary": {{"project": "p", "branch": "main", "restore": null}}, "lift": {lift}}}'
+def read(entries, key="waive"):
+    text = f'{{"primary": {{"project": "p", "branch": "main", "restore": null}}, "{key}": {entries}}}'
     return read_desired_state(text, file="production.jsonc", environment="production", now=NOW)
 
 
 def test_a_waiver_has_a_name_and_a_reason():
     desired = read('[{"guard": "config-limit", "reason": "raised to 100"}]')
-    assert desired.lift == (Lift(Liftable.CONFIG_LIMIT, "raised to 100"),)
+    assert desired.waivers == (Waiver(Waivable.CONFIG_LIMIT, "raised to 100"),)
 
 
 ONE = '{"guard": "branch-limit", "reason": "because"}'
-NO_GUARD = "lift[0].guard is not a guard that can be lifted; those are branch-limit, root-branch-limit"
+NO_GUARD = "waive[0].guard is not a guard that can be waived; those are branch-limit, root-branch-limit"
 MISTAKES = {
     **{
         f'[{{"guard": "{name}", "reason": "because"}}]': NO_GUARD
         for name in ("*", "all", "provenance-unknown", "outside-history-window", "same-worker-twice")
     },
-    '[{"guard": "branch-limit"}]': "lift[0].reason",
-    '[{"guard": "branch-limit", "reason": ""}]': "lift[0].reason",
-    "true": "lift",
-    '"all"': "lift",
-    '["branch-limit"]': "lift[0]",
-    '[{"guard": ["branch-limit"], "reason": "x"}]': "lift[0].guard",
-    f"[{ONE}, {ONE}]": 'two entries of lift are named "branch-limit"',
+    '[{"guard": "branch-limit"}]': "waive[0].reason",
+    '[{"guard": "branch-limit", "reason": ""}]': "waive[0].reason",
+    "true": "waive",
+    '"all"': "waive",
+    '["branch-limit"]': "waive[0]",
+    '[{"guard": ["branch-limit"], "reason": "x"}]': "waive[0].guard",
+    f"[{ONE}, {ONE}]": 'two entries of waive are named "branch-limit"',
 }
 
 
-@pytest.mark.parametrize(("lift", "said"), MISTAKES.items())
-def test_other_waivers_are_mistakes_with_their_place(lift, said):
+@pytest.mark.parametrize(("entries", "said"), MISTAKES.items())
+def test_other_waivers_are_mistakes_with_their_place(entries, said):
     with pytest.raises(DesiredStateError) as caught:
-        read(lift)
+        read(entries)
     (problem,) = map(str, caught.value.problems)
     assert problem.startswith("production.jsonc:1:")
     assert said in problem
 
 
 def test_the_schema_knows_the_same_names():
-    assert set(get_args(LiftModel.model_fields["guard"].annotation)) == NAMES
+    assert set(get_args(WaiverModel.model_fields["guard"].annotation)) == NAMES
+
+
+def test_the_former_key_is_read_with_a_notice():
+    former, today = (read(f"[{ONE}]", key) for key in ("lift", "waive"))
+    assert former == today
+    assert (len(former.notices), today.notices) == (1, ())
+
+
+def test_both_keys_at_once_are_a_mistake():
+    with pytest.raises(DesiredStateError, match="move its entries to waive"):
+        read(f'[{ONE}], "lift": [{ONE}]')

@@ -16,8 +16,8 @@ async def shared_sandbox():
 
 @pytest.fixture
 async def slow(sandbox, control):
-    """Operations take 50 ms, so that a test can meet them."""
-    await control.post("/latency", json={"OPERATION .": 50})
+    """Branches take 200 ms to create, so that a test meets the locked project."""
+    await control.post("/latency", json={"OPERATION create_branch": 200})
 
 
 @pytest.fixture

@@ -6,83 +6,75 @@ Pure, like all guards. The engine waits while `in_the_way` names operations and 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
 
 from reconciler.core.lineage.infer import effective_desired, infer_lineage
-from reconciler.core.model.desired import Desired, Liftable
+from reconciler.core.model.desired import Desired, Waivable
 from reconciler.core.model.observed import Branch, Claim, Observed, ObservedWorker, Operation, Unknown
 from reconciler.core.model.refusal import Refusal
-from reconciler.core.rules.context.waivers import is_lifted
+from reconciler.core.rules.context.waivers import is_waived
 from reconciler.core.steps import Step
-from reconciler.core.values.duration import for_people
 
 
 @dataclass(frozen=True, slots=True)
 class BranchClaimedTwice(Refusal):
     """Two desired-state files say which timeline one branch carries."""
 
-    rule: ClassVar[str] = "branch-claimed-twice"
+    rule = "branch-claimed-twice"
     project: str
     branch: str
     environments: tuple[str, ...]
 
-    @property
-    def message(self) -> str:  # noqa: D102  the base class says it
-        files = " and ".join(f"{name}.jsonc" for name in self.environments)
-        return f'{files} both claim branch "{self.branch}" of project {self.project}: each would undo the other'
+    problem = '{files} both claim branch "{branch}" of project {project}: each would undo the other'
+    way_out = (
+        "correct primary.project or primary.branch in one of them, or delete the file that you don't need. Deleting a "
+        "file deletes nothing else"
+    )
 
     @property
-    def hint(self) -> str:  # noqa: D102
-        return (
-            "correct primary.project or primary.branch in one of them, or delete the file that is not meant: nothing "
-            "is ever deleted because a file is"
-        )
+    def files(self) -> str:
+        """The two files."""
+        return _files(self.environments)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerClaimedTwice(Refusal):
     """Two desired-state files say which database one Worker uses."""
 
-    rule: ClassVar[str] = "worker-claimed-twice"
+    rule = "worker-claimed-twice"
     script: str
     environments: tuple[str, ...]
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        files = " and ".join(f"{name}.jsonc" for name in self.environments)
-        return f'{files} both lead to Worker "{self.script}": each would switch it to its own database'
+    problem = '{files} both name Worker "{script}": each would switch it to its own database'
+    way_out = (
+        "give each its own wrangler environment (worker.environment), or remove the Worker from one of them. If these "
+        "are two Workers in two Cloudflare accounts, set account_id in both wrangler.jsonc files"
+    )
 
     @property
-    def hint(self) -> str:  # noqa: D102
-        return (
-            "give each its own wrangler environment (worker.environment), or take the Worker out of one of them. Where "
-            "they are two Workers in two Cloudflare accounts, write account_id into both places in wrangler.jsonc"
-        )
+    def files(self) -> str:
+        """The two files."""
+        return _files(self.environments)
 
 
 @dataclass(frozen=True, slots=True)
 class OperationRunning(Refusal):
     """Neon is at work on the project for somebody else, and locks it against every write."""
 
-    rule: ClassVar[str] = "operation-running"
+    rule = "operation-running"
+    before_the_call = "Neon: 423"
     action: str
     branch: str
     lasted: timedelta
     patience: timedelta
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return (
-            f"Neon has been at work for {for_people(self.lasted)} on something that is not ours ({self.action} on "
-            f'branch "{self.branch}"), and {for_people(self.patience)} is as long as it is waited for'
-        )
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return (
-            "find out who began it (Neon Console, System operations), and run it again when it has ended. Where it "
-            "hangs and does not lock the project, lift operation-running in the file"
-        )
+    problem = (
+        'Neon has been running an operation that is not ours ({action} on branch "{branch}") for {lasted}; reconciler '
+        "waits {patience} at most"
+    )
+    way_out = (
+        "find out who started it (Neon Console, System operations), and run it again when it has ended. If it hangs "
+        "without locking the project, waive operation-running in the file"
+    )
 
 
 # As long as a write is sent again while Neon answers 423: what takes longer is no passing matter.
@@ -99,8 +91,8 @@ def in_the_way(desired: Desired, observed: Observed, steps: tuple[Step, ...]) ->
     operations, branches = observed.operations, observed.branches
     if isinstance(operations, Unknown) or isinstance(branches, Unknown) or not operations:
         return ()
-    if not any(step.locks_project and step.waits_for_operations for step in steps) or is_lifted(
-        desired, Liftable.OPERATION_RUNNING
+    if not any(step.locks_project and step.waits_for_operations for step in steps) or is_waived(
+        desired, Waivable.OPERATION_RUNNING
     ):
         return ()
     ours = {each.id for each in branches if each.mark and each.mark.is_of(desired.environment, desired.timeline)}
@@ -146,6 +138,10 @@ def claimed(desired: Desired, observed: Observed) -> list[Refusal]:
         tuple((each.account, each.script) for each in workers),
     )
     return [refusal for other in observed.claims for refusal in conflicts(own, other)]
+
+
+def _files(environments: tuple[str, ...]) -> str:
+    return " and ".join(f"{name}.jsonc" for name in environments)
 
 
 def conflicts(own: Claim, other: Claim) -> Iterator[Refusal]:

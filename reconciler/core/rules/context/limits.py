@@ -4,7 +4,6 @@
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import (
@@ -12,28 +11,32 @@ from reconciler.core.model.observed import (
     Project,
 )
 from reconciler.core.model.refusal import Refusal
-from reconciler.core.rules.context.waivers import standing
+from reconciler.core.rules.context.waivers import unwaived
 
 
 @dataclass(frozen=True, slots=True)
 class BranchLimitReached(Refusal):
     """The project is full."""
 
-    rule: ClassVar[str] = "branch-limit"
+    rule = "branch-limit"
+    before_the_call = "the look, Neon"
     count: int
     limit: int
     needed: int
     held: tuple[str, ...] = ()
 
-    @property
-    def message(self) -> str:  # noqa: D102  the base class says it
-        needed = f"{self.needed} more {'is' if self.needed == 1 else 'are'} needed"
-        return f"the project has {self.count} branches, and its limit is {self.limit}: {needed}"
+    problem = "the project has {count} branches, its limit is {limit}, and {more} needed"
+    way_out = "delete a branch that you don't need (never a held one that you may go back to), then run it again{ends}"
 
     @property
-    def hint(self) -> str:  # noqa: D102
-        way = "delete a branch that nobody needs (never a held one that you may go back to), then run it again"
-        return way + _held(self.held)
+    def more(self) -> str:
+        """How many more branches are needed."""
+        return _more(self.needed)
+
+    @property
+    def ends(self) -> str:
+        """Which holds end when."""
+        return _ends(self.held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,55 +46,59 @@ class RootBranchLimitReached(Refusal):
     Neon does not tell this limit; it is in its documentation (Plans, "Root branches per project").
     """
 
-    rule: ClassVar[str] = "root-branch-limit"
+    rule = "root-branch-limit"
+    before_the_call = "read again, Neon"
     count: int
     limit: int
     plan: str
     needed: int
     held: tuple[str, ...] = ()
 
-    @property
-    def message(self) -> str:  # noqa: D102  the base class says it
-        needed = f"{self.needed} more {'is' if self.needed == 1 else 'are'} needed"
-        return (
-            f'the project has {self.count} root branches, and Neon\'s plan "{self.plan}" allows {self.limit}: {needed}'
-        )
+    problem = 'the project has {count} root branches, Neon\'s plan "{plan}" allows {limit}, and {more} needed'
+    way_out = 'delete a root branch that you don\'t need, or set "method": "branch", which needs no root branch{ends}'
 
     @property
-    def hint(self) -> str:  # noqa: D102
-        way = 'delete a root branch that nobody needs, or set "method": "branch": a child takes no root branch'
-        return way + _held(self.held)
+    def more(self) -> str:
+        """How many more branches are needed."""
+        return _more(self.needed)
+
+    @property
+    def ends(self) -> str:
+        """Which holds end when."""
+        return _ends(self.held)
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigLimitReached(Refusal):
     """The account has as many Hyperdrive configs as Cloudflare gives (Hyperdrive documentation, Limits)."""
 
-    rule: ClassVar[str] = "config-limit"
+    rule = "config-limit"
+    before_the_call = "the look, Cloudflare"
     count: int
     limit: int
     name: str
     held: tuple[str, ...] = ()
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return (
-            f"the account has {self.count} Hyperdrive configs, and a paid one gets {self.limit}: there is no room for "
-            f'"{self.name}"'
-        )
+    problem = 'the account has {count} Hyperdrive configs, and Workers Paid allows {limit}: no room for "{name}"'
+    way_out = (
+        "delete a config that no Worker is bound to and no held timeline needs (wrangler hyperdrive delete). If "
+        "Cloudflare has raised your limit, waive config-limit in the file and give that as the reason{ends}"
+    )
 
     @property
-    def hint(self) -> str:  # noqa: D102
-        return (
-            "delete a config that no Worker is bound to and no held timeline needs (wrangler hyperdrive delete). Where "
-            f"Cloudflare has raised the limit, lift config-limit in the file, with that as the reason{_held(self.held)}"
-        )
+    def ends(self) -> str:
+        """Which holds end when."""
+        return _ends(self.held)
 
 
-def _held(held: tuple[str, ...]) -> str:
+def _more(needed: int) -> str:
+    return f"{needed} more {'is' if needed == 1 else 'are'}"
+
+
+def _ends(held: tuple[str, ...]) -> str:
     if not held:
         return ""
-    return f"; {', '.join(held)}: with a shorter primary.hold it goes earlier, where nothing else keeps it"
+    return f"; {', '.join(held)}. A shorter primary.hold ends it earlier, unless something else still needs it"
 
 
 # Hyperdrive configs of an account on Workers Free and Paid (Hyperdrive documentation, Limits). Which plan an account
@@ -110,7 +117,7 @@ def branch_room(desired: Desired, count: int, project: Project, more: int) -> li
     """Refuse so many more branches than there are where the project's limit is lower."""
     if project.branches_limit is None or count + more <= project.branches_limit:
         return []
-    return standing(desired, [BranchLimitReached(count, project.branches_limit, more)])
+    return unwaived(desired, [BranchLimitReached(count, project.branches_limit, more)])
 
 
 def root_room(desired: Desired, count: int, project: Project, more: int = 1) -> list[Refusal]:
@@ -118,7 +125,7 @@ def root_room(desired: Desired, count: int, project: Project, more: int = 1) -> 
     limit = root_limit(project)
     if limit is None or count + more <= limit:
         return []
-    return standing(desired, [RootBranchLimitReached(count, limit, project.plan, more)])
+    return unwaived(desired, [RootBranchLimitReached(count, limit, project.plan, more)])
 
 
 def root_limit(project: Project) -> int | None:
@@ -130,4 +137,4 @@ def config_room(desired: Desired, configs: tuple[HyperdriveConfig, ...], name: s
     """Refuse one more Hyperdrive config than an account can have."""
     if len(configs) < PAID_CONFIGS:
         return []
-    return standing(desired, [ConfigLimitReached(len(configs), PAID_CONFIGS, name)])
+    return unwaived(desired, [ConfigLimitReached(len(configs), PAID_CONFIGS, name)])

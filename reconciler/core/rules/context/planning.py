@@ -1,7 +1,6 @@
 """What the rules decide on: what was asked and what was seen, once it is known that all of it could be read."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from reconciler.core.lineage.hyperdrive import config_name, points_to
 from reconciler.core.lineage.infer import infer_lineage
@@ -17,26 +16,18 @@ from reconciler.core.values.timeline import Timeline
 class TimelineFailed(Refusal):
     """The timeline took traffic, failed its last check, and was put back. It is not tried again by itself."""
 
-    rule: ClassVar[str] = "timeline-failed"
+    rule = "timeline-failed"
+    before_the_call = "read again"
     timeline: Timeline
     branch: str
     candidate: str
     live: Timeline
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return (
-            f'timeline "{self.timeline}" took traffic, failed its last check and was put back: "{self.live}" is live, '
-            "untouched"
-        )
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return (
-            f'"{self.branch}" holds it, with what users wrote to it meanwhile. Not wanted any more: git revert. '
-            "Wanted anew from the same moment: ask under another id. The cause lay elsewhere: rename the branch to "
-            f'"{self.candidate}", and it is tried again'
-        )
+    problem = 'timeline "{timeline}" took traffic and failed its last check; "{live}" is live again, unchanged'
+    way_out = (
+        '"{branch}" holds it, with what users wrote to it meanwhile. To cancel, run git revert. To retry from the same '
+        'moment, use a new id. If the cause was elsewhere, rename that branch to "{candidate}" to try it again'
+    )
 
 
 @dataclass(frozen=True, slots=True)

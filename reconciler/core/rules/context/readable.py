@@ -1,7 +1,6 @@
 """Refuses to decide on what could not be read, and on Workers that cannot be switched."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from reconciler.core.model.observed import (
     Observed,
@@ -45,17 +44,18 @@ def workers(observed: tuple[ObservedWorker, ...]) -> list[Refusal]:
 class Unreadable(Refusal):
     """A part of the world could not be read, so nothing can be decided about it."""
 
-    rule: ClassVar[str] = "unreadable"
+    rule = "unreadable"
+    before_the_call = "read again"
     part: str
     reason: str
     remedy: str
 
-    @property
-    def message(self) -> str:  # noqa: D102  the base class says it
-        return f"{self.part}: {self.reason}"
+    problem = "{part}: {reason}"
+    way_out = "{next_step}"
 
     @property
-    def hint(self) -> str:  # noqa: D102
+    def next_step(self) -> str:
+        """The provider's remedy, or to try again."""
         return self.remedy or "nothing was changed; run it again when this can be read"
 
 
@@ -63,46 +63,33 @@ class Unreadable(Refusal):
 class BindingMissing(Refusal):
     """The environment in wrangler.jsonc has no such Hyperdrive binding: its Worker would serve without a database."""
 
-    rule: ClassVar[str] = "binding-missing"
+    rule = "binding-missing"
+    before_the_call = "the look, and the write"
     reason: str
     remedy: str
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return self.reason
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return self.remedy
+    problem = "{reason}"
+    way_out = "{remedy}"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerNotDeployed(Refusal):
     """The Worker has no live version, so there is nothing to rebind."""
 
-    rule: ClassVar[str] = "worker-not-deployed"
+    rule = "worker-not-deployed"
+    before_the_call = "read again"
     script: str
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f'Worker "{self.script}" has no deployment, so it cannot be switched to another database'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "deploy it once (wrangler deploy), or correct the name in its wrangler.jsonc"
+    problem = 'Worker "{script}" has no deployment, so it can\'t be switched to another database'
+    way_out = "deploy it once (wrangler deploy), or correct the name in its wrangler.jsonc"
 
 
 @dataclass(frozen=True, slots=True)
 class SameWorkerTwice(Refusal):
     """Two entries of `worker` lead to one script."""
 
-    rule: ClassVar[str] = "same-worker-twice"
+    rule = "same-worker-twice"
     script: str
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f'two entries of "worker" lead to the same Worker "{self.script}"'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "name each Worker (and each of its wrangler environments) once"
+    problem = 'two entries of "worker" name the same Worker "{script}"'
+    way_out = "name each Worker (and each of its wrangler environments) once"

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
 
 from reconciler.core.model.declared_branch import is_ours, record, records
 from reconciler.core.model.desired import DeclaredBranch
@@ -19,117 +18,90 @@ from reconciler.core.values.instant import Instant
 class DeclaredParentUnusable(Refusal):
     """A declared branch can't be made from its parent, or reset to it."""
 
-    rule: ClassVar[str] = "child-parent"
-    about_declared_branch: ClassVar[bool] = True
+    rule = "child-parent"
+    before_the_call = "the look, Neon"
+    about_declared_branch = True
     branch: str
     parent: str
     reason: str
 
-    @property
-    def message(self) -> str:  # noqa: D102  the base class says it
-        return f'"{self.branch}" can\'t be made from "{self.parent}" or reset to it: {self.reason}'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "name another parent in branches; without one it is the primary"
+    problem = '"{branch}" can\'t be created from "{parent}" or reset to it: {reason}'
+    way_out = "name another parent in branches; without one, the parent is the primary"
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredBranchNotOurs(Refusal):
     """A branch of a declared name was made by somebody else, and something is asked that could harm it."""
 
-    rule: ClassVar[str] = "child-not-ours"
-    about_declared_branch: ClassVar[bool] = True
+    rule = "child-not-ours"
+    before_the_call = "read again"
+    about_declared_branch = True
     branch: str
     asked: tuple[str, ...]
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return (
-            f'"{self.branch}" was not made for this environment (its annotations would say so), and '
-            f"{', '.join(self.asked)} could cost its owner data: it is left alone"
-        )
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "give the declared branch another name, leave that out, or delete the branch if nobody needs it"
+    problem = (
+        '"{branch}" was not created by this environment (it lacks the annotations), and {asked} could cost its owner '
+        "data: it is left alone"
+    )
+    way_out = "give the declared branch another name, remove that setting, or delete the branch if you don't need it"
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredBranchDiffers(Refusal):
     """A declared branch of ours is not what is declared, and can't be made so; or it can't be told what it is."""
 
-    rule: ClassVar[str] = "child-differs"
-    about_declared_branch: ClassVar[bool] = True
+    rule = "child-differs"
+    before_the_call = "read again"
+    about_declared_branch = True
     branch: str
     difference: str
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f'"{self.branch}" is left as it is: {self.difference}'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "change the file to what it is, or delete the branch (neon branches delete): it is made anew then"
+    problem = '"{branch}" is left as it is: {difference}'
+    way_out = "change the file to match, or delete the branch (neon branches delete): apply then creates it again"
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredBranchKept(Refusal):
     """A declared branch must not be reset, or expire, as it is now: Neon forbids it, or too much hangs on it."""
 
-    rule: ClassVar[str] = "child-kept"
-    about_declared_branch: ClassVar[bool] = True
+    rule = "child-kept"
+    before_the_call = "read again, Neon"
+    about_declared_branch = True
     branch: str
     action: str
     reasons: tuple[str, ...]
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f'"{self.branch}" must not {self.action}: {"; ".join(self.reasons)}'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "change that, or take it out of the branch's entry in the file"
+    problem = '"{branch}" must not {action}: {reasons:;}'
+    way_out = "change that, or remove the setting from the branch's entry in the file"
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredBranchLimitReached(Refusal):
     """There is no room for what a declared branch needs (Neon documentation, Plans)."""
 
-    rule: ClassVar[str] = "child-limit"
-    about_declared_branch: ClassVar[bool] = True
+    rule = "child-limit"
+    before_the_call = "the look, Neon"
+    about_declared_branch = True
     branch: str
     kind: str
     count: int
     limit: int
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return (
-            f'there is no room for "{self.branch}": the project has {self.count} {self.kind}, and may have {self.limit}'
-        )
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "delete what nobody needs, or take the entry out of branches; the primary does not wait for this"
+    problem = 'no room for "{branch}": the project has {count} {kind}, and its limit is {limit}'
+    way_out = "delete what you don't need, or remove the entry from branches. The primary does not wait for this"
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredDatabasesUnknown(Refusal):
     """It could not be read which databases a declared branch has."""
 
-    rule: ClassVar[str] = "child-databases-unknown"
-    about_declared_branch: ClassVar[bool] = True
+    rule = "child-databases-unknown"
+    about_declared_branch = True
     branch: str
     reason: str
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f'which databases "{self.branch}" has could not be read: {self.reason}'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "nothing was changed on it; run it again when this can be read"
+    problem = 'can\'t read which databases "{branch}" has: {reason}'
+    way_out = "nothing was changed on it; run it again when this can be read"
 
 
 # Neon sets an expiry again at a reset, from a length that it has rounded.

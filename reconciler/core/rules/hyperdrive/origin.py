@@ -1,15 +1,14 @@
 """A Hyperdrive config must point to the branch's own direct host: it is never trusted by its name."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
-from reconciler.core.model.desired import Desired, Hyperdrive, Liftable
+from reconciler.core.model.desired import Desired, Hyperdrive, Waivable
 from reconciler.core.model.observed import (
     Branch,
     HyperdriveConfig,
 )
 from reconciler.core.model.refusal import Refusal
-from reconciler.core.rules.context.waivers import is_lifted
+from reconciler.core.rules.context.waivers import is_waived
 
 
 def config(desired: Desired, hyperdrive: Hyperdrive, existing: HyperdriveConfig, branch: Branch) -> list[Refusal]:
@@ -18,7 +17,7 @@ def config(desired: Desired, hyperdrive: Hyperdrive, existing: HyperdriveConfig,
     A pooled host leads to the same branch as the direct one: where that guard is lifted, this is still asked.
     """
     if (unpooled := direct(existing)) != existing:
-        if not is_lifted(desired, Liftable.POOLED_ORIGIN):
+        if not is_waived(desired, Waivable.POOLED_ORIGIN):
             return [PooledOrigin(existing.host)]
         existing = unpooled
     assert branch.endpoint is not None  # a branch gets a compute before anything is asked of its config
@@ -48,33 +47,25 @@ def direct(config: HyperdriveConfig) -> HyperdriveConfig:
 class HyperdriveDiffers(Refusal):
     """The Hyperdrive config of that name points elsewhere."""
 
-    rule: ClassVar[str] = "hyperdrive-differs"
+    rule = "hyperdrive-differs"
+    before_the_call = "read again"
     name: str
     differences: tuple[str, ...]
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f'Hyperdrive config "{self.name}" does not point to the branch: {"; ".join(self.differences)}'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return (
-            "it is somebody else's, or was edited by hand. Put it right (wrangler hyperdrive update), rename it, "
-            "or change hyperdrive.name in the file; it is not led elsewhere from here"
-        )
+    problem = 'Hyperdrive config "{name}" does not point to the branch: {differences:;}'
+    way_out = (
+        "it belongs to something else, or was edited by hand. reconciler does not edit it: correct it (wrangler "
+        "hyperdrive update), rename it, or change hyperdrive.name in the file"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class PooledOrigin(Refusal):
     """Hyperdrive pools by itself and needs the direct host."""
 
-    rule: ClassVar[str] = "pooled-origin"
+    rule = "pooled-origin"
+    before_the_call = "read again"
     host: str
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f"{self.host} is Neon's pooled host, and Hyperdrive needs the direct one"
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "point the config to the same host without -pooler"
+    problem = "{host} is Neon's pooled host, and Hyperdrive needs the direct host"
+    way_out = "point the config to the same host without -pooler"

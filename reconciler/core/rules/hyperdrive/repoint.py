@@ -13,12 +13,12 @@ from datetime import timedelta
 from reconciler.core.lineage.hyperdrive import points_to, shared_config
 from reconciler.core.lineage.infer import effective_desired, infer_lineage
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
-from reconciler.core.model.desired import Desired, Hyperdrive, Liftable
+from reconciler.core.model.desired import Desired, Hyperdrive, Waivable
 from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, Unknown
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import Blocked, PlanningContext
 from reconciler.core.rules.context.readable import Unreadable
-from reconciler.core.rules.context.waivers import is_lifted
+from reconciler.core.rules.context.waivers import is_waived
 from reconciler.core.rules.hyperdrive import origin
 from reconciler.core.steps import Step
 from reconciler.core.steps.hyperdrive import AwaitCache, RepointHyperdrive, RestartPool
@@ -127,4 +127,4 @@ def _left(context: PlanningContext, config: HyperdriveConfig) -> Branch | None:
 
 
 def _direct(desired: Desired, config: HyperdriveConfig) -> HyperdriveConfig:
-    return origin.direct(config) if is_lifted(desired, Liftable.POOLED_ORIGIN) else config
+    return origin.direct(config) if is_waived(desired, Waivable.POOLED_ORIGIN) else config

@@ -11,7 +11,6 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import ClassVar
 
 from reconciler.core.lineage.hyperdrive import config_of, points_to
 from reconciler.core.lineage.infer import effective_desired, infer_lineage
@@ -40,23 +39,19 @@ _SCALES_BY = 8
 class ConnectionLimitTooHigh(Refusal):
     """More connections are declared for Hyperdrive than the compute takes."""
 
-    rule: ClassVar[str] = "connection-limit-too-high"
-    about_setting: ClassVar[bool] = True
+    rule = "connection-limit-too-high"
+    before_the_call = "read again"
+    about_setting = True
     name: str
     limit: int
     branch: str
     most: int
 
-    @property
-    def message(self) -> str:  # noqa: D102  the base class says it
-        return (
-            f'hyperdrive.connection_limit is {self.limit}, and the compute of "{self.branch}" takes {self.most} '
-            f'connections, so "{self.name}" could use up all of them'
-        )
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return f"declare less than {self.most}, or give the compute more compute units first"
+    problem = (
+        'hyperdrive.connection_limit is {limit}, but the compute of "{branch}" takes {most} connections: "{name}" '
+        "could use up all of them"
+    )
+    way_out = "declare less than {most}, or make the compute larger first"
 
 
 def of_new(context: PlanningContext, hyperdrive: Hyperdrive, branch: Branch) -> Settings:

@@ -5,7 +5,6 @@ What becomes the primary gets them before it is proved and before users are on i
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.compute import NEVER, UNSAID, ComputeSettings
@@ -24,19 +23,15 @@ _SUSPENSIONS = {"free": (_DEFAULT_SECONDS,), "launch": (_DEFAULT_SECONDS, NEVER)
 class ComputeBeyondPlan(Refusal):
     """The file asks for a compute that Neon's plan does not offer. Nothing waits for it but the compute itself."""
 
-    rule: ClassVar[str] = "compute-beyond-plan"
-    about_setting: ClassVar[bool] = True
+    rule = "compute-beyond-plan"
+    before_the_call = "Neon"
+    about_setting = True
     what: str
     plan: str
     offers: str
 
-    @property
-    def message(self) -> str:  # noqa: D102  the base class says it
-        return f'primary.compute asks for {self.what}, and Neon\'s plan "{self.plan}" offers {self.offers}'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "change it in the file, or leave it out: the compute then stays as it is; or change the plan"
+    problem = 'primary.compute asks for {what}, and Neon\'s plan "{plan}" offers {offers}'
+    way_out = "change it in the file, or leave it out to keep the compute as it is; or change the plan"
 
 
 def beyond_plan(desired: Desired, project: Project) -> list[ComputeBeyondPlan]:

@@ -7,7 +7,6 @@ and can't be had is refused only where nothing else is to be done; until then it
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
 
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired
@@ -30,51 +29,42 @@ LONGEST_HISTORY = {"free": timedelta(hours=6), "launch": timedelta(days=7), "sca
 class HistoryBeyondPlan(Refusal):
     """The file asks for more history than Neon's plan keeps."""
 
-    rule: ClassVar[str] = "history-beyond-plan"
-    about_setting: ClassVar[bool] = True
+    rule = "history-beyond-plan"
+    before_the_call = "Neon"
+    about_setting = True
     asked: timedelta
     plan: str
     longest: timedelta
     found: timedelta
 
-    @property
-    def message(self) -> str:  # noqa: D102  the base class says it
-        return (
-            f'primary.history_retention asks for {for_people(self.asked)}, and Neon\'s plan "{self.plan}" keeps '
-            f"{for_people(self.longest)} at most; the project keeps {for_people(self.found)}"
-        )
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "ask for less in the file, or change the plan"
+    problem = (
+        'primary.history_retention asks for {asked}, but Neon\'s plan "{plan}" keeps {longest} at most; the project '
+        "keeps {found}"
+    )
+    way_out = "ask for less in the file, or change the plan"
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryNeeded(Refusal):
     """A shorter history would put a moment out of reach that is still needed to prove a branch, or to make it again."""
 
-    rule: ClassVar[str] = "history-needed"
-    about_setting: ClassVar[bool] = True
+    rule = "history-needed"
+    before_the_call = "read again"
+    about_setting = True
     asked: timedelta
     found: timedelta
     branch: str
     moment: Instant
     age: timedelta
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return (
-            f"the history is not lowered from {for_people(self.found)} to {for_people(self.asked)}: "
-            f'"{self.branch}" was made of {self.moment}, {for_people(self.age)} ago, and is not proved, so that moment '
-            "must stay in reach"
-        )
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return (
-            f'delete "{self.branch}" where nobody needs it (neon branches delete), or ask for a history_retention of '
-            f"more than {for_people(self.age)}"
-        )
+    problem = (
+        'the history window stays at {found}, not {asked}: "{branch}" is not verified yet, and its moment {moment}, '
+        "{age} ago, must stay in the window until it is"
+    )
+    way_out = (
+        'delete "{branch}" if you don\'t need it (neon branches delete), or ask for a history_retention of more than '
+        "{age}"
+    )
 
 
 def steps(context: PlanningContext) -> tuple[Step, ...]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired
@@ -21,16 +20,12 @@ _SWITCH_SECONDS = 3
 class FenceNotRemovable(Refusal):
     """A branch that is to take writes is fenced, and the file does not say any more which database."""
 
-    rule: ClassVar[str] = "fence-unliftable"
+    rule = "fence-unliftable"
+    before_the_call = "read again"
     branch: str
 
-    @property
-    def message(self) -> str:  # noqa: D102  the base class says it
-        return f'"{self.branch}" is fenced (its compute says so), and the file does not say which database that is'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "name the database and a role again, in hyperdrive or as verify.database and verify.role"
+    problem = '"{branch}" is fenced (the name of its compute says so), but the file does not name the database'
+    way_out = "name the database and a role again, in hyperdrive or as verify.database and verify.role"
 
 
 def leave_writable(context: PlanningContext) -> tuple[Step, ...] | Blocked:

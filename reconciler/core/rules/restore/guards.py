@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
 
 from reconciler.core.lineage import lsn
 from reconciler.core.lineage.lineage import BeforeSourceExisted, Lineage, TimelineBranch
@@ -22,7 +21,6 @@ from reconciler.core.rules.context.limits import (
 )
 from reconciler.core.rules.restore import role_changes
 from reconciler.core.rules.retention.expiry import SourceExpires
-from reconciler.core.values.duration import for_people
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import Timeline, candidate_name, failed_name
@@ -32,196 +30,169 @@ from reconciler.core.values.timeline import Timeline, candidate_name, failed_nam
 class RestoreRestricted(Refusal):
     """Neon says that the primary can't be restored in place now (API reference, Branch, `restricted_actions`)."""
 
-    rule: ClassVar[str] = "restore-restricted"
+    rule = "restore-restricted"
+    before_the_call = "read again, Neon"
     branch: str
     reason: str
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f'Neon restricts restoring "{self.branch}" in place: {self.reason}'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return 'set "method": "branch", which leaves the primary as it is; or wait, if the reason is one that passes'
+    problem = 'Neon does not allow restoring "{branch}" in place now: {reason}'
+    way_out = 'set "method": "branch", which does not change the primary; or wait, if the reason is temporary'
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineNotHeld(Refusal):
     """The timeline that the file names is neither live nor held, and cannot be made again."""
 
-    rule: ClassVar[str] = "timeline-not-held"
+    rule = "timeline-not-held"
     timeline: Timeline
     live: str
     held: tuple[str, ...]
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f'timeline "{self.timeline}" is not held any more, and "{self.live}" is live'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        held = ", ".join(self.held) or "nothing"
-        return f"held: {held}. Ask for one of these, or for a restore to a moment inside the history window"
+    problem = 'timeline "{timeline}" is neither live nor held; "{live}" is live'
+    way_out = "held: {held}. Choose one of these, or restore to a moment inside the history window"
 
 
 @dataclass(frozen=True, slots=True)
 class InTheFuture(Refusal):
     """The moment asked for has not happened yet."""
 
-    rule: ClassVar[str] = "in-the-future"
+    rule = "in-the-future"
+    before_the_call = "the look, Neon"
     to: Instant
     now: Instant
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f"{self.to} lies {for_people(self.to - self.now)} in the future (now it is {self.now})"
+    problem = "{to} is {ahead} in the future (it is now {now})"
+    way_out = "check the time zone of primary.restore.to: a common mistake is a local time with Z at its end"
 
     @property
-    def hint(self) -> str:  # noqa: D102
-        return "check the zone of primary.restore.to: a local time with Z at its end is the usual cause"
+    def ahead(self) -> timedelta:
+        """How far in the future the moment is."""
+        return self.to - self.now
 
 
 @dataclass(frozen=True, slots=True)
 class TooRecent(Refusal):
     """The moment is so fresh that commits before it may still be on their way to storage."""
 
-    rule: ClassVar[str] = "too-recent"
+    rule = "too-recent"
     to: Instant
     now: Instant
     margin: timedelta
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        age, margin = for_people(self.now - self.to), for_people(self.margin)
-        return f"{self.to} is only {age} ago (now it is {self.now}), and a moment is safe to ask for after {margin}"
+    problem = "{to} is only {age} ago (it is now {now}), and the newest commits may not be durable yet"
+    way_out = "wait {margin}, then run it again"
 
     @property
-    def hint(self) -> str:  # noqa: D102
-        return "run it again in a few seconds"
+    def age(self) -> timedelta:
+        """How long ago the moment is."""
+        return self.now - self.to
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryDisabled(Refusal):
     """The project keeps no history."""
 
-    rule: ClassVar[str] = "history-disabled"
+    rule = "history-disabled"
+    before_the_call = "the look, Neon"
     project: str
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f"project {self.project} keeps no history (history_retention_seconds is 0)"
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "no moment can be restored; raise the history window now, so that the next one can"
+    problem = "project {project} keeps no history (history_retention_seconds is 0)"
+    way_out = "no moment can be restored. Raise the history window now, so that the next one can be"
 
 
 @dataclass(frozen=True, slots=True)
 class OutsideHistoryWindow(Refusal):
     """The moment is older than the project's history."""
 
-    rule: ClassVar[str] = "outside-history-window"
+    rule = "outside-history-window"
+    before_the_call = "the look, Neon"
     to: Instant
     edge: Instant
     window: timedelta
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        late = for_people(self.edge - self.to)
-        return (
-            f"{self.to} is {late} older than the history window ({for_people(self.window)}, from {self.edge}): it left "
-            f"the window at {self.to.before(-self.window)}"
-        )
+    problem = "{to} is {late} older than the history window ({window}, from {edge}): it left the window at {left_at}"
+    way_out = (
+        "ask for a moment after {edge}, restore a Neon snapshot, or look for a held branch. Raising the window now "
+        "does not bring older history back"
+    )
 
     @property
-    def hint(self) -> str:  # noqa: D102
-        return (
-            f"ask for a moment after {self.edge}, restore a Neon snapshot, or look for a held branch; raising the "
-            "window now does not bring older history back"
-        )
+    def late(self) -> timedelta:
+        """How long ago the moment left the window."""
+        return self.edge - self.to
+
+    @property
+    def left_at(self) -> Instant:
+        """When the moment left the window."""
+        return self.to.before(-self.window)
 
 
 @dataclass(frozen=True, slots=True)
 class BeforeSourceReset(Refusal):
     """The source was reset or restored in place after that moment, so its own history starts later."""
 
-    rule: ClassVar[str] = "before-source-reset"
+    rule = "before-source-reset"
+    before_the_call = "the look, gate `identity`"
     to: Instant
     source: str
     reset_at: Instant
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f'{self.to} lies before branch "{self.source}" was last reset or restored ({self.reset_at})'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "what it held before is on the branch that was preserved then, if one was: ask for a later moment"
+    problem = '{to} is before branch "{source}" was last reset or restored ({reset_at})'
+    way_out = "ask for a later moment. The branch that was preserved at the reset, if any, has the earlier history"
 
 
 @dataclass(frozen=True, slots=True)
 class NameTaken(Refusal):
     """A branch that is not ours has the name that the candidate would get."""
 
-    rule: ClassVar[str] = "branch-name-taken"
+    rule = "branch-name-taken"
+    before_the_call = "Neon: names are unique"
     name: str
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f'a branch named "{self.name}" exists, and its annotations are not those of a candidate'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "rename or delete it if it is not needed, or ask for the restore under another id"
+    problem = 'a branch named "{name}" exists, and its annotations are not those of a candidate'
+    way_out = "rename it, or delete it if you don't need it; or use another id for the restore"
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateDiffers(Refusal):
     """The candidate was made from another branch, or holds a later moment, than what is asked now."""
 
-    rule: ClassVar[str] = "candidate-differs"
+    rule = "candidate-differs"
+    before_the_call = "read again, gate `identity`"
     name: str
     difference: str
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f'candidate "{self.name}" is not what is asked: {self.difference}'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "it never served: delete it and run again, or ask for the restore under another id"
+    problem = 'candidate "{name}" is not what the file asks for: {difference}'
+    way_out = "it never served users: delete it and run it again, or use another id for the restore"
 
 
 @dataclass(frozen=True, slots=True)
 class HyperdriveNameTaken(Refusal):
-    """A restore is to begin, and the config that it would create exists: it can lead to nothing that is asked.
+    """The config that a restore would create exists before its branch does, so it can't point to that branch.
 
-    `leads_astray`: it leads to a branch that is there, so it can't be that of a branch which is too new to be listed.
+    `points_elsewhere`: it points to another branch that is there, so the list of branches does not merely lag behind.
     """
 
-    rule: ClassVar[str] = "hyperdrive-name-taken"
+    rule = "hyperdrive-name-taken"
+    before_the_call = "Cloudflare: names are unique"
     name: str
     id: str
     host: str
-    leads_astray: bool = False
+    points_elsewhere: bool = False
+
+    problem = (
+        'a Hyperdrive config named "{name}" exists already ({id}, pointing to {host}), but the branch that it would '
+        "point to does not"
+    )
+    way_out = (
+        "it belongs to something else, or its branch was deleted. If no Worker is bound to it, delete it (wrangler "
+        "hyperdrive delete {id}); or use another id for the restore"
+    )
 
     @property
-    def may_lag(self) -> bool:  # noqa: D102
-        return not self.leads_astray
-
-    @property
-    def message(self) -> str:  # noqa: D102
-        return (
-            f'a Hyperdrive config named "{self.name}" exists ({self.id}, it leads to {self.host}), and the branch that '
-            "it would lead to does not"
-        )
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return (
-            "it is somebody else's, or left from a branch that is deleted. Delete it where no Worker is bound to it "
-            f"(wrangler hyperdrive delete {self.id}), or ask for the restore under another id"
-        )
+    def may_lag(self) -> bool:
+        """Whether the list of branches may only lag behind: not where the config points to another branch."""
+        return not self.points_elsewhere
 
 
 # A commit needs a moment on its way to storage; Neon's own tests stay a second clear of now.

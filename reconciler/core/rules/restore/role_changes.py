@@ -12,7 +12,6 @@ either: the one that Neon tells of that branch is used, and a login proves it be
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import ClassVar
 
 from reconciler.core.lineage.infer import effective_desired, infer_lineage
 from reconciler.core.lineage.lineage import SAME_RESTORE, Lineage, TimelineBranch
@@ -20,7 +19,7 @@ from reconciler.core.model.desired import Desired, Method
 from reconciler.core.model.observed import Branch, Observed, Unknown
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.model.roles_and_databases import RoleOrDatabase, RolesAndDatabases
-from reconciler.core.rules.context.waivers import standing
+from reconciler.core.rules.context.waivers import unwaived
 from reconciler.core.values.instant import Instant
 
 _MOST_NAMED = 10
@@ -30,26 +29,22 @@ _MOST_NAMED = 10
 class LoginTooYoung(Refusal):
     """The role that Hyperdrive logs in as, or its database, did not exist at the moment."""
 
-    rule: ClassVar[str] = "login-too-young"
+    rule = "login-too-young"
+    before_the_call = "the look, gate `login`"
     kind: str
     name: str
     created_at: Instant
     moment: Instant
 
-    @property
-    def message(self) -> str:  # noqa: D102  the base class says it
-        return (
-            f'{self.kind} "{self.name}" was created at {self.created_at}, and did not exist at {self.moment}: a '
-            "restore rewinds roles and databases too, so nothing could log in"
-        )
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return (
-            f"ask for a moment after {self.created_at}, or name a {self.kind} that existed then. Where you know that "
-            "it did (made by SQL, and noted by Neon later), lift login-too-young in the file, with that as the reason: "
-            "a login proves it before anything points to the branch"
-        )
+    problem = (
+        '{kind} "{name}" was created at {created_at} and did not exist at {moment}: a restore rewinds roles and '
+        "databases too, so nothing could log in"
+    )
+    way_out = (
+        "ask for a moment after {created_at}, or name a {kind} that existed then. If you know that it did exist (made "
+        "by SQL, which Neon notes later), waive login-too-young in the file with that as the reason: a login still "
+        "proves it before anything points to the branch"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +77,7 @@ def too_young(desired: Desired, observed: Observed, source: TimelineBranch, mome
     if found is None or moment is None or not _tells_when(source):
         return []
     wanted = (("role", verify.role, found.roles), ("database", verify.database, found.databases))
-    return standing(
+    return unwaived(
         desired,
         [
             LoginTooYoung(kind, each.name, each.created_at, moment)

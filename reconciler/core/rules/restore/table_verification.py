@@ -6,11 +6,9 @@ moment. It is kept, and a person decides whether it is used.
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
 
 from reconciler.core.model.observed import Branch, Project
 from reconciler.core.model.refusal import Refusal
-from reconciler.core.values.duration import for_people
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import Point
@@ -20,27 +18,22 @@ from reconciler.core.values.timeline import Point
 class TablesUnprovable(Refusal):
     """A candidate was not proved, and its moment has left the history: gate "tables" can't run any more."""
 
-    rule: ClassVar[str] = "tables-unprovable"
+    rule = "tables-unprovable"
+    before_the_call = "gate `tables`"
     branch: str
     moment: Instant
     edge: Instant
     window: timedelta
 
-    @property
-    def message(self) -> str:  # noqa: D102  the base class says it
-        return (
-            f'"{self.branch}" was made and never proved, and {self.moment} has left the history window '
-            f"({for_people(self.window)}, from {self.edge}) since: Neon can't tell any more which tables there were, "
-            'so gate "tables" can\'t run'
-        )
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return (
-            "that branch holds the moment, and it can't be made again: never delete it. Look at it by SQL (neon "
-            f'connection-string "{self.branch}"). Where its data is right, lift tables-unprovable in the file, with '
-            "that as the reason: all other gates still run"
-        )
+    problem = (
+        '"{branch}" was never verified, and its moment {moment} has left the history window ({window}, from {edge}): '
+        'Neon no longer says which tables existed then, so gate "tables" can\'t run'
+    )
+    way_out = (
+        "never delete that branch: it holds the moment, and can't be created again. Look at it by SQL (neon "
+        'connection-string "{branch}"). If its data is right, waive tables-unprovable in the file with that as the '
+        "reason: all other gates still run"
+    )
 
 
 def unprovable(branch: Branch, point: Point, now: Instant, project: Project) -> list[Refusal]:

@@ -5,7 +5,6 @@ declared branch (`children.guards`).
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.observed import Branch
@@ -16,17 +15,13 @@ from reconciler.core.model.refusal import Refusal
 class DeletionForbidden(Refusal):
     """A branch that must not be deleted. It is left alone, and a warning says so."""
 
-    rule: ClassVar[str] = "deletion-forbidden"
+    rule = "deletion-forbidden"
+    before_the_call = "read again, Neon"
     branch: str
     reasons: tuple[str, ...]
 
-    @property
-    def message(self) -> str:  # noqa: D102  the base class says it
-        return f'"{self.branch}" has done its work and is not deleted: {"; ".join(self.reasons)}'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return "change that, or delete it yourself when it is not needed (neon branches delete)"
+    problem = '"{branch}" is no longer needed, but it can\'t be deleted: {reasons:;}'
+    way_out = "change that, or delete it yourself when you don't need it (neon branches delete)"
 
 
 def undeletable(

@@ -10,7 +10,6 @@ the file has to ask for it.
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
 
 from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.model.desired import Desired
@@ -28,17 +27,13 @@ from reconciler.core.values.instant import Instant
 class SourceExpires(Refusal):
     """Neon creates no child of a branch that expires."""
 
-    rule: ClassVar[str] = "source-expires"
+    rule = "source-expires"
+    before_the_call = "the look, Neon"
     source: str
     expires_at: Instant
 
-    @property
-    def message(self) -> str:  # noqa: D102
-        return f'branch "{self.source}" expires at {self.expires_at}, and such a branch can have no children'
-
-    @property
-    def hint(self) -> str:  # noqa: D102
-        return f'remove its expiry first: neon branches set-expiration "{self.source}"'
+    problem = 'branch "{source}" expires at {expires_at}, and Neon creates no child of a branch that expires'
+    way_out = 'remove its expiry first: neon branches set-expiration "{source}"'
 
 
 # So much later than an apply would delete it.

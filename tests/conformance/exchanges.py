@@ -1,4 +1,4 @@
-"""What is wrong with an exchange, and which endpoints a transcript has asked."""
+"""What is wrong with an exchange, and which endpoints an exchange log has called."""
 
 import json
 from collections import Counter
@@ -11,60 +11,53 @@ _KEPT = 50
 
 @dataclass
 class Findings:
-    """What a transcript has shown. `outcomes` counts exchanges by endpoint and status."""
+    """What an exchange log has shown. `outcomes` counts exchanges by endpoint and status."""
 
     exchanges: int = 0
-    violations: dict[str, int] = field(default_factory=dict)
+    violations: Counter = field(default_factory=Counter)
     outcomes: Counter = field(default_factory=Counter)
 
     def endpoints_with(self, holds):
-        """Give the endpoints that had an answer whose status fulfils a condition."""
+        """Return the endpoints with an answer whose status fulfils a condition."""
         return {endpoint for endpoint, status in self.outcomes if holds(status)}
 
 
 def examine(description, *paths):
-    """Examine all exchanges with Neon in transcripts. Of each violation, the number of times is given."""
+    """Examine all exchanges with Neon in some logs, and count each violation."""
     findings, known = Findings(), {}
     for exchange in (each for path in paths for each in _exchanges(path)):
         findings.exchanges += 1
         endpoint = description.find(exchange["method"], exchange["path"].removeprefix(PREFIX))
         findings.outcomes[endpoint, exchange["status"]] += 1
-        # Clients poll: most exchanges are as one that was examined already.
+        # Clients poll: most exchanges equal one that was examined already.
         key = hash((endpoint, *(exchange[name] for name in ("query", "status", "request_body", "response_body"))))
         if key not in known:
             known[key] = violations(description, exchange)
-        for violation in known[key]:
-            findings.violations[violation] = findings.violations.get(violation, 0) + 1
+        findings.violations.update(known[key])
     return findings
 
 
 def _exchanges(path):
     with path.open() as lines:
-        for line in lines:
-            exchange = json.loads(line)
+        for exchange in map(json.loads, lines):
             if exchange["path"].startswith(f"{PREFIX}/"):
                 yield exchange
 
 
 def violations(description, exchange):
-    """Give what is wrong with an exchange, as sentences. What was refused may have been asked wrongly."""
+    """Return what is wrong with an exchange, as sentences. A refused request may be wrong itself."""
     endpoint = description.find(exchange["method"], exchange["path"].removeprefix(PREFIX))
     succeeded = 200 <= exchange["status"] < 300
     if endpoint is None:
         place = f"{exchange['method']} {exchange['path']} {exchange['status']}"
-        wrong = _not_there(description, exchange, succeeded=succeeded)
+        unknown = ["the description has no such endpoint"]
+        wrong = unknown if succeeded else _json("the answer", description.error, exchange["response_body"])
     else:
         place = f"{endpoint} {exchange['status']}"
         wrong = _answer(endpoint, exchange, succeeded=succeeded)
         if succeeded:
-            wrong += [*_query(endpoint, exchange), *_sent(endpoint, exchange)]
+            wrong += [*_query(endpoint, exchange), *_request(endpoint, exchange)]
     return [f"{place}: {each}" for each in wrong]
-
-
-def _not_there(description, exchange, *, succeeded):
-    if succeeded:
-        return ["the description has no such endpoint"]
-    return _json("the answer", description.error, exchange["response_body"])
 
 
 def _answer(endpoint, exchange, *, succeeded):
@@ -95,8 +88,8 @@ def _query(endpoint, exchange):
             yield f"{name} in the query: {error.message}"
 
 
-def _sent(endpoint, exchange):
-    text, described = exchange["request_body"], endpoint.sent
+def _request(endpoint, exchange):
+    text, described = exchange["request_body"], endpoint.request
     if not text:
         return ["the request lacks its body"] if described and described.required else []
     if described is None or described.schema is None:
