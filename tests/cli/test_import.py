@@ -8,9 +8,9 @@ from reconciler.core.file import jsonc
 from reconciler.providers.neon import client as neon
 from tests.support import canned
 from tests.support.answers import Answers, Reply
-from tests.support.estate import ROLE, Estate
 from tests.support.plain_words import run_main
 from tests.support.sandbox_process import SandboxProcess
+from tests.support.unmanaged import ROLE, UnmanagedSetup
 
 FILE, SCHEMA = "desired-state/production.jsonc", "desired-state/schema.json"
 
@@ -30,7 +30,7 @@ def make_estate(rowless, tmp_path):
     made = []
 
     def make(place="checkout", **options):
-        made.append(Estate(rowless, tmp_path / place, **options))
+        made.append(UnmanagedSetup(rowless, tmp_path / place, **options))
         return made[-1]
 
     yield make
