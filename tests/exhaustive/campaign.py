@@ -1,11 +1,12 @@
 """All trials, in several processes; the table of what came of them.
 
-python -m tests.exhaustive [--processes N] [--scenario NAME] [--fault NAME] [--sample N --seed S]
+python -m tests.exhaustive [--processes N] [--scenario NAME] [--fault NAME] [--every N]
 """
 
 import argparse
 import asyncio
 import gc
+import itertools
 import multiprocessing
 import os
 import random
@@ -106,6 +107,19 @@ def plan(pool, scenarios, faults, *, hidden):
     return sorted(found)
 
 
+def sample(trials, every):
+    """Keep about one in `every` trials, the same ones each time: every fault in every scenario, and every request.
+
+    Of the requests of a scenario that a fault can befall, it befalls each `every`th, and at least one. The next fault
+    begins one request later: where there are as many faults as `every`, each request is befallen by one of them.
+    """
+    kept = []
+    for turn, (_, found) in enumerate(itertools.groupby(sorted(trials), key=lambda each: each[:2])):
+        group = list(found)
+        kept += group[turn % min(every, len(group)) :: every]
+    return kept
+
+
 def run(arguments):
     begun = time.monotonic()
     scenarios = [name for name in SCENARIOS if arguments.scenario in (None, name)]
@@ -113,8 +127,7 @@ def run(arguments):
     made = []
     with multiprocessing.get_context("spawn").Pool(arguments.processes, _begin, (not arguments.whole_httpx,)) as pool:
         trials = plan(pool, scenarios, faults, hidden=arguments.hidden or arguments.fault is not None)
-        if arguments.sample:
-            trials = sorted(random.Random(arguments.seed).sample(trials, min(arguments.sample, len(trials))))
+        trials = sample(trials, arguments.every)
         random.Random(0).shuffle(trials)  # the dear ones are spread evenly
         chunks = [trials[start : start + _CHUNK] for start in range(0, len(trials), _CHUNK)]
         for done in pool.imap_unordered(_trials, [(arguments.whole, chunk) for chunk in chunks]):
@@ -166,8 +179,7 @@ def main():
     parser.add_argument("--scenario", choices=SCENARIOS)
     parser.add_argument("--fault", choices=_FAULTS)
     parser.add_argument("--hidden", action="store_true", help="also what sending a request again hides, everywhere")
-    parser.add_argument("--sample", type=int)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only about one in N trials, see `sample`")
     parser.add_argument("--whole", action="store_true", help="watch every run to its end, seen before or not")
     parser.add_argument("--whole-httpx", action="store_true", help="use httpx's own transport, which is slower")
     parser.add_argument("--postgres", action="store_true", help="instead, chains of trials on real PostgreSQL")

@@ -186,7 +186,7 @@ class Watch:
         return True
 
     def _unproved(self, script, version, branch):
-        asked = self._world.sandbox.storage.asked
+        asked = self._world.sandbox.storage.statements
         if "sql" in self._gates and not any(each.cluster == branch.cluster and each.text == SQL_GATE for each in asked):
             yield f"users of {script} reach {branch.name}, whose SQL gate was never asked"
         if "http" in self._gates and not self._repoints and version not in self._world.route.proved:
@@ -195,7 +195,7 @@ class Watch:
     def _put_unproved(self, branch):
         """What was put into the primary is what was proved, to the very point; the Worker's version is the same."""
         timeline, histories = self._world.timeline(branch), self._world.histories
-        proofs, asked = histories.proofs(branch.cluster), self._world.sandbox.storage.asked
+        proofs, asked = histories.proofs(branch.cluster), self._world.sandbox.storage.statements
         if not proofs:
             yield f"{timeline} was put into {branch.name} from a point that no branch was made from"
         is_new = not histories.goes_on(branch.cluster)

@@ -71,7 +71,7 @@ class Moment:
         return cls(
             world.sandbox.snapshot(),
             dict(world.sandbox._before),
-            tuple(world.sandbox.storage.asked),
+            tuple(world.sandbox.storage.statements),
             world.files(),
             world.fences.kept(),
             world.histories.kept(),
@@ -84,7 +84,7 @@ class Moment:
         world.loop.set_wall_clock(self.seconds)
         await world.sandbox.rewind(self.sandbox)
         world.sandbox._before.update(self.before)
-        world.sandbox.storage.asked[:] = self.asked
+        world.sandbox.storage.statements[:] = self.asked
         world.put_files(self.files)
         world.fences.put_back(self.turns)
         world.histories.put_back(self.histories)

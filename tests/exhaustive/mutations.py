@@ -17,16 +17,21 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+
+from reconciler.core.rules import next_steps
+from reconciler.engine.effects import primary
+from reconciler.providers.http import client as http_client
 
 _ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """One place that is changed, and the part of the run that must see it."""
+    """One place of a module that is changed, and the part of the run that must see it."""
 
     name: str
-    file: str
+    module: ModuleType
     old: str
     new: str
     scenario: str
@@ -36,7 +41,7 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "repeat a create without looking",
-        "reconciler/providers/http/client.py",
+        http_client,
         'if method == "GET":\n            return _Busy(',
         'if method in {"GET", "POST"}:\n            return _Busy(',
         "first restore, rebind",
@@ -44,21 +49,21 @@ MUTATIONS = (
     ),
     Mutation(
         "promote before gates",
-        "reconciler/core/rules/next_steps.py",
-        "        or _verify_branch(context, timeline_branch)\n",
+        next_steps,
+        "        or branch.verify(context, target)\n",
         "",
         "first restore, rebind",
         "nothing",
     ),
     Mutation(
         "delete before evidence",
-        "reconciler/engine/effects/primary.py",
+        primary,
         "    await now.neon.set_default(now.project, now.branch(step.branch).id)\n",
         "    await now.neon.set_default(now.project, now.branch(step.branch).id)\n"
         "    for each in now.branches:\n"
         '        if ".held.r-" in each.name:\n'
-        '            path = f"/projects/{now.project}/branches/{each.id}"\n'
-        '            await now.neon._write(now.project, "DELETE", path, None)\n',
+        '            path = f"/branches/{each.id}"\n'
+        '            await now.neon._write(now.project, "DELETE", path)\n',
         "revert",
         "nothing",
     ),
@@ -66,23 +71,31 @@ MUTATIONS = (
 
 
 def mutated(mutation, directory):
-    """Make a copy of the code with the mutation, and return its root."""
+    """Make a copy of the code with the mutation, and return its root.
+
+    Raises AssertionError where the module has not exactly one such place.
+    """
+    source = Path(mutation.module.__file__).relative_to(_ROOT)
     copy = Path(directory) / mutation.name.replace(" ", "-")
     for part in ("reconciler", "tests"):
         shutil.copytree(_ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-    file = copy / mutation.file
+    file = copy / source
     text = file.read_text()
-    assert text.count(mutation.old) == 1, f"{mutation.name}: {mutation.file} has changed, so must the mutation"
+    found = text.count(mutation.old)
+    assert found == 1, (
+        f"{mutation.name}: {mutation.module.__name__} has {found} times what is to be changed:\n{mutation.old}"
+    )
     file.write_text(text.replace(mutation.old, mutation.new))
     return copy
 
 
-def try_out(mutation, directory, *, randomised=False):
+def try_out(mutation, directory, processes, *, randomised=False):
     """Return what the run said of a copy with the mutation; an empty text where it saw nothing."""
     copy = mutated(mutation, directory)
     command = [sys.executable, "-m", "tests.exhaustive", "--scenario", mutation.scenario, "--fault", mutation.fault]
     if randomised:
         command = [sys.executable, "-m", "tests.randomised", "--smaller", "10"]
+    command += ["--processes", str(processes)]
     environment = {**os.environ, "PYTHONPATH": str(copy)}
     said = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
     assert said.returncode in (0, 1), said.stderr
@@ -96,11 +109,12 @@ def _violations(said):
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.exhaustive.mutations")
     parser.add_argument("--randomised", action="store_true", help="see them by the randomised run as CI makes it")
+    parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     unseen = []
     with tempfile.TemporaryDirectory(prefix="rec-mutations-") as directory:
         for mutation in MUTATIONS:
-            said = try_out(mutation, directory, randomised=arguments.randomised)
+            said = try_out(mutation, directory, arguments.processes, randomised=arguments.randomised)
             found = said.split("violated:\n")[1:] if arguments.randomised else _violations(said)
             print(f"{'seen' if found else 'NOT SEEN'}: {mutation.name}: {found[0] if found else ''}")
             unseen += [] if found else [mutation.name]

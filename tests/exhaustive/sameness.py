@@ -26,7 +26,7 @@ _LEFT_OUT = frozenset(
 def world_now(world, watch):
     """Describe the world, both providers and the checkout, and what was proved and promoted in it."""
     branches = list(world.project.branches.values())
-    asked = {each.cluster for each in world.sandbox.storage.asked if each.text == SQL_GATE}
+    asked = {each.cluster for each in world.sandbox.storage.statements if each.text == SQL_GATE}
     configs = world.account.configs.values()
     resets = [each.last_reset_at for each in branches if each.last_reset_at]
     versions = [each.id for script in world.scripts for each in world.script(script).versions]

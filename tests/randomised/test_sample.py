@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.engine import loop
 from tests.exhaustive.mutations import MUTATIONS, Mutation, mutated
 
 _ROOT = Path(__file__).parents[2]
@@ -47,8 +48,8 @@ def test_a_schedule_that_violates_something_is_printed_as_a_script_that_does_so_
 def endless(tmp_path):
     """A copy of the code in which a run waits for ever, in one instant."""
     old = "        planned, observed = await self._begin(expect)\n"
-    loop = "        while True:\n            await asyncio.sleep(0)\n"
-    return mutated(Mutation("endless", "reconciler/engine/loop.py", old, loop + old, "", ""), tmp_path)
+    forever = "        while True:\n            await asyncio.sleep(0)\n"
+    return mutated(Mutation("endless", loop, old, forever + old, "", ""), tmp_path)
 
 
 def test_a_schedule_that_does_not_end_is_ended_and_printed_with_what_it_waits_for(endless):

@@ -153,21 +153,15 @@ class TestVersions:
     async def test_the_content_is_the_live_one_by_default(self, api):
         assert b"hyperdrive.connect()" in (await api.http.get(f"{SCRIPT}/content/v2")).content
 
-    async def test_an_unknown_version_is_not_found(self, api):
-        api.switches.version_not_found = (404, 10222)
-        assert (404, 10222) == await api.refused("GET", f"{SCRIPT}/versions/none")
-
 
 class TestBindings:
     async def test_secrets_are_kept_and_never_shown(self, api):
-        version = await new_version(api, [HYPERDRIVE], keep_bindings=["secret_text", "secret_key"])
-        assert {"HYPERDRIVE": HYPERDRIVE, "PARTNER_API_KEY": SECRET} == await bindings_of(api, version["id"])
+        text = {"type": "plain_text", "name": "MODE", "text": "live"}
+        version = await new_version(api, [HYPERDRIVE, text], keep_bindings=["secret_text", "secret_key"])
+        shown = {"HYPERDRIVE": HYPERDRIVE, "MODE": text, "PARTNER_API_KEY": SECRET}
+        assert shown == await bindings_of(api, version["id"])
         assert "a secret of the sandbox" == stored(api).versions[-1].bindings[-1]["text"]
         assert [SECRET] == await api.call("GET", f"{SCRIPT}/secrets")
-
-    async def test_plain_text_is_shown(self, api):
-        variable = {"type": "plain_text", "name": "MODE", "text": "live"}
-        assert {"MODE": variable} == await bindings_of(api, await new_id(api, [variable]))
 
     async def test_inherit_takes_a_binding_of_an_earlier_version(self, api, old):
         second = await new_id(api, [SECRET | {"text": "second"}])
@@ -230,6 +224,8 @@ class TestDeployments:
 
     async def test_an_unknown_version_is_refused(self, api):
         assert (404, 10216) == refusal(await deploy(api, ("none", 100)))
+        api.switches.version_not_found = (404, 10222)
+        assert (404, 10222) == await api.refused("GET", f"{SCRIPT}/versions/none")
 
     async def test_a_version_without_its_config_is_refused(self, api, old):
         del api.state.configs[EXAMPLE_CONFIG_ID]

@@ -152,7 +152,8 @@ async def test_a_restored_root_preserves_what_it_replaces(project):
     after, held = await project.branch("main"), await project.branch("held")
     assert before["id"] == after["id"] != held["id"] == (await project.branch("child"))["parent_id"]
     assert ("ready", "ready", True) == (after["current_state"], held["current_state"], "last_reset_at" in after)
-    assert not {"parent_id", "parent_lsn"} & (set(after) | set(held))
+    absent = {"parent_id", "parent_lsn", "restored_from", "restored_as", "restore_status"}
+    assert not absent & (set(after) | set(held))
     assert (uri, "idle") == (await project.uri("main"), await project.state_of_compute("main"))
     assert ["before"] == await project.items("main")
     await project.create("look", "held")

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from tests.support.plain_words import PROGRAM, check_words
 
-_PASSED_ON = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "RECONCILER_SANDBOX_TRANSCRIPT")
+# A shifted clock, as `.ci/on-another-day` has it, is that of commands too.
+_CLOCK = ("LD_PRELOAD", "FAKETIME", "FAKETIME_SHARED", "FAKETIME_DONT_FAKE_MONOTONIC", "NO_FAKE_STAT", "TZ")
+_PASSED_ON = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "RECONCILER_SANDBOX_TRANSCRIPT", *_CLOCK)
 _LONGEST_SECONDS = 120
 
 

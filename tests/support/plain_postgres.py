@@ -1,4 +1,4 @@
-"""PostgreSQL servers for snapshots: one of this machine's own programs, and one in a container."""
+"""PostgreSQL servers of their own: from the programs of this machine, or in a container."""
 
 import os
 import secrets
@@ -18,7 +18,7 @@ _LONGEST_SECONDS = 60
 
 
 class Server:
-    """A server that runs: `options` are what `reconciler snapshot` is told about it."""
+    """A running server. `options` are the options of `reconciler snapshot` for it."""
 
     def __init__(self, port, container=None):
         self.port = port
@@ -37,12 +37,12 @@ class Server:
         return psycopg.connect(make_conninfo(dbname=database, **settings), autocommit=True)
 
     def names(self):
-        """The databases that are there."""
+        """The names of the databases."""
         with self.connect() as connection:
             return {name for (name,) in connection.execute("select datname from pg_database")}
 
     def busy(self):
-        """What `reconciler snapshot` still has running in the server."""
+        """The number of connections of `reconciler snapshot`."""
         with self.connect() as connection:
             query = "select count(*) from pg_stat_activity where application_name like 'reconciler-snapshot%'"
             return connection.execute(query).fetchone()[0]
@@ -50,7 +50,7 @@ class Server:
 
 @contextmanager
 def plain_server(place):
-    """A cluster of its own under `place`, which must be reachable for the user that PostgreSQL runs as."""
+    """A new cluster under `place`, which the user that runs PostgreSQL must be able to enter."""
     installation = find_installation(place)
     data = place / "data"
     data.mkdir()
@@ -75,10 +75,7 @@ def plain_server(place):
 
 @contextmanager
 def server_in_container(image, *more):
-    """A container of its own, with a cluster in which every local login is trusted and others need the password.
-
-    `more` is what `podman run` is told besides.
-    """
+    """A new container with a cluster that trusts local logins. `more` are options of `podman run`."""
     name, port = f"reconciler-test-{secrets.token_hex(4)}", _free_port()
     script = (
         "set -e; echo $POSTGRES_PASSWORD > /tmp/password; ln -s /usr/lib/postgresql/15/bin/* /usr/local/bin/; "
@@ -100,7 +97,7 @@ def server_in_container(image, *more):
 
 
 def image():
-    """The image that CI has made, or None where there is none."""
+    """The image that CI has made; None if there is none."""
     name = os.environ.get("RECONCILER_TEST_POSTGRES_IMAGE")
     return name if name and shutil.which("podman") else None
 

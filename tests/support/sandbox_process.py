@@ -1,4 +1,4 @@
-"""One sandbox as a process of its own, asked over HTTP as anybody would."""
+"""One sandbox as a process of its own, used over HTTP."""
 
 import ctypes
 import re
@@ -21,7 +21,7 @@ _DIES_WITH_PARENT = 1  # Linux: PR_SET_PDEATHSIG
 
 @dataclass(frozen=True)
 class Request:
-    """A line of the request log. `status` is None while the answer is awaited, 0 where it was lost."""
+    """A line of the request log. `status` is None until the answer, 0 if it was lost."""
 
     n: int
     method: str
@@ -34,15 +34,15 @@ class Request:
 
 
 def _end_with_the_tests():
-    """An interrupted run kills the processes of pytest-xdist that are busy; none of them can tidy up then."""
+    """End with the tests: an interrupted run kills busy processes of pytest-xdist, which cannot clean up."""
     ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGTERM)
 
 
 class SandboxProcess:
-    """`reconciler sandbox up --empty`, with more options where they are given, until `close`."""
+    """`reconciler sandbox up --empty`, with more options if given, until `close`."""
 
     def __init__(self, *options):
-        # In a directory that everybody may pass through: as root, PostgreSQL runs as somebody else.
+        # In a directory that every user can enter: as root, PostgreSQL runs as another user.
         self.directory = Path(tempfile.mkdtemp(prefix="rec-", dir=memory()))
         self.directory.chmod(0o755)
         self._said = self.directory / "stderr"
@@ -92,13 +92,13 @@ class SandboxProcess:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def said(self):
-        """What it wrote on stderr: with --verbose, every unexpected exception."""
+        """Its standard error: with --verbose, every unexpected exception."""
         return self._said.read_text()
 
-    # The two APIs, past the reconciler.
+    # The two APIs.
 
     def neon(self, method, path, **options):
-        """Ask Neon, again while the project is locked; return the JSON."""
+        """Call Neon, repeatedly while the project is locked; return the JSON."""
         while True:
             answer = self._neon.request(method, path, **options)
             if answer.status_code != 423:
@@ -107,18 +107,18 @@ class SandboxProcess:
         return answer.json() if answer.content else None
 
     def is_idle(self, project):
-        """Tell whether no operation of a project is under way."""
+        """Return whether a project has no unfinished operation."""
         operations = self.neon("GET", f"/projects/{project}/operations")["operations"]
         return not [each for each in operations if each["status"] in ("scheduling", "running")]
 
     def cloudflare(self, method, path, **options):
-        """Ask Cloudflare below the account; return the JSON of `result`."""
+        """Call Cloudflare below the account; return the JSON of `result`."""
         answer = self._cloudflare.request(method, self.account + path, **options)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()["result"]
 
     def cloudflare_content(self, path):
-        """Ask Cloudflare for something that is not JSON; return the answer itself."""
+        """Call Cloudflare for something that is not JSON; return the answer itself."""
         answer = self._cloudflare.get(self.account + path)
         assert answer.is_success, f"{path}: {answer.status_code} {answer.text}"
         return answer
@@ -126,7 +126,7 @@ class SandboxProcess:
     # The sandbox's own API.
 
     def requests(self):
-        """The log since it was last forgotten, oldest first."""
+        """The log since it was last cleared, oldest first."""
         entries = self._control.get("/requests").json()
         return [Request(each["n"], each["method"], each["path"], each["status"]) for each in entries]
 
@@ -137,7 +137,7 @@ class SandboxProcess:
         self._control.delete("/requests").raise_for_status()
 
     def fault(self, action, method, path, *, nth=1, times=1):
-        """Make requests go wrong: `path` is a regular expression."""
+        """Set a fault; `path` is a regular expression."""
         fault = {"method": method, "path": path, "nth": nth, "times": times, "action": action}
         answer = self._control.post("/faults", json=[fault])
         assert answer.is_success, answer.text
@@ -154,7 +154,7 @@ class SandboxProcess:
         return self._control.get("/switches").json()
 
     def calm(self):
-        """No fault and no latency any more."""
+        """Remove all faults and latencies."""
         self._control.delete("/faults").raise_for_status()
         self._control.delete("/latency").raise_for_status()
 

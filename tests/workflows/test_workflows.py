@@ -27,6 +27,7 @@ LEAST = {
         True,
     ),
     "drill.yml: drill": ({"contents": "write", "pull-requests": "write"}, True),
+    "nightly.yml: thorough": ({"contents": "read"}, False),
     "restore.yml: propose": ({"contents": "write", "pull-requests": "write"}, True),
     "restore.yml: plan": ({"contents": "read", "pull-requests": "write", "statuses": "write"}, True),
 }
@@ -58,8 +59,9 @@ def _texts(given):
             return [str(given)]
 
 
-def test_the_five_workflows_are_there():
-    assert [path.name for path in WORKFLOWS] == ["apply.yml", "drift.yml", "drill.yml", "plan.yml", "restore.yml"]
+def test_the_six_workflows_are_there():
+    names = ["apply.yml", "drift.yml", "drill.yml", "nightly.yml", "plan.yml", "restore.yml"]
+    assert names == [path.name for path in WORKFLOWS]
 
 
 def test_every_action_of_others_is_pinned_by_its_commit_with_its_version_beside_it():
@@ -91,7 +93,7 @@ def test_no_script_has_an_expression_in_it():
 
 def test_no_checkout_leaves_a_credential_behind():
     checkouts = [step for _, step in _steps() if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == 9
+    assert len(checkouts) == 10
     assert [step for step in checkouts if step["with"]["persist-credentials"] is not False] == []
 
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import Enum
 
 from reconciler.cli.ci.drift_report import Drift, failure
@@ -27,6 +27,7 @@ from reconciler.core.records.receipt import Receipt, Result, latest, parse
 from reconciler.core.values.instant import Instant
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
+from reconciler.providers.clock import SystemClock
 from reconciler.providers.git.lease import GitLease
 from reconciler.providers.git.notes import Notes
 from reconciler.providers.git.repository import Repository
@@ -166,7 +167,7 @@ def _difference(found: Plan) -> str:
 
 
 def _now() -> Instant:
-    return Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
+    return SystemClock().now()
 
 
 def _parsed(notes: Notes) -> list[Receipt]:

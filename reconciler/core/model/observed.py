@@ -54,6 +54,14 @@ class Unknown:
     hint: str = ""
 
 
+_Item = TypeVar("_Item")
+
+
+def known(items: tuple[_Item, ...] | Unknown) -> tuple[_Item, ...]:
+    """Return what was read, or nothing if it could not be read. Only for what must not decide anything."""
+    return () if isinstance(items, Unknown) else items
+
+
 @dataclass(frozen=True, slots=True)
 class Unbound(Unknown):
     """A wrangler.jsonc was read, and the environment in it has no such Hyperdrive binding."""

@@ -138,7 +138,7 @@ class SuspensionWatch:
         suspension = found.readable
         if not suspension.is_over(self._clock.now()):
             raise Suspended(suspension.message, hint=suspension.hint)
-        self._tell(f"{suspension.message}. That is over, and ignored")
+        self._tell(f"{suspension.message}. It is over, and ignored")
 
     def _look(self) -> Found | None:
         try:

@@ -58,7 +58,7 @@ class Statement:
 
 
 class StorageWithoutPostgres:
-    """The protocol `Storage`. `sockets` is a directory for its sockets; `asked` are all statements received."""
+    """The protocol `Storage`. `sockets` is a directory for its sockets; `statements` are all statements received."""
 
     version = 18
 
@@ -67,7 +67,7 @@ class StorageWithoutPostgres:
         self._servers: dict[str, LoginServer] = {}
         self._numbers = itertools.count(1)
         self.clusters: dict[str, Cluster] = {}
-        self.asked: list[Statement] = []
+        self.statements: list[Statement] = []
 
     def snapshot(self) -> bytes:
         """Return its whole state."""
@@ -77,7 +77,7 @@ class StorageWithoutPostgres:
         """Return to a snapshot; connections are cut."""
         await self.close()
         self.clusters = pickle.loads(snapshot)  # noqa: S301 - made by this process
-        self.asked.clear()
+        self.statements.clear()
 
     # The protocol.
 
@@ -184,7 +184,7 @@ class StorageWithoutPostgres:
             await self.stop(cluster)
 
     def _account(self, cluster: Cluster) -> "_Account":
-        return _Account(cluster, self.asked)
+        return _Account(cluster, self.statements)
 
     def _add(self, source: Mark | None, catalog: Catalog) -> Cluster:
         began = timestamps.now()
@@ -210,7 +210,7 @@ class _Account:
     """One cluster, as the login server sees it."""
 
     cluster: Cluster
-    asked: list[Statement]
+    statements: list[Statement]
 
     def verifier(self, role: str) -> str | None:
         """Return the stored password verifier of a role; None if it has none."""
@@ -222,7 +222,7 @@ class _Account:
 
     def note(self, role: str, text: str) -> None:
         """Note a statement that a role sent."""
-        self.asked.append(Statement(self.cluster.id, role, text))
+        self.statements.append(Statement(self.cluster.id, role, text))
 
 
 def lsn_at(moment: datetime) -> str:

@@ -28,9 +28,9 @@ async def test_the_refusals_of_a_restore(project):
 
 async def test_a_protected_root_is_restored_between_two_writes(project):
     moment = await next_millisecond()
-    for protected, expected in ((True, 422), (False, 200)):
+    for protected, expected in ((True, 422), (False, 200), (False, 409)):
         await project.patch("main", protected=protected)
-        assert expected == status(await project.restore_to(moment))
+        assert expected == status(await project.restore_to(moment)), "a repeated restore is a conflict of names"
     assert False is (await project.branch("held"))["protected"]
     assert True is (await project.patch("main", protected=True)).json()["branch"]["protected"]
 
@@ -43,15 +43,8 @@ async def test_a_restored_child_is_below_its_preserved_state(project, switch):
     assert (held["id"], main["id"]) == (child["parent_id"], held["parent_id"])
     assert (422, f"cannot delete branch that has children: {child['id']}") == message(await project.delete("held"))
     await project.restore("child", "main")
-    assert main["id"] == (await project.branch("child"))["parent_id"]
+    assert main["id"] == (await project.branch("child"))["parent_id"], "it is below the source of its last restore"
     assert 200 == status(await project.delete("held"))
-
-
-async def test_a_child_restored_from_another_branch_is_below_it(project):
-    for name in ("child", "other"):
-        await project.create(name)
-    await project.restore("child", "other")
-    assert (await project.branch("other"))["id"] == (await project.branch("child"))["parent_id"]
 
 
 async def test_the_preserved_first_root_cannot_be_deleted(project):
@@ -60,17 +53,6 @@ async def test_the_preserved_first_root_cannot_be_deleted(project):
     await project.create("other")
     await project.restore("main", "other", preserve_under_name="original")
     assert 422 == status(await project.delete("original"))
-
-
-async def test_a_restore_in_place_sets_no_snapshot_fields(project):
-    await project.restore_to(await next_millisecond())
-    for name in ("main", "held"):
-        assert not {"restored_from", "restored_as", "restore_status"} & set(await project.branch(name))
-
-
-async def test_a_repeated_restore_is_409(project):
-    moment = await next_millisecond()
-    assert [200, 409] == [status(await project.restore_to(moment)) for _ in range(2)]
 
 
 async def test_a_reset_keeps_passwords_and_renews_the_expiry(project, monkeypatch):
@@ -119,13 +101,11 @@ async def test_a_snapshot_has_a_hidden_branch(project):
     assert ["timeline_unarchive", "create_branch", "start_compute"] == actions(restored)
 
 
-async def test_snapshots_are_of_roots_only(project):
+async def test_the_refusals_of_snapshots(project):
     await project.create("child")
-    assert 422 == status(await project.post("child", "/snapshot"))
-
-
-async def test_only_a_restored_snapshot_can_be_finalized(project):
-    assert 422 == status(await project.post("main", "/finalize_restore"))
+    assert (422, "snapshots can be taken of root branches only") == message(await project.post("child", "/snapshot"))
+    words = "branch is not a restored snapshot that waits to be finalized"
+    assert (422, words) == message(await project.post("main", "/finalize_restore"))
 
 
 async def test_a_branch_from_a_snapshot_has_no_points(project, switch):

@@ -50,7 +50,7 @@ async def test_a_branch_at_a_moment_continues_its_parent(sandbox, project):
     assert "ready" == child["current_state"]
     assert datetime.fromisoformat(child["parent_timestamp"]) <= datetime.fromisoformat(moment)
     assert 7 == await ask(created["connection_uris"][0]["connection_uri"], "select 7")
-    assert "select 7" in [each.text for each in sandbox.storage.asked]
+    assert "select 7" in [each.text for each in sandbox.storage.statements]
 
 
 def test_positions_grow_with_moments_and_convert_back():

@@ -8,19 +8,37 @@ from tests.sandbox.neon_client import ask, from_now, next_millisecond, status
 pytestmark = pytest.mark.anyio
 
 
-def refusal(answer):
+@pytest.mark.parametrize(
+    ("values", "request_it", "refusal"),
+    [
+        (
+            {"bad_time_status": 422, "bad_time_code": "WRONG_TIME", "bad_time_message": "no"},
+            lambda project: project.create("never", at="2999-01-01T00:00:00Z"),
+            (422, "WRONG_TIME", "no"),
+        ),
+        (
+            {"conflict_code": "TAKEN", "conflict_message": "no"},
+            lambda project: project.create("main"),
+            (409, "TAKEN", "no"),
+        ),
+        (
+            {"expires_at_available": False},
+            lambda project: project.patch("main", expires_at=from_now(days=1)),
+            (422, "", "branch expiration is not available for this account"),
+        ),
+        (
+            {"absent_project_status": 403},
+            lambda project: project.neon.get("/projects/elsewhere"),
+            (403, "", "project not found"),
+        ),
+    ],
+    ids=["bad moment", "taken name", "no expiry", "absent project"],
+)
+async def test_the_refusal_of_a_request(project, switch, values, request_it, refusal):
+    await switch(**values)
+    answer = await request_it(project)
     body = answer.json()
-    return answer.status_code, body["code"], body["message"]
-
-
-async def test_the_refusal_of_a_bad_moment(project, switch):
-    await switch(bad_time_status=422, bad_time_code="WRONG_TIME", bad_time_message="no")
-    assert (422, "WRONG_TIME", "no") == refusal(await project.create("never", at="2999-01-01T00:00:00Z"))
-
-
-async def test_the_refusal_of_a_taken_name(project, switch):
-    await switch(conflict_code="TAKEN", conflict_message="no")
-    assert (409, "TAKEN", "no") == refusal(await project.create("main"))
+    assert refusal == (answer.status_code, body["code"], body["message"])
 
 
 async def test_a_child_as_the_source_of_a_moment(project, switch):
@@ -119,16 +137,6 @@ async def test_short_pages_and_a_next_page_without_content(project, switch):
     cursor = (await project.get("/branches"))["pagination"]["next"]
     after = await project.get("/branches", cursor=cursor)
     assert ([], False) == (after["branches"], "next" in after["pagination"])
-
-
-async def test_an_account_without_expiry(project, switch):
-    await switch(expires_at_available=False)
-    assert 422 == status(await project.create("never", branch={"expires_at": from_now(days=1)}))
-
-
-async def test_the_status_of_an_absent_project(neon, switch):
-    await switch(absent_project_status=403)
-    assert 403 == status(await neon.get("/projects/elsewhere"))
 
 
 async def test_a_deleted_branch_can_be_recovered(project, switch):

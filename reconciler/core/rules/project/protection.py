@@ -14,12 +14,10 @@ from collections.abc import Iterator
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Branch, Observed, Project, named
+from reconciler.core.model.provider_limits import neon_plan
 from reconciler.core.steps import Step
 from reconciler.core.steps.prediction import branches_of
 from reconciler.core.steps.primary import ProtectBranch
-
-# Protected branches of a project by plan (Neon documentation, Plans); the kinds of a plan begin with its name.
-PROTECTED_BRANCHES = {"free": 0, "launch": 2, "scale": 5}
 
 
 def is_wanted(desired: Desired, lineage: Lineage) -> bool:
@@ -78,9 +76,9 @@ def protect(
 
 
 def has_room(project: Project, branches: tuple[Branch, ...]) -> bool:
-    """Tell whether one more branch can be protected, as far as the plan is known."""
-    limit = _limit(project)
-    return limit is None or _count(branches) < limit
+    """Whether one more branch can be protected, as far as the plan is known."""
+    most = limit(project)
+    return most is None or _count(branches) < most
 
 
 def missing(
@@ -98,13 +96,15 @@ def missing(
     what = "was protected and is not any more" if was_there(lineage) else "is to be protected and is not"
     yield (
         f"the primary {what}{when}: the project has {_count(branches)} protected branches, "
-        f'and Neon\'s plan "{project.plan}" allows {_limit(project)}. Nothing waits for that: in the Neon Console, '
+        f'and Neon\'s plan "{project.plan}" allows {limit(project)}. Nothing waits for that: in the Neon Console, '
         "take the protection from a branch that can do without, and give it to the primary"
     )
 
 
-def _limit(project: Project) -> int | None:
-    return next((room for plan, room in PROTECTED_BRANCHES.items() if project.plan.startswith(plan)), None)
+def limit(project: Project) -> int | None:
+    """Return how many protected branches the project's plan allows; None if that is not known."""
+    plan = neon_plan(project.plan)
+    return plan.protected_branches if plan else None
 
 
 def _count(branches: tuple[Branch, ...]) -> int:

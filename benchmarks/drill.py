@@ -1,4 +1,4 @@
-"""A drill of a large database against `pg_restore -j2`, in the same run: `python -m tests.benchmarks.drill [SCALE]`.
+"""A drill of a large database against `pg_restore -j2`, in the same run: `python -m benchmarks.drill [SCALE]`.
 
 The sandbox's example gets pgbench's SCALE (70: about 1 GB). The drill truncates its largest table, restores and proves
 it. The same database is then dumped (`pg_dump -Fd -j2`, which is not counted: whoever restores a dump has one), and

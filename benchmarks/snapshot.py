@@ -1,4 +1,4 @@
-"""A snapshot against plain `pg_dump -Fc`, in the same run: `python -m tests.benchmarks.snapshot [SCALE] [ROUNDS]`.
+"""A snapshot against plain `pg_dump -Fc`, in the same run: `python -m benchmarks.snapshot [SCALE] [ROUNDS]`.
 
 A database of pgbench's SCALE (70: about 1 GB) is dumped by both in turns, ROUNDS times (3), the first after the other's
 turn has warmed the files. Printed are all times and the ratio of the best ones, 1.00 being as fast as plain pg_dump.

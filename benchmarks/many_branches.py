@@ -1,4 +1,4 @@
-"""How a sandbox grows with its branches: `python -m tests.benchmarks.many_branches [COUNT]`.
+"""How a sandbox grows with its branches: `python -m benchmarks.many_branches [COUNT]`.
 
 COUNT branches (50) are made in one project, each with a compute that then sleeps. Printed are how much longer the last
 one took than the first, and the memory of all processes and of the clusters' files, which may lie in memory too.
@@ -54,7 +54,7 @@ async def create(project: ProjectClient, name: str) -> float:
     """Make a branch whose compute then sleeps; give the seconds until it could be used."""
     begun = time.perf_counter()
     await project.create(name)
-    assert [(10000,)] == await project.execute(name, "select count(*) from item")
+    assert await project.execute(name, "select count(*) from item") == [(10000,)]
     took = time.perf_counter() - begun
     await project.act(name, "suspend")
     return took

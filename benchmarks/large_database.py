@@ -1,4 +1,4 @@
-"""How long a database of 1 GB takes in a sandbox: `python -m tests.benchmarks.large_database [SCALE] [ROUNDS]`.
+"""How long a database of 1 GB takes in a sandbox: `python -m benchmarks.large_database [SCALE] [ROUNDS]`.
 
 A database of pgbench's SCALE (70: about 1 GB) is loaded through a compute's port, and something of it is damaged. Then,
 ROUNDS times (5) each, until the answer to a first query is there: a branch of the present state, a branch of the moment
@@ -14,8 +14,8 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
+from benchmarks.many_branches import size_of_files
 from reconciler.providers.postgres.programs import programs
-from tests.benchmarks.many_branches import size_of_files
 from tests.sandbox.neon_client import NeonClient, ProjectClient, next_millisecond
 from tests.support.sandbox_process import SandboxProcess
 
@@ -73,7 +73,7 @@ class Rounds:
     async def branch(self, moment: str | None, rows: int) -> float:
         begun = time.perf_counter()
         created = await self.project.create("branch", at=moment)
-        assert 201 == created.status_code, created.text
+        assert created.status_code == 201, created.text
         await self.project.execute("branch", "select 1")
         took = time.perf_counter() - begun
         assert [(rows,)] == await self.project.execute("branch", COUNT)
@@ -87,7 +87,7 @@ class Rounds:
         self.held += 1
         asked = {"source_timestamp": moment, "preserve_under_name": f"held-{self.held}"}
         answer = await self.project.restore("main", source, **asked)
-        assert 200 == answer.status_code, answer.text
+        assert answer.status_code == 200, answer.text
         await self.project.execute("main", "select 1")
         took = time.perf_counter() - begun
         assert [(self.rows,)] == await self.project.execute("main", COUNT)

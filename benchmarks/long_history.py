@@ -1,4 +1,4 @@
-"""How `reconciler history` grows with a repository: `python -m tests.benchmarks.long_history [COMMITS] [RESTORES]`.
+"""How `reconciler history` grows with a repository: `python -m benchmarks.long_history [COMMITS] [RESTORES]`.
 
 A repository of COMMITS (10,000) with RESTORES (500), each applied and with a receipt, against one with a twentieth of
 both. Printed are the medians of the whole command, for each form, and how much longer the large one takes, and the
