@@ -168,7 +168,7 @@ def _did_not_exist_yet(truth):
 
 
 def is_right_error(error, world, watch, traces):
-    """Tell whether a run in which nothing went wrong may end with this error.
+    """Whether a run in which nothing went wrong may end with this error.
 
     Gates fail where the Workers answer badly. The gate "tables" cannot run where the moment has left the history since
     the look that asked for it. Where what tells since when a timeline was live was deleted, Neon has to tell.

@@ -168,7 +168,7 @@ class Production:
         return {each["name"]: {**each, "mark": marks.get(each["id"], {})} for each in body["branches"]}
 
     def is_idle(self):
-        """Tell whether Neon has finished everything."""
+        """Whether Neon has finished everything."""
         return self.sandbox.is_idle(self.project)
 
     def branch(self, name):

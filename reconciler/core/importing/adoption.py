@@ -132,7 +132,7 @@ def _keeper(desired: Desired, primary: Branch, branches: tuple[Branch, ...], hel
 
 
 def _may_keep(desired: Desired, primary: Branch, branch: Branch) -> bool:
-    """Tell whether a branch was made when the primary was reset; or, where it never was, is what it was made from."""
+    """Whether a branch was made when the primary was reset; or, where it never was, is what it was made from."""
     if branch.id == primary.id or HeldName.parse(primary.name, branch.name) is not None:
         return False
     if branch.mark is not None and branch.mark.environment != desired.environment:

@@ -154,5 +154,5 @@ def conflicts(own: Claim, other: Claim) -> Iterator[Refusal]:
 
 
 def _also_in(other: Claim, account: str, script: str) -> bool:
-    """Tell whether the other has it too: what does not say its account may be in any."""
+    """Whether the other has it too: what does not say its account may be in any."""
     return any(name == script and (not account or not where or account == where) for where, name in other.workers)

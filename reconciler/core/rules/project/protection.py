@@ -21,13 +21,13 @@ from reconciler.core.steps.primary import ProtectBranch
 
 
 def is_wanted(desired: Desired, lineage: Lineage) -> bool:
-    """Tell whether the primary is to be protected: as the file says, or, where it does not say, as it was."""
+    """Whether the primary is to be protected: as the file says, or, where it does not say, as it was."""
     declared = desired.primary.protected
     return was_there(lineage) if declared is None else declared
 
 
 def was_there(lineage: Lineage) -> bool:
-    """Tell whether the primary is protected, or was: what it replaced still is, or it was when a candidate was made."""
+    """Whether the primary is protected, or was: what it replaced still is, or it was when a candidate was made."""
     live, held = lineage.live, lineage.held
     if live.branch.protected or any(each.branch.protected and _gave_way_to(live, each) for each in held):
         return True
@@ -40,12 +40,12 @@ def _gave_way_to(live: TimelineBranch, each: TimelineBranch) -> bool:
 
 
 def is_to_return(desired: Desired, lineage: Lineage) -> bool:
-    """Tell whether what is there is to be there again after a restore: all else is the file's, and needs no mark."""
+    """Whether what is there is to be there again after a restore: all else is the file's, and needs no mark."""
     return was_there(lineage) and is_wanted(desired, lineage)
 
 
 def is_taken_at_the_end(desired: Desired, branch: Branch) -> bool:
-    """Tell whether a held branch is unprotected to be deleted: by the file, and as it was protected as the primary."""
+    """Whether a held branch is unprotected to be deleted: by the file, and as it was protected as the primary."""
     return desired.primary.unprotect_held and branch.protected and branch.protects
 
 

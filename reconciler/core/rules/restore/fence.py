@@ -69,7 +69,7 @@ def fence_held(context: PlanningContext) -> tuple[Step, ...]:
 
 
 def _can_be_fenced(context: PlanningContext, target: TimelineBranch) -> bool:
-    """Tell whether it is asked, and can be: without a compute, nobody writes anyway."""
+    """Whether it is asked, and can be: without a compute, nobody writes anyway."""
     asked = context.desired.primary.fence and bool(context.desired.verify.database)
     return asked and target.branch.endpoint is not None
 

@@ -280,7 +280,7 @@ def _room(desired: Desired, observed: Observed, lineage: Lineage, project: Proje
 
 
 def _may_go_back(desired: Desired, lineage: Lineage) -> bool:
-    """Tell whether a last check follows that is answered by putting back what was live: only what is new has one."""
+    """Whether a last check follows that is answered by putting back what was live: only what is new has one."""
     is_new = all(each.timeline != desired.timeline for each in lineage.held)
     checked = bool(desired.verify.http and desired.workers)
     return is_new and checked and desired.verify.on_failure is OnFailure.ROLLBACK

@@ -28,7 +28,7 @@ _SECOND = timedelta(seconds=1)
 
 
 def is_under_way(context: PlanningContext) -> bool:
-    """Tell whether the primary is to be restored. What was begun in a branch of its own is finished there first."""
+    """Whether the primary is to be restored. What was begun in a branch of its own is finished there first."""
     if context.desired.primary.method is not Method.IN_PLACE or context.lineage.swapping:
         return False
     if context.desired.timeline == context.lineage.live.timeline:

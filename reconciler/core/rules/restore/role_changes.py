@@ -162,12 +162,12 @@ def _of(observed: Observed, target: TimelineBranch) -> RolesAndDatabases | None:
 
 
 def _tells_when(target: TimelineBranch) -> bool:
-    """Tell whether Neon's times on a branch can say when a role was made: not on one that a restore has made."""
+    """Whether Neon's times on a branch can say when a role was made: not on one that a restore has made."""
     return not target.preserved
 
 
 def _is_younger(account: RoleOrDatabase, target: TimelineBranch, moment: Instant) -> bool:
-    """Tell whether it was made after the moment, for certain: not by the making or the resetting of its branch."""
+    """Whether it was made after the moment, for certain: not by the making or the resetting of its branch."""
     branch = target.branch
     copied = branch.created_at if branch.parent_id is not None else None
     remade = (at for at in (copied, branch.last_reset_at) if at is not None)

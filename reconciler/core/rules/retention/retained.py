@@ -44,11 +44,11 @@ class RetainedBranch:
         return self.timeline_branch.branch
 
     def has_ended(self, at: Instant) -> bool:
-        """Tell whether its hold is over."""
+        """Whether its hold is over."""
         return self.until is not None and self.until <= at
 
     def may_go(self, at: Instant) -> bool:
-        """Tell whether nothing speaks against deleting it, as far as it was asked who uses it."""
+        """Whether nothing speaks against deleting it, as far as it was asked who uses it."""
         return self.has_ended(at) and not self.stays
 
     def fate(self, at: Instant) -> str:
