@@ -1,4 +1,4 @@
-"""What was built without reconciler: a Neon project, Hyperdrive configs, Workers, and their checkout."""
+"""An account that was built without reconciler: a Neon project, Hyperdrive configs, Workers, and their checkout."""
 
 import itertools
 import json
@@ -10,13 +10,13 @@ ROLE = "app"
 _NUMBERS = itertools.count(1)
 
 
-class UnmanagedSetup:
+class ExistingAccount:
     """One project, whose root branch and databases have these names; `put` builds on."""
 
     def __init__(self, sandbox, root, branch="main", databases=("shop",)):
         self.sandbox, self.root = sandbox, root
         self.configs = []
-        self.name = f"setup{next(_NUMBERS)}"
+        self.name = f"account{next(_NUMBERS)}"
         (root / ".git").mkdir(parents=True)
         first = {"name": branch, "role_name": ROLE, "database_name": databases[0]}
         made = sandbox.neon("POST", "/projects", json={"project": {"name": self.name, "branch": first}})
