@@ -141,7 +141,7 @@ def test_a_branch_of_that_place_passes(changes):
 
 
 @pytest.mark.parametrize(
-    ("lsn", "said"), [("0/1A2B3D0", "it holds 0/1A2B3D0, later than 0/1A2B3C8"), ("", "Neon does not report")]
+    ("lsn", "said"), [("0/1A2B3D0", "it holds 0/1A2B3D0, later than 0/1A2B3C8"), ("", "Neon does not tell")]
 )
 def test_a_branch_of_a_later_place_fails(lsn, said):
     candidate = replace(CANDIDATE, lsn=lsn)
