@@ -19,11 +19,11 @@ from reconciler.core.values.secret import Secret
 from reconciler.engine.observe import observe, with_replaced
 from reconciler.errors import InputError
 from reconciler.ports import Clock, Ports
-from reconciler.providers import github
 from reconciler.providers.clock import SystemClock
 from reconciler.providers.cloudflare import access as cloudflare_access
 from reconciler.providers.cloudflare import client as cloudflare
-from reconciler.providers.github import GitHub
+from reconciler.providers.github import client as github
+from reconciler.providers.github.client import GitHub
 from reconciler.providers.http.client import Api
 from reconciler.providers.http.read_only import ReadOnlyApi
 from reconciler.providers.neon import access as neon_access

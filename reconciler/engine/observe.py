@@ -24,9 +24,9 @@ from reconciler.core.model.observed import (
 )
 from reconciler.core.model.roles_and_databases import RoleOrDatabase, RolesAndDatabases
 from reconciler.core.rules.hyperdrive.repoint import about_to_move
-from reconciler.core.rules.hyperdrive.settings import logged_in_to
-from reconciler.core.rules.next_steps import label_purpose
+from reconciler.core.rules.hyperdrive.upkeep import logged_in_to
 from reconciler.core.rules.restore import role_changes
+from reconciler.core.rules.restore.workers import label_purpose
 from reconciler.core.rules.retention import expiry, pruning
 from reconciler.errors import BindingAbsent, InputError, ProviderError
 from reconciler.ports import Ports, WranglerFile

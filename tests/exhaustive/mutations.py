@@ -50,7 +50,7 @@ MUTATIONS = (
     Mutation(
         "promote before gates",
         next_steps,
-        "        or _verify_branch(context, timeline_branch)\n",
+        "        or branch.verify(context, target)\n",
         "",
         "first restore, rebind",
         "nothing",

@@ -37,7 +37,7 @@ def _called(call):
 
 # Requests with the method DELETE, by the file and the function that sends them, and what they delete.
 ALLOWED = {
-    ("providers/github.py", "_delete_comment"): "a comment of ours that is there twice",
+    ("providers/github/client.py", "_delete_comment"): "a comment of ours that is there twice",
     (
         "providers/neon/client.py",
         "delete_branch",
@@ -92,7 +92,7 @@ def _callers(called):
         (
             "delete_branch",
             "DeleteBranch",
-            [("core/rules/restore/in_place.py", "dispose_of_proof"), ("core/rules/retention/pruning.py", "_delete")],
+            [("core/rules/restore/in_place.py", "delete_proof_branch"), ("core/rules/retention/pruning.py", "_delete")],
             [("declared", "_delete"), ("primary", "_delete_branch")],
             [("cli/drill/sweep.py", "_branches")],
         ),

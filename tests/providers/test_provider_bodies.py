@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reconciler.core.values.secret import Secret
 from reconciler.errors import AnswerLost, ProviderError, ReconcilerError
 from reconciler.providers.cloudflare import client as cloudflare
-from reconciler.providers.github_calls import explain as github_explain
+from reconciler.providers.github.requests import explain as github_explain
 from reconciler.providers.http import client as http
 from reconciler.providers.neon import client as neon
 from tests.support.answers import Answers, Reply

@@ -15,7 +15,8 @@ from reconciler.cli.plan import status_of
 from reconciler.cli.wiring import connected_github
 from reconciler.errors import ReconcilerError
 from reconciler.providers.git.repository import Repository
-from reconciler.providers.github import CommitState, GitHub
+from reconciler.providers.github.client import GitHub
+from reconciler.providers.github.wire import CommitState
 from reconciler.render import comment as plan_comment
 from reconciler.render.comment import Mistaken, Planned, Section, Subject, Unplanned
 from reconciler.render.plan_description import headline

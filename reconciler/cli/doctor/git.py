@@ -13,7 +13,7 @@ from reconciler.errors import GitError, InputError, ProviderError, RemoteRefused
 from reconciler.providers.git.lease import GitLease
 from reconciler.providers.git.lease_ref import LeaseRef
 from reconciler.providers.git.repository import Repository
-from reconciler.providers.github import repository_of
+from reconciler.providers.github.client import repository_of
 
 # For one question to the remote, which may be put three times.
 _QUESTION_SECONDS = 6.0

@@ -23,7 +23,8 @@ from reconciler.cli.proposal.text import is_held
 from reconciler.cli.wiring import connected_github
 from reconciler.core.file.edit import restore_text, with_restore_text
 from reconciler.errors import InputError, PushRejected
-from reconciler.providers.github import GitHub, PullRequest, repository_of
+from reconciler.providers.github.client import GitHub, repository_of
+from reconciler.providers.github.wire import PullRequest
 from reconciler.render import point as point_text
 
 

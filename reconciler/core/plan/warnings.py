@@ -8,7 +8,7 @@ from reconciler.core.model.desired import VERSION_PLACEHOLDER, Desired
 from reconciler.core.model.observed import Observed, Project, named
 from reconciler.core.rules.context import concurrency, limits
 from reconciler.core.rules.declared import warnings as child_warnings
-from reconciler.core.rules.hyperdrive import settings as hyperdrive_upkeep
+from reconciler.core.rules.hyperdrive import upkeep as hyperdrive_upkeep
 from reconciler.core.rules.project import protection, settings
 from reconciler.core.rules.restore import fence, in_place, role_changes
 from reconciler.core.rules.retention import pruning

@@ -37,7 +37,7 @@ from reconciler.core.snapshot.manifest import Contents
 from reconciler.core.snapshot.manifest import Table as Counted
 from reconciler.core.steps.branch import AddCompute, VerifyBranch
 from reconciler.core.steps.hyperdrive import CreateHyperdrive
-from reconciler.core.steps.primary import RenameBranch, SetDefaultBranch
+from reconciler.core.steps.primary import RenameBranch
 from reconciler.core.steps.worker import SwitchTraffic
 from reconciler.core.values.timeline import ORIGIN, Timeline
 from reconciler.errors import InputError
@@ -47,13 +47,10 @@ from tests.core.worlds import CONFIG, MAIN, WORLD, with_main
 
 NAMES = DrillNames.of(DESIRED, NOW)
 BRANCH = Branch(
-    "br-drill",
-    "main.drill.20261122T100000000Z",
-    NOW,
-    parent_id="br-main",
-    mark=Annotation("production-drill-20261122t100000000z", ORIGIN),
+    "br-drill", "main.drill.20261122T100000000Z", NOW, parent_id="br-main",
     endpoint=Endpoint("ep-drill", "ep-drill.neon.tech"),
-)
+    mark=Annotation("production-drill-20261122t100000000z", ORIGIN),
+)  # fmt: skip
 DRILLED = HyperdriveConfig("cd", "tech961-drill-20261122T100000000Z", "ep-drill.neon.tech", 5432, "tech961", "app")
 PLACE = Place("ep-drill.neon.tech", 5432)
 LISTING = Table(
@@ -62,16 +59,18 @@ LISTING = Table(
 )  # fmt: skip
 CLICK = Table('public."Click"', "Click", 12, (Column("id", "N", key=True), Column("spot", "G", key=False)))
 EMPTY = Table("public.empty", "empty", 0, (Column("text", "S", key=False),))
-TABLES = (EMPTY, LISTING, CLICK, Table("public._prisma_migrations", "_prisma_migrations", 99, ()),
-          Table("reconciler_drill.canary", "canary", 1, ()))  # fmt: skip
+TABLES = (
+    EMPTY, LISTING, CLICK, Table("public._prisma_migrations", "_prisma_migrations", 99, ()),
+    Table("reconciler_drill.canary", "canary", 1, ()),
+)  # fmt: skip
 
-
-# What is destroyed.
+# What is destroyed
 
 CORRUPTION = (
     "update only public.\"Listing\" set @ = overlay(@ placing case when left(@, 1) = '#' then '?' else '#' end "
     "from 1 for 1) where @ is not null"
 ).replace("@", '"a ""b"""')
+HALF = 'delete from only public."Click" where ctid in (select ctid from only public."Click" limit 6)'
 
 
 @pytest.mark.parametrize(
@@ -79,68 +78,57 @@ CORRUPTION = (
     [
         ("drop-table", 'drop table public."Click"', 'drop table public."Click" cascade'),
         ("drop-table:empty", "drop table public.empty", "drop table public.empty cascade"),
-        ("truncate:public.\"Listing\"", 'truncate public."Listing"', 'truncate public."Listing" cascade'),
-        (
-            "delete-half",
-            'delete 6 of 12 rows of public."Click"',
-            'delete from only public."Click" where ctid in (select ctid from only public."Click" limit 6)',
-        ),
-        (
-            "corrupt-column",
-            'corrupt column "a ""b""" of public."Listing"',
-            CORRUPTION,
-        ),
+        ('truncate:public."Listing"', 'truncate public."Listing"', 'truncate public."Listing" cascade'),
+        ("delete-half", 'delete 6 of 12 rows of public."Click"', HALF),
+        ("corrupt-column", 'corrupt column "a ""b""" of public."Listing"', CORRUPTION),
         ("migration:bad.sql", "bad migration bad.sql", "drop schema public"),
         (
-            "drop-role",
-            'drop role "reconciler_drill_role"',
+            "drop-role", 'drop role "reconciler_drill_role"',
             'drop owned by "reconciler_drill_role"; drop role "reconciler_drill_role"',
         ),
         ('drop-role:x"y', 'drop role "x""y"', 'drop owned by "x""y"; drop role "x""y"'),
     ],
 )  # fmt: skip
-def test_a_destruction_is_chosen_from_what_there_is_the_most_rows_first_and_every_name_is_quoted(wish, first, sql):
+def test_a_destruction_takes_the_table_with_most_rows(wish, first, sql):
     found = possible(DestructionSpec.parse(wish), TABLES, "drop schema public")
-    assert (found[0].what, found[0].sql) == (first, sql)
-    assert str(DestructionSpec.parse(wish)) == wish
-
-
-def test_what_one_table_does_not_let_be_done_is_tried_with_the_next_and_never_with_a_tools_own():
-    every = [
-        each.what for kind in Kind for each in possible(DestructionSpec(kind, "x" * (kind is Kind.MIGRATION)), TABLES)
-    ]
-    assert [each for each in every if "_prisma" in each or "canary" in each] == []
-    dropped = [each.what for each in possible(DestructionSpec(Kind.DROP_TABLE), TABLES)]
-    assert dropped == ['drop table public."Click"', 'drop table public."Listing"', "drop table public.empty"]
-    corrupted = [each.what for each in possible(DestructionSpec(Kind.CORRUPT_COLUMN), TABLES)]
-    assert corrupted == [
-        'corrupt column "a ""b""" of public."Listing"', 'corrupt column "price" of public."Listing"',
-    ]  # fmt: skip
+    assert (found[0].what, found[0].sql, str(DestructionSpec.parse(wish))) == (first, sql, wish)
 
 
 @pytest.mark.parametrize(
-    ("wish", "said"),
+    ("kind", "expected"),
     [
-        ("truncate:empty", 'truncate can\'t be done to table "empty"'),
-        ("drop-table:gone", 'drop-table can\'t be done to table "gone"'),
+        (Kind.DROP_TABLE, [f"drop table public.{name}" for name in ('"Click"', '"Listing"', "empty")]),
+        (Kind.CORRUPT_COLUMN, [f'corrupt column {name} of public."Listing"' for name in ('"a ""b"""', '"price"')]),
     ],
 )
-def test_what_can_not_be_destroyed_is_an_error_that_lists_the_tables(wish, said):
+def test_other_tables_follow(kind, expected):
+    assert [each.what for each in possible(DestructionSpec(kind), TABLES)] == expected
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_tools_own_tables_are_never_destroyed(kind):
+    every = [each.what for each in possible(DestructionSpec(kind, "x" * (kind is Kind.MIGRATION)), TABLES)]
+    assert [each for each in every if "_prisma" in each or "canary" in each] == []
+
+
+@pytest.mark.parametrize(
+    ("wish", "tables", "said", "there"),
+    [
+        ("truncate:empty", TABLES, 'truncate can\'t be done to table "empty"', 'public."Listing"'),
+        ("drop-table:gone", TABLES, 'drop-table can\'t be done to table "gone"', 'public."Listing"'),
+        ("truncate", (), "truncate can't be done to any table", "there is: no table at all"),
+    ],
+)
+def test_an_impossible_destruction_lists_the_tables(wish, tables, said, there):
     with pytest.raises(InputError, match=said) as error:
-        possible(DestructionSpec.parse(wish), TABLES)
-    assert 'public."Listing"' in error.value.hint
-
-
-def test_where_there_is_no_table_that_is_said():
-    with pytest.raises(InputError, match="truncate can't be done to any table") as error:
-        possible(DestructionSpec(Kind.TRUNCATE), ())
-    assert error.value.hint == "there is: no table at all"
+        possible(DestructionSpec.parse(wish), tables)
+    assert there in error.value.hint
 
 
 @pytest.mark.parametrize(
     ("text", "said"), [("explode", '"explode" is no destruction'), ("migration", "a migration is read from a file")]
 )
-def test_what_is_no_destruction_is_an_error_that_says_what_is(text, said):
+def test_an_unknown_destruction_is_an_error(text, said):
     with pytest.raises(InputError, match=said) as error:
         DestructionSpec.parse(text)
     assert error.value.hint
@@ -151,31 +139,43 @@ def test_all_are_those_that_need_no_file():
 
 
 @given(st.text(min_size=1))
-def test_a_quoted_name_is_one_identifier_whatever_is_in_it(name):
+def test_a_quoted_name_is_one_identifier(name):
     quoted = identifier(name)
     assert quoted[0] == quoted[-1] == '"'
     assert quoted[1:-1].replace('""', "").count('"') == 0
 
 
-# Whose a thing is.
+# Whose a thing is
 
 
-def test_the_names_of_a_drill_say_whose_it_is_and_of_which_drill():
-    assert NAMES.environment == "production-drill-20261122t100000000z"
-    assert NAMES.branch == "main.drill.20261122T100000000Z"
-    assert NAMES.hyperdrive == "tech961-drill-20261122T100000000Z"
-    assert drill_script("tech961-api") == "tech961-api-drill"
-    assert drill_environment("x" * 13 + "-y-z", NOW.compact) == "x" * 13 + "-drill-20261122t100000000z"
-    assert len(drill_environment("x" * 40, NOW.compact)) == 40
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (NAMES.environment, "production-drill-20261122t100000000z"),
+        (NAMES.branch, "main.drill.20261122T100000000Z"),
+        (NAMES.hyperdrive, "tech961-drill-20261122T100000000Z"),
+        (drill_script("tech961-api"), "tech961-api-drill"),
+        (drill_environment("x" * 13 + "-y-z", NOW.compact), "x" * 13 + "-drill-20261122t100000000z"),
+        (drill_environment("x" * 40, NOW.compact), "x" * 14 + "-drill-20261122t100000000z"),
+    ],
+)
+def test_names_of_a_drill(name, expected):
+    assert (name, len(name) <= 40) == (expected, True)
 
 
-def test_what_drills_have_left_is_found_by_branches_and_by_configs():
-    other = replace(DRILLED, name="tech961-drill-20261121T090000000Z-r-20261121T085900000Z")
+BARE = replace(DESIRED, hyperdrive=None, workers=())
+EARLIER = replace(DRILLED, name="tech961-drill-20261121T090000000Z-r-20261121T085900000Z")
+
+
+@pytest.mark.parametrize(
+    ("desired", "stamps"),
+    [(DESIRED, ["20261121T090000000Z", "20261122T100000000Z"]), (BARE, ["20261122T100000000Z"])],
+    ids=["branches and configs", "branches"],
+)
+def test_leftovers_are_found(desired, stamps):
     held = replace(BRANCH, name=f"{BRANCH.name}.held.origin.before.r-20261122T095900000Z")
-    found = DrillNames.left(DESIRED, (MAIN, held, replace(MAIN, name="main.drill.soon")), (CONFIG, other))
-    assert [each.stamp for each in found] == ["20261121T090000000Z", "20261122T100000000Z"]
-    bare = replace(DESIRED, hyperdrive=None, workers=())
-    assert [each.stamp for each in DrillNames.left(bare, (BRANCH,), (other,))] == ["20261122T100000000Z"]
+    branches = (MAIN, held, replace(MAIN, name="main.drill.soon"))
+    assert [each.stamp for each in DrillNames.left(desired, branches, (CONFIG, EARLIER))] == stamps
 
 
 @pytest.mark.parametrize(
@@ -190,23 +190,30 @@ def test_what_drills_have_left_is_found_by_branches_and_by_configs():
         ({"mark": Annotation("production-drill-20261122t100000001z", ORIGIN)}, False),
     ],
 )
-def test_a_branch_is_a_drills_by_its_name_and_by_its_annotation(changes, is_ours):
+def test_a_branch_of_a_drill_is_annotated(changes, is_ours):
     assert NAMES.has_branch(replace(BRANCH, **changes)) is is_ours
 
 
-def test_a_config_is_a_drills_by_its_name():
-    names = (DRILLED.name, f"{DRILLED.name}-r-x", f"{DRILLED.name}9", "tech961")
-    assert [NAMES.has_config(each) for each in names] == [True, True, False, False]
-    assert [is_of_a_drill(DESIRED, each) for each in (DRILLED.name, "tech961", "tech961-drill-x")] == [
-        True,
-        False,
-        False,
-    ]
+@pytest.mark.parametrize(
+    ("name", "ours", "any_drills"),
+    [
+        (DRILLED.name, True, True),
+        (f"{DRILLED.name}-r-x", True, True),
+        (f"{DRILLED.name}9", False, False),
+        ("tech961", False, False),
+        ("tech961-drill-x", False, False),
+    ],
+)
+def test_a_config_is_a_drills_by_its_name(name, ours, any_drills):
+    assert (NAMES.has_config(name), is_of_a_drill(DESIRED, name)) == (ours, any_drills)
+
+
+def test_without_hyperdrive_no_config_is_a_drills():
     bare = replace(DESIRED, hyperdrive=None)
     assert (is_of_a_drill(bare, DRILLED.name), DrillNames.of(bare, NOW).has_config("-drill-x")) == (False, False)
 
 
-# What may be damaged.
+# What may be damaged
 
 
 def reasons(branch=BRANCH, place=PLACE, configs=(CONFIG, DRILLED), desired=DESIRED):
@@ -214,38 +221,48 @@ def reasons(branch=BRANCH, place=PLACE, configs=(CONFIG, DRILLED), desired=DESIR
     return "; ".join(each for refusal in refusals for each in refusal.reasons)
 
 
-def test_the_branch_of_the_drill_itself_may_be_damaged():
+def test_the_branch_of_a_drill_may_be_damaged():
     assert reasons() == ""
 
 
 @pytest.mark.parametrize(
-    ("said", "changed"),
+    ("said", "changes"),
     [
-        ("there is no such branch", {"branch": replace(BRANCH, name="other")}),
-        ("it is the project's default branch", {"branch": replace(BRANCH, default=True)}),
-        ("it is protected", {"branch": replace(BRANCH, protected=True)}),
-        ("it is a root branch", {"branch": replace(BRANCH, parent_id=None)}),
-        ("it has no annotation", {"branch": replace(BRANCH, mark=None)}),
-        ('annotated for environment "production"', {"branch": replace(BRANCH, mark=Annotation("production", ORIGIN))}),
-        ("annotated", {"branch": replace(BRANCH, mark=Annotation(NAMES.environment, Timeline(NOW)))}),
-        ("the login leads to ep-main.neon.tech:5432", {"place": Place("ep-main.neon.tech", 5432)}),
-        ("the login leads to", {"branch": replace(BRANCH, endpoint=None)}),
-        ('"tech961" leads to it', {"configs": (replace(CONFIG, host="ep-drill.neon.tech"),)}),
-        ('"tech961" leads to it', {"configs": (replace(CONFIG, host="ep-drill-pooler.neon.tech"),)}),
-        (
-            "it is the primary of production",
-            {"desired": replace(DESIRED, primary=replace(DESIRED.primary, branch=BRANCH.name))},
-        ),
+        ("there is no such branch", {"name": "other"}),
+        ("it is the project's default branch", {"default": True}),
+        ("it is protected", {"protected": True}),
+        ("it is a root branch", {"parent_id": None}),
+        ("it has no annotation", {"mark": None}),
+        ('annotated for environment "production"', {"mark": Annotation("production", ORIGIN)}),
+        ("annotated", {"mark": Annotation(NAMES.environment, Timeline(NOW))}),
+        ("the login", {"endpoint": None}),
     ],
 )
-def test_nothing_is_damaged_that_may_be_anything_but_the_drills_own(said, changed):
-    assert said in reasons(**changed)
+def test_another_branch_is_not_damaged(said, changes):
+    assert said in reasons(replace(BRANCH, **changes))
 
 
-def test_what_must_not_be_damaged_is_refused_with_its_name_and_all_reasons():
+OF_PRODUCTION = replace(DESIRED, primary=replace(DESIRED.primary, branch=BRANCH.name))
+
+
+@pytest.mark.parametrize(
+    ("said", "changes"),
+    [
+        ("ep-main.neon.tech:5432", {"place": Place("ep-main.neon.tech", 5432)}),
+        ('"tech961"', {"configs": (replace(CONFIG, host="ep-drill.neon.tech"),)}),
+        ('"tech961"', {"configs": (replace(CONFIG, host="ep-drill-pooler.neon.tech"),)}),
+        ("it is the primary of production", {"desired": OF_PRODUCTION}),
+    ],
+)
+def test_what_production_uses_is_not_damaged(said, changes):
+    assert said in reasons(**changes)
+
+
+def test_a_refused_damage_names_all_reasons():
     (refusal,) = damage(DESIRED, NAMES, PLACE, (replace(BRANCH, default=True, protected=True),), ())
-    assert refusal.message == (
-        f'the drill does not damage "{BRANCH.name}": it is the project\'s default branch; it is protected'
+    assert (
+        refusal.message
+        == f'the drill does not damage "{BRANCH.name}": it is the project\'s default branch; it is protected'
     )
     assert refusal.hint.startswith("nothing was destroyed")
 
@@ -256,70 +273,85 @@ def test_no_branch_is_damaged_whose_host_production_reaches(flag, value, name):
     assert damage(DESIRED, NAMES, Place("ep-main.neon.tech", 5432), (branch,), (CONFIG,))
 
 
-# What may be taken away.
+# What may be taken away
+
+OTHER = DrillNames.of(DESIRED, NOW.after(timedelta(minutes=1)))
+CONFIGS = (CONFIG, DRILLED, replace(DRILLED, id="ce", name=OTHER.hyperdrive))
 
 
-def test_a_worker_is_taken_away_where_all_that_is_live_is_bound_to_configs_of_this_drill():
-    own, others = DeployedVersion("v1", 100, "cd"), DeployedVersion("v2", 0, "c0")
-    assert worker_stays(NAMES, (own,), (CONFIG, DRILLED)) == ()
-    for deployed in (
-        (own, others),
-        (others,),
-        (),
-        (replace(own, hyperdrive_id=None),),
-        (replace(own, hyperdrive_id="?"),),
-    ):
-        assert worker_stays(NAMES, deployed, (CONFIG, DRILLED))
+def deployed(*configs):
+    return tuple(DeployedVersion(f"v{n}", 50, each) for n, each in enumerate(configs))
 
 
-def test_a_worker_that_another_drill_uses_is_left_to_that_drill():
-    mine, theirs = DeployedVersion("v1", 50, "cd"), DeployedVersion("v2", 50, "ce")
-    other = DrillNames.of(DESIRED, NOW.after(timedelta(minutes=1)))
-    configs = (CONFIG, DRILLED, replace(DRILLED, id="ce", name=other.hyperdrive))
-    assert is_another_drills(DESIRED, NAMES, (theirs,), configs)
-    assert worker_stays(NAMES, (theirs,), configs)
-    for deployed in ((mine,), (mine, theirs), (), (replace(theirs, hyperdrive_id="c0"),)):
-        assert not is_another_drills(DESIRED, NAMES, deployed, configs)
+@pytest.mark.parametrize(
+    ("configs", "goes", "theirs"),
+    [
+        (["cd"], True, False),
+        (["cd", "c0"], False, False),
+        (["c0"], False, False),
+        ([], False, False),
+        ([None], False, False),
+        (["?"], False, False),
+        (["ce"], False, True),
+        (["cd", "ce"], False, False),
+    ],
+)
+def test_a_worker_bound_only_to_this_drill_goes(configs, goes, theirs):
+    assert goes == (worker_stays(NAMES, deployed(*configs), CONFIGS) == ())
+    assert theirs == is_another_drills(DESIRED, NAMES, deployed(*configs), CONFIGS)
 
 
-def test_a_borrowed_worker_is_given_back_to_the_version_that_its_newest_label_names():
-    labels = ("reconciler drill borrows it, soon: was v7", lending(NAMES.stamp, "v2"), lending(NAMES.stamp, "v1"))
-    assert to_serve_again(tuple(UploadedVersion(each, each, "cd") for each in labels)) == "v2"
-    assert to_serve_again((UploadedVersion("v3", "reconciler: production on origin, code of v1", "cd"),)) == ""
+@pytest.mark.parametrize(
+    ("labels", "version"),
+    [
+        (["reconciler drill borrows it, soon: was v7", lending(NAMES.stamp, "v2"), lending(NAMES.stamp, "v1")], "v2"),
+        (["reconciler: production on origin, code of v1"], ""),
+    ],
+)
+def test_a_borrowed_worker_gets_its_version_back(labels, version):
+    assert to_serve_again(tuple(UploadedVersion(each, each, "cd") for each in labels)) == version
 
 
-def test_a_config_is_taken_away_where_only_the_drills_worker_uses_it_and_it_leads_to_nothing_else():
-    uses = (Use("tech961-api-drill", "cd"), Use("tech961-api", "c0"))
-    assert config_stays(NAMES, DRILLED, (MAIN, BRANCH), uses, ["tech961-api-drill"]) == ()
-    told = config_stays(NAMES, DRILLED, (MAIN, BRANCH), (*uses, Use("cron", "cd")), ["tech961-api-drill"])
-    assert told == ("Worker cron is bound to it",)
-    led = replace(DRILLED, host="ep-main-pooler.neon.tech")
-    assert config_stays(NAMES, led, (MAIN, BRANCH), (), []) == ('it leads to branch "main"',)
+USES = (Use("tech961-api-drill", "cd"), Use("tech961-api", "c0"))
+POOLED = replace(DRILLED, host="ep-main-pooler.neon.tech")
 
 
-def test_a_branch_is_taken_away_where_nothing_was_made_from_it_and_nothing_leads_to_it():
-    assert branch_stays(NAMES, BRANCH, (MAIN, BRANCH, replace(BRANCH, endpoint=None)), (CONFIG,)) == ()
-    assert branch_stays(NAMES, replace(BRANCH, endpoint=None), (), (DRILLED,)) == ()
-    child = replace(BRANCH, id="br-child", name="mine", parent_id=BRANCH.id)
-    kept = replace(BRANCH, default=True, protected=True)
-    assert branch_stays(NAMES, kept, (MAIN, kept, child), (DRILLED,)) == (
-        "it is the project's default branch", "it is protected", '"mine" was made from it',
-        f'Hyperdrive config "{DRILLED.name}" leads to it',
-    )  # fmt: skip
-    assert branch_stays(NAMES, MAIN, (MAIN,), ())[0] == "no drill has made it"
+@pytest.mark.parametrize(
+    ("config", "uses", "stays"),
+    [(DRILLED, USES, ""), (DRILLED, (*USES, Use("cron", "cd")), "Worker cron is bound"), (POOLED, (), 'branch "main"')],
+)
+def test_a_config_used_only_by_this_drill_goes(config, uses, stays):
+    found = config_stays(NAMES, config, (MAIN, BRANCH), uses, ["tech961-api-drill"])
+    assert (len(found), stays in "".join(found)) == (bool(stays), True)
 
 
-# The phases.
+CHILD = replace(BRANCH, id="br-child", name="mine", parent_id=BRANCH.id)
+BARE_BRANCH = replace(BRANCH, endpoint=None)
 
 
-def test_each_moment_belongs_to_one_phase_and_one_that_comes_back_counts_as_one():
-    marks = [
-        Moment(Phase.DECIDE, 10.0),
-        Moment(Phase.PLAN, 11.0),
-        Moment(Phase.DECIDE, 13.0),
-        Moment(Phase.VERIFY, 13.5),
-    ]
-    assert measured(marks, 15.0) == (
+@pytest.mark.parametrize(
+    ("branch", "branches", "configs", "stays"),
+    [
+        (BRANCH, (MAIN, BRANCH, BARE_BRANCH), (CONFIG,), []),
+        (BARE_BRANCH, (), (DRILLED,), []),
+        (replace(BRANCH, default=True), (), (), ["it is the project's default branch"]),
+        (replace(BRANCH, protected=True), (), (), ["it is protected"]),
+        (BRANCH, (MAIN, CHILD), (), ['"mine" was made from it']),
+        (BRANCH, (), (DRILLED,), [f'Hyperdrive config "{DRILLED.name}"']),
+        (MAIN, (MAIN,), (), ["no drill has made it", ""]),
+    ],
+)
+def test_a_branch_that_nothing_needs_goes(branch, branches, configs, stays):
+    found = branch_stays(NAMES, branch, branches, configs)
+    assert all(each in said for each, said in zip(stays, found, strict=True))
+
+
+# The phases
+
+
+def test_each_moment_belongs_to_one_phase():
+    marks = [(Phase.DECIDE, 10.0), (Phase.PLAN, 11.0), (Phase.DECIDE, 13.0), (Phase.VERIFY, 13.5)]
+    assert measured([Moment(*each) for each in marks], 15.0) == (
         Measured(Phase.DECIDE, (Stretch(0.0, 1.0), Stretch(3.0, 0.5))),
         once(Phase.PLAN, 1.0, 2.0), once(Phase.VERIFY, 3.5, 1.5),
     )  # fmt: skip
@@ -327,7 +359,7 @@ def test_each_moment_belongs_to_one_phase_and_one_that_comes_back_counts_as_one(
 
 
 @given(st.lists(st.tuples(st.sampled_from(Phase), st.integers(0, 1000)), min_size=1), st.integers(0, 1000))
-def test_the_phases_add_up_to_the_time_from_the_first_mark_to_the_end(steps, last):
+def test_phases_add_up_to_the_whole_time(steps, last):
     at, marks = 0, []
     for phase, seconds in steps:
         marks.append(Moment(phase, float(at)))
@@ -346,11 +378,11 @@ def test_the_phases_add_up_to_the_time_from_the_first_mark_to_the_end(steps, las
         (RenameBranch(branch="c", to="main", reason=""), Phase.TRAFFIC),
     ],
 )  # fmt: skip
-def test_every_step_is_of_the_phase_in_which_people_wait_for_it(step, phase):
+def test_every_step_has_its_phase(step, phase):
     assert phase_of(step) is phase
 
 
-# The proofs.
+# The proofs
 
 CONTENTS = Contents(
     (Counted("a", 5, "17"), Counted("b", 2, "3"), Counted("reconciler_drill.canary", 1, "0")), (), (), 0, "0", None
@@ -361,58 +393,68 @@ BROKEN = Seen(
 )
 
 
-def held(good=GOOD, damaged=BROKEN, restored=GOOD):
-    return [each.holds for each in checks(good, damaged, restored)]
+def holding(*tables, **more):
+    return replace(GOOD, contents=replace(CONTENTS, tables=tables, **more))
 
 
-def test_a_restore_that_brought_everything_back_is_proved():
-    assert held() == [True] * 6
-    assert checks(GOOD, BROKEN, GOOD)[1].seen == "2 tables with 7 rows, and 2 roles, are alike"
-    assert checks(GOOD, BROKEN, GOOD)[4].seen == (
-        "table b is missing; table a has 4 rows, and had 5; role reader is missing"
-    )
+UNTOUCHED = holding(*CONTENTS.tables[:2], Counted("reconciler_drill.canary", 2, "9"))
+NO_ROWS = (Counted("a", 0, "0"), CONTENTS.tables[2])
 
 
-def test_what_is_still_damaged_is_found():
-    assert held(restored=BROKEN) == [True, False, True, False, True, True]
-    lost = replace(GOOD, before=False)
-    assert held(restored=lost) == [True, True, False, True, True, True]
+def without_role(seen):
+    return replace(seen, roles=frozenset(), after=True)
 
 
-def test_where_nothing_was_damaged_the_negative_control_fails_and_with_it_the_drill():
-    untouched = replace(
-        GOOD, contents=replace(CONTENTS, tables=(*CONTENTS.tables[:2], Counted("reconciler_drill.canary", 2, "9")))
-    )
-    assert held(damaged=untouched) == [True, True, True, True, False, False]
-    assert checks(GOOD, untouched, GOOD)[4].seen == "no damage"
+@pytest.mark.parametrize(
+    ("good", "damaged", "restored", "failed"),
+    [
+        (GOOD, BROKEN, GOOD, set()),
+        (GOOD, BROKEN, BROKEN, {1, 3}),
+        (GOOD, BROKEN, replace(GOOD, before=False), {2}),
+        (GOOD, UNTOUCHED, GOOD, {4, 5}),
+        # Only a role was dropped and came back: of the data, which there is none of, that says nothing.
+        (holding(*NO_ROWS), without_role(holding(*NO_ROWS)), holding(*NO_ROWS), {0}),
+        (*(each(holding(*NO_ROWS, large_objects=1)) for each in (replace, without_role, replace)), set()),
+    ],
+    ids=["all is back", "still damaged", "lost a row", "no damage", "no data", "a large object alone"],
+)
+def test_six_checks_prove_a_restore(good, damaged, restored, failed):
+    assert {n for n, each in enumerate(checks(good, damaged, restored)) if not each.holds} == failed
 
 
-def test_where_there_was_nothing_to_lose_nothing_is_proved_but_a_large_object_is_something():
-    """Only a role was dropped and came back: of the data, which there is none of, that says nothing."""
-    empty = replace(CONTENTS, tables=(Counted("a", 0, "0"), CONTENTS.tables[2]))
-    for contents, proved in ((empty, False), (replace(empty, large_objects=1), True)):
-        good = replace(GOOD, contents=contents)
-        assert held(good, replace(good, roles=frozenset(), after=True), good) == [proved, *[True] * 5]
-    assert checks(good, good, good)[0].seen == "1 tables with 0 rows"
+@pytest.mark.parametrize(
+    ("good", "damaged", "number", "said"),
+    [
+        (GOOD, BROKEN, 1, "2 tables with 7 rows, and 2 roles, are alike"),
+        (GOOD, BROKEN, 4, "table b is missing; table a has 4 rows, and had 5; role reader is missing"),
+        (GOOD, UNTOUCHED, 4, "no damage"),
+        (holding(*NO_ROWS), BROKEN, 0, "1 tables with 0 rows"),
+    ],
+)
+def test_a_check_says_what_was_seen(good, damaged, number, said):
+    assert checks(good, damaged, good)[number].seen == said
 
 
-def test_more_differences_than_anybody_reads_are_counted():
+def test_many_differences_are_counted():
     many = replace(GOOD, roles=frozenset({"app", *"vwxyz"}))
     assert len(diff(many, GOOD)) == 5
     assert checks(many, GOOD, GOOD)[1].seen.endswith("; and 2 more")
 
 
-def test_each_table_is_told_at_its_three_moments():
+def test_each_table_has_three_moments():
     a, b = table_proofs(GOOD, BROKEN, GOOD)
     assert (a.rows_before, a.rows_damaged, a.rows_restored, a.same, a.damaged) == (5, 4, 5, True, True)
     assert (b.rows_damaged, b.checksum_damaged, b.checksum_restored) == (None, None, "3")
-    (gone, new) = table_proofs(GOOD, GOOD, replace(GOOD, contents=replace(CONTENTS, tables=(Counted("b", 2, "3"),))))
+
+
+def test_missing_and_new_tables_are_proofs_too():
+    gone, new = table_proofs(GOOD, GOOD, holding(Counted("b", 2, "3")))
     assert (gone.rows_restored, gone.same, new.same) == (None, False, True)
-    fresh = replace(GOOD, contents=replace(CONTENTS, tables=(Counted("new", 1, "1"),)))
-    assert [each.rows_before for each in table_proofs(GOOD, GOOD, fresh)] == [5, 2, None]
+    fresh = table_proofs(GOOD, GOOD, holding(Counted("new", 1, "1")))
+    assert [each.rows_before for each in fresh] == [5, 2, None]
 
 
-# The files.
+# The files
 
 FILE = """{
   "$schema": "./schema.json",
@@ -439,28 +481,20 @@ def read(text, environment="production"):
     return read_desired_state(text, file="x.jsonc", environment=environment, now=NOW)
 
 
-def test_a_drills_file_asks_for_the_same_of_other_things_and_sets_nothing_of_the_project():
+def test_a_drills_file_points_to_the_drill_alone():
     workers = [{"config": "worker-0.jsonc", "binding": "HYPERDRIVE"}]
     gates = [{"name": "health", "url": "https://tech961-api-drill.x.workers.dev/health"}]
     found = read(drill_file(FILE, NAMES, workers, gates), NAMES.environment)
     primary = found.primary
     assert (primary.branch, primary.restore, primary.method.value) == (NAMES.branch, None, "branch")
-    assert (primary.hold, primary.history_retention, primary.protected, primary.expire_on_neon) == (
-        None,
-        None,
-        None,
-        None,
-    )
-    assert (primary.default, found.branches, found.hyperdrive) == (
-        False,
-        None,
-        Hyperdrive(NAMES.hyperdrive, "tech961", "app"),
-    )
+    assert (primary.default, found.branches) == (False, None)
+    assert {primary.hold, primary.history_retention, primary.protected, primary.expire_on_neon} == {None}
+    assert found.hyperdrive == Hyperdrive(NAMES.hyperdrive, "tech961", "app")
     assert [each.config for each in found.workers] == ["worker-0.jsonc"]
     assert ([each.name for each in found.verify.sql], found.verify.http[0].url) == (["listings"], gates[0]["url"])
 
 
-def test_a_drills_file_has_no_http_gates_without_workers():
+def test_without_workers_there_are_no_http_gates():
     bare = FILE.replace('"hyperdrive": { "name": "tech961", "database": "tech961", "role": "app" },', "").replace(
         '"sql": [', '"database": "d", "role": "r", "sql": ['
     )
@@ -475,7 +509,7 @@ def test_a_drills_file_has_no_http_gates_without_workers():
         ('{"rto": "30m", "destroy": ["truncate:Click", "migration:bad.sql"]}', WITH_LIST),
         ('{"rto": {"file": "a/b.md", "section": "Backend"}, "reports": "x", "worker": "drill"}', WITH_SOURCE),
     ],
-)  # fmt: skip
+)
 def test_the_file_says_how_drills_are_done(section, settings):
     assert read(FILE.replace('{ "rto": "30m" }', section)).drill == settings
 
@@ -493,35 +527,41 @@ def test_the_file_says_how_drills_are_done(section, settings):
         ('{"rot": "30m"}', 'did you mean "rto"?'),
     ],
 )
-def test_a_mistake_in_what_the_file_says_of_drills_is_told(section, said):
+def test_a_mistake_in_the_drill_section(section, said):
     with pytest.raises(DesiredStateError) as error:
         read(FILE.replace('{ "rto": "30m" }', section))
     assert said in str(error.value)
 
 
-def test_a_primary_that_is_not_to_be_the_default_branch_leaves_the_default_to_another():
-    observed = with_main(default=False)
-    assert isinstance(next_steps(DESIRED, observed)[0], SetDefaultBranch)
-    asked = replace(DESIRED, primary=replace(DESIRED.primary, default=False))
-    assert plan(asked, observed).in_sync
-    assert plan(asked, WORLD).in_sync
+def test_a_primary_need_not_be_the_default():
+    asked, observed = replace(DESIRED, primary=replace(DESIRED.primary, default=False)), with_main(default=False)
+    assert plan(DESIRED, observed).steps[0].wire_name == "SetDefaultBranch"
+    assert (plan(asked, observed).in_sync, plan(asked, WORLD).in_sync) == (True, True)
 
 
-def test_a_promise_is_kept_in_the_report_where_it_is_kept_in_the_history():
-    proofs = checks(GOOD, BROKEN, GOOD)
-    for seconds, kept in ((6.0004, True), (6.001, False)):
-        found = Round("truncate", NOW, "r-x", (once(Phase.PLAN, 0.0, seconds),), (), proofs, None, ())
-        drill = Drill("production", "p", NOW, "branch", "c", (found,), 20.0, Promise(6.0, "x.md"), (), ())
-        assert (drill.kept, done(drill).kept) == (kept, kept)
+# The promise
+
+PROOFS = checks(GOOD, BROKEN, GOOD)
+PHASES = (once(Phase.PLAN, 0.0, 2.0), once(Phase.VERIFY, 2.0, 3.0))
+QUICK = Round("truncate", NOW, "r-x", PHASES, (), PROOFS, None, ())
+SLOW = replace(QUICK, phases=(*PHASES, once(Phase.DEPLOY, 5.0, 1.0)))
+DRILL = Drill("production", "p", NOW, "branch", "c", (QUICK, SLOW), 20.0, None, (), ())
 
 
-def test_a_drill_is_proved_and_keeps_its_promise_by_its_slowest_round():
-    proofs = checks(GOOD, BROKEN, GOOD)
-    phases = (once(Phase.PLAN, 0.0, 2.0), once(Phase.VERIFY, 2.0, 3.0))
-    quick = Round("truncate", NOW, "r-x", phases, (), proofs, None, ())
-    slow = replace(quick, phases=(*phases, once(Phase.DEPLOY, 5.0, 1.0)))
-    drill = Drill("production", "p", NOW, "branch", "c", (quick, slow), 20.0, None, (), ())
-    assert (drill.proved, drill.slowest, drill.kept) == (True, 6.0, True)
-    assert [replace(drill, promise=Promise(most, "x.md")).kept for most in (6.0, 5.9)] == [True, False]
-    assert not replace(drill, rounds=(quick, replace(slow, checks=checks(GOOD, GOOD, GOOD)))).proved
-    assert not replace(drill, rounds=()).proved
+@pytest.mark.parametrize(("seconds", "kept"), [(6.0004, True), (6.001, False)])
+def test_report_and_history_agree_on_the_promise(seconds, kept):
+    found = replace(QUICK, phases=(once(Phase.PLAN, 0.0, seconds),))
+    drill = replace(DRILL, rounds=(found,), promise=Promise(6.0, "x.md"))
+    assert (drill.kept, done(drill).kept) == (kept, kept)
+
+
+@pytest.mark.parametrize(("most", "kept"), [(None, True), (6.0, True), (5.9, False)])
+def test_a_promise_is_kept_by_the_slowest_round(most, kept):
+    assert kept == replace(DRILL, promise=Promise(most, "x.md") if most else None).kept
+    assert DRILL.slowest == 6.0
+
+
+def test_every_round_must_be_proved():
+    assert DRILL.proved
+    assert not replace(DRILL, rounds=(QUICK, replace(SLOW, checks=checks(GOOD, GOOD, GOOD)))).proved
+    assert not replace(DRILL, rounds=()).proved

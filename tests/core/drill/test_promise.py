@@ -80,19 +80,19 @@ def test_thirty_minutes_are_understood_as(statement):
 @pytest.mark.parametrize(
     "section", ["Backend", "backend", "§ Backend", "## Backend", "3. BACKEND", "4.2 Backend", " Backend #"]
 )
-def test_a_section_is_found_by_its_words_whatever_stands_around_them(section):
+def test_a_section_is_found_by_its_words(section):
     promise = read_promise(BUDGET.format("RTO: 30 min"), "budget.md", section)
     assert (promise.seconds, promise.where) == (1_800, "budget.md § 3. Backend")
 
 
-def test_headings_that_differ_in_their_numbers_alone_are_told_apart_by_them():
+def test_numbers_tell_equal_headings_apart():
     text = "# 1. Restore\nRTO 1 h\n# 2. Restore\nRTO 2 h\n"
     assert read_promise(text, "f", "2. Restore").seconds == 7_200
     with pytest.raises(InputError, match=r"line 2.*line 4"):
         read_promise(text, "f", "Restore")
 
 
-def test_a_section_has_its_subsections_and_ends_with_the_next_of_its_level():
+def test_a_section_ends_with_its_level():
     nested = "# A\n## B\n### C\nRTO 10 min\n## D\nRTO 20 min\n# E\nRTO 40 min"
     assert read_promise(nested, "f", "B").seconds == 600
     assert read_promise(nested, "f", "E").seconds == 2_400
@@ -104,7 +104,7 @@ def test_without_a_section_the_whole_file_is_read():
     assert read_promise("RTO: 30 min", "f", "").where == "f § the whole file"
 
 
-def test_a_section_that_is_not_there_is_an_error_that_names_those_that_are():
+def test_a_missing_section_names_the_others():
     assert '"Frontend" (line 5), "3. Backend" (line 9)' in complaint("", "Back end")
     with pytest.raises(InputError) as raised:
         read_promise("> # Backend\n\nRTO: 30 min", "f", "Backend")
@@ -136,7 +136,7 @@ def test_a_section_that_is_not_there_is_an_error_that_names_those_that_are():
         ("### RTO\n\n| a |\n|---|\n\nEvery 3 days.", "states no recovery time objective"),
     ],
 )
-def test_what_is_not_one_promise_is_an_error_that_shows_what_was_seen(statement, said):
+def test_no_clear_promise_shows_what_was_seen(statement, said):
     assert said in complaint(statement)
 
 
@@ -179,7 +179,7 @@ FORMS = (
 
 
 @given(lengths(), st.sampled_from(FORMS))
-def test_every_spelling_of_a_length_is_understood_in_every_form(length, form):
+def test_every_spelling_is_understood_in_every_form(length, form):
     text, expected = length
     assert seconds(form.format(text)) == pytest.approx(expected)
 
@@ -191,11 +191,11 @@ def test_nothing_is_read_from_outside_of_the_section(before, inside, after, form
 
 
 @given(lengths())
-def test_the_file_itself_may_spell_a_promise_in_the_same_ways(length):
+def test_the_file_may_spell_a_promise(length):
     assert spelled_promise(length[0]).seconds == pytest.approx(length[1])
 
 
-def test_a_promise_of_the_file_says_where_it_stands():
+def test_a_promise_of_the_file_has_its_place():
     assert spelled_promise("1 h 30 min") == Promise(5_400, "the desired-state file")
 
 

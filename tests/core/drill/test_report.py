@@ -53,7 +53,7 @@ def test_it_says_in_one_sentence_how_it_went():
     assert "the slowest took 15.1 s, with no promise to measure it against." in report(twice, None, ())
 
 
-def test_it_says_what_was_not_proved_or_too_slow_or_not_done():
+def test_a_failed_or_slow_drill_is_named():
     failed = report(replace(DRILL, rounds=(ROUND, UNPROVED)), None, ())
     assert "**Failed.** " in failed
     assert 'and 1 of 2 restores could not be proved to be whole: delete half of "Click".' in failed
@@ -68,7 +68,7 @@ def test_it_says_what_was_not_proved_or_too_slow_or_not_done():
     assert "Nothing was checked." in report(replace(DRILL, rounds=(replace(ROUND, checks=()),)), None, ())
 
 
-def test_the_front_matter_is_yaml_whatever_the_names_are():
+def test_the_front_matter_is_yaml():
     drill = replace(DRILL, environment=NASTY, project="no: [yes] 🦊", commit="~", method="'")
     _, front, _ = report(drill, None, ()).split("---\n", 2)
     read = yaml.safe_load(front)
@@ -80,7 +80,7 @@ def test_the_front_matter_is_yaml_whatever_the_names_are():
     assert (read["promised_seconds"], read["promise_kept"]) == (None, None)
 
 
-def test_the_phases_of_a_table_add_up_to_its_sum_and_to_the_whole_of_the_promise():
+def test_phases_of_a_table_add_up():
     *rows, last = phase_table(ROUND, 1_800).splitlines()[2:]
     assert len(rows) == 8
     assert rows[0] == "| decide and commit | 0.0 s | 1.3 s | 0.1 % |"
@@ -99,7 +99,7 @@ _LENGTHS = st.lists(st.floats(0, 5_000), min_size=1, max_size=9)
 @example([3.2500001])
 @example([])
 @given(_LENGTHS)
-def test_rounded_parts_add_up_to_the_rounded_sum_and_none_is_off_by_a_tenth(values):
+def test_rounded_parts_add_up(values):
     parts = tenths(values)
     assert f"{sum(parts) / 10:.1f}" == f"{round(math.fsum(values), 3):.1f}"
     assert all(abs(part - 10 * value) < 1 + 1e-9 for part, value in zip(parts, values, strict=True))
@@ -109,7 +109,7 @@ def test_rounded_parts_add_up_to_the_rounded_sum_and_none_is_off_by_a_tenth(valu
 @example([3.45])
 @example([3.2500001])
 @given(_LENGTHS)
-def test_every_number_shown_of_a_round_is_the_same_everywhere(lengths):
+def test_a_number_is_the_same_everywhere(lengths):
     phases = tuple(once(phase, 0.0, each) for phase, each in zip(Phase, lengths, strict=False))
     measured = replace(ROUND, phases=phases)
     drill = replace(DRILL, rounds=(measured,))
@@ -122,7 +122,7 @@ def test_every_number_shown_of_a_round_is_the_same_everywhere(lengths):
     assert f"{past.seconds:.1f}" == took
 
 
-def test_a_drill_that_ended_before_its_time_says_why_and_what_was_proved_before():
+def test_an_interrupted_drill_says_why():
     ended = replace(DRILL, failure='round 2 (drop-role): gate "login" failed')
     assert not ended.proved
     text = report(ended, None, ())
@@ -142,12 +142,12 @@ def test_a_drill_that_ended_before_its_time_says_why_and_what_was_proved_before(
         (Noticed(1, 'gate "a|b" could not run'), 'The damage was noticed: gate "a\\|b" could not run.'),
     ],
 )
-def test_whether_the_gates_noticed_the_damage_is_told_where_they_were_asked(noticed, said):
+def test_gates_that_noticed_damage_are_named(noticed, said):
     assert said in report(replace(DRILL, rounds=(replace(ROUND, noticed=noticed),)), None, ())
     assert "noticed" not in report(DRILL, None, ())
 
 
-def test_a_table_that_was_not_damaged_is_told_apart_from_those_that_were():
+def test_undamaged_tables_are_apart():
     text = report(DRILL, None, ())
     before, after = text.split("<details><summary>Tables that the damage did not touch: 1</summary>")
     assert (
@@ -161,7 +161,7 @@ def test_a_table_that_was_not_damaged_is_told_apart_from_those_that_were():
     assert report(replace(DRILL, rounds=(role,)), None, ()).count("| Table | Rows before |") == 1
 
 
-def test_it_shows_what_was_seen_ids_versions_and_what_does_not_rewind():
+def test_the_report_shows_what_was_seen():
     text = report(DRILL, None, ())
     assert "20 times a second while traffic was switched: 812 requests, 0 failed, 3 stale (the" in text
     assert "| Neon branch | `br-drill-1` |" in text
@@ -171,7 +171,7 @@ def test_it_shows_what_was_seen_ids_versions_and_what_does_not_rewind():
     assert "| the same checks fail on the damaged branch | 2 of 4 failed | yes |" in text
 
 
-def test_stale_answers_that_nothing_tells_apart_are_not_said_to_be_none():
+def test_unknown_stale_answers_are_said_to_be():
     unknown = replace(DRILL, rounds=(replace(ROUND, traffic=replace(ROUND.traffic, stale=None)),))
     assert "812 requests, 0 failed; whether any was stale is not known, as" in report(unknown, None, ())
 
@@ -201,7 +201,7 @@ def shape(text):
     return [[len(row.cells) for row in table.rows] for table in document(text).tables]
 
 
-def test_no_name_breaks_a_table_a_heading_or_a_picture():
+def test_no_name_breaks_the_markdown():
     plain, text = report(DRILL, None, ()), report(nasty(DRILL, NASTY), None, ())
     assert shape(text) == shape(plain)
     assert [each.level for each in document(text).headings] == [each.level for each in document(plain).headings]
@@ -213,14 +213,14 @@ def test_no_name_breaks_a_table_a_heading_or_a_picture():
 
 @settings(max_examples=30)
 @given(st.text(max_size=40))
-def test_whatever_a_table_is_called_the_report_has_its_headings_and_its_notes(name):
+def test_any_name_keeps_headings_and_notes(name):
     text = report(nasty(DRILL, name), None, ())
     titles = [each.title for each in document(text).headings if each.level == 2]
     assert titles[-4:] == ["What does not rewind", "Over time", "Made with", "Notes"]
     assert report(nasty(DRILL, name), text, ()) == text
 
 
-def test_the_chart_has_a_bar_for_each_phase_that_took_time():
+def test_the_chart_has_a_bar_for_each_phase():
     text = gantt(ROUND, "Round 1")
     assert "  decide and commit :p0, 2001-01-15 00:00:00.000, 1260ms" in text
     assert "  plan :p1, 2001-01-15 00:00:01.260, 340ms" in text
@@ -235,7 +235,7 @@ def test_the_chart_has_a_bar_for_each_phase_that_took_time():
     assert gantt(replace(ROUND, phases=()), "x") == ""
 
 
-def test_a_phase_that_was_taken_up_again_is_a_bar_for_each_stretch_and_a_line_in_the_table():
+def test_a_phase_in_two_stretches_has_two_bars():
     stretches = (Stretch(0.0, 1.0), Stretch(3.0, 0.5))
     measured = replace(ROUND, phases=(Measured(Phase.DECIDE, stretches), once(Phase.PLAN, 1.0, 2.0)))
     text = gantt(measured, "x")
@@ -249,7 +249,7 @@ def test_a_phase_that_was_taken_up_again_is_a_bar_for_each_stretch_and_a_line_in
     assert "mermaid" not in report(replace(DRILL, rounds=(replace(ROUND, phases=()),)), None, ())
 
 
-def test_this_drill_is_in_the_trend_once_whether_or_not_it_is_recorded():
+def test_this_drill_is_in_the_trend_once():
     other = replace(done(DRILL), environment="staging", seconds=7.0)
     older = replace(done(DRILL), begun=Instant.parse_strict("2026-03-30T08:00:00Z"), seconds=99.0)
     broken = read_history("{}")
@@ -264,7 +264,7 @@ def test_this_drill_is_in_the_trend_once_whether_or_not_it_is_recorded():
 
 @settings(max_examples=50)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=200).filter(lambda text: "\r" not in text))
-def test_notes_are_kept_to_the_letter_when_a_drill_is_run_again(words):
+def test_notes_survive_another_run(words):
     first = report(DRILL, None, ())
     start = first.index(BEGIN) + len(BEGIN) + 1
     noted = f"{first[:start]}{words}\n{first[first.rindex(END) :]}"
@@ -274,26 +274,26 @@ def test_notes_are_kept_to_the_letter_when_a_drill_is_run_again(words):
     assert report(slower(60.0), again, ()) == again
 
 
-def test_notes_may_quote_the_marks_and_have_the_ends_of_lines_of_windows():
+def test_notes_may_quote_their_marks():
     first = report(DRILL, None, ())
     noted = first.replace(END, f"{BEGIN}\nquoted\n{END}\nmore\n{END}", 1)
     assert f"quoted\n{END}\nmore\n" in notes_of(noted)
     assert "mine\r\n" in report(DRILL, first.replace(END, f"mine\n{END}").replace("\n", "\r\n"), ())
 
 
-def test_a_report_says_which_environment_it_is_about_and_a_text_without_front_matter_says_none():
+def test_a_report_names_its_environment():
     text = report(DRILL, None, ())
     assert (environment_of(text, "production"), environment_of(text, "staging")) == ("", "production")
     assert environment_of("# environment: x\nenvironment: y\n", "staging") == ""
 
 
-def test_a_file_without_room_for_notes_is_not_overwritten():
+def test_a_file_without_notes_is_not_overwritten():
     for text in ("", "# Our own words\n", f"{END}\n{BEGIN}\n", f"x {BEGIN}\n{END}\n"):
         with pytest.raises(InputError, match="has no room for notes, so it is not overwritten"):
             report(DRILL, text, ())
 
 
-def test_what_is_changed_outside_of_the_room_for_notes_is_never_lost():
+def test_changes_outside_the_notes_are_not_lost():
     first = report(DRILL, None, ())
     for changed in (first.replace("**Passed.**", "**Passed, said Ada.**"), f"{first}\nAda was here\n"):
         with pytest.raises(InputError, match="was changed outside of its room for notes") as raised:
@@ -303,7 +303,7 @@ def test_what_is_changed_outside_of_the_room_for_notes_is_never_lost():
     assert report(DRILL, let, ()) == first
 
 
-def test_a_formatter_that_moves_blanks_and_dashes_changes_nothing():
+def test_a_formatter_changes_nothing():
     first = report(DRILL, None, ())
     formatted = first.replace("|---|", "| --- |").replace("| Round |", "| Round    |")
     assert report(DRILL, formatted, ()) == first

@@ -20,7 +20,7 @@ FAILED = replace(done(replace(DRILL, rounds=(UNPROVED,))), begun=Instant.parse_s
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def test_a_line_is_read_back_as_the_drill_that_it_is_of():
+def test_a_line_is_read_back():
     (past,) = read_history(added("", DRILL))
     assert past == PASSED == Done("production", DRILL.begun, "branch", "0123456789abcdef", 1, 15.1, 1_800.0, True)
     assert [each["destruction"] for each in json.loads(line(DRILL))["rounds"]] == ['drop table "Listing"']
@@ -28,7 +28,7 @@ def test_a_line_is_read_back_as_the_drill_that_it_is_of():
 
 
 @given(st.text(max_size=30))
-def test_whatever_an_environment_is_called_its_drill_is_one_line(name):
+def test_any_drill_is_one_line(name):
     text = added("", replace(DRILL, environment=name, commit=name, rounds=(replace(ROUND, destruction=name),)))
     assert text.count("\n") == 1
     assert text.isascii()
@@ -58,7 +58,7 @@ def test_adding_a_line_changes_nothing_that_is_there(text):
         (line(DRILL).replace("2027-03-30T", "yesterday "), "is no drill:"),
     ],
 )
-def test_a_line_that_cannot_be_read_is_shown_as_what_it_is(text, reason):
+def test_an_unreadable_line_is_shown(text, reason):
     history = read_history(f"{line(DRILL)}\n\n{text}\n{line(DRILL)}")
     assert [type(each) for each in history] == [Done, Unread, Done]
     assert history[1].number == 3
@@ -76,7 +76,7 @@ def test_the_table_says_how_each_drill_ended():
     assert table(()) == "No drill has been recorded yet."
 
 
-def test_the_picture_tells_by_shape_and_in_words_what_it_tells_by_colour():
+def test_the_picture_does_without_colour():
     root = ET.fromstring(svg((PASSED, LATE, FAILED, Unread(4, "broken"))))
     assert root.find(f"{SVG}title").text == "Slowest restore of each drill, and the promise"
     assert root.find(f"{SVG}desc").text == (
@@ -91,7 +91,7 @@ def test_the_picture_tells_by_shape_and_in_words_what_it_tells_by_colour():
     assert sorted(marks) == ["failed", "failed", "late", "late", "passed", "passed"]
 
 
-def test_a_longer_time_is_higher_up_and_the_promise_is_at_its_own_height():
+def test_a_longer_time_is_higher_up():
     root = ET.fromstring(svg((PASSED, LATE)))
     points = root.find(f"{SVG}polyline").get("points").split()
     low, high = (float(each.split(",")[1]) for each in points)
@@ -99,7 +99,7 @@ def test_a_longer_time_is_higher_up_and_the_promise_is_at_its_own_height():
     assert high < promise < low
 
 
-def test_an_empty_history_is_a_picture_too_and_a_long_one_has_no_crowd_of_labels():
+def test_empty_and_long_histories_are_pictures():
     assert "No drill has been recorded yet." in svg(())
     assert "<title" in svg((replace(PASSED, promised=None),))
     many = [replace(PASSED, begun=Instant(n * 10_000_000_000)) for n in range(60)]
@@ -110,7 +110,7 @@ def test_an_empty_history_is_a_picture_too_and_a_long_one_has_no_crowd_of_labels
 
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.text(max_size=20), st.floats(0, 1e9), st.none() | st.floats(0, 1e9)), max_size=5))
-def test_any_history_is_well_formed_and_inside_of_the_frame(drills):
+def test_any_history_stays_in_its_frame(drills):
     history = [replace(PASSED, environment=name, seconds=took, promised=limit) for name, took, limit in drills]
     root = ET.fromstring(svg(history))
     for each in root.iter():
@@ -119,12 +119,12 @@ def test_any_history_is_well_formed_and_inside_of_the_frame(drills):
     assert len(table(history).splitlines()) == (len(history) + 2 if history else 1)
 
 
-def test_lengths_are_said_to_the_tenth_below_two_minutes():
+def test_lengths_have_tenths_below_two_minutes():
     assert [length(0.04), length(119.94), length(120), length(3_700)] == ["0.0 s", "119.9 s", "2 min", "1 h 1 min"]
     assert ending(LATE) == "proved, later than promised"
 
 
-def test_a_drill_of_which_no_restore_came_to_its_end_has_a_row_and_no_time():
+def test_a_drill_without_a_restore_has_no_time():
     ended = done(replace(DRILL, rounds=(), commit="", failure="round 1 (drop-role): Neon answers 503"))
     assert table([ended]).endswith("| production | 0 | none | 30 min | not proved: no restore came to its end |")
     assert svg([ended]) == svg([])

@@ -39,7 +39,7 @@ def test_a_branch_is_read_as_it_is_declared():
     )
 
 
-def test_no_branches_and_no_word_of_them_are_not_the_same():
+def test_no_branches_differ_from_no_list():
     assert read("[]").branches == ()
     assert read("null").branches is None
 
@@ -87,7 +87,7 @@ def test_what_concerns_several_branches_is_told():
     assert told('["a"]')
 
 
-def test_a_file_whose_primary_is_no_object_is_told_as_that():
+def test_a_primary_that_is_no_object_is_named():
     text = '{"primary": 1, "branches": [{"name": "a"}]}'
     with pytest.raises(DesiredStateError, match="primary must be an object"):
         read_desired_state(text, file="production.jsonc", environment="production", now=NOW)

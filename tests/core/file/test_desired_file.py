@@ -26,7 +26,7 @@ def read(text: str, environment: str = "production") -> Desired:
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_each_mistake_is_told_with_its_place_and_remedy(name):
+def test_a_mistake_has_its_place_and_remedy(name):
     text, expected = MALFORMED[name]
     with pytest.raises(DesiredStateError) as caught:
         read(text)
@@ -68,7 +68,7 @@ def test_a_whole_file_is_read():
     assert ("tech961", "app", 5) == (desired.verify.database, desired.verify.role, desired.verify.sql[0].expect)
 
 
-def test_one_worker_may_stand_without_a_list_and_a_week_is_the_usual_hold():
+def test_one_worker_needs_no_list():
     desired = read("{" + ", ".join((PRIMARY, HYPERDRIVE, WORKER)) + "}")
     assert (["wrangler.jsonc"], timedelta(days=7)) == ([w.config for w in desired.workers], desired.primary.hold)
     assert ORIGIN == desired.timeline
@@ -77,12 +77,12 @@ def test_one_worker_may_stand_without_a_list_and_a_week_is_the_usual_hold():
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_whether_what_is_held_expires_at_neon_is_read(wanted):
+def test_an_expiry_at_neon_is_read(wanted):
     text = PRIMARY.replace("null}", f'null, "expire_on_neon": {json.dumps(wanted)}}}')
     assert read("{" + text + "}").primary.expire_on_neon is wanted
 
 
-def test_what_the_file_says_of_the_project_is_read_and_what_it_leaves_out_is_nobodys_wish():
+def test_settings_of_the_project_are_read():
     settings = '"history_retention": "2w", "protected": false, "compute": {"min": 0.25, "max": 2, "suspend": "5m"}'
     primary = read("{" + PRIMARY.replace("null}", f"null, {settings}}}") + "}").primary
     assert (timedelta(days=14), False) == (primary.history_retention, primary.protected)
@@ -93,12 +93,12 @@ def test_what_the_file_says_of_the_project_is_read_and_what_it_leaves_out_is_nob
     assert (None, None, UNSAID) == (left_out.history_retention, left_out.protected, left_out.compute)
 
 
-def test_a_fence_needs_no_hyperdrive_where_the_gates_name_database_and_role():
+def test_a_fence_needs_a_database_alone():
     text = "{" + PRIMARY.replace("null}", 'null, "fence": true}') + ', "verify": {"database": "shop", "role": "app"}}'
     assert read(text).primary.fence
 
 
-def test_what_is_outside_may_be_kept_for_a_time_for_ever_or_for_a_time_that_nobody_states():
+def test_retentions_outside_are_read():
     text = """"outside": [
       { "name": "Axiom Logpush archive", "retention": "30d", "recovery": "query it by _time" },
       { "name": "R2 cold archive", "retention": "forever" },
@@ -110,13 +110,13 @@ def test_what_is_outside_may_be_kept_for_a_time_for_ever_or_for_a_time_that_nobo
     assert Outside("the accountant", None, "") == accountant
 
 
-def test_the_file_is_written_back_by_a_push_unless_it_asks_for_a_pull_request():
+def test_a_push_writes_back_by_default():
     asked = '"write_back": "pull-request"'
     assert WriteBack.PUSH is read("{" + PRIMARY + "}").write_back
     assert WriteBack.PULL_REQUEST is read("{" + PRIMARY + ", " + asked + "}").write_back
 
 
-def test_an_http_gate_says_what_must_be_answered_how_soon_and_for_how_long_it_is_tried():
+def test_an_http_gate_is_read():
     text = """"verify": { "on_failure": "hold", "http": [
       { "name": "plain", "url": "https://x.example/" },
       {
@@ -138,13 +138,13 @@ def test_an_http_gate_says_what_must_be_answered_how_soon_and_for_how_long_it_is
 
 
 @pytest.mark.parametrize("name", ["Production", "-a", "a b", "a/b", "x" * 41, "", "..", "a\n"])
-def test_an_environment_has_a_name_that_is_safe_in_branches_and_files(name):
+def test_an_environment_has_a_safe_name(name):
     with pytest.raises(DesiredStateError, match="cannot be an environment"):
         read("{" + PRIMARY + "}", environment=name)
 
 
 @given(st.text(max_size=200))
-def test_text_of_any_kind_is_read_or_refused_with_places(text):
+def test_any_text_is_read_or_refused(text):
     try:
         read(text)
     except DesiredStateError as error:
@@ -172,7 +172,7 @@ VALUES = st.recursive(
         st.sampled_from(["primary", "hyperdrive", "worker", "verify", "outside", "write_back", "$schema"]), VALUES
     )
 )
-def test_values_of_any_kind_are_read_or_refused_with_places(value):
+def test_any_values_are_read_or_refused(value):
     try:
         read(json.dumps(value))
     except DesiredStateError as error:
@@ -236,7 +236,7 @@ def within(value, path):
 
 
 @given(st.sampled_from(list(paths_in(WHOLE))), VALUES)
-def test_whatever_stands_in_the_place_of_a_value_is_read_or_told_once_each_at_a_place_of_the_file(path, value):
+def test_any_wrong_value_is_named_once(path, value):
     text = json.dumps(put(WHOLE, path, value))
     try:
         read(text)
@@ -249,7 +249,7 @@ OBJECTS = [path for path in paths_in(WHOLE) if isinstance(within(WHOLE, path), d
 
 
 @given(st.sampled_from(OBJECTS), st.sampled_from(["[key]", "0", "", "nam", "é", '"']) | st.text(max_size=5), VALUES)
-def test_a_key_that_nobody_knows_is_told_where_it_stands_whatever_it_is_called(path, key, value):
+def test_any_unknown_key_is_named(path, key, value):
     place = within(WHOLE, path)
     assume(key not in place and key != "role")
     text = json.dumps(put(WHOLE, path, {**place, key: value}))
@@ -260,7 +260,7 @@ def test_a_key_that_nobody_knows_is_told_where_it_stands_whatever_it_is_called(p
     assert standing_at(text, problem).startswith(json.dumps(key))
 
 
-def test_a_whole_file_of_every_key_is_one_that_is_read():
+def test_every_key_is_read():
     assert read(json.dumps(WHOLE)).primary.project == "aged-wildflower-123456"
 
 
@@ -270,7 +270,7 @@ def test_a_whole_file_of_every_key_is_one_that_is_read():
 is_valid = OAS31Validator(json_schema()).is_valid
 
 
-def test_the_schema_takes_what_is_read_with_one_worker_or_a_list_of_them():
+def test_the_schema_takes_one_worker_or_several():
     assert is_valid(WHOLE)
     assert is_valid(put(WHOLE, ("worker",), [WHOLE["worker"]] * 2))
     for wrong in (WHOLE["worker"]["config"], [WHOLE["worker"]["config"]], {**WHOLE["worker"], "bindng": "H"}):

@@ -73,7 +73,7 @@ def check_only_the_value_differs(before, after):
 
 
 @given(files(), restores)
-def test_any_file_reads_back_the_restore_asked_and_is_the_same_outside_its_value(made, restore):
+def test_an_edit_changes_the_value_alone(made, restore):
     text, _ = made
     edited = with_restore(text, restore)
     check_only_the_value_differs(text, edited)
@@ -83,7 +83,7 @@ def test_any_file_reads_back_the_restore_asked_and_is_the_same_outside_its_value
 
 
 @given(files(), restores)
-def test_putting_the_old_characters_back_gives_the_old_file(made, restore):
+def test_the_old_text_gives_the_old_file(made, restore):
     text, _ = made
     assert text == with_restore_text(with_restore(text, restore), restore_text(text))
 
@@ -103,7 +103,7 @@ def test_another_value_is_changed_in_the_same_way(made, value):
 
 
 @given(restores)
-def test_what_is_written_is_what_a_desired_state_file_reads(restore):
+def test_what_is_written_is_read(restore):
     edited = with_restore(FILE, restore)
     desired = read_desired_state(edited, file="production.jsonc", environment="production", now=NOW)
     assert restore == desired.primary.restore
@@ -112,13 +112,13 @@ def test_what_is_written_is_what_a_desired_state_file_reads(restore):
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 @pytest.mark.parametrize("last", ["", "\n"])
-def test_a_restore_is_one_line_and_leaves_comments_line_ends_mark_and_end_of_file(line_end, mark, last):
+def test_a_restore_is_one_line(line_end, mark, last):
     text = mark + FILE.rstrip().replace("\n", line_end) + last
     assert text.replace('"restore": null', f'"restore": {LINE}') == with_restore(text, ASKED)
     assert text == with_restore(with_restore(text, ASKED), None)
 
 
-def test_a_restore_over_several_lines_becomes_one_line_and_comes_back_with_its_comment():
+def test_a_restore_over_lines_comes_back():
     several = '{\n      "to": "2026-11-20T08:00:00Z", // before the sale\n    }'
     text = FILE.replace('"restore": null', f'"restore": {several}')
     edited = with_restore(text, ASKED)
@@ -127,7 +127,7 @@ def test_a_restore_over_several_lines_becomes_one_line_and_comes_back_with_its_c
     assert text == with_restore_text(edited, several)
 
 
-def test_one_value_elsewhere_is_changed_and_no_other_character():
+def test_another_value_can_be_changed():
     assert FILE.replace('"7d"', '"14d"') == with_value(FILE, ("primary", "hold"), "14d")
 
 
@@ -144,7 +144,7 @@ def test_what_is_no_value_is_not_written(raw):
 
 
 @pytest.mark.parametrize("text", ["{}", '{"primary": {}}', '{"primary": 1}', "[]", "null"])
-def test_a_file_that_does_not_say_what_is_live_is_told_to(text):
+def test_a_file_without_a_restore_is_refused(text):
     with pytest.raises(InputError, match=r"no primary\.restore") as caught:
         with_restore(text, None)
     assert '"restore": null' in caught.value.hint
@@ -152,11 +152,11 @@ def test_a_file_that_does_not_say_what_is_live_is_told_to(text):
 
 
 @pytest.mark.parametrize("restore", [1, [], {}, {"to": 1}, {"to": "yesterday"}, {"to": "2026-11-21T09:55:00"}, "null"])
-def test_a_restore_that_means_nothing_asks_for_no_timeline(restore):
+def test_a_meaningless_restore_asks_for_no_timeline(restore):
     assert desired_timeline(json.dumps({"primary": {"restore": restore}})) is None
 
 
-def test_a_file_that_does_not_parse_is_refused_with_its_place():
+def test_broken_syntax_is_refused_with_its_place():
     with pytest.raises(InputError) as caught:
         with_restore(FILE.replace('"main",', '"main"'), None)
     assert (caught.value.line, caught.value.column) == (7, 5)

@@ -145,7 +145,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("setup", "name", "state", "said"), CASES)
-def test_a_check_says_how_it_is_with_its_numbers_and_its_remedy(setup, name, state, said):
+def test_a_check_has_a_state_and_numbers(setup, name, state, said):
     judged, text = found(setup, name)
     assert judged is state
     assert re.search(said, text), text
@@ -160,7 +160,7 @@ def test_without_hyperdrive_nothing_is_said_of_cloudflare():
     assert not [name for name in names if name.startswith(("Hyperdrive", "binding", "Worker"))]
 
 
-def test_what_only_the_other_method_needs_stops_only_that_one():
+def test_the_other_method_stops_only_itself():
     diagnosis = diagnose(replace(GOOD, observed=with_main(unrestorable="a child")))
     assert diagnosis.is_good
     assert diagnosis.verdict == 'a restore would work today by "branch", as the file says ("in-place" would fail)'
@@ -172,7 +172,7 @@ def test_what_only_the_other_method_needs_stops_only_that_one():
     )
 
 
-def test_after_an_undo_a_restore_would_work_and_needs_from_and_whatever_else_is_in_its_way_is_found_too():
+def test_after_an_undo_a_restore_needs_from():
     restored = after(asking(Restore(hours_ago(24)), GOOD.desired), GOOD.observed)
     undone = replace(after(GOOD.desired, restored), at=NOW.before(timedelta(hours=-2)))
     setup = replace(GOOD, observed=undone)
@@ -184,7 +184,7 @@ def test_after_an_undo_a_restore_would_work_and_needs_from_and_whatever_else_is_
     assert not diagnose(replace(setup, observed=young)).is_good
 
 
-def test_what_has_one_cause_is_said_once_and_the_cause_comes_first():
+def test_one_cause_is_said_once():
     gone = Unknown("not set", "make a key")
     setup = observed(
         replace(GOOD, keys=(("NEON_API_KEY", Wrong(gone.reason, gone.hint)),)), project=gone, branches=gone
@@ -198,7 +198,7 @@ def test_what_has_one_cause_is_said_once_and_the_cause_comes_first():
     assert diagnosis.verdict.endswith("in its way: NEON_API_KEY")
 
 
-def test_where_nobody_knows_the_cause_the_first_of_the_unknown_says_it():
+def test_the_first_unknown_says_an_unknown_cause():
     silence = Unknown("no answer came")
     diagnosis = diagnose(observed(project=silence, branches=silence))
     assert [each.seen for each in diagnosis.checks[:2]] == ["no answer came", "not known: see Neon project"]
@@ -215,7 +215,7 @@ HELD_TOO_LONG = [
 
 
 @pytest.mark.parametrize(("name", "project", "state", "said"), HELD_TOO_LONG)
-def test_what_is_held_too_long_is_counted_as_room_that_a_restore_makes_for_itself(name, project, state, said):
+def test_what_is_held_too_long_is_room(name, project, state, said):
     setup = replace(GOOD, observed=replace(ENDED, project=replace(PROJECT, **project)))
     seen = found(setup, name)
     assert (seen[0], seen[1].startswith(said)) == (state, True), seen

@@ -67,7 +67,7 @@ def kinds(history):
 # what a change asks for
 
 
-def test_each_change_is_called_by_what_it_asks_for():
+def test_a_change_is_named_by_its_effect():
     texts = [
         text(),
         text(ONE, "dropped"),
@@ -97,14 +97,14 @@ def test_each_change_is_called_by_what_it_asks_for():
      '{"primary": {"restore": {"to": "yesterday"}}}', '{"primary": {"restore": {"to": 5}}}', "[" * 5000,
      '{"primary": {"restore": {"to": "2026-11-20T09:00:00Z", "id": "No Id!"}}}'],
 )  # fmt: skip
-def test_a_version_that_cannot_be_read_is_an_entry_that_says_so_and_the_story_goes_on(broken):
+def test_an_unreadable_version_is_an_entry(broken):
     history = told([text(), broken, text(ONE)])
     assert kinds(history) == [ChangeKind.ADDED, ChangeKind.UNREADABLE, ChangeKind.RESTORE]
     assert history.entries[1].problem
     assert history.asked == ONE
 
 
-def test_a_version_by_rules_that_came_later_or_went_is_read_for_what_it_asks():
+def test_a_version_by_other_rules_is_read():
     odd = '{"primary": {"restore": {"to": "2026-11-20T10:00:00+01:00", "id": "one", "gone": 1}, "hold": 5}, "old": []}'
     assert told([odd]).asked == ONE
 
@@ -112,7 +112,7 @@ def test_a_version_by_rules_that_came_later_or_went_is_read_for_what_it_asks():
 # what applies came to
 
 
-def test_each_apply_is_called_by_what_it_came_to():
+def test_an_apply_is_named_by_its_outcome():
     history = told(
         [text(), text(ONE)],
         receipt(hours_ago(90), ORIGIN, ONE),
@@ -129,12 +129,12 @@ def test_each_apply_is_called_by_what_it_came_to():
     ]  # fmt: skip
 
 
-def test_an_apply_of_another_environment_is_no_part_of_the_story():
+def test_another_environments_apply_is_left_out():
     other = receipt(hours_ago(98), ORIGIN, ONE, environment="staging")
     assert kinds(told([text(), text(ONE)], other)) == [ChangeKind.ADDED, ChangeKind.RESTORE]
 
 
-def test_a_change_says_how_its_last_apply_ended_and_one_that_converged_stands():
+def test_a_change_has_its_last_result():
     failed = receipt(hours_ago(90), ORIGIN, ORIGIN, result=Result.FAILED)
     converged = receipt(hours_ago(89), ORIGIN, ONE)
     later = receipt(hours_ago(88), ONE, ONE, result=Result.FAILED)
@@ -143,7 +143,7 @@ def test_a_change_says_how_its_last_apply_ended_and_one_that_converged_stands():
     assert told([text(), text(ONE)], failed, converged, later).entries[1].result is Result.CONVERGED
 
 
-def test_the_receipt_on_a_merge_or_on_what_it_merged_belongs_to_the_change():
+def test_a_receipt_on_a_merge_belongs_to_it():
     change = replace(changes(text(), text(ONE))[1], commits=("merge", "merged"))
     for commit in change.commits:
         notes = {commit: [receipt(hours_ago(90), ORIGIN, ONE).line]}
@@ -159,7 +159,7 @@ def undos(history):
     return [each.undo for each in history.entries]
 
 
-def test_the_last_restore_is_rolled_back_and_an_older_one_by_the_name_of_what_was_before():
+def test_an_older_restore_is_rolled_back_by_name():
     first, second = receipt(hours_ago(90), ORIGIN, ONE), receipt(hours_ago(80), ONE, TWO)
     history = told([text(), text(ONE), text(TWO)], first, second)
     assert undos(history) == [None, None, Revert("c2", is_merge=False), RollbackTo(ORIGIN), Rollback()]
@@ -171,14 +171,14 @@ def test_what_was_undone_already_is_not_undone_again():
     assert undos(history) == [None, None, Revert("c2", is_merge=False), None, Rollback()]
 
 
-def test_what_is_not_held_any_more_cannot_be_undone():
+def test_what_is_gone_cannot_be_undone():
     applied = receipt(hours_ago(90), ORIGIN, ONE)
     assert undos(told([text(), text(ONE, hold="4d")], applied))[-1] == Rollback()
     assert undos(told([text(), text(ONE, hold="3d")], applied))[-1] is None
     assert undos(told([text(), text(ONE, hold="forever")], applied))[-1] == Rollback()
 
 
-def test_a_restore_whose_undo_waits_to_be_applied_is_not_rolled_back_a_second_time():
+def test_a_pending_undo_is_not_doubled():
     history = told([text(), text(ONE), text()], receipt(hours_ago(90), ORIGIN, ONE))
     assert undos(history)[-1] == RollbackTo(ORIGIN)
 
@@ -192,7 +192,7 @@ def test_a_merge_is_reverted_as_a_merge():
 # the timelines
 
 
-def test_the_spans_say_who_was_live_when_and_who_is_held_until_when():
+def test_spans_show_what_was_live_and_held():
     first, second = receipt(hours_ago(40), ORIGIN, ONE, seconds=30.0), receipt(hours_ago(10), ONE, TWO, seconds=60.0)
     history = told([text(), text(ONE), text(TWO, hold="1d")], first, second)
     origin, one, two = history.lanes
@@ -207,27 +207,27 @@ def test_the_spans_say_who_was_live_when_and_who_is_held_until_when():
     assert history.live == two
 
 
-def test_a_timeline_that_came_back_has_two_spans_and_the_other_is_held():
+def test_a_timeline_that_came_back_has_two_spans():
     there, back = receipt(hours_ago(90), ORIGIN, ONE), receipt(hours_ago(80), ONE, ORIGIN)
     history = told([text(), text(ONE), text()], there, back)
     assert [len(each.spans) for each in history.lanes] == [2, 1]
     assert history.held == (history.lanes[1],)
 
 
-def test_a_switch_without_a_receipt_shows_where_the_next_apply_found_it():
+def test_a_switch_without_receipt_is_dated_later():
     found = receipt(hours_ago(80), TWO, TWO)
     history = told([text(), text(ONE)], receipt(hours_ago(90), ORIGIN, ONE), found)
     assert history.lanes[1].spans[0].end == history.lanes[2].spans[0].start == hours_ago(80)
 
 
-def test_an_apply_after_which_nothing_could_be_read_changes_nothing():
+def test_an_apply_without_a_look_changes_nothing():
     lost = receipt(hours_ago(80), ONE, "", result=Result.FAILED)
     history = told([text(), text(ONE)], receipt(hours_ago(90), ORIGIN, ONE), lost)
     assert history.live.timeline == ONE
     assert history.live.spans[-1].end is None
 
 
-def test_the_source_that_a_restore_names_goes_before_what_was_live_then():
+def test_a_named_source_comes_first():
     asked = json.loads(text(TWO))
     asked["primary"]["restore"]["from"] = "origin"
     receipts = receipt(hours_ago(90), ORIGIN, ONE), receipt(hours_ago(10), ONE, TWO)
@@ -238,7 +238,7 @@ def test_the_source_that_a_restore_names_goes_before_what_was_live_then():
 # problems
 
 
-def test_a_receipt_that_is_named_and_missing_and_a_line_that_is_none_are_problems_and_not_the_end():
+def test_missing_and_broken_receipts_are_problems():
     first = receipt(hours_ago(90), ORIGIN, ONE)
     second = receipt(hours_ago(80), ONE, TWO, previous=first.fingerprint)
     lines = {"c1": ["what a day", second.line]}
@@ -280,7 +280,7 @@ def stories(draw):
 
 
 @given(stories())
-def test_every_change_and_every_apply_is_there_exactly_once_whatever_lines_are_garbage(story):
+def test_every_change_and_apply_is_there_once(story):
     known, receipts, garbage, notes = story
     history = compile_history("production", known, notes, NOW)
     changed = [each.change for each in history.entries if isinstance(each, Changed)]
@@ -293,7 +293,7 @@ def test_every_change_and_every_apply_is_there_exactly_once_whatever_lines_are_g
 
 
 @given(stories())
-def test_time_never_runs_backwards_but_where_a_clock_did(story):
+def test_time_runs_forwards_within_a_clock(story):
     known, _, _, notes = story
     history = compile_history("production", known, notes, NOW)
     began = [each.at for each in history.entries if isinstance(each, Applied) and not each.is_here]
@@ -305,7 +305,7 @@ def test_time_never_runs_backwards_but_where_a_clock_did(story):
 
 
 @given(stories())
-def test_with_clocks_that_agree_the_order_is_that_of_time(story):
+def test_clocks_that_agree_give_the_order(story):
     known, _, _, notes = story
     in_order = [replace(each, at=hours_ago(1000 - number)) for number, each in enumerate(known)]
     moments = [each.at for each in compile_history("production", in_order, notes, NOW).entries]
@@ -313,7 +313,7 @@ def test_with_clocks_that_agree_the_order_is_that_of_time(story):
 
 
 @given(stories())
-def test_spans_follow_each_other_without_gap_or_overlap_and_at_most_one_timeline_is_live(story):
+def test_spans_have_no_gap_or_overlap(story):
     known, _, _, notes = story
     history = compile_history("production", known, notes, NOW)
     spans = sorted(

@@ -40,7 +40,7 @@ BECAUSE = Because("a project", "a branch", "a restore", "a method", "a hold", "a
     ],
     ids=["the only one", "of that name", "the top level is asked for", "both are asked for", "told by the binding"],
 )
-def test_a_binding_is_chosen_where_there_is_no_doubt(file, asked, chosen):
+def test_a_clear_binding_is_chosen(file, asked, chosen):
     found = choose(file, asked)
     assert (found.worker.environment, found.worker.binding) == chosen
     assert found.worker.config == file.config
@@ -60,7 +60,7 @@ def test_the_bindings_that_are_not_chosen_are_told():
     ],
     ids=["its own environment has none", "none at all", "no such environment", "no such binding"],
 )
-def test_what_is_not_there_is_not_replaced_by_something_like_it(file, asked):
+def test_a_missing_binding_is_not_replaced(file, asked):
     assert choose(file, asked) is None
 
 
@@ -79,7 +79,7 @@ def test_what_is_ambiguous_names_the_option_that_chooses(file, asked, option):
     assert option in caught.value.hint
 
 
-def test_where_nothing_is_found_it_is_said_what_there_is():
+def test_nothing_found_lists_what_there_is():
     said = nothing_found((TOP, OWN), Asked("production", "x", "STATS")).message
     assert said.startswith('no Hyperdrive binding "STATS" for production was found in env.x. ')
     assert "wrangler.jsonc: the top level (DB), env.dev (none); " in said
@@ -95,18 +95,18 @@ def test_where_nothing_is_found_it_is_said_what_there_is():
         ("", ""),
     ],
 )
-def test_a_pooled_host_is_the_direct_one_with_a_mark(host, direct):
+def test_a_pooled_host_has_a_direct_one(host, direct):
     assert direct_host(host) == direct
 
 
-def test_a_config_of_a_restored_timeline_has_the_name_of_the_first_one():
+def test_a_config_name_loses_its_timeline():
     for name in ("tech961", "tech961-r-20261121T095500000Z", "tech961-r-20261121T095500000Z-inc-42-2"):
         assert base_name(name) == "tech961"
     assert base_name("tech961-r-2") == "tech961-r-2"
 
 
 @pytest.mark.parametrize("method", Method)
-def test_of_any_restored_world_the_timeline_the_method_and_the_config_are_read_again(method):
+def test_a_restored_world_is_read_again(method):
     first = asking(Restore(hours_ago(1), "inc-42"), method=method)
     world = after(first, WORLD)
     found = primary_of("production", PROJECT.id, "main", world.branches)
@@ -118,7 +118,7 @@ def test_of_any_restored_world_the_timeline_the_method_and_the_config_are_read_a
     assert "is live again" in found.restore
 
 
-def test_of_a_primary_that_was_never_restored_it_is_the_original_timeline():
+def test_a_primary_never_restored_is_on_origin():
     found = primary_of("production", PROJECT.id, "main", WORLD.branches)
     assert (found.primary, found.restore) == (
         Primary(PROJECT.id, "main"),
@@ -131,7 +131,7 @@ def test_where_signs_disagree_the_timeline_cannot_be_told():
     assert primary_of("production", PROJECT.id, "main", (marked,)).restore == "cannot be told"
 
 
-def test_a_branch_that_a_restore_made_is_taken_for_no_primary():
+def test_a_branch_of_a_restore_is_no_primary():
     world = ended(after(asking(Restore(hours_ago(1))), WORLD))
     for branch in world.branches:
         if branch.name == "main":
@@ -165,7 +165,7 @@ def lost(desired, observed):
 @pytest.mark.parametrize("strategy", Strategy)
 @pytest.mark.parametrize("method", Method)
 @pytest.mark.parametrize("branches", [None, EVERY_BRANCH])
-def test_what_a_lost_file_has_made_is_in_sync_at_once_also_long_after_its_hold(strategy, method, branches):
+def test_a_lost_file_is_in_sync_again(strategy, method, branches):
     first = replace(DESIRED, branches=(replace(STAGING, reset=""),)) if branches else DESIRED
     hyperdrive = replace(DESIRED.hyperdrive, strategy=strategy)
     desired = asking(Restore(hours_ago(24)), replace(first, branches=branches, hyperdrive=hyperdrive), method)
@@ -179,7 +179,7 @@ def test_what_a_lost_file_has_made_is_in_sync_at_once_also_long_after_its_hold(s
     assert plan(undo, world).refusals == ()
 
 
-def test_by_which_strategy_a_timeline_has_become_live_is_told_by_the_config_that_leads_to_it():
+def test_the_strategy_is_read_from_the_config():
     told = {}
     for strategy in Strategy:
         desired = replace(DESIRED, hyperdrive=replace(DESIRED.hyperdrive, strategy=strategy))
@@ -188,14 +188,14 @@ def test_by_which_strategy_a_timeline_has_become_live_is_told_by_the_config_that
     assert lost(DESIRED, WORLD)[1].hyperdrive.strategy is Strategy.REBIND
 
 
-def test_what_is_held_does_not_go_by_a_default_and_where_nothing_is_the_default_is_written():
+def test_what_is_held_is_kept_by_import():
     assert hold_of(None)[0] == timedelta(days=7)
     held = after(asking(Restore(hours_ago(24))), WORLD)
     hold, why = hold_of(primary_of("production", PROJECT.id, "main", held.branches).lineage)
     assert (hold, "main.held.origin.before." in why) == (None, True)
 
 
-def test_a_branch_that_was_made_from_what_is_held_or_kept_by_now_is_made_from_the_primary_or_the_branch():
+def test_parents_of_declared_branches_are_found():
     kept = Branch("br-kept", "staging.before-reset.b", NOW, MAIN.id)
     staging, preview = (
         Branch(f"br-{name}", name, NOW, parent, child=DeclaredAnnotation("production", name, "a"))
@@ -226,9 +226,7 @@ names = st.text(st.characters(categories=("L", "N", "P", "S")), min_size=1, max_
     st.lists(workers, max_size=2),
     st.text(max_size=30),
 )
-def test_the_text_that_is_written_says_what_was_decided_whatever_things_are_called(
-    primary, hyperdrive, workers, reason
-):
+def test_any_text_says_what_was_decided(primary, hyperdrive, workers, reason):
     desired = Desired("production", primary, hyperdrive, tuple(workers) if hyperdrive else ())
     because = Because(reason, reason, reason, reason, reason, reason, (reason,) * len(desired.workers))
     text = written(desired, because)
@@ -259,7 +257,7 @@ def test_each_line_says_what_it_was_read_from():
     )
 
 
-def test_two_workers_and_a_restore_are_written_on_a_line_each():
+def test_two_workers_have_a_line_each():
     restore = Restore(hours_ago(1), "inc-42")
     primary, staging = replace(DESIRED.primary, restore=restore), Worker("b.jsonc", "DB", "staging")
     desired = Desired("production", primary, DESIRED.hyperdrive, (*DESIRED.workers, staging))
@@ -273,5 +271,5 @@ def test_two_workers_and_a_restore_are_written_on_a_line_each():
     )
 
 
-def test_a_reason_with_a_line_end_ends_no_line():
+def test_a_reason_stays_on_its_line():
     assert "// a?b??c\n" in written(Desired("e", DESIRED.primary), Because("a\nb\r\u2028c", "", "", "", ""))

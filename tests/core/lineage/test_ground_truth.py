@@ -157,12 +157,12 @@ FOUND = [
 
 
 @pytest.mark.parametrize("asked", FOUND)
-def test_where_it_is_not_known_which_timeline_was_live_nothing_is_taken_for_it(asked):
+def test_unknown_timelines_are_not_guessed(asked):
     lived_through(asked, protected=False)
 
 
 @given(st.lists(wishes, min_size=1, max_size=6), st.booleans())
-def test_every_sign_is_true_after_every_step_and_nothing_that_was_ever_live_is_lost(asked, protected):
+def test_every_sign_is_true_after_every_step(asked, protected):
     """That the signs are true, and that no moment comes from a timeline that was not live then, is checked on the way.
 
     Moments while something was being changed are left out: whatever a run that died has left half done.

@@ -5,18 +5,17 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.lineage.infer import PrimaryMissing, ProvenanceUnknown, infer_lineage
-from reconciler.core.lineage.lineage import Lineage, SourceAmbiguous, SourceNotHeld
+from reconciler.core.lineage.lineage import SourceAmbiguous, SourceNotHeld
 from reconciler.core.model.desired import Restore
 from reconciler.core.model.observed import Annotation, Observed
+from reconciler.core.plan.plan import plan
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN, HeldName, Timeline
 from tests.core.files import DESIRED, asking, hours_ago
-from tests.core.plans import after
-from tests.core.worlds import MAIN, WORLD
+from tests.core.plans import after, lineage_of
+from tests.core.worlds import MAIN, WORLD, with_main
 
-FIRST = Restore(hours_ago(20), "first")
-SECOND = Restore(hours_ago(10), "second")
-FIRST_MINUTE = Restore(Instant(MAIN.created_at.milliseconds + 30_000))
+FIRST, SECOND = Restore(hours_ago(20), "first"), Restore(hours_ago(10), "second")
 
 
 def timeline(restore: Restore) -> Timeline:
@@ -29,35 +28,27 @@ def sequence(*restores: Restore | None) -> Observed:
     for restore in restores:
         known = {branch.id for branch in observed.branches}
         observed = after(asking(restore), observed)
-        observed = replace(
-            observed,
-            at=hours_ago(8 - len(known)),
-            branches=tuple(
-                branch if branch.id in known else replace(branch, created_at=hours_ago(8 - len(known) + 1))
-                for branch in observed.branches
-            ),
-        )
+        began = hours_ago(8 - len(known) + 1)
+        branches = (each if each.id in known else replace(each, created_at=began) for each in observed.branches)
+        observed = replace(observed, at=hours_ago(8 - len(known)), branches=tuple(branches))
     return observed
 
 
-def lineage_of(observed: Observed) -> Lineage:
-    lineage = infer_lineage(DESIRED, observed.branches)
-    assert isinstance(lineage, Lineage)
-    return lineage
+ONCE = sequence(FIRST)
 
 
-def test_a_project_that_was_never_restored_is_on_origin():
+def test_a_project_never_restored_is_on_origin():
     lineage = lineage_of(WORLD)
     assert (ORIGIN, MAIN) == (lineage.live.timeline, lineage.live.branch)
 
 
-def test_a_restore_holds_what_it_replaced_under_a_name_that_says_both():
-    lineage = lineage_of(sequence(FIRST))
+def test_a_held_name_says_both_timelines():
+    lineage = lineage_of(ONCE)
     assert timeline(FIRST) == lineage.live.timeline
     assert [HeldName("main", ORIGIN, timeline(FIRST))] == [each.held for each in lineage.held]
 
 
-def test_every_replacement_has_the_next_number_also_where_a_pair_repeats():
+def test_every_replacement_has_the_next_number():
     names = [branch.name for branch in sequence(FIRST, None, FIRST).branches]
     assert [f"main.held.origin.before.{timeline(FIRST)}.3", "main"] == names
 
@@ -74,77 +65,74 @@ def test_every_replacement_has_the_next_number_also_where_a_pair_repeats():
         ((FIRST, None), 15, ORIGIN),
     ],
 )
-def test_a_moment_belongs_to_the_timeline_that_was_live_then(restores, hours, expected):
+def test_a_moment_belongs_to_what_was_live(restores, hours, expected):
     source = lineage_of(sequence(*restores)).source(Restore(hours_ago(hours)))
     assert expected == getattr(source, "timeline", source)
 
 
 @pytest.mark.parametrize("restores", [(FIRST, None), (FIRST, None, FIRST), (FIRST, None, SECOND, FIRST)])
-def test_a_moment_after_a_restore_was_undone_may_belong_to_either_and_is_not_guessed(restores):
+def test_a_moment_after_an_undo_is_not_guessed(restores):
     source = lineage_of(sequence(*restores)).source(Restore(hours_ago(4)))
     assert isinstance(source, SourceAmbiguous)
     assert {"origin", str(timeline(FIRST))} <= set(source.choices)
 
 
-def test_a_branch_does_not_account_for_its_own_reset_however_soon_after_its_creation_that_was():
+def test_a_reset_soon_after_creation_hides_nothing():
     """As a restore in place leaves it that has failed: it says when it was reset, and nothing was preserved."""
-    soon = replace(MAIN, last_reset_at=Instant(MAIN.created_at.milliseconds + 60_000))
-    source = lineage_of(replace(WORLD, branches=(soon,))).source(FIRST_MINUTE)
-    assert ORIGIN == getattr(source, "timeline", source)
+    soon, first_minute = (Instant(MAIN.created_at.milliseconds + seconds * 1_000) for seconds in (60, 30))
+    lineage = lineage_of(replace(WORLD, branches=(replace(MAIN, last_reset_at=soon),)))
+    assert ORIGIN == lineage.source(Restore(first_minute)).timeline
 
 
-def test_from_names_the_source_and_must_be_carried_by_a_branch():
+def test_from_names_a_source_that_a_branch_carries():
     lineage = lineage_of(sequence(FIRST, None))
-    chosen = lineage.source(Restore(hours_ago(4), source=timeline(FIRST)))
-    assert timeline(FIRST) == getattr(chosen, "timeline", chosen)
+    assert timeline(FIRST) == lineage.source(Restore(hours_ago(4), source=timeline(FIRST))).timeline
     assert isinstance(lineage.source(Restore(hours_ago(4), source=timeline(SECOND))), SourceNotHeld)
 
 
-def test_in_the_middle_of_a_swap_what_was_renamed_last_is_still_live():
-    restored = sequence(FIRST)
-    held, main = restored.branches
+def test_during_a_swap_what_was_renamed_is_live():
+    held, main = ONCE.branches
     swapping = (replace(held, default=True), replace(main, name=f"main.candidate.{timeline(FIRST)}", default=False))
-    lineage = lineage_of(replace(restored, branches=swapping))
+    lineage = lineage_of(replace(ONCE, branches=swapping))
     assert (ORIGIN, True) == (lineage.live.timeline, lineage.swapping)
 
 
 MARK = Annotation("production", timeline(FIRST))
+STAGING = replace(MARK, environment="staging")
 
 
-@pytest.mark.parametrize(
-    ("branches", "words"),
-    [
-        ((MAIN, replace(MAIN, id="2", name="main.held.origin.before.r-20261121T095500000Z")), "both claim origin"),
-        ((replace(MAIN, mark=replace(MARK, environment="staging")),), 'annotated for environment "staging"'),
-        ((replace(MAIN, mark=MARK, last_reset_at=hours_ago(1)),), "was reset or restored since"),
-        ((MAIN, replace(MAIN, id="2", name="by-hand", mark=MARK, default=False)), '"by-hand" is annotated as'),
-        (
-            (
-                replace(MAIN, last_reset_at=hours_ago(1)),
-                replace(MAIN, id="2", name="main.held.origin.before.x", created_at=hours_ago(1), default=False),
-            ),
-            '"main.held.origin.before.x" was made when "main" was restored',
-        ),
-        (
-            (MAIN, replace(MAIN, id="2", name=f"main.held.{timeline(SECOND)}.before.origin", mark=MARK)),
-            "is annotated as",
-        ),
-    ],
-)
-def test_signs_that_disagree_are_a_refusal_that_quotes_them(branches, words):
+def other(name: str, **changes: object):
+    return replace(MAIN, id="2", name=name, default=False, **changes)
+
+
+RESET = replace(MAIN, last_reset_at=hours_ago(1))
+DISAGREE = {
+    "both claim origin": (MAIN, other("main.held.origin.before.r-20261121T095500000Z")),
+    'annotated for environment "staging"': (replace(MAIN, mark=STAGING),),
+    "was reset or restored since": (replace(RESET, mark=MARK),),
+    '"by-hand" is annotated as': (MAIN, other("by-hand", mark=MARK)),
+    '"main.held.origin.before.x" was made when "main" was restored': (
+        RESET, other("main.held.origin.before.x", created_at=hours_ago(1))
+    ),
+    "is annotated as": (MAIN, other(f"main.held.{timeline(SECOND)}.before.origin", mark=MARK)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "branches"), DISAGREE.items(), ids=DISAGREE)
+def test_signs_that_disagree_are_quoted(words, branches):
     refusal = infer_lineage(DESIRED, branches)
     assert isinstance(refusal, ProvenanceUnknown)
     assert words in refusal.message
-    assert refusal.hint
 
 
-def test_a_primary_that_is_not_there_is_a_refusal_that_lists_the_names():
-    refusal = infer_lineage(DESIRED, (replace(MAIN, name="production"),))
+def test_a_missing_primary_lists_the_names():
+    (refusal,) = plan(DESIRED, with_main(name="production")).refusals
     assert isinstance(refusal, PrimaryMissing)
-    assert "production" in refusal.hint
+    assert refusal.message == 'no branch is named "main"; the default branch is "production"'
+    assert refusal.hint == "set primary.branch to the name of your production branch. The project has: production"
 
 
-def test_a_branch_of_another_environment_or_of_nobody_is_left_out_of_sight():
-    other = replace(MAIN, id="2", name="main.candidate.x", default=False)
-    theirs = replace(other, id="3", name="stage.candidate.x", mark=replace(MARK, environment="staging"))
-    assert (lineage_of(WORLD).live,) == lineage_of(replace(WORLD, branches=(MAIN, other, theirs))).all
+def test_branches_of_others_are_left_out():
+    theirs = other("stage.candidate.x", mark=STAGING)
+    lineage = lineage_of(replace(WORLD, branches=(MAIN, other("main.candidate.x"), replace(theirs, id="3"))))
+    assert (lineage_of(WORLD).live,) == lineage.all

@@ -11,21 +11,21 @@ from reconciler.core.file.edit import desired_timeline, with_restore
 from reconciler.core.file.versions import Unreadable, Version, read_version
 from reconciler.core.importing.primary import base_name, primary_of
 from reconciler.core.lineage.hyperdrive import config_of, expected_config
-from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.model.desired import Method, Restore
 from reconciler.core.model.observed import Annotation, Endpoint
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.restore.identity import check_identity
-from reconciler.core.steps.branch import CreateBranch, VerifyBranch
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import ORIGIN, HeldName, Timeline, candidate_name
 from reconciler.errors import GateFailed, InputError
-from tests.core.files import DESIRED, NOW, asking, hours_ago
-from tests.core.plans import after
-from tests.core.worlds import MAIN, PROJECT, WORLD
+from tests.core.files import NOW, asking, hours_ago
+from tests.core.plans import after, lineage_of, rules, step_of
+from tests.core.worlds import MAIN, PROJECT, WORLD, with_project
 
 PLACE = Lsn.parse_strict("0/1A2B3C8")
-ASKED = asking(Restore(PLACE, "inc-42", source=ORIGIN))
+RESTORE = Restore(PLACE, "inc-42", source=ORIGIN)
+ASKED = asking(RESTORE)
+NAME = "lsn-0-1A2B3C8-inc-42"
 CANDIDATE = replace(
     MAIN,
     id="br-candidate",
@@ -38,14 +38,11 @@ CANDIDATE = replace(
     mark=Annotation("production", ASKED.timeline),
 )
 FILE = '{"primary": {"project": "p", "branch": "main", "restore": null}}'
-
-
-def rules(desired, observed):
-    return [each.rule for each in plan(desired, observed).refusals]
+METHODS = pytest.mark.parametrize("method", Method)
 
 
 @given(st.integers(1, 2**64 - 1), st.just("") | st.from_regex(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True))
-def test_a_timeline_that_began_at_an_lsn_is_told_by_its_name_wherever_that_stands(position, identity):
+def test_its_timeline_is_read_from_every_name(position, identity):
     timeline = Timeline(Lsn(position), identity)
     assert Timeline.parse(timeline.name) == timeline
     held = HeldName("main", timeline, ORIGIN, 3, in_place=True)
@@ -53,122 +50,125 @@ def test_a_timeline_that_began_at_an_lsn_is_told_by_its_name_wherever_that_stand
     assert base_name(f"tech961-{timeline}") == "tech961"
 
 
-def test_an_lsn_is_written_in_one_way_however_it_was_asked_for():
-    assert [str(Lsn.parse_strict(text)) for text in ("0/01a2b3c8", "0/1A2B3C8", "00000010/0")] == ["0/1A2B3C8"] * 2 + [
-        "10/0"
-    ]
-    assert Timeline(PLACE, "inc-42").name == "lsn-0-1A2B3C8-inc-42"
-    assert Timeline.parse("lsn-0-01A2B3C8") is None
-    assert Timeline.parse("lsn-0-1a2b3c8") is None
+@pytest.mark.parametrize(
+    ("text", "written"), [("0/01a2b3c8", "0/1A2B3C8"), ("0/1A2B3C8", "0/1A2B3C8"), ("00000010/0", "10/0")]
+)
+def test_an_lsn_is_written_in_one_way(text, written):
+    assert written == str(Lsn.parse_strict(text))
 
 
-@pytest.mark.parametrize("method", Method)
-def test_it_is_made_from_the_timeline_that_the_file_names_at_that_place_and_its_tables_are_those_of_that_place(method):
-    planned = plan(asking(ASKED.primary.restore, method=method), WORLD)
-    (created,) = (step for step in planned.steps if isinstance(step, CreateBranch))
-    assert (created.source, created.at, str(created.timeline)) == ("main", PLACE, "lsn-0-1A2B3C8-inc-42")
-    assert created.reason == "no branch carries lsn-0-1A2B3C8-inc-42, and origin has 0/1A2B3C8 in its log, by the file"
-    proved = next(step for step in planned.steps if isinstance(step, VerifyBranch))
-    assert proved.tables_at == PLACE
-    assert planned.refusals == ()
+def test_a_timeline_is_named_after_its_lsn():
+    assert ASKED.timeline.name == NAME
+    assert {None} == {Timeline.parse(name) for name in ("lsn-0-01A2B3C8", "lsn-0-1a2b3c8")}
 
 
-@pytest.mark.parametrize("method", Method)
-def test_it_is_live_afterwards_and_its_undo_and_the_undo_of_that_find_what_is_held(method):
-    asked = asking(ASKED.primary.restore, method=method)
+@METHODS
+def test_it_is_made_from_the_named_timeline(method):
+    desired = asking(RESTORE, method=method)
+    created = step_of(desired, WORLD, "CreateBranch")
+    assert (created.source, created.at, str(created.timeline)) == ("main", PLACE, NAME)
+    assert "origin has 0/1A2B3C8 in its log, by the file" in created.reason
+    verified = next(each for each in plan(desired, WORLD).steps if each.wire_name == "VerifyBranch")
+    assert (verified.tables_at, rules(desired, WORLD)) == (PLACE, [])
+
+
+@METHODS
+def test_it_can_be_undone_and_restored_again(method):
+    asked, back = asking(RESTORE, method=method), asking(None, method=method)
     restored = after(asked, WORLD)
-    assert plan(asked, restored).in_sync
-    undone = after(asking(None, method=method), restored)
-    assert plan(asking(None, method=method), undone).live == ORIGIN
+    undone = after(back, restored)
     again = after(asked, undone)
-    assert plan(asked, again).live == asked.timeline
-    assert plan(asked, again).in_sync
+    assert [plan(asked, restored).in_sync, plan(asked, again).in_sync] == [True, True]
+    assert [plan(back, undone).live, plan(asked, again).live] == [ORIGIN, asked.timeline]
 
 
-def test_the_same_file_means_the_same_timeline_whatever_is_live():
+def test_the_source_is_the_files():
     other = Restore(hours_ago(30), "first")
-    restored = after(asking(other), WORLD)
-    (created,) = (step for step in plan(ASKED, restored).steps if isinstance(step, CreateBranch))
+    created = step_of(ASKED, after(asking(other), WORLD), "CreateBranch")
     assert created.source == f"main.held.origin.before.{Timeline(other.to, other.id)}"
 
 
-def test_a_timeline_that_no_branch_carries_is_refused_as_its_source():
-    gone = Restore(PLACE, source=Timeline(hours_ago(30)))
-    assert rules(asking(gone), WORLD) == ["source-not-held"]
+OLD = replace(CANDIDATE, resolved_at=NOW.before(PROJECT.history + timedelta(hours=1)))
+REFUSED = {
+    "its source is gone": (asking(Restore(PLACE, source=Timeline(hours_ago(30)))), WORLD, "source-not-held"),
+    "no history": (ASKED, with_project(history=timedelta(0)), "history-disabled"),
+    "its moment has left, unproved": (ASKED, replace(WORLD, branches=(MAIN, OLD)), "tables-unprovable"),
+}
 
 
-def test_a_place_before_its_source_began_is_refused_with_where_it_began():
-    began = replace(WORLD, branches=(replace(MAIN, lsn="0/2000000"),))
-    (refusal,) = plan(ASKED, began).refusals
-    assert refusal.rule == "lsn-before-source"
-    assert refusal.message == '0/1A2B3C8 is before branch "main" began (at 0/2000000 of its parent)'
-    assert refusal.hint == "name the timeline whose log the LSN is from in primary.restore.from"
+@pytest.mark.parametrize(("desired", "observed", "rule"), REFUSED.values(), ids=REFUSED)
+def test_it_is_refused_where(desired, observed, rule):
+    assert rules(desired, observed) == [rule]
 
 
-def test_of_two_branches_of_a_timeline_the_one_whose_log_can_have_the_place_is_taken():
-    first = asking(Restore(hours_ago(30), "first"), method=Method.IN_PLACE)
-    back = after(asking(None, method=Method.IN_PLACE), after(first, WORLD))
-    branches = tuple(replace(each, lsn="0/2000000" if each.name == "main" else "") for each in back.branches)
-    lineage = infer_lineage(asking(None), branches)
-    source = lineage.source(ASKED.primary.restore)
-    assert source.branch.name == f"main.held.origin.before.{first.timeline}.in-place"
-    assert lineage.source(replace(ASKED.primary.restore, to=Lsn.parse_strict("0/3000000"))) == lineage.live
+def test_a_candidate_of_an_unknown_time_is_used():
+    assert rules(ASKED, replace(WORLD, branches=(MAIN, replace(CANDIDATE, resolved_at=None)))) == []
 
 
-def test_where_neon_keeps_no_history_it_is_refused_as_any_restore():
-    assert rules(ASKED, replace(WORLD, project=replace(PROJECT, history=timedelta(0)))) == ["history-disabled"]
-
-
-def test_an_lsn_of_no_timeline_is_refused_where_nothing_says_which():
-    (refusal,) = plan(asking(Restore(PLACE)), WORLD).refusals
-    assert refusal.rule == "lsn-without-source"
-    assert refusal.message == "0/1A2B3C8 is an LSN, and the file does not say which timeline it belongs to"
-    assert refusal.hint == "add that timeline to primary.restore as from"
-
-
-def test_what_neon_made_at_that_place_passes_whether_or_not_it_tells_a_time():
-    for told in (CANDIDATE, replace(CANDIDATE, resolved_at=None), replace(CANDIDATE, lsn="0/1A2B3C0")):
-        check_identity(ASKED, (MAIN, told), told)
+BEGUN_LATER = replace(WORLD, branches=(replace(MAIN, lsn="0/2000000"),))
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
-    [({"lsn": "0/1A2B3D0"}, "it holds 0/1A2B3D0, later than 0/1A2B3C8"), ({"lsn": ""}, "Neon does not tell")],
+    ("desired", "observed", "rule", "words"),
+    [
+        (
+            ASKED,
+            BEGUN_LATER,
+            "lsn-before-source",
+            '0/1A2B3C8 is before branch "main" began (at 0/2000000 of its parent)',
+        ),
+        (asking(Restore(PLACE)), WORLD, "lsn-without-source", "0/1A2B3C8 is an LSN, and the file does not say"),
+    ],
 )
-def test_what_neon_made_at_a_later_place_or_at_none_that_it_tells_gets_no_users(changes, said):
-    candidate = replace(CANDIDATE, **changes)
+def test_an_lsn_that_belongs_nowhere_is_refused(desired, observed, rule, words):
+    (refusal,) = plan(desired, observed).refusals
+    assert (refusal.rule, words in refusal.message, "primary.restore" in refusal.hint) == (rule, True, True)
+
+
+def test_of_two_branches_one_has_the_lsn():
+    first = asking(Restore(hours_ago(30), "first"), method=Method.IN_PLACE)
+    back = after(asking(None, method=Method.IN_PLACE), after(first, WORLD))
+    branches = tuple(replace(each, lsn="0/2000000" if each.name == "main" else "") for each in back.branches)
+    lineage = lineage_of(replace(back, branches=branches))
+    assert lineage.source(RESTORE).branch.name == f"main.held.origin.before.{first.timeline}.in-place"
+    assert lineage.source(replace(RESTORE, to=Lsn.parse_strict("0/3000000"))) == lineage.live
+
+
+@pytest.mark.parametrize("changes", [{}, {"resolved_at": None}, {"lsn": "0/1A2B3C0"}])
+def test_a_branch_of_that_place_passes(changes):
+    made = replace(CANDIDATE, **changes)
+    check_identity(ASKED, (MAIN, made), made)
+
+
+@pytest.mark.parametrize(
+    ("lsn", "said"), [("0/1A2B3D0", "it holds 0/1A2B3D0, later than 0/1A2B3C8"), ("", "Neon does not tell")]
+)
+def test_a_branch_of_a_later_place_fails(lsn, said):
+    candidate = replace(CANDIDATE, lsn=lsn)
     with pytest.raises(GateFailed, match=said):
         check_identity(ASKED, (MAIN, candidate), candidate)
 
 
-def test_a_candidate_whose_place_left_the_history_before_it_was_proved_is_kept_and_refused():
-    old = replace(CANDIDATE, resolved_at=NOW.before(PROJECT.history + timedelta(hours=1)))
-    assert rules(ASKED, replace(WORLD, branches=(MAIN, old))) == ["tables-unprovable"]
-    unknown = replace(WORLD, branches=(MAIN, replace(CANDIDATE, resolved_at=None)))
-    assert rules(ASKED, unknown) == []
-
-
-def test_a_config_that_is_named_after_it_is_one_of_this_environment():
+def test_a_config_is_named_after_it():
     restored = after(ASKED, WORLD)
-    found = config_of(ASKED, infer_lineage(ASKED, restored.branches).live, restored.configs)
-    assert found is not None
-    assert found.name == expected_config(ASKED, restored) == "tech961-lsn-0-1A2B3C8-inc-42"
+    found = config_of(ASKED, lineage_of(restored, ASKED).live, restored.configs)
+    assert found.name == expected_config(ASKED, restored) == f"tech961-{NAME}"
 
 
-def test_the_file_is_edited_and_read_again_with_its_timeline():
-    text = with_restore(FILE, ASKED.primary.restore)
+def test_the_file_is_edited_and_read_back():
+    text = with_restore(FILE, RESTORE)
     assert '"restore": { "to_lsn": "0/1A2B3C8", "id": "inc-42", "from": "origin" }' in text
-    assert desired_timeline(text) == ASKED.timeline
     version = read_version(text)
     assert isinstance(version, Version)
-    assert (version.timeline, version.source) == (ASKED.timeline, ORIGIN)
+    assert (desired_timeline(text), version.timeline, version.source) == (ASKED.timeline, ASKED.timeline, ORIGIN)
     assert isinstance(read_version(text.replace("0/1A2B3C8", "1A2B3C8")), Unreadable)
-    with pytest.raises(InputError, match="does not tell to which other one 0/1A2B3C8 belongs"):
+
+
+def test_an_lsn_of_no_timeline_is_not_written():
+    with pytest.raises(InputError, match="0/1A2B3C8 belongs"):
         with_restore(FILE, Restore(PLACE))
 
 
-def test_an_environment_that_lost_its_file_gets_the_timeline_that_its_place_belongs_to():
-    restored = after(ASKED, WORLD)
-    found = primary_of("production", PROJECT.id, "main", restored.branches)
-    assert found.primary.restore == Restore(PLACE, "inc-42", source=ORIGIN)
-    assert DESIRED.primary.restore is None
+def test_an_import_finds_its_timeline():
+    found = primary_of("production", PROJECT.id, "main", after(ASKED, WORLD).branches)
+    assert found.primary.restore == RESTORE

@@ -13,16 +13,17 @@ from reconciler.core.model.desired import Restore
 from reconciler.core.model.observed import LiveSpan, Unknown
 from reconciler.core.plan.plan import plan
 from reconciler.core.records.receipt import Result
-from reconciler.core.steps.branch import CreateBranch
 from reconciler.core.values.timeline import ORIGIN
 from tests.core.files import DESIRED, NOW, asking, hours_ago
 from tests.core.lineage.test_lineage import FIRST, SECOND, sequence, timeline
+from tests.core.plans import planned, rules, step_of
 from tests.core.worlds import WORLD
 from tests.support.long_history import example
 
 PROJECT_ID = DESIRED.primary.project
-FIRST_LIVE = str(timeline(FIRST))
+OF_FIRST, OF_SECOND = str(timeline(FIRST)), str(timeline(SECOND))
 UNDONE = replace(sequence(FIRST, None), at=NOW)
+MINUTE = timedelta(minutes=1)
 
 
 def receipt(began, before, after, *, asked="a", seconds=60.0, **others):
@@ -40,107 +41,119 @@ def chained(*receipts):
     return found
 
 
-THERE_AND_BACK = chained(receipt(8, "origin", FIRST_LIVE, asked="1"), receipt(6, FIRST_LIVE, "origin", asked="2"))
+THERE, BACK = receipt(8, "origin", OF_FIRST, asked="1"), receipt(6, OF_FIRST, "origin", asked="2")
+THERE_AND_BACK = chained(THERE, BACK)
+SPANS = (
+    LiveSpan(timeline(FIRST), hours_ago(8).after(MINUTE), hours_ago(6), "1" * 40),
+    LiveSpan(ORIGIN, hours_ago(6).after(MINUTE), None, "2" * 40),
+)
 
 
-def told(receipts=THERE_AND_BACK, live=ORIGIN, environment="production", project=PROJECT_ID):
-    return live_spans(receipts, environment, project, live)
+def spans_of(receipts=THERE_AND_BACK, live=ORIGIN):
+    return live_spans(receipts, "production", PROJECT_ID, live)
+
+
+def again(hours):
+    return asking(Restore(hours_ago(hours), "again"))
 
 
 def source_of(hours, receipts=THERE_AND_BACK):
     """The timeline that a restore to a moment so many hours ago is made from, or None where that is refused."""
-    desired = asking(Restore(hours_ago(hours), "again"))
-    found = plan(desired, replace(UNDONE, live_spans=told(receipts)))
-    assert {each.rule for each in found.refusals} <= {"source-ambiguous"}
+    observed = replace(UNDONE, live_spans=spans_of(receipts))
+    assert set(rules(again(hours), observed)) <= {"source-ambiguous"}
+    found = plan(again(hours), observed)
     return found.source[0].split(" ")[0] if found.steps else None
 
 
-def test_two_receipts_that_agree_tell_what_was_live_between_them_and_the_last_what_has_been_since():
-    minute = timedelta(minutes=1)
-    assert told() == (
-        LiveSpan(timeline(FIRST), hours_ago(8).before(-minute), hours_ago(6), "1" * 40),
-        LiveSpan(ORIGIN, hours_ago(6).before(-minute), None, "2" * 40),
-    )
+def elsewhere(found):
+    return replace(found, ids=replace(found.ids, project="other"))
+
+
+INTERRUPTED = receipt(8, "origin", "", asked="1", result=Result.INTERRUPTED)
+CHAINS = {
+    "two that agree": (THERE_AND_BACK, ORIGIN, SPANS),
+    "a first one elsewhere": (chained(elsewhere(receipt(20, "origin", "origin")), THERE, BACK), ORIGIN, SPANS),
+    "the last contradicts Neon": (THERE_AND_BACK, timeline(FIRST), SPANS[:1]),
+    "interrupted": ([INTERRUPTED], ORIGIN, (LiveSpan(ORIGIN, hours_ago(8).after(MINUTE), None, "1" * 40),)),
+}
+
+
+@pytest.mark.parametrize(("receipts", "live", "spans"), CHAINS.values(), ids=CHAINS)
+def test_receipts_give_live_spans(receipts, live, spans):
+    assert spans_of(receipts, live)[-len(spans) :] == spans
 
 
 def test_an_apply_that_changed_nothing_ends_nothing():
-    between = receipt(7, FIRST_LIVE, FIRST_LIVE, asked="3")
-    receipts = chained(THERE_AND_BACK[0], between, THERE_AND_BACK[1])
-    assert [(each.timeline, each.since, each.until) for each in told(receipts)] == [
-        (each.timeline, each.since, each.until) for each in told()
-    ]
+    receipts = chained(THERE, receipt(7, OF_FIRST, OF_FIRST, asked="3"), BACK)
+    assert [replace(each, commit="") for each in spans_of(receipts)] == [replace(each, commit="") for each in SPANS]
 
 
-def test_a_run_that_was_interrupted_leaves_it_to_the_next_look_what_was_live_at_its_end():
-    interrupted = receipt(8, "origin", "", asked="1", result=Result.INTERRUPTED)
-    receipts = chained(interrupted, receipt(7.5, FIRST_LIVE, FIRST_LIVE), THERE_AND_BACK[1])
-    assert told(receipts)[0].timeline == timeline(FIRST)
-    assert told([interrupted], live=ORIGIN)[-1] == LiveSpan(
-        ORIGIN, hours_ago(8).before(-timedelta(minutes=1)), None, "1" * 40
-    )
+def test_the_next_look_ends_an_interrupted_run():
+    receipts = chained(INTERRUPTED, receipt(7.5, OF_FIRST, OF_FIRST), BACK)
+    assert spans_of(receipts)[0].timeline == timeline(FIRST)
 
 
 @pytest.mark.parametrize(
-    ("hours", "source"), [(7, FIRST_LIVE), (4, "origin"), (7.98, None), (6.01, None), (5.98, None), (5.9, "origin")]
+    ("hours", "source"), [(7, OF_FIRST), (4, "origin"), (7.98, None), (6.01, None), (5.98, None), (5.9, "origin")]
 )
-def test_what_neon_leaves_open_is_told_by_the_receipts_but_not_around_a_change(hours, source):
-    assert source_of(hours, ()) is None
-    assert source_of(hours) == source
+def test_receipts_settle_moments_away_from_changes(hours, source):
+    assert (source_of(hours, ()), source_of(hours)) == (None, source)
 
 
-def test_the_plan_says_which_receipt_told_it_and_a_second_run_goes_on_from_the_branch_that_was_made():
-    desired, seen = asking(Restore(hours_ago(7), "again")), replace(UNDONE, live_spans=told())
-    found = plan(desired, seen)
-    (made,) = (step for step in found.steps if isinstance(step, CreateBranch))
-    held = next(each.name for each in seen.branches if each.name.startswith("main.held."))
-    assert made.source == held
-    assert "the receipt of commit 111111111111 tells that it was live at " in found.source[0]
-    assert found.source[0].endswith("Neon's own signs leave it open")
-    assert found.source[1].startswith("not origin (since ")
-    started = made.predict(seen)
-    assert [type(step) for step in plan(desired, started).steps[:1]] != [CreateBranch]
-    assert plan(desired, started).refusals == ()
-    assert [each.rule for each in plan(desired, replace(started, live_spans=())).refusals] == ["source-ambiguous"]
+SEEN = replace(UNDONE, live_spans=SPANS)
 
 
-@pytest.mark.parametrize(
-    "receipts",
-    [
-        (),
-        THERE_AND_BACK[1:],  # it names one that is not there
-        chained(THERE_AND_BACK[0], receipt(6, SECOND.id, "origin")),
-        chained(receipt(8, "origin", str(timeline(SECOND))), receipt(6, str(timeline(SECOND)), "origin")),
-        chained(receipt(8, "origin", "nonsense"), receipt(6, "nonsense", "origin")),
-        [replace(each, environment="staging") for each in THERE_AND_BACK],
-        [replace(each, ids=replace(each.ids, project="other")) for each in THERE_AND_BACK],
-        chained(*THERE_AND_BACK, receipt(7.5, "origin", "origin")),
-    ],
-)
-def test_receipts_that_are_missing_contradict_each_other_or_are_of_something_else_are_no_help(receipts):
+def test_the_plan_names_the_receipt():
+    held = next(each.name for each in SEEN.branches if each.name.startswith("main.held."))
+    assert step_of(again(7), SEEN, "CreateBranch").source == held
+    first, second = plan(again(7), SEEN).source
+    assert "the receipt of commit 111111111111" in first
+    assert second.startswith("not origin (since ")
+
+
+def test_a_second_run_continues_the_branch():
+    started = step_of(again(7), SEEN, "CreateBranch").predict(SEEN)
+    assert (planned(again(7), started)[0], rules(again(7), started)) != ("CreateBranch", [])
+    assert rules(again(7), started) == []
+    assert rules(again(7), replace(started, live_spans=())) == ["source-ambiguous"]
+
+
+NO_HELP = {
+    "none": (),
+    "the first is missing": THERE_AND_BACK[1:],
+    "they contradict": chained(THERE, receipt(6, SECOND.id, "origin")),
+    "of a timeline not held": chained(receipt(8, "origin", OF_SECOND), receipt(6, OF_SECOND, "origin")),
+    "of no timeline": chained(receipt(8, "origin", "nonsense"), receipt(6, "nonsense", "origin")),
+    "another environment": [replace(each, environment="staging") for each in THERE_AND_BACK],
+    "another project": [elsewhere(each) for each in THERE_AND_BACK],
+    "out of order": chained(THERE, BACK, receipt(7.5, "origin", "origin")),
+}
+
+
+@pytest.mark.parametrize("receipts", NO_HELP.values(), ids=NO_HELP)
+def test_receipts_are_no_help_where(receipts):
     assert source_of(7, receipts) is None
 
 
-def test_what_was_applied_to_another_project_before_is_no_gap():
-    other = receipt(20, "origin", "origin")
-    moved = chained(replace(other, ids=replace(other.ids, project="other")), *THERE_AND_BACK)
-    assert [each.timeline for each in told(moved)] == [each.timeline for each in told()]
+@pytest.mark.parametrize(
+    ("desired", "branches"),
+    [
+        (DESIRED, WORLD.branches),
+        (asking(FIRST), Unknown("403")),
+        (asking(FIRST), ()),
+        (asking(FIRST), WORLD.branches),
+        (asking(FIRST), sequence(FIRST).branches),
+    ],
+)
+def test_receipts_are_not_read_where(desired, branches):
+    assert live_and_open(desired, branches) is None
 
 
-def test_what_the_last_receipt_says_must_be_what_is_live_by_neon():
-    assert told(live=timeline(FIRST)) == told()[:1]
-
-
-def test_where_neon_tells_it_or_nothing_can_be_read_nobody_asks_the_receipts():
-    assert live_and_open(DESIRED, WORLD.branches) is None
-    assert live_and_open(asking(FIRST), Unknown("403")) is None
-    assert live_and_open(asking(FIRST), ()) is None
-    assert live_and_open(asking(FIRST), WORLD.branches) is None
-    assert live_and_open(asking(FIRST), sequence(FIRST).branches) is None
-    desired = asking(Restore(hours_ago(7), "again"))
-    assert live_and_open(desired, UNDONE.branches)[0] == ORIGIN
-    assert choice(desired, UNDONE) is None
-    assert with_source_from_receipts(desired, UNDONE) is desired
-    assert with_source_from_receipts(DESIRED, replace(WORLD, live_spans=told())) is DESIRED
+def test_receipts_are_read_for_what_neon_leaves_open():
+    assert live_and_open(again(7), UNDONE.branches)[0] == ORIGIN
+    assert choice(again(7), UNDONE) is None
+    assert with_source_from_receipts(again(7), UNDONE) == again(7)
+    assert with_source_from_receipts(DESIRED, replace(WORLD, live_spans=SPANS)) == DESIRED
 
 
 spans = st.builds(
@@ -156,12 +169,9 @@ WORLDS = [
 ]
 
 
-@given(st.sampled_from(WORLDS), st.floats(0.1, 25).map(hours_ago), st.lists(spans, max_size=4))
-def test_whatever_receipts_tell_a_plan_is_the_same_where_neon_tells_it_and_one_of_its_choices_elsewhere(
-    world, moment, tell
-):
-    desired = asking(Restore(moment, "again"))
-    alone, helped = plan(desired, world), plan(desired, replace(world, live_spans=tuple(tell)))
+@given(st.sampled_from(WORLDS), st.floats(0.1, 25), st.lists(spans, max_size=4))
+def test_receipts_only_choose_among_neons_choices(world, hours, told):
+    alone, helped = plan(again(hours), world), plan(again(hours), replace(world, live_spans=tuple(told)))
     ambiguous = [each for each in alone.refusals if each.rule == "source-ambiguous"]
     if ambiguous and helped.steps:
         assert helped.source[0].split(" ")[0] in ambiguous[0].choices

@@ -15,13 +15,13 @@ from tests.core.plans import after
 from tests.core.worlds import MAIN, WORLD
 
 
-def test_where_there_is_one_timeline_no_other_can_have_been_live():
+def test_a_single_timeline_is_the_source():
     assert plan(asking(FIRST), WORLD).source == (
         f'origin (since {CREATED} at the earliest, on "main"): no other can have been live then',
     )
 
 
-def test_a_moment_from_before_a_timeline_began_is_its_parents():
+def test_an_earlier_moment_is_the_parents():
     restored = replace(sequence(FIRST), at=NOW)
     (live,) = (each for each in restored.branches if each.name == "main")
     first, other = plan(asking(Restore(hours_ago(30), "again")), restored).source
@@ -32,7 +32,7 @@ def test_a_moment_from_before_a_timeline_began_is_its_parents():
     )
 
 
-def test_where_several_can_have_been_live_it_says_that_the_last_to_begin_was_taken_and_which_else_there_were():
+def test_of_several_the_last_to_begin_is_taken():
     restored = replace(sequence(FIRST, SECOND), at=NOW)
     first, *others = plan(asking(Restore(hours_ago(1), "again")), restored).source
     assert first.startswith(f"{timeline(SECOND)} (since ")
@@ -48,7 +48,7 @@ def in_place(restored_at: Instant) -> tuple[object, Restore]:
     return after(desired, replace(WORLD, at=restored_at)), FIRST
 
 
-def test_what_was_replaced_in_place_is_known_exactly_and_what_ended_before_says_so():
+def test_in_place_the_end_is_known_exactly():
     restored, _ = in_place(hours_ago(8))
     lineage = lineage_of(restored)
     (first, other) = explain(lineage, Restore(hours_ago(12)))
@@ -62,7 +62,7 @@ def test_what_was_replaced_in_place_is_known_exactly_and_what_ended_before_says_
     assert other.endswith("it was replaced before that moment")
 
 
-def test_what_the_file_names_is_said_to_be_named_by_it_and_an_lsn_to_be_a_place_in_its_log():
+def test_a_named_source_is_said_to_be():
     restored = replace(sequence(FIRST), at=NOW)
     first, other = explain(lineage_of(restored), Restore(hours_ago(1), source=ORIGIN))
     assert first.endswith(": the file names it")
@@ -76,7 +76,7 @@ def test_what_is_refused_is_not_explained():
     assert plan(asking(Restore(hours_ago(24 * 6))), WORLD).source == ()
 
 
-def test_of_many_timelines_the_nearest_are_named_and_the_others_counted():
+def test_of_many_timelines_the_nearest_are_named():
     lineage = lineage_of(replace(WORLD, branches=(MAIN,)))
     many = tuple(
         TimelineBranch(

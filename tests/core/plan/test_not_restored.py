@@ -9,35 +9,55 @@ from hypothesis import strategies as st
 
 from reconciler.core.drill.not_restored import measured
 from reconciler.core.drill.results import Stays
-from reconciler.core.model.desired import FOREVER, Desired, Outside, Restore, Worker
+from reconciler.core.model.desired import FOREVER, Desired, Outside, Worker
 from reconciler.core.model.observed import Observed, Unknown
 from reconciler.core.model.worker_bindings import Binding, BindingKind
 from reconciler.core.plan.not_restored import spelled, stays, unreached
 from reconciler.core.plan.plan import plan
-from tests.core.files import DESIRED, asking, hours_ago, restores
+from tests.core.files import BY_BRANCH, DESIRED, asking, hours_ago, restores
+from tests.core.plans import warnings
 from tests.core.worlds import SEEN, WORLD
 
 PHOTOS = Binding(BindingKind.R2, "tech961-photos", "PHOTOS")
 SEARCHES = Binding(BindingKind.ANALYTICS_ENGINE, "tech961_searches", "SEARCHES")
-OWN = Binding(BindingKind.HYPERDRIVE, "c0", "HYPERDRIVE")
+OWN, REPORTS = (Binding(BindingKind.HYPERDRIVE, *each) for each in (("c0", "HYPERDRIVE"), ("c9", "REPORTS")))
 AXIOM = Outside("Axiom Logpush archive", timedelta(days=30), "query it by _time")
+BUCKET, DATASET = "R2 bucket tech961-photos", "Analytics Engine dataset tech961_searches"
 
 
-def bound(*bindings: Binding) -> Observed:
-    return replace(WORLD, workers=(replace(SEEN, bindings=bindings),))
+def bound(*bindings: Binding, **changes: object) -> Observed:
+    return replace(WORLD, workers=(replace(SEEN, bindings=bindings, **changes),))
 
 
 def listing(*outside: Outside) -> Desired:
     return replace(DESIRED, outside=outside)
 
 
-def names(desired: Desired, observed: Observed) -> list[str]:
-    return [each.name for each in stays(desired, observed)]
+def binding(*workers: Worker) -> Desired:
+    return replace(DESIRED, workers=workers)
 
 
-def test_bindings_come_first_and_the_list_of_the_file_after_them():
-    expected = ["R2 bucket tech961-photos", "Analytics Engine dataset tech961_searches", "Axiom Logpush archive"]
-    assert expected == names(listing(AXIOM), bound(OWN, PHOTOS, SEARCHES))
+BOTH = binding(*DESIRED.workers, Worker("wrangler.jsonc", "REPORTS"))
+OF_STAGING = bound(OWN, environment="staging")
+SECOND = replace(SEEN, script="jobs", bindings=(Binding(BindingKind.R2, "tech961-photos", "BUCKET"), SEARCHES))
+NAMES = {
+    "bindings, then the file": (listing(AXIOM), bound(OWN, PHOTOS, SEARCHES), [BUCKET, DATASET, AXIOM.name]),
+    "known by an id": (DESIRED, bound(Binding(BindingKind.KV, "0f2ac74b", "CACHE")), ["KV namespace CACHE (0f2ac74b)"]),
+    "known by its name": (DESIRED, bound(Binding(BindingKind.KV, "CACHE", "CACHE")), ["KV namespace CACHE"]),
+    "another Hyperdrive binding": (DESIRED, bound(OWN, REPORTS), ["Hyperdrive config REPORTS (c9)"]),
+    "both are switched": (BOTH, bound(OWN, REPORTS), []),
+    "of another environment": (DESIRED, OF_STAGING, ["Hyperdrive config HYPERDRIVE (c0)"]),
+    "of this environment": (binding(Worker("wrangler.jsonc", "HYPERDRIVE", "staging")), OF_STAGING, []),
+    "shared by two Workers": (DESIRED, replace(WORLD, workers=(*bound(PHOTOS).workers, SECOND)), [BUCKET, DATASET]),
+    "a Worker unread": (
+        listing(AXIOM), replace(WORLD, workers=(Unknown("no such file"), *bound(PHOTOS).workers)), [BUCKET, AXIOM.name]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("desired", "observed", "names"), NAMES.values(), ids=NAMES)
+def test_what_is_not_restored_is_named(desired, observed, names):
+    assert names == [each.name for each in stays(desired, observed)]
 
 
 @pytest.mark.parametrize(
@@ -54,110 +74,86 @@ def test_bindings_come_first_and_the_list_of_the_file_after_them():
         (BindingKind.UNKNOWN, None, "not known here"),
     ],
 )
-def test_each_kind_has_the_retention_and_the_recovery_that_its_documentation_gives(kind, retention, recovery):
+def test_each_kind_has_its_documented_recovery(kind, retention, recovery):
     (found,) = stays(DESIRED, bound(Binding(kind, "x", "X")))
-    assert retention == found.retention
-    assert recovery in found.recovery
+    assert (retention, True) == (found.retention, recovery in found.recovery)
 
 
 @pytest.mark.parametrize("kind", BindingKind)
-def test_every_kind_is_named_and_has_a_recovery(kind):
+def test_every_kind_has_a_name_and_a_recovery(kind):
     (found,) = stays(DESIRED, bound(Binding(kind, "x", "X")))
-    assert "x" in found.name
-    assert found.recovery
-
-
-def test_what_is_known_by_an_id_is_called_as_the_code_calls_it():
-    assert ["KV namespace CACHE (0f2ac74b)"] == names(DESIRED, bound(Binding(BindingKind.KV, "0f2ac74b", "CACHE")))
-    assert ["KV namespace CACHE"] == names(DESIRED, bound(Binding(BindingKind.KV, "CACHE", "CACHE")))
-
-
-def test_the_binding_that_a_restore_changes_is_not_outside_and_any_other_hyperdrive_binding_is():
-    other = Binding(BindingKind.HYPERDRIVE, "c9", "REPORTS")
-    assert ["Hyperdrive config REPORTS (c9)"] == names(DESIRED, bound(OWN, other))
-    both = replace(DESIRED, workers=(*DESIRED.workers, Worker("wrangler.jsonc", "REPORTS")))
-    assert [] == names(both, bound(OWN, other))
-
-
-def test_the_binding_of_one_environment_is_not_that_of_another():
-    staging = replace(SEEN, environment="staging", bindings=(OWN,))
-    assert ["Hyperdrive config HYPERDRIVE (c0)"] == names(DESIRED, replace(WORLD, workers=(staging,)))
-    asked = replace(DESIRED, workers=(Worker("wrangler.jsonc", "HYPERDRIVE", "staging"),))
-    assert [] == names(asked, replace(WORLD, workers=(staging,)))
-
-
-def test_what_two_workers_share_is_named_once():
-    second = replace(SEEN, script="jobs", bindings=(Binding(BindingKind.R2, "tech961-photos", "BUCKET"), SEARCHES))
-    world = replace(WORLD, workers=(replace(SEEN, bindings=(PHOTOS,)), second))
-    assert ["R2 bucket tech961-photos", "Analytics Engine dataset tech961_searches"] == names(DESIRED, world)
+    assert ("x" in found.name, bool(found.recovery)) == (True, True)
 
 
 @pytest.mark.parametrize("name", ["tech961-photos", "R2 bucket tech961-photos", "r2 bucket TECH961-photos"])
-def test_an_entry_of_the_file_stands_for_the_binding_that_it_names(name):
+def test_an_entry_of_the_file_replaces_its_binding(name):
     entry = Outside(name, timedelta(days=365), "copied to another account every night")
     assert (entry,) == stays(listing(entry), bound(PHOTOS))
 
 
-def test_a_worker_that_could_not_be_read_takes_nothing_else_away():
-    world = replace(WORLD, workers=(Unknown("no such file"), replace(SEEN, bindings=(PHOTOS,))))
-    assert ["R2 bucket tech961-photos", AXIOM.name] == names(listing(AXIOM), world)
-
-
-def test_the_plan_names_it_only_where_another_timeline_becomes_live():
-    world = bound(PHOTOS)
-    assert () == plan(listing(AXIOM), world).outside
-    adopted = replace(world, configs=())
-    assert () == plan(listing(AXIOM), adopted).outside
+@pytest.mark.parametrize("observed", [bound(PHOTOS), replace(bound(PHOTOS), configs=())], ids=["in sync", "adopted"])
+def test_without_a_restore_nothing_is_named(observed):
+    assert () == plan(listing(AXIOM), observed).outside
 
 
 @given(restores)
-def test_it_decides_nothing_neither_the_steps_nor_the_digest(restore):
+def test_it_decides_nothing(restore):
     bare, full = plan(asking(restore), WORLD), plan(asking(restore, listing(AXIOM)), bound(PHOTOS, SEARCHES))
     assert (bare.digest, bare.waves, bare.refusals) == (full.digest, full.waves, full.refusals)
     changes = bool(full.steps) and full.live != full.desired.timeline
-    assert changes == bool(full.outside)
-    assert () == bare.outside
+    assert (changes, ()) == (bool(full.outside), bare.outside)
 
 
 @given(st.integers(1, 9_999), st.sampled_from([("h", 1), ("d", 24), ("w", 168)]))
-def test_a_retention_is_spelled_in_the_form_of_the_file(count, unit):
-    hours = timedelta(hours=count * unit[1])
-    text = spelled(hours)
-    assert text is not None
-    assert hours == timedelta(hours=int(text[:-1]) * {"h": 1, "d": 24}[text[-1]])
+def test_a_retention_is_spelled_as_in_the_file(count, unit):
+    text = spelled(timedelta(hours=count * unit[1]))
+    assert timedelta(hours=count * unit[1]) == timedelta(hours=int(text[:-1]) * {"h": 1, "d": 24}[text[-1]])
 
 
-def test_a_retention_is_spelled_in_the_largest_unit_that_fits_or_as_for_ever_or_not_at_all():
-    told = [spelled(each) for each in (timedelta(hours=36), timedelta(days=30), timedelta(weeks=2), FOREVER, None)]
-    assert told == ["36h", "30d", "14d", "forever", None]
+@pytest.mark.parametrize(
+    ("retention", "text"),
+    [
+        (timedelta(hours=36), "36h"),
+        (timedelta(days=30), "30d"),
+        (timedelta(weeks=2), "14d"),
+        (FOREVER, "forever"),
+        (None, None),
+    ],
+)
+def test_a_retention_has_the_largest_unit(retention, text):
+    assert spelled(retention) == text
 
 
-def test_what_does_not_reach_back_to_the_target_is_told_with_both_numbers():
-    entries = (AXIOM, Outside("photos", FOREVER), Outside("mail"))
-    target, now = hours_ago(41 * 24), hours_ago(0)
-    assert measured(entries, target, now) == (
-        Stays(AXIOM.name, "30d", AXIOM.recovery, "it keeps 30 d, and the target is 41 d old"),
+# Whether it reaches back to the moment
+
+TARGET, TODAY = hours_ago(41 * 24), hours_ago(0)
+ENTRIES = (AXIOM, Outside("photos", FOREVER), Outside("mail"))
+SHORT_OF = "it keeps 30 d, and the target is 41 d old"
+
+
+def test_a_drill_measures_each_entry():
+    assert measured(ENTRIES, TARGET, TODAY) == (
+        Stays(AXIOM.name, "30d", AXIOM.recovery, SHORT_OF),
         Stays("photos", "forever", "", ""),
         Stays("mail", "not stated", "", ""),
-    )
-    assert unreached(entries, target, now) == (
-        "Axiom Logpush archive does not reach back that far: it keeps 30 d, and the target is 41 d old",
     )
 
 
 @pytest.mark.parametrize(("age", "reaches"), [(30 * 24, True), (30 * 24 + 1, False)])
-def test_what_is_kept_exactly_as_long_as_the_target_is_old_still_reaches_it(age, reaches):
-    assert reaches == (unreached((AXIOM,), hours_ago(age), hours_ago(0)) == ())
+def test_what_is_kept_as_long_still_reaches(age, reaches):
+    assert reaches == (unreached((AXIOM,), hours_ago(age), TODAY) == ())
 
 
-def test_without_a_moment_to_go_back_to_nothing_is_warned_of():
-    assert unreached((AXIOM,), None, WORLD.at) == ()
+def test_what_does_not_reach_is_said():
+    assert unreached(ENTRIES, TARGET, TODAY) == (f"Axiom Logpush archive does not reach back that far: {SHORT_OF}",)
+    assert unreached((AXIOM,), None, TODAY) == ()
 
 
-def test_a_plan_warns_of_what_does_not_reach_back_to_its_moment_and_decides_nothing_by_it():
-    short = Outside("queue", timedelta(hours=12))
-    asked = asking(Restore(hours_ago(24)), listing(short))
-    found = plan(asked, WORLD)
-    assert "queue does not reach back that far: it keeps 12 h, and the target is 1 d old" in found.warnings
-    assert found.digest == plan(asking(Restore(hours_ago(24))), WORLD).digest
-    assert not [each for each in plan(listing(short), WORLD).warnings if "reach back" in each]
+SHORT = Outside("queue", timedelta(hours=12))
+
+
+def test_a_plan_warns_and_decides_nothing_by_it():
+    asked = asking(BY_BRANCH.primary.restore, listing(SHORT))
+    assert warnings(asked, WORLD, "queue does not reach back that far: it keeps 12 h, and the target is 1 d old")
+    assert plan(asked, WORLD).digest == plan(BY_BRANCH, WORLD).digest
+    assert not warnings(listing(SHORT), WORLD, "reach back")

@@ -36,7 +36,7 @@ def histories(draw: st.DrawFn) -> tuple[Desired, Observed]:
 
 
 @given(histories())
-def test_every_plan_ends_and_its_steps_in_order_lead_to_in_sync(history):
+def test_every_plan_ends_in_sync(history):
     desired, observed = history
     found = plan(desired, observed)
     for step in found.steps:
@@ -45,7 +45,7 @@ def test_every_plan_ends_and_its_steps_in_order_lead_to_in_sync(history):
 
 
 @given(histories(), st.data())
-def test_after_any_prefix_the_rest_of_the_plan_is_the_plan_of_the_new_state(history, data):
+def test_the_rest_of_a_plan_stays_the_plan(history, data):
     desired, observed = history
     steps = plan(desired, observed).steps
     cut = data.draw(st.integers(0, len(steps)))
@@ -55,7 +55,7 @@ def test_after_any_prefix_the_rest_of_the_plan_is_the_plan_of_the_new_state(hist
 
 
 @given(histories(), st.data())
-def test_a_run_that_was_killed_anywhere_is_continued_to_the_same_end_with_one_branch_per_timeline(history, data):
+def test_a_killed_run_comes_to_the_same_end(history, data):
     desired, observed = history
     found = plan(desired, observed)
     for step in found.steps[: data.draw(st.integers(0, len(found.steps)))]:
@@ -85,7 +85,7 @@ def test_what_was_live_is_never_lost_from_sight(history):
 
 
 @given(histories())
-def test_the_primary_is_never_overwritten_without_a_free_name_for_what_it_holds(history):
+def test_the_primary_is_never_overwritten_unsaved(history):
     desired, observed = history
     for step in plan(desired, observed).steps:
         if isinstance(step, RestoreBranch):
@@ -95,7 +95,7 @@ def test_the_primary_is_never_overwritten_without_a_free_name_for_what_it_holds(
 
 
 @given(histories())
-def test_what_was_protected_as_the_primary_is_so_at_the_end(history):
+def test_a_protected_primary_ends_protected(history):
     desired, observed = history
     found = plan(desired, observed)
     protected = [each.protected for each in observed.branches if each.name == "main"]
@@ -106,7 +106,7 @@ def test_what_was_protected_as_the_primary_is_so_at_the_end(history):
 
 
 @given(histories())
-def test_no_traffic_moves_before_the_gates_have_passed_and_no_name_moves_before_the_traffic(history):
+def test_traffic_moves_after_gates_and_before_names(history):
     desired, observed = history
     lineage = infer_lineage(desired, observed.branches)
     names = [step.wire_name for step in plan(desired, observed).steps]
@@ -121,14 +121,14 @@ def test_no_traffic_moves_before_the_gates_have_passed_and_no_name_moves_before_
 
 
 @given(histories())
-def test_steps_that_come_out_together_write_at_most_once_to_neon(history):
+def test_a_wave_writes_once_to_neon(history):
     desired, observed = history
     for wave in plan(desired, observed).waves:
         assert sum(step.locks_project for step in wave) <= 1
 
 
 @given(histories())
-def test_the_digest_does_not_depend_on_the_clock_or_on_the_order_of_lists(history):
+def test_the_digest_ignores_clock_and_order(history):
     desired, observed = history
     later = replace(
         ended(observed), branches=tuple(reversed(observed.branches)), configs=tuple(reversed(observed.configs))
@@ -145,7 +145,7 @@ def test_the_same_file_always_means_the_same_timeline(history, restore):
     assert once == again or isinstance(once, Blocked)
 
 
-def test_the_digest_of_a_pull_request_is_that_of_its_merge_also_where_the_code_is_deployed_anew():
+def test_a_merge_keeps_the_digest():
     worker = replace(DESIRED.workers[0], deploy=DeployDriver.WRANGLER)
     desired = asking(Restore(hours_ago(1)), replace(DESIRED, workers=(worker,)))
     proposed, merged = (plan(desired, replace(WORLD, commit=commit)) for commit in ("a" * 40, "b" * 40))
@@ -153,7 +153,7 @@ def test_the_digest_of_a_pull_request_is_that_of_its_merge_also_where_the_code_i
     assert proposed.digest == merged.digest
 
 
-def test_rules_that_never_settle_are_an_error_and_no_plan_without_end(monkeypatch):
+def test_rules_that_never_settle_are_an_error(monkeypatch):
     """A plan of three waves, where no more than two are let: as any would be whose rules chase each other."""
     monkeypatch.setattr(sys.modules[plan.__module__], "_MOST_WAVES", 2)
     with pytest.raises(AssertionError, match="did not settle within 2 waves; the last was "):

@@ -4,73 +4,45 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.model.desired import Restore
 from reconciler.core.model.observed import Annotation, Branch, Unknown
 from reconciler.core.plan.safety_net import mending
-from reconciler.core.values.timeline import Timeline
-from tests.core.files import DESIRED, asking, hours_ago
-from tests.core.worlds import MAIN, PROJECT, WORLD
+from tests.core.files import BY_BRANCH, DESIRED, RESTORED, hours_ago
+from tests.core.worlds import MADE, MAIN, PROJECT, WORLD
 
-RESTORE = Restore(hours_ago(3))
-TIMELINE = Timeline(RESTORE.to)
 FENCED = replace(MAIN, endpoint=replace(MAIN.endpoint, fenced=True))
-CANDIDATE = Branch(
-    "br-candidate",
-    f"main.candidate.{TIMELINE}",
-    hours_ago(1),
-    MAIN.id,
-    mark=Annotation("production", TIMELINE, protects=True),
-)
+CANDIDATE = replace(MADE, mark=replace(MADE.mark, protects=True))
+NAMELESS = {"verify": replace(DESIRED.verify, database="")}
+UNREAD = Unknown("403")
+# A person has renamed what is held, or the primary, after a run had died between its fence and its switch.
+ASTRAY = Branch("br-held", "main.held.by-hand", hours_ago(9), MAIN.id, mark=Annotation("production", RESTORED))
+LEFT = replace(FENCED, endpoint=replace(FENCED.endpoint, host="ep-left.neon.tech"))
+REACHED = replace(MAIN, id="br-2", name="new")
+LIFTED, PROTECTED = [("LiftFence", "main")], [("ProtectBranch", "main")]
+CASES = {
+    "nothing is half done": (BY_BRANCH, {}, []),
+    "users are behind a fence": (BY_BRANCH, {"branches": (FENCED,)}, LIFTED),
+    "and configs are unread": (BY_BRANCH, {"branches": (FENCED,), "configs": UNREAD}, LIFTED),
+    "and no database is known": (replace(BY_BRANCH, **NAMELESS), {"branches": (FENCED,), "configs": UNREAD}, []),
+    "signs disagree": (BY_BRANCH, {"branches": (FENCED, ASTRAY)}, LIFTED),
+    "signs disagree, configs unread": (BY_BRANCH, {"branches": (FENCED, ASTRAY), "configs": UNREAD}, LIFTED),
+    "signs disagree, a Worker unread": (BY_BRANCH, {"branches": (FENCED, ASTRAY), "workers": (UNREAD,)}, LIFTED),
+    "signs disagree, no config": (BY_BRANCH, {"branches": (FENCED, ASTRAY), "configs": (), "workers": ()}, LIFTED),
+    "signs disagree, no database": (replace(DESIRED, **NAMELESS), {"branches": (FENCED, ASTRAY)}, []),
+    "users are on another": (BY_BRANCH, {"branches": (LEFT, REACHED, ASTRAY)}, []),
+    "the primary was renamed": (
+        BY_BRANCH, {"branches": (replace(FENCED, name="main.by-hand"),)}, [("LiftFence", "main.by-hand")]
+    ),
+    "it was protected": (BY_BRANCH, {"branches": (MAIN, CANDIDATE)}, PROTECTED),
+    "it was protected, configs unread": (BY_BRANCH, {"branches": (MAIN, CANDIDATE), "configs": UNREAD}, PROTECTED),
+    "branches unread": (DESIRED, {"branches": UNREAD}, []),
+    "no primary": (DESIRED, {"branches": (replace(MAIN, name="other"), CANDIDATE)}, []),
+    "protected": (DESIRED, {"branches": (replace(MAIN, protected=True), CANDIDATE)}, []),
+    "project unread": (DESIRED, {"branches": (MAIN, CANDIDATE), "project": UNREAD}, []),
+    "no room": (DESIRED, {"branches": (MAIN, CANDIDATE), "project": replace(PROJECT, plan="free_v3")}, []),
+}  # fmt: skip
 
 
-def kinds(desired, observed):
-    return [(step.wire_name, step.branch) for step in mending(desired, observed)]
-
-
-def test_nothing_is_mended_where_nothing_is_half_done():
-    assert kinds(asking(RESTORE), WORLD) == []
-
-
-def test_a_fence_is_lifted_from_where_users_are_also_where_the_rest_cannot_be_read():
-    asked = asking(RESTORE)
-    assert kinds(asked, replace(WORLD, branches=(FENCED,))) == [("LiftFence", "main")]
-    assert kinds(asked, replace(WORLD, branches=(FENCED,), configs=Unknown("403"))) == [("LiftFence", "main")]
-    nameless = replace(asked, verify=replace(asked.verify, database=""))
-    assert kinds(nameless, replace(WORLD, branches=(FENCED,), configs=Unknown("403"))) == []
-
-
-def test_where_signs_disagree_the_fence_is_lifted_from_what_users_reach_or_may_reach():
-    """Somebody has renamed what is held, or the primary, after a run had died between its fence and its switch."""
-    astray = Branch("br-held", "main.held.by-hand", hours_ago(9), MAIN.id, mark=Annotation("production", TIMELINE))
-    unclear = replace(WORLD, branches=(FENCED, astray))
-    assert [("LiftFence", "main")] == kinds(asking(RESTORE), unclear)
-    for change in ({"configs": Unknown("403")}, {"workers": (Unknown("403"),)}, {"configs": (), "workers": ()}):
-        assert [("LiftFence", "main")] == kinds(asking(RESTORE), replace(unclear, **change))
-    renamed = replace(WORLD, branches=(replace(FENCED, name="main.by-hand"),))
-    assert [("LiftFence", "main.by-hand")] == kinds(asking(RESTORE), renamed)
-    reached = replace(MAIN, id="br-2", name="new", endpoint=replace(MAIN.endpoint, host="ep-main.neon.tech"))
-    left = replace(FENCED, endpoint=replace(FENCED.endpoint, host="ep-left.neon.tech"))
-    assert [] == kinds(asking(RESTORE), replace(unclear, branches=(left, reached, astray))), "users are on another"
-    nameless = replace(DESIRED, verify=replace(DESIRED.verify, database=""))
-    assert [] == kinds(nameless, unclear)
-
-
-def test_what_was_protected_before_it_was_to_be_restored_is_so_again():
-    unprotected = replace(WORLD, branches=(MAIN, CANDIDATE))
-    assert kinds(asking(RESTORE), unprotected) == [("ProtectBranch", "main")]
-    assert kinds(asking(RESTORE), replace(unprotected, configs=Unknown("403"))) == [("ProtectBranch", "main")]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"branches": Unknown("403")},
-        {"branches": (replace(MAIN, name="other"), CANDIDATE)},
-        {"branches": (replace(MAIN, protected=True), CANDIDATE)},
-        {"project": Unknown("403"), "branches": (MAIN, CANDIDATE)},
-        {"project": replace(PROJECT, plan="free_v3"), "branches": (MAIN, CANDIDATE)},
-    ],
-    ids=["unreadable", "no primary", "protected", "plan unknown", "no room"],
-)
-def test_nothing_is_protected_where_it_is_not_known_to_be_wanted_and_possible(change):
-    assert kinds(DESIRED, replace(WORLD, **change)) == []
+@pytest.mark.parametrize(("desired", "changes", "steps"), CASES.values(), ids=CASES)
+def test_writes_and_protection_hold_however_a_run_ends(desired, changes, steps):
+    found = mending(desired, replace(WORLD, **changes))
+    assert [(step.wire_name, step.branch) for step in found] == steps

@@ -65,12 +65,12 @@ anything = st.recursive(
 
 
 @given(receipts)
-def test_what_is_read_from_a_line_is_what_was_written(receipt):
+def test_a_receipt_is_read_as_written(receipt):
     assert receipt == parse(receipt.line)
 
 
 @given(receipts)
-def test_a_line_is_canonical_and_one_line_of_ascii(receipt):
+def test_a_line_is_canonical_ascii(receipt):
     facts = json.loads(receipt.line)
     shuffled = json.dumps(dict(reversed(facts.items())), indent=1, ensure_ascii=False)
     assert receipt.line == parse(shuffled).line
@@ -79,7 +79,7 @@ def test_a_line_is_canonical_and_one_line_of_ascii(receipt):
 
 
 @given(receipts, st.data())
-def test_a_changed_byte_is_another_receipt_or_none_so_the_chain_shows_it(receipt, data):
+def test_a_changed_byte_breaks_the_chain(receipt, data):
     following = replace(receipt, previous=receipt.fingerprint)
     assert missing([receipt, following]) <= {receipt.previous}
     at = data.draw(st.integers(0, len(receipt.line) - 1))
@@ -100,7 +100,7 @@ def test_garbage_is_a_value_error_and_nothing_else(line):
 
 
 @given(receipts, st.data())
-def test_a_receipt_with_one_value_replaced_is_a_value_error_or_a_receipt_that_can_be_shown(receipt, data):
+def test_a_replaced_value_is_an_error_or_readable(receipt, data):
     facts = json.loads(receipt.line)
     key = data.draw(st.sampled_from(sorted(facts)))
     facts[key] = data.draw(anything)
@@ -112,7 +112,7 @@ def test_a_receipt_with_one_value_replaced_is_a_value_error_or_a_receipt_that_ca
     assert found == parse(found.line)
 
 
-def test_what_is_nested_without_end_is_a_value_error():
+def test_endless_nesting_is_a_value_error():
     with pytest.raises(ValueError, match="nested too deeply"):
         parse('{"a":' * 100_000)
 
@@ -134,7 +134,7 @@ def test_a_duration_that_is_none_is_refused(number):
         ({"unknown": 1}, "unknown"),
     ],
 )
-def test_a_receipt_that_differs_in_its_shape_is_refused_with_what_differs(changes, said):
+def test_another_shape_is_refused(changes, said):
     with pytest.raises(ValueError, match=said):
         parse(json.dumps(json.loads(example().line) | changes))
 
@@ -147,21 +147,21 @@ def test_what_is_listed_in_a_receipt_is_text(field):
 
 
 @pytest.mark.parametrize("field", ["lifted", "rewound"])
-def test_what_most_receipts_have_none_of_stands_in_the_line_only_where_there_is_some(field):
+def test_empty_lists_are_left_out(field):
     some = replace(example(), **{field: ("branch-limit: raised by Neon",)})
     assert json.loads(some.line)[field] == ["branch-limit: raised by Neon"]
     assert some == parse(some.line)
     assert field not in example().line
 
 
-def test_the_latest_is_of_the_environment_and_the_last_that_began():
+def test_the_latest_began_last():
     old, new = example(), replace(example(), began="2026-11-22T10:00:00.000Z")
     other = replace(example(), environment="staging", began="2027-01-01T00:00:00.000Z")
     assert new == latest([new, other, old], "production")
     assert latest([other], "production") is None
 
 
-def test_a_receipt_that_is_named_and_not_there_is_missing():
+def test_a_named_receipt_can_be_missing():
     first = example()
     second = replace(first, previous=first.fingerprint)
     third = replace(first, previous=second.fingerprint)

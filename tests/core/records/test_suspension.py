@@ -20,7 +20,7 @@ suspensions = st.builds(Suspension, st.just("production"), texts, moments, momen
 
 
 @given(suspensions)
-def test_what_is_read_is_what_was_written_but_for_what_a_terminal_would_obey(suspension):
+def test_a_suspension_is_read_without_terminal_codes(suspension):
     line = suspension.line
     assert line.isascii()
     assert "\n" not in line
@@ -32,14 +32,14 @@ def test_what_is_read_is_what_was_written_but_for_what_a_terminal_would_obey(sus
 
 
 @given(texts, st.integers(1, 30))
-def test_what_is_shown_stands_on_one_line_and_hides_nothing(text, longest):
+def test_shown_text_is_one_line(text, longest):
     said = shown(text, longest)
     assert said.isprintable()
     assert len(said) <= longest
     assert said == said.strip()
 
 
-def test_hostile_text_keeps_its_words_and_loses_its_powers():
+def test_hostile_text_loses_its_powers():
     assert shown(HOSTILE, 500) == "a|b`c` ## <b>@everyone</b>[31m #12 [x](http://y) ***"
 
 
@@ -62,17 +62,17 @@ def test_anything_else_is_no_suspension(line):
         Suspension.parse(line, "production")
 
 
-def test_a_suspension_is_of_the_environment_whose_ref_it_stands_on_whatever_it_says():
+def test_a_suspension_belongs_to_its_ref():
     assert json.loads(SUSPENSION.line)["environment"] == "production"
     assert Suspension.parse(SUSPENSION.line, "staging") == replace(SUSPENSION, environment="staging")
 
 
-def test_it_is_over_from_the_moment_on_that_it_names():
+def test_a_suspension_ends_at_its_moment():
     assert not SUSPENSION.is_over(SUSPENSION.until.before(timedelta(milliseconds=1)))
     assert SUSPENSION.is_over(SUSPENSION.until)
 
 
-def test_it_says_who_why_until_when_and_how_to_resume():
+def test_a_suspension_says_how_to_resume():
     assert SUSPENSION.message == (
         "ada on desk suspended production at 2026-11-22T10:00:00.000Z until 2026-11-22T12:00:00.000Z: "
         "migration 0042 is running"

@@ -66,7 +66,7 @@ def test_an_operation_on_our_candidate_is_ours():
 FOREIGN = {"CreateBranch", "UnprotectBranch", "RestoreBranch"}
 
 
-def test_in_place_an_operation_is_ours_after_the_restore():
+def test_an_operation_is_ours_after_the_restore():
     """Before that it may be anybody's, and what is asked then is the restore itself, which must not come twice."""
     observed, steps = PROTECTED, plan(ASKED_IN_PLACE, PROTECTED).steps
     for step in steps:
@@ -76,7 +76,7 @@ def test_in_place_an_operation_is_ours_after_the_restore():
     assert "ProtectBranch" in kinds(steps)
 
 
-def test_in_place_an_operation_on_what_is_kept_is_ours():
+def test_an_operation_on_the_kept_branch_is_ours():
     observed = taken_until(ASKED_IN_PLACE, PROTECTED, "RestoreBranch")
     (kept,) = [each for each in observed.branches if each.name.endswith(".in-place")]
     assert kinds(next_steps(ASKED_IN_PLACE, running(300, kept.id, observed))) == ["ProtectBranch"]

@@ -254,7 +254,7 @@ def test_an_undeclared_branch_is_kept_by(branch, more, reason):
     assert warnings(desired, observed, f'"a" is not declared any more and is not deleted: {reason}')
 
 
-def test_a_branch_whose_time_is_over_is_not_made():
+def test_a_branch_after_its_time_is_not_made():
     desired = asked(DeclaredBranch("new", expires=hours_ago(1)))
     assert plan(desired, WORLD).in_sync
     assert warnings(desired, WORLD, f'"new" was to be there until {hours_ago(1)}')
@@ -315,7 +315,7 @@ def test_missing_room_is_refused_with_numbers(child, branches, project, room):
     assert (refusal.rule, refusal.kind, refusal.count, refusal.limit) == ("child-limit", *room)
 
 
-def test_a_restore_does_not_wait_for_a_declared_branch():
+def test_a_restore_waits_for_no_declared_branch():
     desired = asked(STAGING, DeclaredBranch("shape", schema_only=True), desired=BY_BRANCH)
     found = plan(desired, world(ours("one"), project=NARROW))
     assert (found.is_about_declared_branches, len(found.steps) > 3) == (True, True)
@@ -346,7 +346,7 @@ def test_unreadable_databases_are_refused():
 # What is said
 
 
-def test_a_branch_of_an_older_timeline_is_named_and_kept():
+def test_a_branch_of_an_older_timeline_stays():
     desired = asked(STAGING, desired=BY_BRANCH)
     assert warnings(desired, world(ours()), '"staging" was made from origin and stays so')
     assert "ResetChild" not in planned(desired, world(ours()))
@@ -379,7 +379,7 @@ def test_names_of_kept_branches_are_read_back():
     assert [each.reset for each in records("staging", [kept("b", 1), kept("a", 2), kept("c", 3, of="x")])] == ["a", "b"]
 
 
-def test_parents_come_first_in_the_order_of_the_file():
+def test_parents_come_first():
     declared = (DeclaredBranch("c", "b"), DeclaredBranch("b", "a"), DeclaredBranch("a"), DeclaredBranch("z"))
     assert [each.name for each in in_order(declared)] == ["a", "z", "b", "c"]
 

@@ -126,7 +126,7 @@ def test_a_new_run_does_not_trust_a_mark(observed, step):
     assert kinds(next_steps(ASKED, observed)) == [step]
 
 
-def test_a_swap_for_a_third_timeline_keeps_the_fence():
+def test_a_third_timeline_keeps_the_fence():
     third = asking(Restore(hours_ago(12), "b"), FENCED)
     assert lineage_of(RENAMED, third).live.branch.fenced
     assert kinds(next_steps(third, RENAMED))[0] == "CreateBranch"

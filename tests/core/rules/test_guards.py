@@ -78,7 +78,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("rule", "desired", "observed", "words"), CASES, ids=[f"{c[0]}: {c[3]}" for c in CASES])
-def test_a_guard_refuses_with_numbers_and_a_way_out(rule, desired, observed, words):
+def test_a_guard_refuses_with_numbers(rule, desired, observed, words):
     found = plan(desired, observed)
     assert ([rule], (), False) == (rules(desired, observed), found.steps, found.in_sync)
     assert words in found.refusals[0].message
@@ -163,7 +163,7 @@ def test_in_place_needs_room_for_a_root():
 @pytest.mark.parametrize(
     ("desired", "observed"), [(BY_BRANCH, FULL), (IN_PLACE, replace(FULL, branches=(MAIN, *others(1))))]
 )
-def test_room_for_a_root_is_enough_or_not_needed(desired, observed):
+def test_enough_room_for_a_root(desired, observed):
     assert rules(desired, observed) == []
 
 

@@ -10,7 +10,7 @@ from reconciler.core.model.desired import Method
 from reconciler.core.model.hyperdrive import CACHING_OFF, NOTHING, Caching, Mtls, Settings, Strategy
 from reconciler.core.model.observed import Unknown
 from reconciler.core.plan.plan import plan
-from reconciler.core.rules.hyperdrive.settings import logged_in_to, most_connections
+from reconciler.core.rules.hyperdrive.upkeep import logged_in_to, most_connections
 from reconciler.core.steps import arguments
 from reconciler.core.steps.hyperdrive import UpdateHyperdrive
 from reconciler.core.values.instant import Instant
@@ -164,7 +164,7 @@ def test_a_limit_that_is_set_only_warns():
 
 @pytest.mark.parametrize("strategy", Strategy)
 @pytest.mark.parametrize("method", Method)
-def test_a_restore_keeps_a_limit_that_cannot_be_set(method, strategy):
+def test_a_restore_keeps_an_impossible_limit(method, strategy):
     desired = asking(RESTORE, declaring(Settings(CACHING_OFF, 97), strategy), method)
     restored = after(desired, SMALL)
     assert ([], {60}) == (rules(desired, SMALL), {each.connection_limit for each in restored.configs})
@@ -240,7 +240,7 @@ def test_by_repoint_the_password_goes_along():
         (DESIRED, replace(WORLD, branches=()), None),
     ],
 )
-def test_a_password_is_read_where_a_config_logs_in(desired, observed, branch):
+def test_a_password_is_read_for_the_login(desired, observed, branch):
     assert logged_in_to(desired, observed) == branch
 
 

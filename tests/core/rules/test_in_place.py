@@ -136,7 +136,7 @@ def test_no_child_is_announced_for_a_candidate():
 # Undo
 
 
-def test_an_undo_proves_a_copy_of_what_is_held():
+def test_an_undo_proves_a_held_copy():
     found = plan(GATED, after(ASKED_GATED, WORLD))
     create, verify, restore = found.steps[:3]
     assert (HELD, None, "main.candidate.origin") == (create.source, create.at, create.name)
@@ -145,7 +145,7 @@ def test_an_undo_proves_a_copy_of_what_is_held():
     assert not any("leaves the history window" in each for each in found.warnings)
 
 
-def test_only_a_reset_by_hand_is_blamed_on_others():
+def test_a_reset_by_hand_is_blamed_on_others():
     assert not warnings(IN_PLACE, after(IN_PLACE, RESTORED_WORLD), "not by this tool")
     assert warnings(IN_PLACE, with_main(last_reset_at=hours_ago(2)), "not by this tool")
 
@@ -188,7 +188,7 @@ def killed_twice(world: Observed = WORLD) -> Observed:
     return killed_after(IN_PLACE, killed_after(ASKED, world, "RestoreBranch"), "RestoreBranch")
 
 
-def test_a_spent_candidate_is_replaced_from_what_is_held():
+def test_a_stale_candidate_is_made_again():
     observed = killed_twice()
     assert CANDIDATE == lineage_of(observed).stale_candidate.branch.name
     steps = plan(ASKED, observed).steps
@@ -223,7 +223,7 @@ def test_what_users_may_reach_is_finished_by_branch(desired, observed, in_place)
     assert in_place == ("RestoreBranch" in planned(desired, observed))
 
 
-def test_a_candidate_made_by_branch_is_used_in_place():
+def test_a_candidate_is_used_by_either_method():
     candidate = killed_after(BY_BRANCH, WORLD, "CreateBranch")
     assert "CreateBranch" not in planned(ASKED, candidate)
     assert CANDIDATE == step_of(ASKED, candidate, "RestoreBranch").proved_on
@@ -273,14 +273,14 @@ def test_what_failed_in_place_stays_refused():
     assert plan(GATED, back).in_sync
 
 
-def test_what_is_marked_as_failed_is_not_checked_again():
+def test_a_failed_timeline_is_not_checked_again():
     marked = ended(plan(ASKED_GATED, FAILED).steps[0].predict(FAILED))
     steps = planned(ASKED_GATED, marked)
     assert (True, False) == ("RestoreBranch" in steps, "VerifyLive" in steps)
     assert ORIGIN == lineage_of(after(ASKED_GATED, marked)).live.timeline
 
 
-def test_what_failed_in_place_can_be_undone_by_branch():
+def test_a_failed_restore_can_be_undone_by_branch():
     by_branch, observed = gated(BY_BRANCH), FAILED
     for step in plan(by_branch, observed).steps:
         observed = step.predict(observed)
@@ -333,7 +333,7 @@ def test_a_proof_is_left_alone_where(changes, lost, live, more, reason):
     assert (refusal.rule, refusal.reasons) == ("deletion-forbidden", (reason,))
 
 
-def test_a_proof_that_stays_is_named_with_its_reason():
+def test_a_proof_that_stays_has_its_reason():
     observed = proved(protected=True)[2]
     assert plan(ASKED, observed).in_sync
     (told,) = warnings(ASKED, observed, PROVED)
@@ -374,7 +374,7 @@ def test_the_config_of_a_timeline_is(desired, observed, name):
     assert name == expected_config(desired, observed)
 
 
-def test_a_config_name_used_for_another_branch_gets_a_number():
+def test_a_used_config_name_gets_a_number():
     """Restored by a branch of its own, then in place to origin: the config named after the one leads to the other."""
     undone = after(IN_PLACE, PROMOTED)
     create = step_of(BY_BRANCH, undone, "CreateHyperdrive")
@@ -386,7 +386,7 @@ def test_a_config_name_used_for_another_branch_gets_a_number():
     assert {f"tech961-{RESTORED}", f"tech961-{RESTORED}-2", "tech961"} == {each.name for each in final.configs}
 
 
-def test_a_config_of_ours_that_leads_nowhere_is_kept():
+def test_a_config_that_leads_nowhere_is_kept():
     undone = after(IN_PLACE, PROMOTED)
     astray = tuple(
         replace(each, host="gone.neon.tech") if each.name == f"tech961-{RESTORED}" else each for each in undone.configs

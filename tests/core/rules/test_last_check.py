@@ -120,7 +120,7 @@ def test_a_reverted_file_is_in_sync_afterwards():
     assert warnings(GATED, PUT_BACK, "failed its last check")
 
 
-def test_a_failed_timeline_is_refused_with_every_way_on():
+def test_a_failed_timeline_names_every_way_on():
     (refusal,) = plan(ASKED, PUT_BACK).refusals
     assert f'timeline "{ASKED.timeline}" took traffic and failed its last check' in refusal.message
     assert refusal.message.endswith('"origin" is live again, unchanged')
@@ -140,7 +140,7 @@ def test_a_branch_renamed_to_candidate_is_tried_again():
 
 
 @pytest.mark.parametrize(("source", "branch"), [(None, "main"), (ASKED.timeline, FAILED)], ids=["unnamed", "named"])
-def test_a_failed_timeline_is_a_source_only_by_name(source, branch):
+def test_a_failed_timeline_is_named_to_be_used(source, branch):
     later = Restore(hours_ago(0.01), "later", source=source)
     assert branch == lineage_of(PUT_BACK, GATED).source(later).branch.name
 

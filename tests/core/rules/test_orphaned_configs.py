@@ -123,14 +123,14 @@ def test_unknown_users_keep_it():
     assert plan(DESIRED, replace(GONE, uses=Unknown("no answer"))).in_sync
 
 
-def test_a_restore_without_room_for_a_config_deletes_it():
+def test_a_missing_config_slot_deletes_it():
     names_taken = tuple(replace(GONE.configs[0], id=f"x{n}", name=f"x{n}") for n in range(23))
     steps = planned(asking(LATER), replace(GONE, configs=(*GONE.configs, *names_taken)))
     assert steps[:2] == ["CreateBranch", "VerifyBranch"]
     assert steps[steps.index("DeleteHyperdrive") + 1] == "CreateHyperdrive"
 
 
-def test_a_restore_without_room_for_a_branch_leaves_it():
+def test_a_missing_branch_slot_leaves_it():
     roomless = with_project(GONE, branches_limit=1)
     assert (planned(asking(LATER), roomless), names(roomless)) == ([], ["main"])
 

@@ -54,7 +54,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("desired", "observed", "protects", "warned"), CASES.values(), ids=CASES)
-def test_a_restored_primary_is_protected_where_there_is_room(desired, observed, protects, warned):
+def test_a_restored_primary_is_protected_with_room(desired, observed, protects, warned):
     assert ((protects, warned), []) == (room(desired, observed), rules(desired, observed))
 
 

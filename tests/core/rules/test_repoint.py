@@ -247,7 +247,7 @@ def test_from_repoint_to_rebind_nothing_changes():
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_stray_worker_is_not_tried_on_what_is_left(workers):
+def test_a_stray_worker_is_not_tried_early(workers):
     """Until it is repointed, the config answers with what is to be restored, which is nothing to be judged by."""
     stray = replace(SEEN, deployed=STRAY)
     other = replace(SEEN, config="other.jsonc", script="tech961-jobs")
@@ -267,7 +267,7 @@ def test_the_first_config_is_tried_before_users():
 
 
 @pytest.mark.parametrize("strategy", Strategy)
-def test_a_lost_config_is_judged_by_the_last_check(strategy):
+def test_the_last_check_judges_a_lost_config(strategy):
     desired = replace(GATED, hyperdrive=replace(GATED.hyperdrive, strategy=strategy))
     told = planned(desired, replace(WORLD, configs=()))
     assert ["CreateHyperdrive", "SwitchTraffic", "VerifyLive"] == [e for e in told if e in (*FIRST, "VerifyLive")]
@@ -293,7 +293,7 @@ def test_a_config_that_differs_is_refused(desired, changes, rule):
     assert [rule] == rules(desired, with_configs(replace(WORLD, branches=(MAIN, STAGING)), **changes))
 
 
-def test_a_waived_pooled_host_is_left_for_the_direct_one():
+def test_a_waived_pooled_host_is_left():
     waived = replace(ASKED, waivers=(Waiver(Waivable.POOLED_ORIGIN, "we know"),))
     pooled = with_configs(host="ep-main-pooler.neon.tech")
     assert "main" == step_of(waived, pooled, "RepointHyperdrive").leaves
@@ -318,7 +318,7 @@ def histories(draw: st.DrawFn) -> tuple[Desired, Observed]:
 
 
 @given(histories())
-def test_the_serving_config_always_ends_at_what_is_live(history):
+def test_the_serving_config_ends_at_live(history):
     desired, observed = history
     found = plan(desired, observed)
     if found.refusals:

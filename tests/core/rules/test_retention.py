@@ -126,7 +126,7 @@ UNPROTECTED = changed(SHIELDED, LEAF, protected=False, updated_at=SHIELDED.at)
         "it failed, and is not asked for", "the first branch", "in place, the newest",
     ],
 )  # fmt: skip
-def test_what_is_held_goes_when_its_hold_has_ended(desired, observed, steps):
+def test_what_is_held_goes_after_its_hold(desired, observed, steps):
     assert steps == planned(desired, observed)
 
 
@@ -225,7 +225,7 @@ def test_a_failed_timeline_stays_while_asked_for():
     assert rules(BY_BRANCH, world) == ["timeline-failed"]
 
 
-def test_in_place_the_newest_held_branch_says_what_is_live():
+def test_in_place_the_newest_held_branch_stays():
     world = later(after(ASKED_IN_PLACE, WORLD), 30 * DAY)
     assert any("tells which branch carries which" in each for each in unit(world, HELD_IN_PLACE, ASKED_IN_PLACE).stays)
 
@@ -257,7 +257,7 @@ def test_the_file_may_unprotect_it_to_delete_it():
     assert (names(done), plan(BY_THE_FILE, done).in_sync, done.branches[0].protected) == (["main"], True, True)
 
 
-def test_a_protection_by_hand_is_kept_against_the_file():
+def test_a_protection_by_hand_is_kept():
     world, desired = changed(ENDED, LEAF, protected=True), primary(BY_THE_FILE, protected=False)
     assert plan(desired, world).in_sync
     assert "it is protected: unprotect it, and it goes" in of_leaf(world, desired).stays
@@ -293,7 +293,7 @@ def refused_for_room(observed: Observed, *full: Refusal) -> list[str]:
 NO_ROOM = BranchLimitReached(2, 2, 1)
 
 
-def test_a_refusal_for_room_says_when_there_is_some():
+def test_a_refusal_says_when_there_is_room():
     said = f"; the hold of {RESTORED} ends at {of_leaf(RECENT).until}. A shorter primary.hold ends it earlier"
     full = NO_ROOM, RootBranchLimitReached(2, 2, "launch", 1), ConfigLimitReached(25, 25, "tech961-x")
     assert [said in each for each in refused_for_room(RECENT, *full)] == [True, False, True]

@@ -91,7 +91,7 @@ SOURCE = asking(replace(RESTORE, source=ORIGIN))
 EARLIER = after(asking(Restore(hours_ago(30), "a")), WORLD)
 
 
-def test_roles_that_a_held_source_never_had_are_named():
+def test_roles_unknown_to_the_source_are_named():
     live = named(EARLIER.branches, "main")
     both = listed(live.id, ("app", account("new", NOW))), listed(MAIN.id)
     (told,) = said(SOURCE, knowing(*both, observed=EARLIER))
@@ -163,7 +163,7 @@ NOTED = listed("br-main", (account("app", hours_ago(23.95)),))
     ],
     ids=["its branch is as old", "its reset is as old", "it is younger"],
 )
-def test_a_role_as_old_as_its_branch_may_be_older(changes, refused):
+def test_a_role_may_be_older_than_listed(changes, refused):
     """Neon may note what came with a branch when it makes the branch."""
     assert rules(BY_BRANCH, knowing(NOTED, observed=with_main(**changes))) == refused
 

@@ -60,7 +60,7 @@ HISTORY = {
 
 
 @pytest.mark.parametrize(("desired", "observed", "words"), HISTORY.values(), ids=HISTORY)
-def test_what_a_change_of_the_history_means_is_said(desired, observed, words):
+def test_a_change_of_the_history_is_explained(desired, observed, words):
     assert len(warnings(desired, observed)) == len(warnings(desired, observed, words)) == 1
 
 
@@ -136,7 +136,7 @@ def test_the_primary_is_unprotected_for_good():
 @pytest.mark.parametrize("method", Method)
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("declared", [True, False, None])
-def test_a_restored_primary_is_protected_as_declared_or_before(method, before, declared):
+def test_a_restored_primary_is_protected_as_declared(method, before, declared):
     desired = asking(RESTORE, primary(protected=declared), method)
     observed = after(desired, with_main(protected=before))
     wanted = before if declared is None else declared

@@ -41,17 +41,17 @@ def test_a_manifest_is_read_as_it_was_written():
         replace(MANIFEST, taken=20261122).text,
     ],
 )
-def test_what_is_no_manifest_is_an_error_with_its_name(text):
+def test_a_broken_manifest_is_named(text):
     with pytest.raises(InputError, match=r"x\.json is no manifest of a snapshot"):
         Manifest.parse(text, "x.json")
 
 
-def test_a_manifest_of_another_format_is_an_error_with_both_numbers():
+def test_another_format_is_named_with_numbers():
     with pytest.raises(InputError, match=f"has format 1, and {FORMAT} is what can be read"):
         Manifest.parse(MANIFEST.text.replace(f'"format": {FORMAT}', '"format": 1'), "x.json")
 
 
-def test_a_database_like_the_snapshot_has_no_differences_and_its_sequences_may_be_further_on():
+def test_sequences_may_be_further_on():
     assert differences(CONTENTS, CONTENTS) == ()
     further = replace(CONTENTS, sequences=(Sequence("up", 12, True), Sequence("down", -13, False)))
     assert differences(CONTENTS, further) == ()
@@ -82,20 +82,20 @@ def test_each_difference_is_a_sentence(found, said):
     assert differences(CONTENTS, replace(CONTENTS, **found)) == (said,)
 
 
-def test_of_many_differences_of_one_kind_the_others_are_counted():
+def test_of_many_differences_the_rest_is_counted():
     many = tuple(f"view v{number}" for number in range(8))
     said = differences(CONTENTS, replace(CONTENTS, objects=(*CONTENTS.objects, *many)))
     assert len(said) == 6
     assert said[-1] == "so it is with 3 more: … is there, and was not"
 
 
-def test_a_file_is_called_by_its_database_and_the_moment():
+def test_a_file_is_named_by_database_and_moment():
     assert file_name("shop", AT) == "shop-2026-11-22T220743.123Z.dump"
     assert file_name("../a b/ü", AT) == ".._a_b__-2026-11-22T220743.123Z.dump"
 
 
 @pytest.mark.parametrize("database", ["shop", "x" * 63, "ü" * 31 + "x"])
-def test_names_of_databases_are_never_longer_than_postgresql_keeps(database):
+def test_database_names_fit_into_63_bytes(database):
     for name in (kept_name(database, AT), scratch_name(database, AT, "abcdef")):
         assert len(name.encode()) <= 63
         assert name.startswith(database[:10])
@@ -110,7 +110,7 @@ def pruned(there, keep, before, good=lambda _: True):
     return [each.name for each in to_prune(there, keep, AT + timedelta(days=before), good)]
 
 
-def test_what_is_not_among_the_newest_and_is_old_goes_for_each_database_by_itself():
+def test_old_snapshots_go_for_each_database():
     there = [taken(number) for number in range(5)]
     assert pruned(there, 2, 9) == ["shop-2", "shop-1", "shop-0"]
     assert pruned(there, 2, 2) == ["shop-1", "shop-0"]
@@ -118,7 +118,7 @@ def test_what_is_not_among_the_newest_and_is_old_goes_for_each_database_by_itsel
     assert pruned([*there[:2], taken(0, "other")], 1, 9) == ["shop-0"]
 
 
-def test_the_last_good_one_stays_however_old_it_is():
+def test_the_last_good_snapshot_stays():
     there = [taken(number) for number in range(5)]
     assert pruned(there, 2, 9, lambda each: each.name in ("shop-0", "shop-1")) == ["shop-2", "shop-0"]
     assert pruned(there, 2, 9, lambda each: each.name == "shop-4") == ["shop-2", "shop-1", "shop-0"]

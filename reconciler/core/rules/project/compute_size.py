@@ -55,13 +55,11 @@ def for_new(desired: Desired, project: Project, lineage: Lineage) -> ComputeSett
     return _wanted(desired, project, lineage).for_new_compute
 
 
-def carry_over(
-    desired: Desired, project: Project, lineage: Lineage, timeline_branch: TimelineBranch
-) -> tuple[SetCompute, ...]:
+def carry_over(desired: Desired, project: Project, lineage: Lineage, target: TimelineBranch) -> tuple[SetCompute, ...]:
     """Give the compute of what becomes the primary what the primary's has."""
-    is_declared = _set(timeline_branch, _asked(desired, project), "")
+    is_declared = _set(target, _asked(desired, project), "")
     why = "of which the file says so" if is_declared else "whose compute is so"
-    return _set(timeline_branch, _wanted(desired, project, lineage), f"it becomes the primary, {why}")
+    return _set(target, _wanted(desired, project, lineage), f"it becomes the primary, {why}")
 
 
 def declared(desired: Desired, project: Project, lineage: Lineage) -> tuple[SetCompute, ...]:
@@ -78,9 +76,9 @@ def _asked(desired: Desired, project: Project) -> ComputeSettings:
     return UNSAID if beyond_plan(desired, project) else desired.primary.compute
 
 
-def _set(timeline_branch: TimelineBranch, wanted: ComputeSettings, reason: str) -> tuple[SetCompute, ...]:
-    found = timeline_branch.branch.endpoint.settings if timeline_branch.branch.endpoint else UNSAID
+def _set(target: TimelineBranch, wanted: ComputeSettings, reason: str) -> tuple[SetCompute, ...]:
+    found = target.branch.endpoint.settings if target.branch.endpoint else UNSAID
     diff = wanted.diff(found)
     if diff == UNSAID:
         return ()
-    return (SetCompute(branch=timeline_branch.branch.name, compute=diff, reason=f"{reason}, and it is {found}"),)
+    return (SetCompute(branch=target.branch.name, compute=diff, reason=f"{reason}, and it is {found}"),)

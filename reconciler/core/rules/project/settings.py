@@ -13,7 +13,7 @@ from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Observed
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import Blocked, PlanningContext, read
-from reconciler.core.rules.hyperdrive import settings as hyperdrive_upkeep
+from reconciler.core.rules.hyperdrive import upkeep as hyperdrive_upkeep
 from reconciler.core.rules.project import compute_size, protection
 from reconciler.core.steps import Step
 from reconciler.core.steps.branch import SetCompute

@@ -321,18 +321,18 @@ def _expiring(branch: Branch) -> Iterator[Refusal]:
         yield SourceExpires(branch.name, branch.expires_at)
 
 
-def candidate(restore: Restore | None, timeline_branch: TimelineBranch, lineage: Lineage) -> list[Refusal]:
+def candidate(restore: Restore | None, target: TimelineBranch, lineage: Lineage) -> list[Refusal]:
     """Refuse a candidate that is not what is asked: made from another branch, or holding a later moment.
 
     A copy of what is held was told from others by its parent, when the branches were read.
     """
-    is_copy = any(each.timeline == timeline_branch.timeline for each in lineage.held)
-    if timeline_branch not in lineage.candidates or lineage.swapping or is_copy:
+    is_copy = any(each.timeline == target.timeline for each in lineage.held)
+    if target not in lineage.candidates or lineage.swapping or is_copy:
         return []
     if restore is None:
-        return [TimelineNotHeld(timeline_branch.timeline, str(lineage.live.timeline), ())]
+        return [TimelineNotHeld(target.timeline, str(lineage.live.timeline), ())]
     source = lineage.source(restore)
-    return [source] if isinstance(source, Refusal) else _differences(restore, timeline_branch.branch, source)
+    return [source] if isinstance(source, Refusal) else _differences(restore, target.branch, source)
 
 
 def _differences(restore: Restore, branch: Branch, source: TimelineBranch) -> list[Refusal]:

@@ -33,12 +33,12 @@ def is_under_way(context: PlanningContext) -> bool:
         return False
     if context.desired.timeline == context.lineage.live.timeline:
         return False
-    timeline_branch, config = context.timeline_branch, context.config
-    if timeline_branch is None or config is None:
+    target, config = context.target, context.config
+    if target is None or config is None:
         return True
     if context.is_repointed:
-        return not points_to(config, timeline_branch.branch)
-    return timeline_branch.held is not None and not any(seen.serves(config.id) for _, seen in context.workers)
+        return not points_to(config, target.branch)
+    return target.held is not None and not any(seen.serves(config.id) for _, seen in context.workers)
 
 
 def create_candidate(context: PlanningContext) -> tuple[Step, ...] | Blocked:
@@ -48,7 +48,7 @@ def create_candidate(context: PlanningContext) -> tuple[Step, ...] | Blocked:
     taken = _proved_name_taken(context)
     if isinstance(source, list) or taken:
         return Blocked((*taken, *(source if isinstance(source, list) else ())))
-    restore = desired.primary.restore if context.timeline_branch is None else None
+    restore = desired.primary.restore if context.target is None else None
     if restore is None:
         reason = f"{desired.timeline} is proved as it was left, before anything is replaced"
     else:
@@ -118,7 +118,7 @@ def restart_pool(context: PlanningContext) -> tuple[Step, ...]:
     return () if is_restarted or step.key in context.observed.passed else (step,)
 
 
-def dispose_of_proof(context: PlanningContext) -> tuple[Step, ...] | Blocked:
+def delete_proof_branch(context: PlanningContext) -> tuple[Step, ...] | Blocked:
     """Say that all is checked, and delete the branch that it was proved on. A branch that must stay is left alone."""
     lineage, primary = context.lineage, context.desired.primary.branch
     for each in lineage.proved:

@@ -157,19 +157,19 @@ def _other(desired: Desired, lineage: Lineage) -> TimelineBranch | None:
     return source if isinstance(source, TimelineBranch) else None
 
 
-def _of(observed: Observed, timeline_branch: TimelineBranch) -> RolesAndDatabases | None:
+def _of(observed: Observed, target: TimelineBranch) -> RolesAndDatabases | None:
     known = () if isinstance(observed.accounts, Unknown) else observed.accounts
-    return next((each for each in known if each.branch_id == timeline_branch.branch.id), None)
+    return next((each for each in known if each.branch_id == target.branch.id), None)
 
 
-def _tells_when(timeline_branch: TimelineBranch) -> bool:
+def _tells_when(target: TimelineBranch) -> bool:
     """Tell whether Neon's times on a branch can say when a role was made: not on one that a restore has made."""
-    return not timeline_branch.preserved
+    return not target.preserved
 
 
-def _is_younger(account: RoleOrDatabase, timeline_branch: TimelineBranch, moment: Instant) -> bool:
+def _is_younger(account: RoleOrDatabase, target: TimelineBranch, moment: Instant) -> bool:
     """Tell whether it was made after the moment, for certain: not by the making or the resetting of its branch."""
-    branch = timeline_branch.branch
+    branch = target.branch
     copied = branch.created_at if branch.parent_id is not None else None
     remade = (at for at in (copied, branch.last_reset_at) if at is not None)
     return account.created_at > moment and all(abs(account.created_at - at) > SAME_RESTORE for at in remade)

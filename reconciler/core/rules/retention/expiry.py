@@ -50,7 +50,7 @@ def must_know_uses(desired: Desired, observed: Observed, lineage: Lineage) -> bo
     )
 
 
-def take_away(context: PlanningContext) -> tuple[Step, ...]:
+def clear_unwanted(context: PlanningContext) -> tuple[Step, ...]:
     """Remove the expiry of what is needed, or held for longer; one at a time, as Neon locks the project."""
     if context.desired.primary.expire_on_neon is None:
         return ()
@@ -66,7 +66,7 @@ def clear(branch: Branch, reason: str) -> tuple[Step, ...]:
     return (ClearExpiry(branch=branch.name, reason=reason),)
 
 
-def give(context: PlanningContext) -> tuple[Step, ...]:
+def set_expiry(context: PlanningContext) -> tuple[Step, ...]:
     """Let the next unit expire that may, and does not or too early. What is not known to be unused never does."""
     held = units(context.desired, context.observed, context.lineage)
     if (
@@ -85,7 +85,7 @@ def give(context: PlanningContext) -> tuple[Step, ...]:
     return ()
 
 
-def freed(context: PlanningContext, refused: Blocked) -> tuple[Step, ...] | Blocked:
+def make_room(context: PlanningContext, refused: Blocked) -> tuple[Step, ...] | Blocked:
     """Remove the expiry of what is held where that alone keeps a branch from being made from it."""
     expiring = {each.source for each in refused.refusals if isinstance(each, SourceExpires)}
     others = [each for each in refused.refusals if not isinstance(each, SourceExpires)]

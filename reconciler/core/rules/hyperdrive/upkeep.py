@@ -69,12 +69,12 @@ def of_new(context: PlanningContext, hyperdrive: Hyperdrive, branch: Branch) -> 
     )
 
 
-def sync_settings(context: PlanningContext, timeline_branch: TimelineBranch) -> tuple[Step, ...]:
+def sync_settings(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ...]:
     """Set what differs from the file on the config that serves, as far as the compute takes it."""
     hyperdrive, config = context.desired.hyperdrive, context.config
     if hyperdrive is None or config is None:
         return ()
-    different = _taken_by(timeline_branch.branch, hyperdrive.settings).diff(config.settings)
+    different = _taken_by(target.branch, hyperdrive.settings).diff(config.settings)
     reason = f"the file declares otherwise; it has {_found(different, config)}"
     return (UpdateHyperdrive(hyperdrive=config.name, settings=different, reason=reason),) if different else ()
 
@@ -82,7 +82,7 @@ def sync_settings(context: PlanningContext, timeline_branch: TimelineBranch) -> 
 def beyond_compute(context: PlanningContext) -> list[Refusal]:
     """Refuse what is declared and can't be set on the config of the live branch. Nothing else waits for it."""
     hyperdrive, config, live = context.desired.hyperdrive, context.config, context.lineage.live
-    if hyperdrive is None or config is None or context.timeline_branch != live:
+    if hyperdrive is None or config is None or context.target != live:
         return []
     limit, most = hyperdrive.settings.diff(config.settings).connection_limit, most_connections(live.branch)
     if limit is None or most is None or limit < most:
@@ -108,10 +108,10 @@ def _found(different: Settings, config: HyperdriveConfig) -> str:
     )
 
 
-def renew_password(context: PlanningContext, timeline_branch: TimelineBranch) -> tuple[Step, ...]:
+def renew_password(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ...]:
     """Write a password that has been changed since into the config of what is live, or is to be live again."""
     hyperdrive, config = context.desired.hyperdrive, context.config
-    if hyperdrive is None or config is None or not points_to(config, timeline_branch.branch):
+    if hyperdrive is None or config is None or not points_to(config, target.branch):
         return ()
     changed, proved = context.observed.password_changed_at, config.modified_at
     if changed is None or proved is None or changed - proved <= _CLOCKS:
@@ -119,7 +119,7 @@ def renew_password(context: PlanningContext, timeline_branch: TimelineBranch) ->
     reason = f"Neon has changed role {hyperdrive.role} at {changed}, and Hyperdrive's login was last proved at {proved}"
     step = RenewPassword(
         hyperdrive=config.name,
-        branch=timeline_branch.branch.name,
+        branch=target.branch.name,
         database=hyperdrive.database,
         role=hyperdrive.role,
         reason=reason,
@@ -132,11 +132,11 @@ def logged_in_to(desired: Desired, observed: Observed) -> Branch | None:
     if not isinstance(observed.branches, tuple) or not isinstance(observed.configs, tuple):
         return None
     lineage = infer_lineage(desired, observed.branches)
-    timeline_branch = (
+    target = (
         lineage.timeline_branch(effective_desired(desired, lineage).timeline) if isinstance(lineage, Lineage) else None
     )
-    led_to = timeline_branch is not None and any(points_to(each, timeline_branch.branch) for each in observed.configs)
-    return timeline_branch.branch if timeline_branch and led_to else None
+    led_to = target is not None and any(points_to(each, target.branch) for each in observed.configs)
+    return target.branch if target and led_to else None
 
 
 def most_connections(branch: Branch) -> int | None:
