@@ -66,7 +66,7 @@ def _log_in_again(context: PlanningContext) -> tuple[Step, ...]:
 
 
 def mark_failed(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ...]:
-    """Give a branch that failed its last check a name that says so: it is left next, and never tried again by itself."""
+    """Name a branch after its failed last check: it is left next, and no run tries it again by itself."""
     proof, timeline = context.lineage.proof_branch, target.timeline
     left = proof.branch.name if proof else target.branch.name
     reason = f"the last check of {timeline} has failed, so {timeline_before(context.lineage, timeline)} is put back"
