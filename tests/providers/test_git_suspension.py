@@ -118,7 +118,7 @@ async def test_an_apply_is_stopped_while_it_stands_and_not_after_its_time_by_our
     clock.moment = FIRST.until
     await watching.confirm()
     await watching.confirm()
-    assert said == [f"{FIRST.message}. That is over, and ignored"]
+    assert said == [f"{FIRST.message}. It is over, and ignored"]
 
 
 @pytest.mark.parametrize("leased", [True, False])

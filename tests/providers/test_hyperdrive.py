@@ -7,19 +7,19 @@ from reconciler.core.values.instant import Instant
 from reconciler.core.values.secret import Secret
 from reconciler.errors import ProviderError
 from reconciler.ports import Origin
+from reconciler.providers import cloudflare
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.cloudflare import client as cloudflare
+from reconciler.providers.cloudflare import CloudflareApi
 from reconciler.providers.cloudflare import wire as hyperdrive_wire
-from reconciler.providers.cloudflare.client import CloudflareApi
 from reconciler.providers.http.client import Api
-from reconciler.providers.http.response import told
+from reconciler.providers.http.response import read_object
 from tests.support.answers import Answers, Reply
 
 BARE = {"id": "1", "name": "tech961", "origin": {"host": "h", "database": "d", "user": "u", "scheme": "postgres"}}
 
 
 def read(**fields):
-    return hyperdrive_wire.config(told("Cloudflare", BARE | fields))
+    return hyperdrive_wire.config(read_object("Cloudflare", BARE | fields))
 
 
 @pytest.mark.parametrize("fields", [{}, {"caching": None, "mtls": None}, {"caching": {"disabled": False}, "mtls": {}}])
@@ -90,7 +90,7 @@ async def bound():
 
     async def ask(account):
         server.reply = account.reply
-        opened.append(Api("Cloudflare", server.url, Secret("canary-of-a-token"), cloudflare.explain))
+        opened.append(Api(cloudflare.POLICY, server.url, Secret("canary-of-a-token")))
         api = CloudflareApi(opened[-1], "a1", SystemClock())
         found = await api.bound("c1")
         assert found == await api.bound("c1")

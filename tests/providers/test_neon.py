@@ -7,9 +7,10 @@ from reconciler.core.values.instant import Instant
 from reconciler.core.values.secret import Secret
 from reconciler.core.values.timeline import Timeline
 from reconciler.errors import AnswerLost, ProviderError
+from reconciler.providers import neon
 from reconciler.providers.clock import SystemClock
 from reconciler.providers.http.client import Api
-from reconciler.providers.neon import client as neon
+from reconciler.providers.neon import client
 from tests.support import database
 from tests.support.shops import PRIMARY
 
@@ -17,7 +18,7 @@ from tests.support.shops import PRIMARY
 @pytest.fixture
 async def neon_api(sandbox):
     key = Secret(sandbox.environment["NEON_API_KEY"])
-    api = Api("Neon", sandbox.environment["NEON_API_HOST"], key, neon.explain)
+    api = Api(neon.POLICY, sandbox.environment["NEON_API_HOST"], key)
     yield neon.NeonApi(api, SystemClock())
     await api.close()
 
@@ -51,7 +52,7 @@ async def test_every_branch_is_found_however_many_pages_they_fill(production, ne
     for number in range(4):
         body = {"branch": {"name": f"feature-{number}"}}
         production.sandbox.neon("POST", f"/projects/{production.project}/branches", json=body)
-    monkeypatch.setattr(neon, "_PAGE", 2)
+    monkeypatch.setattr(client, "PAGE", 2)
     found = await neon_api.branches(production.project)
     assert sorted(each.name for each in found) == sorted(production.branches())
     assert [each.name for each in found if each.endpoint is not None] == [PRIMARY]

@@ -8,9 +8,9 @@ import pytest
 
 from reconciler.core.values.secret import Secret
 from reconciler.errors import ProviderError
+from reconciler.providers import neon
 from reconciler.providers.clock import SystemClock
 from reconciler.providers.http.client import Api
-from reconciler.providers.neon import client as neon
 
 _PACKAGE = Path(__file__).parents[2] / "reconciler"
 # The sandbox is the world that is acted on, and has deletions as Neon and Cloudflare have them.
@@ -39,14 +39,14 @@ def _called(call):
 ALLOWED = {
     ("providers/github/client.py", "_delete_comment"): "a comment of ours that is there twice",
     (
-        "providers/neon/client.py",
+        "providers/neon/branches.py",
         "delete_branch",
     ): "what proved a restore in place, is held too long, or was declared: `holding_pen.deletion`, `children.guards`",
     (
-        "providers/cloudflare/client.py",
+        "providers/cloudflare/hyperdrive.py",
         "delete_config",
     ): "a config that leads to what is held too long, or nowhere: `core.holding_pen.pruning`",
-    ("providers/cloudflare/client.py", "delete_worker"): "the Worker of a drill: `core.drill.leftovers`",
+    ("providers/cloudflare/workers.py", "delete_worker"): "the Worker of a drill: `core.drill.leftovers`",
 }
 # Ways to delete over HTTP, in SQL, and with the official command lines.
 _WORDS = ("DELETE", "DROP ", "TRUNCATE")
@@ -142,7 +142,7 @@ def test_what_neon_is_to_delete_later_is_what_is_held_or_declared_and_only_these
 @pytest.mark.parametrize(("point", "keep_as"), [("", "main.held"), ("0/1", "")])
 async def test_nothing_is_restored_in_place_without_a_point_and_a_name_for_what_is_replaced(point, keep_as):
     """Were anything sent, it would be refused in other words: nobody listens there."""
-    api = Api("Neon", "http://127.0.0.1:9/api/v2", Secret("neon-key-of-nobody"), neon.explain)
+    api = Api(neon.POLICY, "http://127.0.0.1:9/api/v2", Secret("neon-key-of-nobody"))
     with pytest.raises(ProviderError, match="is not restored without a point, or without what it holds kept"):
         await neon.NeonApi(api, SystemClock()).restore_branch("p", "br-main", "br-main", point, keep_as)
     await api.close()
@@ -160,7 +160,7 @@ def test_a_declared_branch_is_reset_or_deleted_by_its_step_alone_and_only_the_ru
 
 @pytest.mark.anyio
 async def test_no_declared_branch_is_reset_without_a_name_for_what_it_holds():
-    api = Api("Neon", "http://127.0.0.1:9/api/v2", Secret("neon-key-of-nobody"), neon.explain)
+    api = Api(neon.POLICY, "http://127.0.0.1:9/api/v2", Secret("neon-key-of-nobody"))
     with pytest.raises(ProviderError, match="is not reset without what it holds kept"):
         await neon.NeonApi(api, SystemClock()).reset_branch("p", "br-staging", "br-main", "")
     await api.close()

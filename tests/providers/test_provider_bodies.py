@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 
 from reconciler.core.values.secret import Secret
 from reconciler.errors import AnswerLost, ProviderError, ReconcilerError
-from reconciler.providers.cloudflare import client as cloudflare
+from reconciler.providers import cloudflare, neon
 from reconciler.providers.github.requests import explain as github_explain
 from reconciler.providers.http import client as http
-from reconciler.providers.neon import client as neon
 from tests.support.answers import Answers, Reply
 
 KEY = "napi_canary_key_of_the_provider_0123456789"
-EXPLAIN = {"Neon": neon.explain, "Cloudflare": cloudflare.explain, "GitHub": github_explain}
+EXPLAIN = {"Neon": neon.POLICY.explain, "Cloudflare": cloudflare.POLICY.explain, "GitHub": github_explain}
 MEGABYTE = 1024 * 1024
 REFUSALS = (400, 401, 403, 404, 409, 422)
 
@@ -34,7 +33,7 @@ async def ask(answers, reply, method="GET", name="Neon"):
     """Return what is read, or the error."""
     answers.sent = 0
     answers.reply = lambda *_: reply
-    api = http.Api(name, answers.url, Secret(KEY), EXPLAIN[name])
+    api = http.Api(http.ApiPolicy(name, EXPLAIN[name]), answers.url, Secret(KEY))
     try:
         return (await api.send(method, "/x")).body
     except ReconcilerError as error:

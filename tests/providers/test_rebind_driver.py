@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.providers.cloudflare.modules import modules as modules_of
+from reconciler.providers.cloudflare.uploads import modules as modules_of
 from reconciler.providers.http.client import Answer
 from tests.support.database import GOOD
 from tests.support.production import BINDING, Production, Upload

@@ -10,20 +10,16 @@ import pytest
 from reconciler.core.values.secret import Secret
 from reconciler.errors import AnswerLost, ProviderError, Unreachable
 from reconciler.ports import Origin
+from reconciler.providers import cloudflare, neon
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.cloudflare import access as cloudflare_access
-from reconciler.providers.cloudflare import client as cloudflare
-from reconciler.providers.cloudflare.client import CloudflareApi
+from reconciler.providers.cloudflare import CloudflareApi, hyperdrive
 from reconciler.providers.http import client as http
 from reconciler.providers.http.client import Api, ApiPolicy
-from reconciler.providers.http.rate_limiter import Budget, Pace, route_of
-from reconciler.providers.neon import access as neon_access
-from reconciler.providers.neon import client as neon
+from reconciler.providers.http.rate_limiter import Pace, RateLimiter, route_of
 from tests.support.answers import Answers, Reply
 
 pytestmark = pytest.mark.anyio
-NEON = neon.explain, neon_access.POLICY
-CLOUDFLARE = cloudflare.explain, cloudflare_access.POLICY
+NEON, CLOUDFLARE = neon.POLICY, cloudflare.POLICY
 DONE = Reply(200, {"result": {"id": "1"}})
 
 
@@ -39,8 +35,7 @@ async def connect(server):
     """Connect to a provider that answers with these replies in turn, then with the last; `asked` counts requests."""
     opened = []
 
-    def connected(provider, *replies):
-        explain, manners = provider
+    def connected(policy, *replies):
         left, connected.asked = list(replies), []
 
         def reply(method, path):
@@ -48,7 +43,7 @@ async def connect(server):
             return left.pop(0) if len(left) > 1 else left[0]
 
         server.reply = reply
-        opened.append(Api("Provider", server.url, Secret("canary-token"), explain, manners))
+        opened.append(Api(policy, server.url, Secret("canary-token")))
         return opened[-1]
 
     yield connected
@@ -166,7 +161,7 @@ async def test_hyperdrive_that_cannot_log_in_is_asked_once_more_after_45_seconds
 
 @pytest.mark.parametrize("total", [True, False])
 async def test_every_hyperdrive_config_is_found_on_however_many_pages(connect, monkeypatch, total):
-    monkeypatch.setattr(cloudflare, "_PAGE", 2)
+    monkeypatch.setattr(hyperdrive, "_PAGE", 2)
     items = [{"id": f"c{n}", "name": f"name{n}"} for n in range(4)]
     info = {"result_info": {"total_count": 4}} if total else {}
     pages = [Reply(200, {"result": each, **info}) for each in (items[:2], items[2:], [])]
@@ -177,14 +172,13 @@ async def test_every_hyperdrive_config_is_found_on_however_many_pages(connect, m
 
 async def test_no_run_can_meet_a_limit_of_a_provider():
     """Neon: 700 a minute. Cloudflare: 1,200 in five minutes, and then nothing at all for five more."""
-    assert neon_access.PACE.most_within(60) <= 700
-    assert neon_access.PACE.burst <= 40
-    assert cloudflare_access.PACE.most_within(300) <= 1200
-    assert (NEON[1].pace, CLOUDFLARE[1].pace) == (neon_access.PACE, cloudflare_access.PACE)
+    assert NEON.pace.most_within(60) <= 700
+    assert NEON.pace.burst <= 40
+    assert CLOUDFLARE.pace.most_within(300) <= 1200
 
 
 async def test_requests_beyond_what_may_be_sent_at_once_wait_for_their_turn(connect):
-    api = connect((neon.explain, ApiPolicy(pace=Pace(at_once=5, per_second=50.0, burst=1000))), DONE)
+    api = connect(ApiPolicy("Neon", NEON.explain, pace=Pace(at_once=5, per_second=50.0, burst=1000)), DONE)
     began = time.monotonic()
     await asyncio.gather(*(api.get(f"/x/{number}") for number in range(15)))
     assert len(connect.asked) == 15
@@ -192,10 +186,10 @@ async def test_requests_beyond_what_may_be_sent_at_once_wait_for_their_turn(conn
 
 
 async def test_each_route_has_a_limit_of_its_own():
-    budget = Budget(Pace(at_once=1000, per_second=1000.0, burst=2))
+    limiter = RateLimiter(Pace(at_once=1000, per_second=1000.0, burst=2))
     began = time.monotonic()
     for _ in range(3):
-        await budget.spend("GET", "/projects/aged-wildflower-1/branches/br-1")
+        await limiter.acquire("GET", "/projects/aged-wildflower-1/branches/br-1")
     assert time.monotonic() - began >= 0.5
     assert len({route_of("GET", f"/projects/aged-wildflower-{n}/branches/br-{n}") for n in range(9)}) == 1
     assert route_of("GET", "/projects/p-1/branches") != route_of("GET", "/projects/p-1/endpoints")
@@ -210,5 +204,5 @@ def test_a_whole_restore_with_two_workers_is_within_what_may_be_sent_at_once(mak
     assert production.apply().converged
     requests = production.sandbox.requests()
     to_neon = [each for each in requests if each.path.startswith("/api/")]
-    assert 0 < len(to_neon) < neon_access.PACE.at_once
-    assert 0 < len(requests) - len(to_neon) < cloudflare_access.PACE.at_once
+    assert 0 < len(to_neon) < NEON.pace.at_once
+    assert 0 < len(requests) - len(to_neon) < CLOUDFLARE.pace.at_once

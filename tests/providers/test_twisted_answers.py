@@ -20,9 +20,8 @@ from reconciler.core.values.timeline import Timeline
 from reconciler.engine.observe import observe
 from reconciler.errors import ProviderError, ReconcilerError
 from reconciler.ports import Ports, Rebinding
-from reconciler.providers.cloudflare import client as cloudflare
+from reconciler.providers import cloudflare, neon
 from reconciler.providers.http.client import Api
-from reconciler.providers.neon import client as neon
 from reconciler.providers.wrangler.checkout import Checkout
 from reconciler.render import plan as plan_text
 from tests.support import canned
@@ -63,8 +62,8 @@ class World:
         self.asked = 0
         self._loop = asyncio.new_event_loop()
         key, clock = Secret("napi_canary_of_twisted"), QuickClock()
-        self._apis = [Api("Neon", self.answers.url, key, neon.explain)]
-        self._apis += [Api("Cloudflare", self.answers.url, key, cloudflare.explain)]
+        self._apis = [Api(neon.POLICY, self.answers.url, key)]
+        self._apis += [Api(cloudflare.POLICY, self.answers.url, key)]
         self.neon = neon.NeonApi(self._apis[0], clock)
         self.cloudflare = cloudflare.CloudflareApi(self._apis[1], canned.ACCOUNT, clock)
         self.ports = Ports(self.neon, self.cloudflare, Checkout(root), None, None, clock, None)

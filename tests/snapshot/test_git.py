@@ -57,7 +57,7 @@ def test_a_hook_of_somebody_else_is_not_overwritten(plain_desk, checkout):
     hook.write_text("#!/bin/sh\n")
     status, _, stderr = plain_desk.without_place("guard", "--install")
     assert status == 1
-    assert "is there already, and is somebody else's" in stderr
+    assert "exists already, and was not written by reconciler" in stderr
     assert hook.read_text() == "#!/bin/sh\n"
 
 

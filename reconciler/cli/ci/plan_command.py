@@ -85,7 +85,7 @@ class _Job:
         return repository.resolve(f"refs/remotes/{repository.remote}/{branch}") or repository.fetch(branch)
 
     def _is_checked_out(self, commit: str) -> bool:
-        """Tell whether what is planned is this commit, or GitHub's merge of it into its base."""
+        """Whether what is planned is this commit, or GitHub's merge of it into its base."""
         head = self._repository.head() if self._repository else ""
         if self._repository is None or not head:
             return False

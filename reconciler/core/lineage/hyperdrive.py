@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired, Hyperdrive
-from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Unknown, named
+from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Unknown, known, named
 from reconciler.core.values.timeline import RESTORED_NAME
 
 _Workers = Iterable[ObservedWorker | Unknown]
@@ -29,7 +29,7 @@ def config_of(
 
 
 def points_to(config: HyperdriveConfig, branch: Branch) -> bool:
-    """Tell whether a config leads to a branch's compute, by its direct host."""
+    """Whether a config leads to a branch's compute, by its direct host."""
     endpoint = branch.endpoint
     return endpoint is not None and (config.host, config.port) == (endpoint.host, endpoint.port)
 
@@ -80,8 +80,8 @@ def _own(hyperdrive: Hyperdrive, configs: tuple[HyperdriveConfig, ...]) -> list[
 
 def expected_config(desired: Desired, observed: Observed) -> str:
     """Name the config that the Workers are to be bound to; where that cannot be told, what a new one is called."""
-    branches = () if isinstance(observed.branches, Unknown) else observed.branches
-    configs = () if isinstance(observed.configs, Unknown) else observed.configs
+    branches = known(observed.branches)
+    configs = known(observed.configs)
     lineage = infer_lineage(desired, branches)
     timeline_branch = lineage.timeline_branch(desired.timeline) if isinstance(lineage, Lineage) else None
     if timeline_branch is not None and isinstance(lineage, Lineage):

@@ -119,7 +119,7 @@ def _held(desired: Desired, branch: Branch, branches: tuple[Branch, ...], signs:
 
 
 def _is_preserved(desired: Desired, branch: Branch, branches: tuple[Branch, ...]) -> bool:
-    """Tell whether a branch was made by a restore in place of another one, also when it has come back since.
+    """Whether a branch was made by a restore in place of another one, also when it has come back since.
 
     What was made for a timeline is annotated, so of the others only the oldest was not made so: the first primary.
     """
@@ -204,7 +204,7 @@ def _made_nearer(primary: Branch, reset: Instant, held: list[Branch], others: li
 
 
 def _is_older(each: TimelineBranch, live: TimelineBranch, held: list[TimelineBranch]) -> bool:
-    """Tell whether a later branch carries the same timeline on: the one held later, or the live one.
+    """Whether a later branch carries the same timeline on: the one held later, or the live one.
 
     The last replacement is never older than the live branch: what it holds is not live.
     """
@@ -238,7 +238,7 @@ def _claimed_twice(live: TimelineBranch, held: list[TimelineBranch], candidates:
 
 
 def _is_proof(candidate: TimelineBranch, live: TimelineBranch, held: list[TimelineBranch]) -> bool:
-    """Tell whether a candidate is a copy for a restore in place: of what will be restored, or was.
+    """Whether a candidate is a copy for a restore in place: of what will be restored, or was.
 
     A second run may make it once more after the first has disposed of it; it is never used, and disposed of again.
     """

@@ -45,7 +45,7 @@ def before_source(lsn: Lsn, branch: Branch) -> list[Refusal]:
 
 
 def has(branch: Branch, lsn: Lsn) -> bool:
-    """Tell whether an LSN may be in the log of a branch."""
+    """Whether an LSN may be in the log of a branch."""
     began = Lsn.parse(branch.lsn)
     return began is None or began <= lsn
 

@@ -87,7 +87,7 @@ class Hyperdrive:
 
     @property
     def is_repointed(self) -> bool:
-        """Tell whether a restore leads the config that serves to another branch, instead of making one."""
+        """Whether a restore leads the config that serves to another branch, instead of making one."""
         return self.strategy is Strategy.REPOINT
 
     def config_for(self, timeline: Timeline) -> str:
@@ -138,7 +138,7 @@ class HttpGate:
 
     @property
     def tells_version(self) -> bool:
-        """Tell whether a pass proves which version of the Worker has answered."""
+        """Whether a pass proves which version of the Worker has answered."""
         texts = (self.contains, *(value for _, value in self.json if isinstance(value, str)))
         return any(VERSION_PLACEHOLDER in text for text in texts)
 

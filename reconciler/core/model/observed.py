@@ -38,7 +38,7 @@ class LiveSpan:
     commit: str
 
     def covers(self, moment: Instant) -> bool:
-        """Tell whether it was live at a moment, whatever the clocks."""
+        """Whether it was live at a moment, whatever the clocks."""
         return self.since <= moment.before(_DOUBT) and (self.until is None or moment <= self.until.before(_DOUBT))
 
     def __str__(self) -> str:
@@ -52,6 +52,14 @@ class Unknown:
 
     reason: str
     hint: str = ""
+
+
+_Item = TypeVar("_Item")
+
+
+def known(items: tuple[_Item, ...] | Unknown) -> tuple[_Item, ...]:
+    """Return what was read, or nothing if it could not be read. Only for what must not decide anything."""
+    return () if isinstance(items, Unknown) else items
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +112,7 @@ class Annotation:
     protects: bool = False
 
     def is_of(self, environment: str, timeline: Timeline) -> bool:
-        """Tell whether it was made for this timeline of this environment."""
+        """Whether it was made for this timeline of this environment."""
         return (self.environment, self.timeline) == (environment, timeline)
 
 
@@ -177,13 +185,13 @@ class Branch:
 
     @property
     def protects(self) -> bool:
-        """Tell whether it says that the primary was protected: by its annotation, or as its compute is called."""
+        """Whether it says that the primary was protected: by its annotation, or as its compute is called."""
         is_noted = self.endpoint is not None and self.endpoint.protects
         return is_noted or (self.mark is not None and self.mark.protects)
 
     @property
     def fenced(self) -> bool:
-        """Tell whether its compute says that its database takes no writes, or that this was begun."""
+        """Whether its compute says that its database takes no writes, or that this was begun."""
         return self.endpoint is not None and self.endpoint.fenced
 
 
@@ -265,12 +273,12 @@ class ObservedWorker:
         return max(self.deployed, key=lambda version: version.percentage, default=None)
 
     def serves_only(self, hyperdrive_id: str) -> bool:
-        """Tell whether all traffic goes to versions that are bound to this config."""
+        """Whether all traffic goes to versions that are bound to this config."""
         served = [version for version in self.deployed if version.percentage > 0]
         return bool(served) and all(version.hyperdrive_id == hyperdrive_id for version in served)
 
     def serves(self, hyperdrive_id: str) -> bool:
-        """Tell whether any traffic goes to a version that is bound to this config."""
+        """Whether any traffic goes to a version that is bound to this config."""
         return any(version.percentage > 0 and version.hyperdrive_id == hyperdrive_id for version in self.deployed)
 
     def uploaded_as(self, label: str, hyperdrive_id: str) -> UploadedVersion | None:

@@ -35,7 +35,7 @@ class Suspension(Refusal):
     way_out = "nothing is applied until then; reconciler resume {environment} ends it now"
 
     def is_over(self, now: Instant) -> bool:
-        """Tell whether its time has gone by."""
+        """Whether its time has gone by."""
         return now >= self.until
 
     @property

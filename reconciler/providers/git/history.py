@@ -61,7 +61,7 @@ def changes_of(root: Path, path: str, environment: Mapping[str, str] = os.enviro
 
 
 def is_shallow(root: Path, environment: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether the clone was cut off, so that older changes are not there to be read."""
+    """Whether the clone was cut off, so that older changes are not there to be read."""
     return Git.at(root, environment).run("rev-parse", "--is-shallow-repository").text == "true"
 
 

@@ -132,7 +132,7 @@ class Repository:
         return answer.text
 
     def is_ancestor(self, old: str, new: str) -> bool:
-        """Tell whether `new` is `old` or comes after it."""
+        """Whether `new` is `old` or comes after it."""
         return self.git.attempt("merge-base", "--is-ancestor", self._known(old), self._known(new)).status == 0
 
     def last_change(self, commit: str, path: str) -> str:
@@ -150,7 +150,7 @@ class Repository:
         return found
 
     def differs_from_head(self, path: str) -> bool:
-        """Tell whether a file of the work tree is not the one of HEAD; one that is not committed is not.
+        """Whether a file of the work tree is not the one of HEAD; one that is not committed is not.
 
         What git would convert on its way into a commit, such as line ends, is no difference.
         """
@@ -267,7 +267,7 @@ def head_of(directory: Path, environment: Mapping[str, str] = os.environ) -> str
 
 
 def _has_repository(directory: Path) -> bool:
-    """Tell whether there may be one: a look at the disk is quicker than a git process."""
+    """Whether there may be one: a look at the disk is quicker than a git process."""
     return any((each / ".git").exists() for each in (directory.absolute(), *directory.absolute().parents))
 
 

@@ -53,7 +53,7 @@ class SuspensionRef:
 
     @property
     def is_shared(self) -> bool:
-        """Tell whether there is a remote, so that it counts for everybody."""
+        """Whether there is a remote, so that it counts for everybody."""
         return self._repository.remote is not None
 
     def look(self) -> Found | None:
@@ -138,7 +138,7 @@ class SuspensionWatch:
         suspension = found.readable
         if not suspension.is_over(self._clock.now()):
             raise Suspended(suspension.message, hint=suspension.hint)
-        self._tell(f"{suspension.message}. That is over, and ignored")
+        self._tell(f"{suspension.message}. It is over, and ignored")
 
     def _look(self) -> Found | None:
         try:

@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 from reconciler.core.values.secret import Secret
 from reconciler.errors import AnswerLost, InputError, ProviderError
-from reconciler.providers.github.requests import POLICY, Requests, explain
+from reconciler.providers.github.requests import POLICY, Requests
 from reconciler.providers.github.text import body_of, description_of, title_of
 from reconciler.providers.github.wire import CommitState, DeploymentState, Issue, PullRequest, body_in
 from reconciler.providers.http.client import Api
-from reconciler.providers.http.response import Told
+from reconciler.providers.http.response import ResponseReader
 
 _API = "https://api.github.com"
 _COMMENT = "pull-requests: write"
@@ -49,7 +49,7 @@ async def connect(environment: Mapping[str, str], repository: str | None = None)
     address = (environment.get("GITHUB_API_URL") or _API).rstrip("/")
     if not re.match("https?://.", address):
         raise InputError(f'GITHUB_API_URL is not a URL ("{address}")', hint=f"unset it, or set it to {_API}")
-    api = Api("GitHub", address, Secret(token), explain, POLICY)
+    api = Api(POLICY, address, Secret(token))
     try:
         yield GitHub(api, name)
     finally:
@@ -86,10 +86,10 @@ class GitHub:
         """Keep exactly one comment of ours with `marker`: update it or create it. Returns the URL of its page."""
         body = body_of(body, marker)
 
-        async def find() -> list[Told]:
+        async def find() -> list[ResponseReader]:
             return await self._ours(await self._comments(number), marker)
 
-        async def create() -> Told:
+        async def create() -> ResponseReader:
             return await self._requests.write("POST", f"/issues/{number}/comments", _COMMENT, body=body)
 
         first, *others = await _found_or_created(find, create)
@@ -112,19 +112,19 @@ class GitHub:
         """Comment, unless the last comment is the same."""
         body = body_of(body)
 
-        async def find() -> list[Told]:
+        async def find() -> list[ResponseReader]:
             return [item for item in (await self._comments(number))[-1:] if body_in(item) == body]
 
-        async def create() -> Told:
+        async def create() -> ResponseReader:
             return await self._requests.write("POST", f"/issues/{number}/comments", permission, body=body)
 
         await _found_or_created(find, create)
 
-    async def _comments(self, number: int) -> list[Told]:
+    async def _comments(self, number: int) -> list[ResponseReader]:
         found = await self._requests.read_all(f"/issues/{number}/comments", "pull-requests: read")
         return sorted(found, key=lambda item: item.serial("id"))
 
-    async def _ours(self, items: list[Told], marker: str) -> list[Told]:
+    async def _ours(self, items: list[ResponseReader], marker: str) -> list[ResponseReader]:
         """Keep what has the marker and is ours: written by the token's owner, or by a bot if the token has no owner."""
         marked = [item for item in items if marker in body_in(item)]
         if marked and not self._login_is_known:
@@ -146,12 +146,12 @@ class GitHub:
         GitHub itself creates one when a job with an `environment:` starts.
         """
 
-        async def find() -> list[Told]:
+        async def find() -> list[ResponseReader]:
             query = {"sha": commit, "environment": environment}
             found = await self._requests.read_all("/deployments", "deployments: read", **query)
             return sorted(found, key=lambda item: item.serial("id"), reverse=True)
 
-        async def create() -> Told:
+        async def create() -> ResponseReader:
             return await self._requests.write(
                 "POST",
                 "/deployments",
@@ -188,10 +188,10 @@ class GitHub:
         """Open a pull request for a branch, or update the open one."""
         title, body = title_of(title), body_of(body)
 
-        async def find() -> list[Told]:
+        async def find() -> list[ResponseReader]:
             return await self._open_of(head)
 
-        async def create() -> Told:
+        async def create() -> ResponseReader:
             fields = {"head": head, "base": base, "title": title, "body": body}
             try:
                 return await self._requests.write("POST", "/pulls", _COMMENT, **fields)
@@ -224,13 +224,13 @@ class GitHub:
             raise
         return tuple(PullRequest.read(item) for item in found)
 
-    async def _open_of(self, head: str) -> list[Told]:
+    async def _open_of(self, head: str) -> list[ResponseReader]:
         """List the open ones of a branch, oldest first. GitHub's filter also finds forks of the same owner."""
         query = {"state": "open", "head": f"{self._repository.partition('/')[0]}:{head}"}
         found = await self._requests.read_all("/pulls", "pull-requests: read", **query)
         return sorted((item for item in found if self._is_of(item, head)), key=lambda item: item.serial("number"))
 
-    def _is_of(self, item: Told, head: str) -> bool:
+    def _is_of(self, item: ResponseReader, head: str) -> bool:
         pull = PullRequest.read(item)
         return (pull.head_branch, pull.head_repository.lower()) == (head, self._repository.lower())
 
@@ -240,10 +240,10 @@ class GitHub:
         """Keep exactly one open issue of ours with `marker`: update it or open it."""
         title, body = title_of(title), body_of(body, marker)
 
-        async def find() -> list[Told]:
+        async def find() -> list[ResponseReader]:
             return await self._open_issues(marker)
 
-        async def create() -> Told:
+        async def create() -> ResponseReader:
             return await self._requests.write("POST", "/issues", _ISSUE, title=title, body=body, labels=[label])
 
         first, *others = await _found_or_created(find, create)
@@ -272,7 +272,7 @@ class GitHub:
             await self._close(item.serial("number"), "completed")
         return Issue.read(found[0]) if found else None
 
-    async def _open_issues(self, marker: str) -> list[Told]:
+    async def _open_issues(self, marker: str) -> list[ResponseReader]:
         """Read all open issues: a search by label would miss an issue whose label was removed."""
         found = await self._requests.read_all("/issues", "issues: read", state="open", sort="created", direction="asc")
         issues = [item for item in found if item.maybe("pull_request") is None]
@@ -283,8 +283,8 @@ class GitHub:
 
 
 async def _found_or_created(
-    find: Callable[[], Awaitable[list[Told]]], create: Callable[[], Awaitable[Told]]
-) -> list[Told]:
+    find: Callable[[], Awaitable[list[ResponseReader]]], create: Callable[[], Awaitable[ResponseReader]]
+) -> list[ResponseReader]:
     """Return what exists, or create it and look again, because a concurrent run may have created the same.
 
     If the answer is lost, look before creating it a second time. The result is never empty.
@@ -300,7 +300,7 @@ async def _found_or_created(
     return await find() or [created]
 
 
-def _wrote(item: Told, login: str | None) -> bool:
+def _wrote(item: ResponseReader, login: str | None) -> bool:
     user = item.maybe("user")  # none if the account was deleted
     if user is None:
         return False

@@ -13,7 +13,7 @@ import httpx
 
 from reconciler.errors import AnswerLost, ProviderError, Unreachable
 from reconciler.providers.http.client import Api, ApiPolicy, Wait
-from reconciler.providers.http.response import Told, told_list
+from reconciler.providers.http.response import ResponseReader, read_list
 
 _NAME = "GitHub"
 _PAGE = 100
@@ -72,7 +72,7 @@ def _number(response: httpx.Response, header: str) -> int | None:
     return int(text) if re.fullmatch("[0-9]{1,10}", text) else None
 
 
-POLICY = ApiPolicy(_HEADERS, is_busy)
+POLICY = ApiPolicy(_NAME, explain, _HEADERS, is_busy)
 
 
 class Requests:
@@ -83,20 +83,20 @@ class Requests:
         self._root = f"/repos/{repository}"
         self._repository = repository
 
-    async def read(self, path: str, permission: str, **query: str | int) -> Told:
+    async def read(self, path: str, permission: str, **query: str | int) -> ResponseReader:
         """Read an object. Raises ProviderError."""
-        return Told(_NAME, (await self._send("GET", path, permission, params=query)).body)
+        return ResponseReader(_NAME, (await self._send("GET", path, permission, params=query)).body)
 
-    async def read_list(self, path: str, permission: str) -> list[Told]:
+    async def read_list(self, path: str, permission: str) -> list[ResponseReader]:
         """Read the first page of a list whose items have no id. Raises ProviderError."""
-        return told_list(_NAME, (await self._send("GET", path, permission, params={"per_page": _PAGE})).body)
+        return read_list(_NAME, (await self._send("GET", path, permission, params={"per_page": _PAGE})).body)
 
-    async def read_all(self, path: str, permission: str, **query: str | int) -> list[Told]:
+    async def read_all(self, path: str, permission: str, **query: str | int) -> list[ResponseReader]:
         """Read every page. An item that moved to another page meanwhile is returned once. Raises ProviderError."""
-        found: dict[int, Told] = {}
+        found: dict[int, ResponseReader] = {}
         for page in range(1, _MOST_PAGES + 1):
             answer = await self._send("GET", path, permission, params={**query, "per_page": _PAGE, "page": page})
-            found |= {item.serial("id"): item for item in told_list(_NAME, answer.body)}
+            found |= {item.serial("id"): item for item in read_list(_NAME, answer.body)}
             if 'rel="next"' not in answer.headers.get("link", ""):
                 return list(found.values())
         raise ProviderError(
@@ -104,12 +104,12 @@ class Requests:
             hint="close what is no longer needed; if there are fewer, GitHub's paging is at fault: run it again",
         )
 
-    async def write(self, method: str, path: str, permission: str, **fields: Any) -> Told:
+    async def write(self, method: str, path: str, permission: str, **fields: Any) -> ResponseReader:
         """Write once. Raises ProviderError, and AnswerLost if it may have been done."""
         options = {"json": fields} if fields else {}
-        return Told(_NAME, (await self._send(method, path, permission, **options)).body)
+        return ResponseReader(_NAME, (await self._send(method, path, permission, **options)).body)
 
-    async def settle(self, method: str, path: str, permission: str, **fields: Any) -> Told:
+    async def settle(self, method: str, path: str, permission: str, **fields: Any) -> ResponseReader:
         """Write what is safe to repeat, and repeat it if the answer is lost. Raises ProviderError."""
         try:
             return await self.write(method, path, permission, **fields)
@@ -119,7 +119,7 @@ class Requests:
     async def login(self) -> str | None:
         """Return the login of the token's owner; None for the token of a workflow or an app."""
         try:
-            return Told(_NAME, await self._api.get("/user")).text("login")
+            return ResponseReader(_NAME, await self._api.get("/user")).text("login")
         except Unreachable:
             raise
         except ProviderError as error:

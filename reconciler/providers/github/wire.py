@@ -6,7 +6,7 @@ Unknown fields are ignored. A field that is missing or has the wrong type raises
 from dataclasses import dataclass
 from enum import Enum
 
-from reconciler.providers.http.response import Told
+from reconciler.providers.http.response import ResponseReader
 
 # Anyone may write a body, so a long one must not fail the whole read. GitHub accepts less than this.
 _LONGEST_BODY = 300_000
@@ -49,7 +49,7 @@ class PullRequest:
     head_repository: str = ""
 
     @classmethod
-    def read(cls, item: Told) -> "PullRequest":
+    def read(cls, item: ResponseReader) -> "PullRequest":
         """Read a response. A listing has `merged_at` but no `merged`."""
         head = item.part("head")
         repository = head.maybe("repo")
@@ -77,11 +77,11 @@ class Issue:
     body: str
 
     @classmethod
-    def read(cls, item: Told) -> "Issue":
+    def read(cls, item: ResponseReader) -> "Issue":
         """Read a response."""
         return cls(item.serial("number"), item.text("html_url"), item.maybe_text("title"), body_in(item))
 
 
-def body_in(item: Told) -> str:
+def body_in(item: ResponseReader) -> str:
     """Return the body of a comment, issue or pull request; empty if it has none."""
     return item.maybe_text("body", _LONGEST_BODY)

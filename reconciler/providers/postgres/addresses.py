@@ -51,7 +51,7 @@ def hosts(settings: Mapping[str, str]) -> list[str]:
 
 
 def is_local(host: str) -> bool:
-    """Tell whether a host is this machine: a socket's directory, or a loopback address."""
+    """Whether a host is this machine: a socket's directory, or a loopback address."""
     if host.lower() in ("", "localhost") or host.startswith(("/", "@")):
         return True
     try:

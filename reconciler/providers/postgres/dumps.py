@@ -140,7 +140,7 @@ def server_version(place: Place) -> int:
 
 
 def exists(place: Place, database: str) -> bool:
-    """Tell whether the server has a database of that name."""
+    """Whether the server has a database of that name."""
     with _administration(place) as connected:
         return bool(connected.ask(f"select to_json(1) from pg_catalog.pg_database where datname = {literal(database)}"))
 

@@ -36,7 +36,7 @@ where class.relkind in ('r', 'p', 'f', 'v', 'm')
 
 
 def may_pass(error: BaseException) -> bool:
-    """Tell whether a login may succeed in a moment, as while a compute wakes. A no to the role is final."""
+    """Whether a login may succeed in a moment, as while a compute wakes. A no to the role is final."""
     text = str(error)
     return isinstance(error, psycopg.OperationalError) and not any(said in text for said in _FINAL)
 

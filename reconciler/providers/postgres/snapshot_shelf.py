@@ -152,7 +152,7 @@ def root_of(directory: Path, environment: Mapping[str, str]) -> Path | None:
 
 
 def is_ignored(path: Path, environment: Mapping[str, str]) -> bool:
-    """Tell whether Git would leave a path alone: it ignores it, or there is no repository."""
+    """Whether Git would leave a path alone: it ignores it, or there is no repository."""
     root = root_of(path.parent, environment)
     if root is None:
         return True

@@ -98,7 +98,7 @@ def claims_of(root: Path, now: Instant) -> tuple[Claim, ...]:
 
 
 def _is_plain(root: Path, path: Path) -> bool:
-    """Tell whether it is a file of the tree, and no device or endless thing that a link leads to."""
+    """Whether it is a file of the tree, and no device or endless thing that a link leads to."""
     try:
         inside = path.resolve().is_relative_to(root.resolve())
         return inside and path.is_file() and path.stat().st_size <= _LONGEST_BYTES

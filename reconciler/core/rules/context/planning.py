@@ -38,12 +38,12 @@ class Blocked:
 
     @property
     def is_about_declared_branches(self) -> bool:
-        """Tell whether all that is refused is about declared branches."""
+        """Whether all that is refused is about declared branches."""
         return all(each.about_declared_branch for each in self.refusals)
 
     @property
     def is_verdict(self) -> bool:
-        """Tell whether the steps before it are taken all the same: it ends a putting back, or is about children."""
+        """Whether the steps before it are taken all the same: it ends a putting back, or is about children."""
         return self.is_about_declared_branches or any(isinstance(each, TimelineFailed) for each in self.refusals)
 
 
@@ -81,7 +81,7 @@ class PlanningContext:
         return self.desired.hyperdrive is not None and self.desired.hyperdrive.is_repointed
 
     def is_serving(self, target: TimelineBranch) -> bool:
-        """Tell whether the branch is the primary, or the switch to it has happened and only renames are missing."""
+        """Whether the branch is the primary, or the switch to it has happened and only renames are missing."""
         if target == self.lineage.live:
             return True
         config = self.config

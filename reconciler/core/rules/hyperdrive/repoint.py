@@ -58,7 +58,7 @@ def repoint(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ...
 
 
 def is_tried_before(context: PlanningContext, target: TimelineBranch) -> bool:
-    """Tell whether a version can be tried on the branch before users are on it.
+    """Whether a version can be tried on the branch before users are on it.
 
     Not while the config that it is bound to leads to another branch, nor once it was led away from that: then it may
     answer with what it holds of that one, and users are on it anyway.

@@ -17,7 +17,7 @@ from reconciler.core.lineage.infer import effective_desired, infer_lineage
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired, Hyperdrive
 from reconciler.core.model.hyperdrive import CACHING_ON, NO_CERTIFICATES, Settings
-from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, named
+from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, known, named
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import PlanningContext
 from reconciler.core.steps import Phase, Step
@@ -162,7 +162,7 @@ def warnings(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> I
 
 
 def _about_the_repoint(observed: Observed, step: RepointHyperdrive, *, fenced: bool) -> Iterator[str]:
-    sharers = observed.sharers if isinstance(observed.sharers, tuple) else ()
+    sharers = known(observed.sharers)
     ours = {getattr(each, "script", "") for each in observed.workers}
     others = [name for name in sharers if name not in ours]
     moved = f"; these move too, and the file does not name them: {', '.join(others)}" if others else ""
@@ -176,7 +176,7 @@ def _about_the_repoint(observed: Observed, step: RepointHyperdrive, *, fenced: b
 def _about_connections(
     desired: Desired, observed: Observed, step: RepointHyperdrive | CreateHyperdrive
 ) -> Iterator[str]:
-    branch = named(observed.branches if isinstance(observed.branches, tuple) else (), step.branch)
+    branch = named(known(observed.branches), step.branch)
     most = most_connections(branch) if branch else None
     if most is None:
         return
@@ -196,5 +196,5 @@ def _limit_after(observed: Observed, step: RepointHyperdrive | CreateHyperdrive)
     """Tell which config a step is about, and how many connections that may open right after it."""
     if isinstance(step, CreateHyperdrive):
         return step.name, step.settings.connection_limit
-    config = named(observed.configs if isinstance(observed.configs, tuple) else (), step.hyperdrive)
+    config = named(known(observed.configs), step.hyperdrive)
     return step.hyperdrive, config.connection_limit if config else None

@@ -7,16 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
-from reconciler.core.model.compute import NEVER, UNSAID, ComputeSettings
+from reconciler.core.model.compute import UNSAID, ComputeSettings
 from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Project
+from reconciler.core.model.provider_limits import neon_plan
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.steps.branch import SetCompute
-
-# Neon documentation: "Plans" for the suspension (in seconds), "Manage computes" for the one size that it states.
-_DEFAULT_SECONDS = 300
-_LARGEST = {"free": 2.0}
-_SUSPENSIONS = {"free": (_DEFAULT_SECONDS,), "launch": (_DEFAULT_SECONDS, NEVER)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +36,10 @@ def beyond_plan(desired: Desired, project: Project) -> list[ComputeBeyondPlan]:
 
 
 def _beyond_plan(asked: ComputeSettings, project: Project) -> Iterator[ComputeBeyondPlan]:
-    kind = next((plan for plan in ("free", "launch") if project.plan.startswith(plan)), "")
-    largest, suspensions = _LARGEST.get(kind), _SUSPENSIONS.get(kind)
+    plan = neon_plan(project.plan)
+    if plan is None:
+        return
+    largest, suspensions = plan.largest_compute, plan.suspensions
     if largest is not None and asked.maximum is not None and asked.maximum > largest:
         what = str(ComputeSettings(asked.minimum, asked.maximum))
         yield ComputeBeyondPlan(what, project.plan, f"up to {largest:g} CU")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired
-from reconciler.core.model.observed import Observed, ObservedWorker, Unknown
+from reconciler.core.model.observed import Observed, ObservedWorker, Unknown, known
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import Blocked, PlanningContext
 from reconciler.core.steps import Step
@@ -69,7 +69,7 @@ def fence_held(context: PlanningContext) -> tuple[Step, ...]:
 
 
 def _can_be_fenced(context: PlanningContext, target: TimelineBranch) -> bool:
-    """Tell whether it is asked, and can be: without a compute, nobody writes anyway."""
+    """Whether it is asked, and can be: without a compute, nobody writes anyway."""
     asked = context.desired.primary.fence and bool(context.desired.verify.database)
     return asked and target.branch.endpoint is not None
 
@@ -109,8 +109,7 @@ def unfence_reached(desired: Desired, observed: Observed) -> tuple[RemoveFence, 
     if isinstance(branches, Unknown) or not database:
         return ()
     workers = [each for each in observed.workers if isinstance(each, ObservedWorker)]
-    known = () if isinstance(configs, Unknown) else configs
-    hosts = {(each.host, each.port) for each in known if any(seen.serves(each.id) for seen in workers)}
+    hosts = {(each.host, each.port) for each in known(configs) if any(seen.serves(each.id) for seen in workers)}
     reached = [each for each in branches if each.endpoint and (each.endpoint.host, each.endpoint.port) in hosts]
     primary = [each for each in branches if each.name == desired.primary.branch]
     reason = "users reach it, and it takes no writes"

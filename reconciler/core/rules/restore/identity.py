@@ -36,7 +36,7 @@ def check_identity(desired: Desired, branches: tuple[Branch, ...], branch: Branc
 
 
 def _is_told(desired: Desired, branch: Branch) -> bool:
-    """Tell whether it is known what a candidate holds: its place in the history is what is restored in place."""
+    """Whether it is known what a candidate holds: its place in the history is what is restored in place."""
     restore = desired.primary.restore
     if desired.primary.method is Method.IN_PLACE or (restore is not None and isinstance(restore.to, Lsn)):
         return bool(branch.lsn)

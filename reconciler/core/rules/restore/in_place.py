@@ -10,7 +10,7 @@ from datetime import timedelta
 from reconciler.core.lineage.hyperdrive import points_to
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired, Method
-from reconciler.core.model.observed import Observed, named
+from reconciler.core.model.observed import Observed, known, named
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import Blocked, PlanningContext
 from reconciler.core.rules.project import compute_size, protection
@@ -28,7 +28,7 @@ _SECOND = timedelta(seconds=1)
 
 
 def is_under_way(context: PlanningContext) -> bool:
-    """Tell whether the primary is to be restored. What was begun in a branch of its own is finished there first."""
+    """Whether the primary is to be restored. What was begun in a branch of its own is finished there first."""
     if context.desired.primary.method is not Method.IN_PLACE or context.lineage.swapping:
         return False
     if context.desired.timeline == context.lineage.live.timeline:
@@ -153,7 +153,7 @@ def warnings(desired: Desired, observed: Observed, lineage: Lineage, steps: tupl
     if primary.protected:
         after = ", and protected again right after" if desired.primary.protected is not False else ""
         yield f'"{primary.name}" is unprotected while it is being restored{after}'
-    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    branches = known(observed.branches)
     children = [f'"{each.name}"' for each in branches if each.parent_id == primary.id and each.name != step.proved_on]
     if children:
         yield f'what was made from "{primary.name}" is a child of "{step.keep_as}" after that: {", ".join(children)}'

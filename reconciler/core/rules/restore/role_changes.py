@@ -16,7 +16,7 @@ from itertools import groupby
 from reconciler.core.lineage.infer import effective_desired, infer_lineage
 from reconciler.core.lineage.lineage import SAME_RESTORE, Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired, Method
-from reconciler.core.model.observed import Branch, Observed, Unknown
+from reconciler.core.model.observed import Branch, Observed, Unknown, known
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.model.roles_and_databases import RoleOrDatabase, RolesAndDatabases
 from reconciler.core.rules.context.waivers import unwaived
@@ -158,17 +158,16 @@ def _other(desired: Desired, lineage: Lineage) -> TimelineBranch | None:
 
 
 def _of(observed: Observed, target: TimelineBranch) -> RolesAndDatabases | None:
-    known = () if isinstance(observed.accounts, Unknown) else observed.accounts
-    return next((each for each in known if each.branch_id == target.branch.id), None)
+    return next((each for each in known(observed.accounts) if each.branch_id == target.branch.id), None)
 
 
 def _tells_when(target: TimelineBranch) -> bool:
-    """Tell whether Neon's times on a branch can say when a role was made: not on one that a restore has made."""
+    """Whether Neon's times on a branch can say when a role was made: not on one that a restore has made."""
     return not target.preserved
 
 
 def _is_younger(account: RoleOrDatabase, target: TimelineBranch, moment: Instant) -> bool:
-    """Tell whether it was made after the moment, for certain: not by the making or the resetting of its branch."""
+    """Whether it was made after the moment, for certain: not by the making or the resetting of its branch."""
     branch = target.branch
     copied = branch.created_at if branch.parent_id is not None else None
     remade = (at for at in (copied, branch.last_reset_at) if at is not None)
