@@ -107,7 +107,7 @@ def test_untwisted_every_call_succeeds(world):
 @example(place=("/repos/acme/shop/issues", ()), twist={"message": "no list"})
 @example(place=("/repos/acme/shop", ()), twist=[])
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_call_with_a_twisted_answer_succeeds_or_is_an_error_in_a_sentence(world, place, twist):
+def test_twisted_calls_succeed_or_fail_in_words(world, place, twist):
     world.twist(*place, twist)
     for work in world.attempts():
         try:

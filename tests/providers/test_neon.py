@@ -24,9 +24,7 @@ async def neon_api(sandbox):
 
 
 @pytest.mark.anyio
-async def test_a_create_that_neon_was_too_busy_for_is_not_repeated_once_another_run_has_promoted_its_branch(
-    production, neon_api
-):
+async def test_a_busy_create_looks_before_retrying(production, neon_api):
     """The candidate's name is free again then, and so a second branch of the same timeline would be made."""
     origin = production.branch(PRIMARY)
     branch = await _create(production, neon_api, origin)
@@ -40,7 +38,7 @@ async def test_a_create_that_neon_was_too_busy_for_is_not_repeated_once_another_
 
 
 @pytest.mark.anyio
-async def test_a_branch_whose_name_is_taken_may_have_been_made_by_a_lost_call(production, neon_api):
+async def test_a_taken_branch_name_is_an_answer_lost(production, neon_api):
     origin = production.branch(PRIMARY)
     await _create(production, neon_api, origin)
     with pytest.raises(AnswerLost):
@@ -48,7 +46,7 @@ async def test_a_branch_whose_name_is_taken_may_have_been_made_by_a_lost_call(pr
 
 
 @pytest.mark.anyio
-async def test_every_branch_is_found_however_many_pages_they_fill(production, neon_api, monkeypatch):
+async def test_every_branch_is_found_across_pages(production, neon_api, monkeypatch):
     for number in range(4):
         body = {"branch": {"name": f"feature-{number}"}}
         production.sandbox.neon("POST", f"/projects/{production.project}/branches", json=body)
@@ -59,7 +57,7 @@ async def test_every_branch_is_found_however_many_pages_they_fill(production, ne
 
 
 @pytest.mark.anyio
-async def test_a_role_that_the_branch_does_not_have_is_an_error_with_neons_words(production, neon_api):
+async def test_a_missing_role_is_neons_error(production, neon_api):
     branch = production.branch(PRIMARY)["id"]
     with pytest.raises(ProviderError, match="ghost"):
         await neon_api.origin(production.project, branch, "tech961", "ghost")

@@ -206,7 +206,7 @@ class RestoreModel(_Model):
 
 
 class ComputeModel(_Model):
-    """The compute of the primary. What is left out is nobody's wish, and a restore carries it over."""
+    """The compute of the primary. A restore carries over what is left out."""
 
     min: Units | None = None
     """The least size in compute units (CU), 0.25 or more. Goes with max."""
@@ -322,7 +322,7 @@ class OutsideModel(_Model):
     name: Label
     """What it is, such as Axiom Logpush archive."""
     retention: Span | None = None
-    """How long it is kept: hours, days, weeks (36h, 30d, 2w) or forever, which is until somebody deletes it."""
+    """How long it is kept: hours, days, weeks (36h, 30d, 2w) or forever, which is until it is deleted."""
     recovery: Annotated[str, Field(max_length=500), AfterValidator(_printable)] = ""
     """How it is recovered on its own, in one line."""
 

@@ -72,7 +72,7 @@ _BEGINNING = Instant(0)
 class TimelineBranch:
     """A branch and the timeline that it carries. `held` is its name read, where it is held.
 
-    `preserved` tells that Neon made the branch when another was restored in place: its history is older than itself.
+    `preserved`: Neon made the branch when another was restored in place, so its history is older than itself.
     """
 
     branch: Branch
@@ -82,7 +82,7 @@ class TimelineBranch:
 
     @property
     def ended(self) -> Instant | None:
-        """When its timeline was replaced: told by a branch that was made then, and has not come back since."""
+        """When its timeline was replaced, known from a branch that was made then and has not come back since."""
         return self.branch.created_at if self.held is not None and self.held.in_place else None
 
 

@@ -1,4 +1,4 @@
-"""Declared branches besides the primary: how Neon tells which are ours, and which resets they have had.
+"""Declared branches besides the primary: how to know from Neon which are ours, and which resets they have had.
 
 A branch of ours carries annotations from the request that creates it. They can't be changed later, and a reset sets
 none. So the request that resets a branch also writes down that it did: what the branch held is kept under a name that
@@ -52,7 +52,7 @@ def resets(branch: Branch, kept: Iterable[Record]) -> set[str]:
 
 
 def has_expired(child: DeclaredBranch, at: Instant) -> bool:
-    """Whether a branch was to live until a moment that has passed: it is not made any more."""
+    """Whether a branch was to live until a moment that has passed: it is no longer created."""
     return isinstance(child.expires, Instant) and child.expires <= at
 
 
@@ -65,7 +65,7 @@ def needs_parent(child: DeclaredBranch, branches: tuple[Branch, ...], at: Instan
 
 
 def is_ours(environment: str, branch: Branch) -> bool:
-    """Whether we made a branch as one of this environment's, and nobody has renamed it since."""
+    """Whether reconciler created a branch for this environment, and it was not renamed since."""
     mark = branch.child
     return mark is not None and (mark.environment, mark.name) == (environment, branch.name)
 
