@@ -14,7 +14,7 @@ from tests.exhaustive.dice import DICE
 
 _SEED = 961
 # What a run is given, and does not change.
-_GIVEN = frozenset({"_desired", "_ports", "_report", "_permit", "_consent", "_at_wave", "_goes_on_with", "_is_dead"})
+_GIVEN = frozenset({"_desired", "_ports", "_report", "_lease", "_suspension", "_at_wave", "_goes_on_with", "_is_dead"})
 
 
 def memory_of(apply):
