@@ -126,7 +126,7 @@ def test_a_root_with_children_is_origin(run, account):
     assert value["primary"] == {
         "project": account.project, "branch": "main", "restore": None, "method": "branch", "hold": "7d",
     }  # fmt: skip
-    assert '"restore": null, // the original timeline: no branch tells of a restore' in text
+    assert '"restore": null, // the original timeline: no branch shows a restore' in text
     lines = [line for line in text.splitlines() if line.strip(" {}[],") and not line.startswith("//")]
     assert [line for line in lines if " // " not in line] == ['  "$schema": "./schema.json",', '  "primary": {']
 
@@ -202,7 +202,7 @@ def test_a_lost_file_is_imported_with_its_timeline(run, account):
     value, text, _ = imported(run, account)
     assert value["primary"]["restore"] == {"to": "2026-11-21T09:55:00.000Z", "id": "inc-42"}
     assert value["hyperdrive"]["name"] == config
-    assert "told by the branch's annotations" in text
+    assert "from the branch's annotations" in text
 
 
 # what does not fit: told with the remedy, and nothing is written

@@ -19,21 +19,20 @@ from reconciler.sandbox import timestamps
 from reconciler.sandbox.faults import Fault as SandboxFault
 from reconciler.sandbox.server import NEON_PREFIX, Sandbox
 from tests.exhaustive import upload_stand_in
-from tests.exhaustive.dice import throw_dice
+from tests.exhaustive.checkpoints import Checkpoint, PausedApply
 from tests.exhaustive.fence_stand_in import FenceStandIn
 from tests.exhaustive.histories import Histories
 from tests.exhaustive.lean_transport import LeanTransport
-from tests.exhaustive.moment import Moment, PausedApply
 from tests.exhaustive.reserved_ports import ReservedPorts
-from tests.exhaustive.timeless import LoopClock
+from tests.exhaustive.seeded_ids import seed_ids
+from tests.exhaustive.virtual_time import LoopClock
 from tests.support import database
-from tests.support.production import BINDING
+from tests.support.cloudflare import BINDING, Upload, new_config
 
 ROLE, DATABASE, PRIMARY, NAME = "app", "tech961", "main", "shop"
 SQL_GATE = "select true"
 _BEGUN_SECONDS = 1_767_225_600.0  # the year 2026, whatever the year is: what is done twice has the same names
 _EVERYTHING = re.compile("")
-_MODULE = b"export default { async fetch() { return new Response('ok') } }\n"
 _WRANGLER = """\
 {
   // The reconciler changes the id below, and nothing else.
@@ -55,7 +54,7 @@ def prepare_process(loop, *, lean=True):
     if lean:
         httpx._client.AsyncHTTPTransport = LeanTransport
     gc.set_threshold(50_000)
-    throw_dice()
+    seed_ids()
     timestamps.read_clock = loop.wall_clock
     ssl.create_default_context = functools.cache(ssl.create_default_context)
 
@@ -173,7 +172,7 @@ class World:
         if self._protected:
             path = f"/projects/{self.project_id}/branches/{self.primary().id}"
             await self.neon("PATCH", path, json={"branch": {"protected": True}})
-        self._uri = httpx.URL(made["connection_uris"][0]["connection_uri"])
+        self._uri = made["connection_uris"][0]["connection_uri"]
         self.loop.leapt += 60
         self.moments = []
         for _ in range(2):
@@ -182,16 +181,10 @@ class World:
         self.loop.leapt += 60
 
     async def _make_workers(self):
-        origin = {"scheme": "postgres", "host": self._uri.host, "port": self._uri.port, "database": DATABASE}
-        origin |= {"user": ROLE, "password": self._uri.password}
-        config = await self.cloudflare("POST", "/hyperdrive/configs", json={"name": NAME, "origin": origin})
+        body = new_config(NAME, self._uri, DATABASE, ROLE)
+        config = await self.cloudflare("POST", "/hyperdrive/configs", json=body)
         for script in self.scripts:
-            binding = {"name": BINDING, "type": "hyperdrive", "id": config["id"]}
-            metadata = {"main_module": "index.js", "bindings": [binding], "compatibility_date": "2025-09-01"}
-            files = [
-                ("metadata", (None, json.dumps(metadata), "application/json")),
-                ("index.js", ("index.js", _MODULE, "application/javascript+module")),
-            ]
+            files = Upload().parts(HYPERDRIVE=config["id"])
             await self.cloudflare("PUT", f"/workers/scripts/{script}", files=files)
             self.wrangler_file(script).write_text(_WRANGLER % (script, config["id"]))
 
@@ -215,7 +208,7 @@ class World:
     async def keep(self, name):
         await self.settle()
         self.sandbox._before.clear()  # who sees none of what its owner did has nothing to do
-        self._snapshots[name] = Moment.of(self), tuple(self.moments)
+        self._snapshots[name] = Checkpoint.of(self), tuple(self.moments)
 
     async def put_back(self, name, moment=None):
         """Put everything back as it was kept, or as it was at a moment of a run that began there."""
