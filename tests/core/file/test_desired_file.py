@@ -67,6 +67,13 @@ def standing_at(text: str, problem: Problem) -> str:
     return lines[problem.line - 1][problem.column - 1 :] if problem.line <= len(lines) else ""
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_only_some_of_many_mistakes_are_listed(times):
+    with pytest.raises(DesiredStateError) as caught:
+        read("{" + ", ".join(f'"unknown{number}": 1' for number in [*range(1000)] * times) + "}")
+    assert 10 <= len(caught.value.problems) <= 100
+
+
 TO = Instant.parse_strict("2026-11-21T09:55:00.500Z")
 RESTORED = restore(
     '{"to": "2026-11-21T10:55:00.5+01:00", "id": "inc-42", "reason": "0042 dropped Listing", "from": "origin",}'
