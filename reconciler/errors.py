@@ -1,4 +1,4 @@
-"""Every error that a person can meet.
+"""Every error that a user can meet.
 
     ReconcilerError
     ├── InputError            what was given is wrong: a file, an argument, the environment
@@ -13,12 +13,12 @@
     ├── NotConverged          the steps were taken and the world does not show it
     ├── WorldMoved            what a step was decided on has changed right before it: nothing was done
     ├── OutOfTime             the time that an apply was given has passed
-    ├── Suspended             somebody has stopped all applying to the environment for a while
-    ├── LeaseHeld             somebody else is working on the environment
-    ├── LeaseLost             the right to go on was lost: somebody else may be at work
+    ├── Suspended             applying to the environment is suspended for a while
+    ├── LeaseHeld             another run is working on the environment
+    ├── LeaseLost             the lease was lost: another run may be at work
     ├── SnapshotFailed        a local database could not be dumped or restored, or is not what it should be
     └── GitError              Git, or the remote, said no
-        ├── PushRejected      the remote's ref is not what it was expected to be: somebody was faster
+        ├── PushRejected      the remote's ref is not the expected one: another push came first
         ├── RemoteRefused     the remote was reached and does not want it: no access, a protected branch, a hook
         └── RemoteUnreachable the remote did not answer, or is not there
 
@@ -36,7 +36,7 @@ class ReconcilerError(Exception):
 
     @property
     def report(self) -> str:
-        """Return the lines that a person is shown."""
+        """Return the lines to show to the user."""
         return f"error: {self.message}" + (f"\nhint: {self.hint}" if self.hint else "")
 
 
@@ -103,15 +103,15 @@ class OutOfTime(ReconcilerError):
 
 
 class Suspended(ReconcilerError):
-    """Somebody has stopped all applying to the environment: nothing more is done before that ends."""
+    """Applying to the environment is suspended: nothing more is done until that ends."""
 
 
 class LeaseHeld(ReconcilerError):
-    """Somebody else is working on the environment, and their lease has not expired."""
+    """Another run is working on the environment, and its lease has not expired."""
 
 
 class LeaseLost(ReconcilerError):
-    """The lease could not be kept: nothing more may be done, as somebody else may be at work by now."""
+    """The lease could not be kept: nothing more may be done, as another run may be at work by now."""
 
 
 class SnapshotFailed(ReconcilerError):
@@ -123,11 +123,11 @@ class GitError(ReconcilerError):
 
 
 class PushRejected(GitError):
-    """The remote's ref is not what it was expected to be: somebody was faster. Fetch, and look again."""
+    """The remote's ref is not the expected one: another push came first. Fetch, and look again."""
 
 
 class RemoteRefused(GitError):
-    """The remote was reached and said no: who asks has no access, or a rule or a hook forbids it."""
+    """The remote was reached and said no: there is no access, or a rule or a hook forbids it."""
 
 
 class RemoteUnreachable(GitError):

@@ -1,4 +1,4 @@
-"""`reconciler adopt`: tell which timeline a primary carries that somebody restored by hand."""
+"""`reconciler adopt`: record which timeline is live after a restore by hand."""
 
 import asyncio
 import os
@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 import click
 
 from reconciler.cli.console.exit_status import ExitStatus
+from reconciler.cli.console.messages import warn
 from reconciler.cli.repository import environments
 from reconciler.cli.repository.shared import actor_here, shared_repository
 from reconciler.cli.restore import timeline_named
@@ -15,7 +16,7 @@ from reconciler.cli.wiring import connected
 from reconciler.core.file.edit import desired_timeline, with_restore
 from reconciler.core.importing.adoption import Adoption, adoption
 from reconciler.core.model.desired import Desired
-from reconciler.core.model.observed import Branch, Observed, named
+from reconciler.core.model.observed import Branch, Observed, known, named
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.plan.plan import Plan, plan
 from reconciler.core.values.timeline import ORIGIN, Timeline
@@ -30,22 +31,22 @@ from reconciler.render.plan_description import headline
 
 @click.command(name="adopt")
 @click.argument("environment", required=False)
-@click.option("--timeline", "name", metavar="NAME", help="What the primary carries: r-…. The file's own, if left out.")
-@click.option("--as-origin", is_flag=True, help="It carries origin: what was restored by hand counts for nothing.")
-@click.option("--from", "source", metavar="NAME", help="The timeline that an LSN belongs to, where that is not clear.")
-@click.option("--held", default="", metavar="BRANCH", help="What keeps the history before, where that is not clear.")
-@click.option("--yes", is_flag=True, help="Do it. Without, it is only shown.")
+@click.option("--timeline", "name", metavar="NAME", help="The live timeline: r-…; the file's own, if left out.")
+@click.option("--as-origin", is_flag=True, help="origin is live: ignore what was restored by hand.")
+@click.option("--from", "source", metavar="NAME", help="The timeline that an LSN belongs to, if unclear.")
+@click.option("--held", default="", metavar="BRANCH", help="The branch that keeps the data from before, if unclear.")
+@click.option("--yes", is_flag=True, help="Record it. Without --yes, it is only shown.")
 def command(
     environment: str | None, name: str | None, source: str | None, held: str, *, as_origin: bool, yes: bool
 ) -> int:
-    """Record which timeline a primary carries that somebody restored by hand, so that it can be told again.
+    """Record which timeline is live after a restore by hand.
 
-    The moment that was restored is the timeline's name: r-20261121T095500000Z is 2026-11-21T09:55:00Z, lsn-0-1A2B3C8
-    is the LSN 0/1A2B3C8, and -ID may follow. The branch that keeps what the primary held before gets the name that says
-    so, and the file asks for the timeline. Only that name and that line change, no data and no traffic. Commit the file
+    The timeline's name gives the moment: r-20261121T095500000Z is 2026-11-21T09:55:00Z, lsn-0-1A2B3C8
+    is the LSN 0/1A2B3C8, and -ID may follow. The branch that keeps the data from before gets a name that says
+    so, and the file asks for the timeline. No data and no traffic change. Commit the file
     afterwards.
 
-    Exit status: 0 done, or nothing to do, 2 shown and not done, 3 refused, 1 error.
+    Exit status: 0 done, or nothing to do, 2 only shown, 3 refused, 1 error.
     """
     if as_origin and name:
         raise InputError("--timeline and --as-origin exclude each other", hint="give one of them")
@@ -75,7 +76,7 @@ class _Adopting:
                 return ExitStatus.REFUSED
             is_asked = desired_timeline(self._text) == timeline
             if found.rename is None and is_asked:
-                click.echo(f"{self._desired.environment}: {timeline} is told to be live already; nothing to adopt")
+                click.echo(f"{self._desired.environment}: {timeline} is recorded as live already; nothing to adopt")
                 return ExitStatus.DONE
             for line in _recorded(self._file, found, is_asked=is_asked):
                 click.echo(line)
@@ -86,15 +87,15 @@ class _Adopting:
             return ExitStatus.DONE
 
     async def _record(self, ports: Ports, observed: Observed, found: Adoption, permit: Lease | None) -> None:
-        """Rename first: a file that asks for what can't be told yet would have it restored once more."""
+        """Rename first: a file that asks for a timeline without its name would have it restored once more."""
         if self._repository is not None:
             leased = permit is not None
-            watch = SuspensionWatch(self._repository, self._desired.environment, ports.clock, _warn, leased=leased)
+            watch = SuspensionWatch(self._repository, self._desired.environment, ports.clock, warn, leased=leased)
             await watch.confirm()
         if permit is not None:
             await permit.confirm()
         if found.rename is not None:
-            branches = observed.branches if isinstance(observed.branches, tuple) else ()
+            branches = known(observed.branches)
             branch = named(branches, found.rename.branch)
             assert branch is not None  # it was found among them
             await ports.neon.rename_branch(self._desired.primary.project, branch.id, found.rename.to)
@@ -104,7 +105,7 @@ class _Adopting:
         click.echo(headline(plan(found.asked, after)))
 
     def _write(self, text: str) -> None:
-        """Put another text into the file, whole or not at all. Raises InputError."""
+        """Replace the file's text, whole or not at all. Raises InputError."""
         path, beside = self._file.path, self._file.path.with_suffix(".adopting")
         try:
             beside.write_bytes(text.encode())
@@ -121,9 +122,9 @@ class _Adopting:
 
 
 def _seen(desired: Desired, observed: Observed, now: Plan) -> Iterator[str]:
-    """Show everything that the answer is read from."""
+    """Show everything that the answer depends on."""
     yield headline(now)
-    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    branches = known(observed.branches)
     for each in sorted(branches, key=lambda branch: branch.created_at):
         yield f"branch     {_described(each, desired)}"
     yield from (f"drift      {each}" for each in now.drift)
@@ -139,7 +140,7 @@ def _described(branch: Branch, desired: Desired) -> str:
 
 
 def _recorded(file: environments.EnvironmentFile, found: Adoption, *, is_asked: bool) -> Iterator[str]:
-    """Say what will be changed, and how that is taken back."""
+    """Say what will be changed, and how to undo that."""
     timeline, shown = found.asked.timeline, f"{environments.DIRECTORY}/{file.path.name}"
     if found.rename is not None:
         yield f'rename     "{found.rename.branch}" to "{found.rename.to}": {found.rename.reason}'
@@ -154,9 +155,5 @@ def _recorded(file: environments.EnvironmentFile, found: Adoption, *, is_asked: 
         yield f"take back  git checkout {shown}"
 
 
-def _warn(message: str) -> None:
-    click.echo(f"warning: {message}", err=True)
-
-
 def _waiting(state: LeaseState, seconds: float) -> None:
-    _warn(f"{state.owner} has been at work since {state.taken_at}; waiting, for {seconds:.0f} s at most")
+    warn(f"{state.owner} has been at work since {state.taken_at}; waiting, for {seconds:.0f} s at most")

@@ -4,18 +4,18 @@ import os
 import shutil
 import tempfile
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.console.messages import warn
 from reconciler.cli.repository import suspension as suspending
 from reconciler.cli.repository.environments import EnvironmentFile, find
 from reconciler.core.history.entries import History, compile_history
-from reconciler.core.values.instant import Instant
 from reconciler.core.values.redaction import EVERYWHERE
 from reconciler.errors import GitError, InputError
+from reconciler.providers.clock import SystemClock
 from reconciler.render.history import text as history_text
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ def read(file: EnvironmentFile, *, fetch: bool) -> History:
         _fetch(notes)
     changes = git_history.changes_of(repository.root, _path_in(repository.root, file))
     if git_history.is_shallow(repository.root):
-        _warn("this clone is shallow, so older changes are not here: git fetch --unshallow brings them")
-    now = Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
+        warn("this clone is shallow, so older changes are not here: git fetch --unshallow brings them")
+    now = SystemClock().now()
     history = compile_history(file.name, changes, notes.all(), now)
     return replace(history, suspended=suspending.look(file, fetch=fetch).sentence)
 
 
 def _path_in(root: Path, file: EnvironmentFile) -> str:
-    """Give the file's path from the repository's root. A link is followed up to the file itself, which Git keeps."""
+    """Return the file's path from the repository's root. Links in its directory are resolved."""
     place = file.path.parent.resolve() / file.path.name
     try:
         return place.relative_to(root.resolve()).as_posix()
@@ -80,11 +80,7 @@ def _fetch(notes: "Notes") -> None:
     try:
         notes.fetch()
     except GitError as error:
-        _warn(f"the remote's receipts could not be fetched ({error.message}); shown are those that are here")
-
-
-def _warn(message: str) -> None:
-    click.echo(f"warning: {message}", err=True)
+        warn(f"the remote's receipts could not be fetched ({error.message}); shown are those that are here")
 
 
 def _rendered(history: History, form: str, limit: int | None) -> str:
@@ -105,9 +101,9 @@ def _width() -> int:
 
 
 def write_page(path: Path, history: History, limit: int | None = None) -> None:
-    """Write the page in one go: whoever reads the file finds the old one or the new one, whole.
+    """Write the page atomically: a reader sees the old page or the new one.
 
-    Raises InputError where it cannot be written, and where something else than a file is in its place.
+    Raises InputError if it cannot be written, or if the path is not a file.
     """
     from reconciler.render.history.page import as_page
 

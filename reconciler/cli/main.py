@@ -16,24 +16,24 @@ _INTERRUPTED = 130
 
 # name -> (module, one line of help)
 COMMANDS = {
-    "import": ("reconciler.cli.importing.command", "Write the file of a project and a Worker that are there already."),
-    "validate": ("reconciler.cli.validate", "Check desired-state files, without asking anybody."),
+    "import": ("reconciler.cli.importing.command", "Write the file for an existing project and Worker."),
+    "validate": ("reconciler.cli.validate", "Check desired-state files; no provider is asked."),
     "plan": ("reconciler.cli.plan", "Show what would be done, and why."),
-    "apply": ("reconciler.cli.apply.command", "Make reality what the file asks for."),
-    "suspend": ("reconciler.cli.suspend", "Stop all applying to an environment for a while."),
+    "apply": ("reconciler.cli.apply.command", "Apply the file: take the steps that plan shows."),
+    "suspend": ("reconciler.cli.suspend", "Stop every apply to an environment for a while."),
     "resume": ("reconciler.cli.resume", "End a suspension."),
     "restore": ("reconciler.cli.restore", "Propose to go back to a moment, as a branch or a pull request."),
     "rollback": ("reconciler.cli.rollback", "Propose to undo the last restore, in the same way."),
-    "adopt": ("reconciler.cli.adopt", "Record which timeline a primary carries that was restored by hand."),
-    "doctor": ("reconciler.cli.doctor.command", "Check a set-up: would a restore work today, and what is in its way."),
+    "adopt": ("reconciler.cli.adopt", "Record which timeline is live after a restore by hand."),
+    "doctor": ("reconciler.cli.doctor.command", "Check whether a restore would work today, and what would stop it."),
     "status": ("reconciler.cli.status", "Show what is live, held and deployed."),
     "ci": ("reconciler.cli.ci", "What the workflows of GitHub Actions run: plan, apply, drift."),
-    "history": ("reconciler.cli.history", "Show who asked for what, what came of it, and how to undo it."),
+    "history": ("reconciler.cli.history", "Show who asked for what, the outcome, and how to undo it."),
     "drill": (
         "reconciler.cli.drill.command",
-        "Destroy something on purpose on a branch of its own, and prove its restore.",
+        "Destroy something on purpose on a separate branch, and prove its restore.",
     ),
-    "outside": ("reconciler.cli.outside", "List what lives outside the database, and how far back it reaches."),
+    "outside": ("reconciler.cli.outside", "List what a restore does not rewind, and how far back it can be recovered."),
     "snapshot": ("reconciler.cli.snapshot.command", "Dump and restore local development databases."),
     "schema": ("reconciler.cli.schema", "Print the JSON Schema of desired-state files."),
     "sandbox": ("reconciler.cli.sandbox", "Run a local Neon and Cloudflare on real PostgreSQL."),
@@ -56,10 +56,10 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run a command. No traceback ever reaches a person: errors are sentences, on stderr."""
+    """Run a command. Errors are sentences on stderr, never tracebacks."""
     with output.guarded():
         status = _run()
-    # What ends needs no search for garbage: that took a sixth of the time of a quick command.
+    # Garbage collection at exit took a sixth of the time of a quick command.
     gc.freeze()
     sys.exit(status)
 
@@ -78,20 +78,20 @@ def _run() -> int:
         click.echo(error.report, err=True)
         status = _ERROR
     except BrokenPipeError:
-        # Whoever read our output has left: nothing can be said, and nothing is wrong.
+        # The reader of our output is gone (`| head`): this is not an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = _ERROR
-    except Exception as error:  # noqa: BLE001  the last resort: a person reads a sentence, not a traceback
+    except Exception as error:  # noqa: BLE001  the last resort: a sentence, not a traceback
         click.echo(f"error: unexpected {type(error).__name__}: {error}", err=True)
         click.echo("hint: this is a bug in reconciler; RECONCILER_TRACEBACK=1 shows where", err=True)
         if os.environ.get("RECONCILER_TRACEBACK"):
             import traceback
 
-            traceback.print_exc()  # here, and not by raising: what it says passes the one way out too
+            traceback.print_exc()  # printed here, not raised, so that it is redacted too
         status = _ERROR
     return status if isinstance(status, int) else 0
 
 
 def _interrupted() -> int:
-    click.echo("\ninterrupted. Nothing is lost: run the same command again, and it goes on from here", err=True)
+    click.echo("\ninterrupted. Nothing is lost: run the same command again to continue", err=True)
     return _INTERRUPTED

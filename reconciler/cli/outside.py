@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import click
 
@@ -18,6 +17,7 @@ from reconciler.core.plan.not_restored import stays_of
 from reconciler.core.values.duration import for_people
 from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
+from reconciler.providers.clock import SystemClock
 from reconciler.providers.wrangler.checkout import Checkout
 from reconciler.render.markdown import prose
 from reconciler.render.wording import describe_outside
@@ -25,7 +25,7 @@ from reconciler.render.wording import describe_outside
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What is outside, each with how it stands to the target; `unread` says which files could not be read."""
+    """What is outside, each compared with the target; `unread` lists the files that could not be read."""
 
     environment: str
     now: Instant
@@ -43,20 +43,20 @@ class Inventory:
 
 @click.command(name="outside")
 @click.argument("environment", required=False)
-@click.option("--to", "moment", metavar="MOMENT", help="Check against this restore, and not the one in the file.")
+@click.option("--to", "moment", metavar="MOMENT", help="Check against this moment, not the file's restore.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 def command(environment: str | None, moment: str | None, form: str) -> int:
-    """List what lives outside the database, how long it is kept, and whether it reaches back as far as a restore.
+    """List what a restore does not rewind, how long it is kept, and whether that reaches back far enough.
 
-    Reads the desired-state file and the bindings in wrangler.jsonc, asks nobody and needs no credentials. MOMENT is
+    Reads the desired-state file and the bindings in wrangler.jsonc; it needs no credentials. MOMENT is
     "2026-11-21T09:55:00Z", "2026-11-21 10:55 Europe/Berlin" or "41 days ago"; without it, the moment that the file
-    asks for is the target, and where it asks for none, nothing is checked.
+    asks for is the target; if it asks for none, nothing is checked.
 
-    Exit status: 0 everything reaches back that far, or there is no target; 2 something does not; 1 a file could not
+    Exit status: 0 everything reaches back that far, or there is no target; 2 something does not; 1 a file can't
     be read.
     """
     file = environments.find(environment)
-    now = Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
+    now = SystemClock().now()
     target = None if moment is None else _past(read_moment(moment, now), now)
     found = inventory(file.read(), Checkout(file.root), target, now)
     for each in found.unread:
@@ -66,7 +66,7 @@ def command(environment: str | None, moment: str | None, form: str) -> int:
 
 
 def inventory(desired: Desired, checkout: Checkout, target: Instant | None, now: Instant) -> Inventory:
-    """Read the bindings of every Worker of the file, and hold what is outside against the target, or the file's own."""
+    """Read the bindings of every Worker of the file, and compare what is outside with the target or the file's own."""
     target = desired.timeline.moment if target is None else target
     workers = [_read(each, checkout) for each in desired.workers]
     outside = stays_of(desired, workers)
@@ -91,7 +91,7 @@ def _read(worker: Worker, checkout: Checkout) -> ObservedWorker | Unknown:
 
 def _past(target: Instant, now: Instant) -> Instant:
     if target > now:
-        raise InputError(f"{target} is still to come", hint="a restore goes back: name a moment that has passed")
+        raise InputError(f"{target} is in the future", hint="a restore goes back: name a moment that has passed")
     return target
 
 
@@ -118,7 +118,7 @@ def _as_text(found: Inventory) -> Iterator[str]:
         if held.warning:
             yield f"    does not reach back that far: {held.warning}"
     if not found.outside:
-        yield "  nothing is known: no binding, and no outside in the file"
+        yield "  nothing found: no binding, and no outside in the file"
 
 
 def _as_markdown(found: Inventory) -> Iterator[str]:
@@ -128,7 +128,7 @@ def _as_markdown(found: Inventory) -> Iterator[str]:
         short = f" **Does not reach back that far**: {prose(held.warning)}." if held.warning else ""
         yield f"- {prose(describe_outside(outside))}.{short}"
     if not found.outside:
-        yield "Nothing is known: no binding, and no `outside` in the file."
+        yield "Nothing found: no binding, and no `outside` in the file."
 
 
 def _as_json(found: Inventory) -> str:

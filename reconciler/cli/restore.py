@@ -1,9 +1,8 @@
-"""`reconciler restore`: propose to go back to a moment."""
+"""`reconciler restore`: propose a restore to a moment or an LSN."""
 
 import asyncio
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import click
 
@@ -20,16 +19,17 @@ from reconciler.core.values.instant import Instant
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import Point, Timeline
 from reconciler.errors import InputError
+from reconciler.providers.clock import SystemClock
 
 
 @click.command(name="restore")
 @click.argument("environment", required=False)
-@click.option("--to", "moment", metavar="MOMENT", help="When the data was still good.")
-@click.option("--to-lsn", "lsn", metavar="LSN", help="Instead: a place in the log of the timeline that --from names.")
-@click.option("--id", "identity", default="", help="Tells two restores to one moment apart: an incident's number.")
-@click.option("--reason", default="", help="Why, for reviewers and for those who look back.")
-@click.option("--from", "source", metavar="TIMELINE", help="Where to take the moment from, if not what was live then.")
-@click.option("--pr", "review", is_flag=True, help="Open the pull request on GitHub (GITHUB_TOKEN).")
+@click.option("--to", "moment", metavar="MOMENT", help="The last moment at which the data was good.")
+@click.option("--to-lsn", "lsn", metavar="LSN", help="Instead of --to: an LSN of the timeline that --from names.")
+@click.option("--id", "identity", default="", help="An incident's number: restores the same moment again.")
+@click.option("--reason", default="", help="The reason, for reviewers and for the history.")
+@click.option("--from", "source", metavar="TIMELINE", help="The timeline to restore from, if not the one live then.")
+@click.option("--pr", "review", is_flag=True, help="Open a pull request on GitHub (needs GITHUB_TOKEN).")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(  # noqa: PLR0913  one parameter for each option
     environment: str | None,
@@ -42,7 +42,7 @@ def command(  # noqa: PLR0913  one parameter for each option
     review: bool,
     form: str,
 ) -> int:
-    """Propose to go back to a moment: one line of the desired-state file, on a branch of its own.
+    """Propose a restore: a change of one line of the desired-state file, on a new branch.
 
     MOMENT is "2026-11-21T09:55:00Z", "2026-11-21 10:55 Europe/Berlin" or "1 hour 30 min ago"; the exact instant in
     UTC is shown. The change is made on the tip of the remote's default branch; your work tree is not touched, and
@@ -50,14 +50,14 @@ def command(  # noqa: PLR0913  one parameter for each option
 
     Exit status: 0 proposed, or live already, 3 refused, 1 error.
     """
-    now = Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
+    now = SystemClock().now()
     of = timeline_named(source)
     restore = Restore(_point(moment, lsn, of, now), identity, one_line(reason), of)
     return asyncio.run(_propose(environments.find(environment), restore, review=review, form=form))
 
 
 def _point(moment: str | None, lsn: str | None, source: Timeline | None, now: Instant) -> Point:
-    """Read what to go back to. Raises InputError."""
+    """Read the moment or LSN to restore to. Raises InputError."""
     if moment is not None and lsn is None:
         return read_moment(moment, now)
     if lsn is None or moment is not None:
@@ -76,8 +76,8 @@ async def _propose(file: environments.EnvironmentFile, restore: Restore, *, revi
     examined = _once_only(await examine(base, text, os.environ))
     if (status := refused(examined, form)) is not None:
         return status
-    if told := _already(base, examined):
-        nothing_to_do(base, examined, form, *told)
+    if lines := _already(base, examined):
+        nothing_to_do(base, examined, form, *lines)
         return ExitStatus.DONE
     change = Change(
         base=base,
@@ -93,7 +93,7 @@ async def _propose(file: environments.EnvironmentFile, restore: Restore, *, revi
 
 
 def _once_only(examined: Examined) -> Examined:
-    """Refuse to restore to a timeline that is held: asking for it again makes it live as it was left."""
+    """Refuse to restore to a timeline that is held: it would come back as it was left."""
     timeline, lineage = examined.desired.timeline, examined.plan.lineage
     held = lineage.timeline_branch(timeline) if lineage else None
     if held is None or held.held is None or examined.plan.live == timeline:
@@ -103,7 +103,7 @@ def _once_only(examined: Examined) -> Examined:
 
 
 def _already(base: Base, examined: Examined) -> list[str]:
-    """Say why there is nothing to propose; nothing where there is."""
+    """Say why there is nothing to propose; empty if there is."""
     name, timeline = base.environment, examined.desired.timeline
     asked = desired_timeline(base.text) == timeline
     again = "to restore to that moment once more, give another --id"
@@ -117,7 +117,7 @@ def _already(base: Base, examined: Examined) -> list[str]:
 
 
 def one_line(reason: str) -> str:
-    """Return a reason without line ends. Raises InputError for what no file can hold."""
+    """Return a reason without line ends. Raises InputError if it is not UTF-8."""
     try:
         reason.encode()
     except UnicodeEncodeError as error:

@@ -1,13 +1,11 @@
-"""`reconciler resume`: let an environment be applied again."""
-
-from datetime import UTC, datetime
+"""`reconciler resume`: end a suspension."""
 
 import click
 
 from reconciler.cli.repository import environments
 from reconciler.cli.suspend import reference
-from reconciler.core.values.instant import Instant
 from reconciler.errors import GitError, PushRejected
+from reconciler.providers.clock import SystemClock
 from reconciler.providers.git.suspension import Found
 
 _TRIES = 5
@@ -16,9 +14,9 @@ _TRIES = 5
 @click.command(name="resume")
 @click.argument("environment", required=False)
 def command(environment: str | None) -> int:
-    """End a suspension: remove it from the Git remote, and say what was removed.
+    """End a suspension: remove it from the Git remote, and show what was removed.
 
-    Exit status: 0 nothing is suspended any more, 1 error.
+    Exit status: 0 not suspended, 1 error.
     """
     file = environments.find(environment)
     ref = reference(file)
@@ -30,7 +28,7 @@ def command(environment: str | None) -> int:
         try:
             ref.remove(found.id)
         except PushRejected:
-            continue  # somebody was faster: what stands there now was not looked at yet
+            continue  # another suspension was pushed first
         click.echo(f"{file.name}: {_removed(found)}")
         return 0
     raise GitError(f"{ref.name} was changed by others {_TRIES} times in a row", hint="try again")
@@ -39,6 +37,6 @@ def command(environment: str | None) -> int:
 def _removed(found: Found) -> str:
     if found.suspension is None:
         return f"removed a suspension that could not be read ({found.ref} was {found.id[:12]})"
-    now = Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
+    now = SystemClock().now()
     over = ", which was over by itself" if found.suspension.is_over(now) else ""
     return f"may be applied again. Removed a suspension{over}: {found.suspension.message}"

@@ -1,4 +1,4 @@
-"""`reconciler rollback`: propose to go back to the timeline that was live before."""
+"""`reconciler rollback`: propose a return to the timeline that was live before."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ from reconciler.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class _Undo:
-    """The file's text that takes back, the subject that says so, and the commit that is reverted, if it is one."""
+    """The file's new text, the commit's subject, and the commit that is reverted, if it is one."""
 
     text: str
     subject: str
@@ -43,21 +43,21 @@ class _Revision:
 
     @property
     def changed_timeline(self) -> bool:
-        """Tell whether it changed what is asked for."""
+        """Whether it changed the timeline."""
         return _asked(self.before) != _asked(self.after)
 
 
 @click.command(name="rollback")
 @click.argument("environment", required=False)
-@click.option("--to-timeline", "name", metavar="NAME", help="An older timeline that is held: origin, or r-….")
-@click.option("--reason", default="", help="Why, for reviewers and for those who look back.")
-@click.option("--pr", "review", is_flag=True, help="Open the pull request on GitHub (GITHUB_TOKEN).")
+@click.option("--to-timeline", "name", metavar="NAME", help="A held timeline to return to: origin, or r-….")
+@click.option("--reason", default="", help="The reason, for reviewers and for the history.")
+@click.option("--pr", "review", is_flag=True, help="Open a pull request on GitHub (needs GITHUB_TOKEN).")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(environment: str | None, name: str | None, reason: str, *, review: bool, form: str) -> int:
-    """Propose to undo the last restore that was applied: the revert of its commit, on a branch of its own.
+    """Propose to undo the last restore that was applied: the revert of its commit, on a new branch.
 
-    Where what the file asked for before was never applied, it goes back to what was live before. That is held, and
-    comes back exactly as it was left; the one that is left is held in its turn. A rollback is undone in the same way.
+    The timeline that was live before is held, and comes back exactly as it was left; the one left is held in turn.
+    A rollback is undone in the same way.
     Your work tree is not touched.
 
     Exit status: 0 proposed, or live already, 3 refused, 1 error.
@@ -103,7 +103,7 @@ def _change(base: Base, undo: _Undo, examined: Examined, reason: str) -> Change:
 
 
 def _applied(base: Base, examined: Examined) -> Examined:
-    """Refuse to undo what is not done: the file asks for a timeline that is not live."""
+    """Refuse to undo a restore that is not applied yet."""
     live, asked = examined.plan.live, examined.desired.timeline
     if live is None or live == asked:
         return examined
@@ -112,7 +112,7 @@ def _applied(base: Base, examined: Examined) -> Examined:
 
 
 def _held_only(examined: Examined) -> Examined:
-    """Refuse a timeline that is not held: making it once more would be a restore, and not the same data."""
+    """Refuse a timeline that is not held: making it again would be a restore, with other data."""
     timeline, lineage = examined.desired.timeline, examined.plan.lineage
     if lineage is None or proposal_text.is_held(examined, timeline):
         return examined
@@ -123,9 +123,9 @@ def _held_only(examined: Examined) -> Examined:
 
 
 def _replaced_instead(examined: Examined) -> Timeline | None:
-    """Return what the live timeline replaced, where the one that was asked for before it is not held.
+    """Return what the live timeline replaced, if the one that the file asked for before is not held.
 
-    That was merged and never applied, or its hold is over; whoever rolls back wants what users had.
+    That was merged and never applied, or its hold is over; a rollback restores what users had.
     """
     lineage = examined.plan.lineage
     if lineage is None or not any(isinstance(each, TimelineNotHeld) for each in examined.plan.refusals):
@@ -139,7 +139,7 @@ def _refusing(examined: Examined, refusal: Refusal) -> Examined:
 
 
 def _last(base: Base, live: Timeline) -> _Undo:
-    """Take back the newest commit that changed the timeline: its old value, character by character."""
+    """Revert the newest commit that changed the timeline, character by character."""
     name = base.environment
     for revision in _revisions(base):
         if not revision.changed_timeline:
@@ -149,11 +149,11 @@ def _last(base: Base, live: Timeline) -> _Undo:
         text = with_restore_text(base.text, restore_text(revision.before))
         return _Undo(text, proposal_text.revert_subject(revision.subject), revision.commit)
     hint = f"reconciler rollback {name} --to-timeline NAME goes to one that is held: reconciler status {name}"
-    raise InputError(f"{name} has been on {live} as far back as {base.where} tells: nothing to roll back", hint=hint)
+    raise InputError(f"{name} has been on {live} as far back as {base.where} goes: nothing to roll back", hint=hint)
 
 
 def _to(base: Base, timeline: Timeline) -> _Undo:
-    """Ask for an older timeline as the file once asked for it, reason included, or else as its name tells."""
+    """Ask for an older timeline as the file once did, reason included, or else by its name."""
     subject = f"Roll {base.environment} back to {timeline}"
     for revision in _revisions(base):
         if revision.after is not None and _asked(revision.after) == timeline:
@@ -163,7 +163,7 @@ def _to(base: Base, timeline: Timeline) -> _Undo:
 
 
 def _revisions(base: Base) -> Iterator[_Revision]:
-    """Give the commits that changed the file, the newest first."""
+    """Yield the commits that changed the file, newest first."""
     repository = base.repository
     for each in repository.changes(base.commit, base.path):
         parent = repository.resolve(f"{each.id}^")

@@ -44,7 +44,7 @@ def _rendered(facts: dict[str, Any], stopped: str, form: str) -> str:
 
 
 def _lease(file: environments.EnvironmentFile) -> dict[str, str] | None:
-    """Tell who is at work on the environment, from the Git remote. That it is out of reach hides nothing else."""
+    """Read who holds the lease, from the Git remote. An unreachable remote is shown, and stops nothing."""
     repository = Repository.containing(file.root)
     if repository is None or repository.remote is None:
         return None

@@ -1,6 +1,6 @@
 """`reconciler suspend`: stop all applying to an environment for a while."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import click
 
@@ -13,6 +13,7 @@ from reconciler.core.values.duration import for_people
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.redaction import EVERYWHERE
 from reconciler.errors import GitError, InputError, PushRejected
+from reconciler.providers.clock import SystemClock
 from reconciler.providers.git.lease import GitLease
 from reconciler.providers.git.suspension import Found, SuspensionRef
 
@@ -29,19 +30,19 @@ _TRIES = 5
     metavar="DURATION",
     help="90s, 30m, 2h or 3d; 30d at most.",
 )
-@click.option("--reason", required=True, metavar="TEXT", help="Why, for those whose apply it stops.")
-@click.option("--replace", is_flag=True, help="Put it in the place of a suspension that stands.")
+@click.option("--reason", required=True, metavar="TEXT", help="The reason, shown to those whose apply it stops.")
+@click.option("--replace", is_flag=True, help="Replace a suspension that is in force.")
 def command(environment: str | None, span: timedelta, reason: str, *, replace: bool) -> int:
-    """Stop all applying to an environment: on laptops, in workflows, and before the next step of what is under way.
+    """Stop every apply to an environment: on laptops, in workflows, and before the next step of a running one.
 
-    Kept as a ref on the Git remote, for everybody; it ends by itself, and `reconciler resume` ends it at once. Whoever
-    looks (plan, status, history, the comment on a pull request) is told, and is not stopped; nor is whoever prepares a
-    pull request (restore, rollback).
+    It is kept as a ref on the Git remote. It ends by itself, or at once with `reconciler resume`. `plan`, `status`,
+    `history` and the comment on a pull request show it and still work; `restore` and `rollback`,
+    which only propose a change, work too.
 
-    Exit status: 0 suspended, 3 it is already, 1 error.
+    Exit status: 0 suspended, 3 already suspended, 1 error.
     """
     file = environments.find(environment)
-    now = Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
+    now = SystemClock().now()
     wanted = Suspension(file.name, shown(actor_here(), 200), now, now.before(-_checked(span)), _why(reason))
     ref = reference(file)
     for _ in range(_TRIES):
@@ -55,7 +56,7 @@ def command(environment: str | None, span: timedelta, reason: str, *, replace: b
         try:
             ref.set(wanted, found.id if found else "")
         except PushRejected:
-            continue  # somebody was faster: see who
+            continue  # another suspension was pushed first
         click.echo(_done(wanted, ref, found))
         _warn_of_others(file)
         return ExitStatus.DONE
@@ -63,19 +64,19 @@ def command(environment: str | None, span: timedelta, reason: str, *, replace: b
 
 
 def reference(file: environments.EnvironmentFile) -> SuspensionRef:
-    """Return where an environment's suspension stands. Raises InputError where there is nowhere to keep one."""
+    """Return the Git ref of an environment's suspension. Raises InputError where none can be kept."""
     repository = shared_repository(file)
     if repository is not None:
         return SuspensionRef(repository, file.name)
     if leads_to_sandbox():
         raise InputError(
-            "a suspension is kept in Git, where what is done with a sandbox of this machine leaves nothing, and "
-            "NEON_API_HOST leads to one",
-            hint="unset NEON_API_HOST to suspend the real environment; to try it, let RECONCILER_REMOTE name a "
+            "a suspension is kept in the Git repository, which a sandbox on this machine leaves alone, and "
+            "NEON_API_HOST points to one",
+            hint="unset NEON_API_HOST to suspend the real environment; to try it, set RECONCILER_REMOTE to a "
             "repository on this machine",
         )
     raise InputError(
-        f"a suspension is kept in Git, and {file.root} is in no repository",
+        f"a suspension is kept in Git, and {file.root} is not in a repository",
         hint="git init, or go to the checkout that the file is reviewed in",
     )
 
@@ -88,7 +89,7 @@ def _checked(span: timedelta) -> timedelta:
     if span > LONGEST:
         raise InputError(
             f"--for {for_people(span)} is longer than {for_people(LONGEST)}, the longest that a suspension may last",
-            hint="what is to stop for longer is suspended again then, by somebody who looks",
+            hint="suspend it again before it ends, if that is still needed",
         )
     return span
 
@@ -96,7 +97,7 @@ def _checked(span: timedelta) -> timedelta:
 def _why(reason: str) -> str:
     said = EVERYWHERE(shown(reason, len(reason)))  # before it is a line of JSON, in which a secret looks different
     if not said:
-        raise InputError("--reason is empty", hint="say why: it is all that those know whose apply it stops")
+        raise InputError("--reason is empty", hint="give the reason: it is shown to those whose apply it stops")
     if len(said) > LONGEST_REASON:
         raise InputError(f"--reason has {len(said)} characters, and {LONGEST_REASON} is the most", hint="shorten it")
     return said
@@ -109,19 +110,19 @@ def _done(suspension: Suspension, ref: SuspensionRef, replaced: Found | None) ->
         lines.append(f"  replaced: {replaced.suspension.message}")
     lines.append(f"  every apply refuses until then; reconciler resume {suspension.environment} ends it")
     if not ref.is_shared:
-        lines.append(f"  only here: the repository has no remote, so {ref.name} stops nobody who applies elsewhere")
+        lines.append(f"  only here: the repository has no remote, so {ref.name} stops no apply elsewhere")
     return "\n".join(lines)
 
 
 def _warn_of_others(file: environments.EnvironmentFile) -> None:
-    """Say who is at work: they stop before their next step, and what is between is left as it is."""
+    """Name a running apply: it stops before its next step."""
     repository = shared_repository(file)
     if repository is None:
         return
     try:
         lease = GitLease.look(repository, file.name)
     except GitError:
-        return  # who is at work is a help; that it is suspended has been said
+        return  # the suspension itself is in force
     if lease is not None:
         where = f" ({lease.run})" if lease.run else ""
         message = f"{lease.owner} has a lease until {lease.expires_at}{where}: that apply stops before its next step"

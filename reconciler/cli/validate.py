@@ -1,4 +1,4 @@
-"""`reconciler validate`: check desired-state files, without asking anybody."""
+"""`reconciler validate`: check desired-state files; no provider is asked."""
 
 import itertools
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from reconciler.providers.wrangler.checkout import claims_of
 @click.command(name="validate")
 @click.argument("environment", nargs=-1)
 def command(environment: tuple[str, ...]) -> int:
-    """Check desired-state files, without asking anybody: all of them, or those that are named.
+    """Check desired-state files: all of them, or those that you name. No provider is asked.
 
     Every mistake is reported at once, with file, line and column. Exit status: 0 right, 1 mistakes.
     """

@@ -1,4 +1,4 @@
-"""Joins the ports with the providers, from the environment variables that the official command lines use."""
+"""Connects the ports to the providers, with the environment variables of the official command lines."""
 
 import asyncio
 import os
@@ -19,27 +19,26 @@ from reconciler.core.values.secret import Secret
 from reconciler.engine.observe import observe, with_replaced
 from reconciler.errors import InputError
 from reconciler.ports import Clock, Ports
-from reconciler.providers import github
+from reconciler.providers import cloudflare, neon
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.cloudflare import access as cloudflare_access
-from reconciler.providers.cloudflare import client as cloudflare
-from reconciler.providers.github import GitHub
+from reconciler.providers.cloudflare.access import NEEDED, WHERE
+from reconciler.providers.github import client as github
+from reconciler.providers.github.client import GitHub
 from reconciler.providers.http.client import Api
 from reconciler.providers.http.read_only import ReadOnlyApi
-from reconciler.providers.neon import access as neon_access
-from reconciler.providers.neon import client as neon
+from reconciler.providers.neon.access import WHERE as NEON_WHERE
 from reconciler.providers.postgres.lazy import LazyFences, LazyGates
 from reconciler.providers.wrangler.checkout import Checkout
 from reconciler.providers.wrangler.command import CloudflareAccess, Wrangler
 
 _NEON = "https://console.neon.tech/api/v2"
 _CLOUDFLARE = "https://api.cloudflare.com/client/v4"
-_BOTH = "a project-scoped Neon key, and a Cloudflare token with Workers Scripts Write and Hyperdrive Write"
-_A_TOKEN = f"make a token with {cloudflare_access.NEEDED} ({cloudflare_access.WHERE}), and name the account"
+_NEEDED_BOTH = "a project-scoped Neon key, and a Cloudflare token with Workers Scripts Write and Hyperdrive Write"
+_A_TOKEN = f"make a token with {NEEDED} ({WHERE}), and name the account"
 _FOR_CLOUDFLARE = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")
 
 
-# Called with what is in the way and the seconds until it is tried again.
+# Called with the reason for a retry and the seconds until then.
 Waiting = Callable[[str, float], None]
 
 
@@ -52,20 +51,16 @@ async def connected(
     *,
     clock: Clock | None = None,
 ) -> AsyncIterator[Ports]:
-    """Open what an environment needs, and close it. Raises InputError where a credential is missing.
-
-    `clock` is the machine's, unless another one is given.
-    """
+    """Open what an environment needs, and close it. Raises InputError where a credential is missing."""
     quiet_logs()
-    set_on_retry_hooks([] if waiting is None else [_telling(waiting)])
+    set_on_retry_hooks([] if waiting is None else [_on_retry(waiting)])
     needed = ["NEON_API_KEY"]
     if desired.hyperdrive is not None:
         needed += _FOR_CLOUDFLARE
     _require(needed, environment)
     addresses = _Addresses.of(environment)
-    key, token = _secret("NEON_API_KEY", environment), _secret("CLOUDFLARE_API_TOKEN", environment)
-    neon_api = Api("Neon", addresses.neon, key, neon.explain, neon_access.POLICY)
-    cloudflare_api = Api("Cloudflare", addresses.cloudflare, token, cloudflare.explain, cloudflare_access.POLICY)
+    neon_api = Api(neon.POLICY, addresses.neon, _secret("NEON_API_KEY", environment))
+    cloudflare_api = Api(cloudflare.POLICY, addresses.cloudflare, _secret("CLOUDFLARE_API_TOKEN", environment))
     try:
         yield _ports(neon_api, cloudflare_api, root, environment, clock or SystemClock())
     finally:
@@ -75,7 +70,7 @@ async def connected(
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What can be read, and the APIs that it is read from."""
+    """Ports for reading, and the APIs behind them."""
 
     ports: Ports
     neon: ReadOnlyApi
@@ -86,19 +81,15 @@ class Reading:
 async def connected_to_read(
     root: Path, until: float, environment: Mapping[str, str] = os.environ
 ) -> AsyncIterator[Reading]:
-    """Open what is there, to be only read until a moment (of the loop's clock). A missing credential is no error."""
+    """Open what there are credentials for, to read it until a time on the loop's clock. Missing ones are no error."""
     quiet_logs()
     set_on_retry_hooks([])
     addresses = _Addresses.of(environment)
-    neon_api = ReadOnlyApi.opened(
-        "Neon", addresses.neon, _secret("NEON_API_KEY", environment), neon.explain, neon_access.POLICY,
-        until=until, absent=_absence(["NEON_API_KEY"], environment, f"make a key ({neon_access.WHERE})"),
-    )  # fmt: skip
-    cloudflare_api = ReadOnlyApi.opened(
-        "Cloudflare", addresses.cloudflare, _secret("CLOUDFLARE_API_TOKEN", environment),
-        cloudflare.explain, cloudflare_access.POLICY,
-        until=until, absent=_absence(_FOR_CLOUDFLARE, environment, _A_TOKEN),
-    )  # fmt: skip
+    neon_absent = _absence(["NEON_API_KEY"], environment, f"make a key ({NEON_WHERE})")
+    neon_key, token = _secret("NEON_API_KEY", environment), _secret("CLOUDFLARE_API_TOKEN", environment)
+    neon_api = ReadOnlyApi(neon.POLICY, addresses.neon, neon_key, until=until, absent=neon_absent)
+    absent = _absence(_FOR_CLOUDFLARE, environment, _A_TOKEN)
+    cloudflare_api = ReadOnlyApi(cloudflare.POLICY, addresses.cloudflare, token, until=until, absent=absent)
     try:
         ports = _ports(neon_api, cloudflare_api, root, environment, SystemClock())
         yield Reading(ports, neon_api, cloudflare_api)
@@ -114,7 +105,7 @@ class _Addresses:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
-        """Take those of the environment, or the real ones."""
+        """Read them from the environment; the public ones by default."""
         return cls(environment.get("NEON_API_HOST") or _NEON, environment.get("CLOUDFLARE_API_BASE_URL") or _CLOUDFLARE)
 
 
@@ -132,7 +123,7 @@ def _ports(neon_api: Api, cloudflare_api: Api, root: Path, environment: Mapping[
 
 
 def wrangler_of(checkout: Checkout, environment: Mapping[str, str]) -> Wrangler:
-    """Prepare wrangler, as the environment says that it is started."""
+    """Prepare wrangler, with the command in RECONCILER_WRANGLER if it is set."""
     access = CloudflareAccess(
         base_url=_Addresses.of(environment).cloudflare,
         account=environment.get("CLOUDFLARE_ACCOUNT_ID", ""),
@@ -146,15 +137,15 @@ def wrangler_of(checkout: Checkout, environment: Mapping[str, str]) -> Wrangler:
 async def connected_github(
     environment: Mapping[str, str] = os.environ, address: str | None = None, waiting: Waiting | None = None
 ) -> AsyncIterator[GitHub]:
-    """Open GitHub's API for the repository of the environment, or of a remote's address. Raises InputError."""
+    """Open GitHub's API for the environment's repository, or for a remote's address. Raises InputError."""
     quiet_logs()
-    set_on_retry_hooks([] if waiting is None else [_telling(waiting)])
+    set_on_retry_hooks([] if waiting is None else [_on_retry(waiting)])
     async with github.connect(environment, github.repository_of(address) if address else None) as connection:
         yield connection
 
 
 def look(environment: str | None) -> tuple[Desired, Observed]:
-    """Read an environment's file, what is there, and which roles and databases what was replaced had.
+    """Read an environment's file, the providers, and the roles and databases of replaced branches.
 
     Raises InputError, also for mistakes in the file.
     """
@@ -168,20 +159,20 @@ def look(environment: str | None) -> tuple[Desired, Observed]:
     return desired, asyncio.run(once())
 
 
-def _telling(waiting: Waiting) -> RetryHook:
-    def told(details: RetryDetails) -> None:
+def _on_retry(waiting: Waiting) -> RetryHook:
+    def report(details: RetryDetails) -> None:
         waiting(str(details.caused_by).splitlines()[0], details.wait_for)
 
-    return told
+    return report
 
 
 def _require(names: Sequence[str], environment: Mapping[str, str]) -> None:
-    if missing := _absence(names, environment, _BOTH):
+    if missing := _absence(names, environment, _NEEDED_BOTH):
         raise InputError(missing.reason, hint=missing.hint)
 
 
 def _absence(names: Sequence[str], environment: Mapping[str, str], hint: str) -> Unknown | None:
-    """Say which of the variables are not set; None where all are."""
+    """Name the variables that are not set; None where all are."""
     missing = [name for name in names if not environment.get(name)]
     if not missing:
         return None

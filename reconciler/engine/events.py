@@ -80,7 +80,7 @@ class Outcome:
 
     @property
     def converged(self) -> bool:
-        """Tell whether reality is what the file asks for."""
+        """Whether reality is what the file asks for."""
         return self.final.in_sync
 
 

@@ -204,13 +204,13 @@ class Apply:
             self._report(NotMended(str(error) or f"no answer within {_MENDING_SECONDS:.0f} s"))
 
     def _may_have_left_something(self) -> bool:
-        """Tell whether this run has fenced or unprotected where users are, or has found that an earlier one has."""
+        """Whether this run has fenced or unprotected where users are, or has found that an earlier one has."""
         if any(step.needs_safety_net for step in self._tries):
             return True
         return self.observed is not None and bool(mending(self._desired, self.observed))
 
     def _may_be_too_new(self, result: object, step: Step) -> TypeGuard[ProviderError]:
-        """Tell whether a provider may come to know what it does not know yet; it has said so less than four times."""
+        """Whether a provider may come to know what it does not know yet; it has said so less than four times."""
         return isinstance(result, ProviderError) and result.status == 404 and self._tries[step] < _MOST_TRIES
 
     def _failed(self, step: Step, error: GateFailed) -> None:

@@ -20,13 +20,14 @@ from reconciler.core.model.observed import (
     ObservedWorker,
     Unbound,
     Unknown,
+    known,
     named,
 )
 from reconciler.core.model.roles_and_databases import RoleOrDatabase, RolesAndDatabases
 from reconciler.core.rules.hyperdrive.repoint import about_to_move
-from reconciler.core.rules.hyperdrive.settings import logged_in_to
-from reconciler.core.rules.next_steps import label_purpose
+from reconciler.core.rules.hyperdrive.upkeep import logged_in_to
 from reconciler.core.rules.restore import role_changes
+from reconciler.core.rules.restore.workers import label_purpose
 from reconciler.core.rules.retention import expiry, pruning
 from reconciler.errors import BindingAbsent, InputError, ProviderError
 from reconciler.ports import Ports, WranglerFile
@@ -129,10 +130,10 @@ async def _accounts_of(project: str, branch: str, ports: Ports) -> RolesAndDatab
 
 async def _databases(desired: Desired, branches: tuple[Branch, ...] | Unknown, ports: Ports) -> tuple[Databases, ...]:
     """Read the databases of declared branches that must have one, or of what they will be made from."""
-    known = () if isinstance(branches, Unknown) else branches
+    there = known(branches)
     wanted: dict[str, None] = {}
     for child in desired.branches or ():
-        branch = named(known, child.name) or named(known, child.parent or desired.primary.branch)
+        branch = named(there, child.name) or named(there, child.parent or desired.primary.branch)
         if child.database and branch is not None:
             wanted[branch.id] = None
     found = await asyncio.gather(*(_known(ports.neon.databases, desired.primary.project, each) for each in wanted))
@@ -197,7 +198,7 @@ async def _with_uploads(desired: Desired, observed: Observed, ports: Ports) -> O
     hyperdrive, configs = desired.hyperdrive, observed.configs
     if hyperdrive is None or isinstance(configs, Unknown):
         return observed
-    branches = () if isinstance(observed.branches, Unknown) else observed.branches
+    branches = known(observed.branches)
     lineage = infer_lineage(desired, branches)
     if not isinstance(lineage, Lineage):
         return observed

@@ -5,21 +5,21 @@ from typing import Any
 from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.model.declared_branch import is_ours, record, records
 from reconciler.core.model.desired import DeclaredBranch, Desired
-from reconciler.core.model.observed import Branch, Observed, named
+from reconciler.core.model.observed import Branch, Observed, known, named
 
 
 def facts(desired: Desired, observed: Observed) -> list[dict[str, Any]]:
-    """Tell of each declared branch what it is."""
-    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    """Return the facts of each declared branch, in JSON's terms."""
+    branches = known(observed.branches)
     return [_facts(desired, child, branches) for child in desired.branches or ()]
 
 
 def unmanaged(desired: Desired, observed: Observed, lineage: Lineage | None) -> list[str]:
-    """Name the branches that carry no timeline, are not declared, and keep nothing for one that is: nobody's here."""
-    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    """Name the branches that carry no timeline, are not declared, and keep no data of a declared one."""
+    branches = known(observed.branches)
     ours = {each.branch.id for each in (*lineage.all, *lineage.superseded, *lineage.proved)} if lineage else set()
     names = {child.name for child in desired.branches or ()}
-    if desired.branches is not None:  # what we made and the file does not declare any more is deleted
+    if desired.branches is not None:  # what we made and is no longer declared is deleted
         names |= {branch.name for branch in branches if is_ours(desired.environment, branch)}
     return [
         branch.name
@@ -36,7 +36,7 @@ def line(child: dict[str, Any]) -> str:
         return f'"{child["name"]}", not there'
     parts = [
         f'"{child["name"]}" ({child["id"]})',
-        *([] if child["ours"] else ["made by somebody else"]),
+        *([] if child["ours"] else ["not made by reconciler"]),
         f"from {child['parent']}" if child["parent"] else "a root branch",
         *([f"reset at {child['last_reset_at']}"] if child["last_reset_at"] else []),
         *([f"expires at {child['expires_at']}"] if child["expires_at"] else []),

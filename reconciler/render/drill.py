@@ -54,7 +54,7 @@ def _round(found: Round) -> list[str]:
 
 
 def _stale(traffic: Traffic) -> str:
-    return "stale ones not told apart" if traffic.stale is None else f"{traffic.stale} stale"
+    return "stale ones not distinguished" if traffic.stale is None else f"{traffic.stale} stale"
 
 
 def _plain(value: Any) -> Any:

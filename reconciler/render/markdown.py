@@ -1,4 +1,4 @@
-"""Markdown for GitHub: text from elsewhere made harmless, and long documents cut in the middle. Pure."""
+"""Markdown for GitHub: escaped text, lists, tables, and long documents cut in the middle. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ _DETAILS = re.compile(r"<(/?)details\b")
 
 
 def fenced(text: str, language: str = "text") -> str:
-    """Return text as a block of code, whatever it holds."""
+    """Return text as a code block, whatever it contains."""
     ticks = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
     return f"{ticks}{language}\n{text}\n{ticks}"
 
@@ -31,7 +31,7 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """What is open where a line begins: the fence's first line, how many <details>, the head of the table."""
+    """What is open where a line begins: a code fence, <details>, a table."""
 
     fence: str = ""
     details: int = 0
@@ -39,7 +39,7 @@ class _Open:
 
     @property
     def splits(self) -> bool:
-        """Tell whether a cut may be here: half a picture is no picture."""
+        """Whether a cut may be here: never inside a picture."""
         return "mermaid" not in self.fence
 
     @property
@@ -56,16 +56,16 @@ class _Open:
 
 
 def cut(text: str, limit: int, rest: str) -> str:
-    """Return the text if it has at most `limit` bytes of UTF-8; else without whole lines of its middle.
+    """Return the text if it has at most `limit` bytes of UTF-8; otherwise leave out lines of its middle.
 
-    What the cut leaves open (code, details, a table) is closed before it and opened again after it. In its place
-    stands how much is missing, and `rest`: where all of it is.
+    What the cut leaves open (code, details, a table) is closed before it and reopened after it. In its place
+    is a note of how much is missing, and `rest`: where all of it is.
     """
     if _size(text) <= limit:
         return text
     lines = text.split("\n")
     states = tuple(_states(lines))
-    reserve = 512  # for what stands at the cut; that may need more, where much is open
+    reserve = 512  # for the note at the cut and what it closes, which may need more
     while True:
         shorter = _without_middle(lines, states, limit - reserve, rest)
         if _size(shorter) <= limit:
@@ -98,7 +98,7 @@ def _fitting(lines: list[str], budget: int) -> int:
 
 
 def _states(lines: list[str]) -> Iterator[_Open]:
-    """Say what is open before each line, and after the last."""
+    """Yield what is open before each line, and after the last."""
     state, above = _Open(), ""
     yield state
     for line in lines:

@@ -1,7 +1,7 @@
 """The timelines of an environment as a Mermaid flowchart, before and after a plan. Pure.
 
 GitHub renders Mermaid in comments and job summaries. A flowchart with quoted labels is its most stable part: names
-stand in it as character codes, so none can end a label, and only the timelines that matter are drawn.
+are written as character codes, so none can end a label, and only the timelines that matter are drawn.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ class _Scene:
 
 
 def picture(plan: Plan, observed: Observed) -> str:
-    """Draw the timelines now and, where the steps change them, after; empty where they cannot be told."""
+    """Draw the timelines now and, if the steps change them, after; empty where they are unknown."""
     if plan.lineage is None:
         return ""
     scenes = [_Scene("before", "now", plan.lineage, plan.desired.timeline)]

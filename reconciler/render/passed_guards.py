@@ -1,13 +1,13 @@
-"""Which guards a plan has passed, in words and with the numbers that they were judged by. Pure.
+"""The guards that a plan has passed, with the numbers that they were judged by. Pure.
 
-A plan without refusals has passed all of them: this says what that means for the case at hand, so that a reviewer
-sees what was looked at, and not only that nothing was found.
+A plan without refusals has passed all of them. This says what that means here, so that a reviewer
+sees what was checked, and not only that nothing was found.
 """
 
 from collections.abc import Iterator
 
 from reconciler.core.lineage.hyperdrive import expected_config
-from reconciler.core.model.observed import Branch, Observed, ObservedWorker, Project, Unknown, named
+from reconciler.core.model.observed import Branch, Observed, ObservedWorker, Project, Unknown, known, named
 from reconciler.core.plan.plan import Plan
 from reconciler.core.steps import Phase
 from reconciler.core.steps.branch import creation
@@ -17,7 +17,7 @@ from reconciler.core.values.timeline import spelled
 
 
 def passed(plan: Plan, observed: Observed) -> tuple[str, ...]:
-    """List the guards that a plan passed, one sentence each; none where it is refused."""
+    """List the guards that a plan passed, one sentence each; none if it is refused."""
     if plan.refusals or plan.lineage is None or not isinstance(observed.project, Project):
         return ()
     return (
@@ -47,7 +47,7 @@ def _provenance(plan: Plan) -> Iterator[str]:
 
 def _creation(plan: Plan, observed: Observed, project: Project) -> Iterator[str]:
     step = creation(plan.steps)
-    branches = () if isinstance(observed.branches, Unknown) else observed.branches
+    branches = known(observed.branches)
     source = named(branches, step.source) if step is not None else None
     if step is None or source is None:
         return
@@ -90,9 +90,9 @@ def _reuse(plan: Plan) -> Iterator[str]:
 
 
 def _pointers(plan: Plan, observed: Observed) -> Iterator[str]:
-    configs = () if isinstance(observed.configs, Unknown) else observed.configs
+    configs = known(observed.configs)
     if config := named(configs, expected_config(plan.desired, observed)):
-        yield f'Hyperdrive config "{config.name}" leads to {config.host}, as {config.user} to {config.database}'
+        yield f'Hyperdrive config "{config.name}" points to {config.host}, as {config.user} to {config.database}'
     workers = [each.script for each in observed.workers if isinstance(each, ObservedWorker)]
     if workers:
         yield f"every Worker is deployed, and each is named once: {', '.join(workers)}"

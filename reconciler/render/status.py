@@ -4,7 +4,7 @@ from typing import Any
 
 from reconciler.core.lineage.lineage import TimelineBranch
 from reconciler.core.model.desired import Desired
-from reconciler.core.model.observed import Observed, ObservedWorker, Project, Unknown
+from reconciler.core.model.observed import Observed, ObservedWorker, Project, Unknown, known
 from reconciler.core.plan.plan import Plan
 from reconciler.core.rules.restore.role_changes import since
 from reconciler.core.rules.retention.orphans import Orphan, orphans
@@ -95,7 +95,7 @@ def _room(desired: Desired, observed: Observed) -> list[dict[str, Any]]:
 
 
 def _worker(seen: ObservedWorker, observed: Observed) -> dict[str, Any]:
-    configs = observed.configs if isinstance(observed.configs, tuple) else ()
+    configs = known(observed.configs)
     names = {config.id: config.name for config in configs}
     return {
         "script": seen.script,
@@ -173,7 +173,7 @@ def _pen_lines(held: dict[str, Any]) -> list[str]:
 
 def _orphan_line(orphan: dict[str, Any]) -> str:
     config = f'Hyperdrive config "{orphan["hyperdrive"]}"'
-    return f"{config} leads to no branch any more ({orphan['host']}): {orphan['fate']}"
+    return f"{config} points to no branch ({orphan['host']}): {orphan['fate']}"
 
 
 def _lease_lines(lease: dict[str, str] | None) -> list[str]:

@@ -37,7 +37,7 @@ def last_commit(desk, path=FILE):
     return desk.git("log", "-1", "--format=%H", "--", path)
 
 
-def test_a_receipt_of_all_that_was_done_stands_on_the_commit_that_asked(desk, command, production):
+def test_the_receipt_is_on_the_commit_that_asked(desk, command, production):
     desk.push({"notes.md": "later\n"})
     said = command(desk, "apply")
     assert said.status == 0
@@ -55,7 +55,7 @@ def test_a_receipt_of_all_that_was_done_stands_on_the_commit_that_asked(desk, co
     assert receipt.previous == ""
 
 
-def test_receipts_are_chained_also_where_nothing_was_done_or_a_gate_failed(desk, command, production):
+def test_every_apply_extends_the_chain_of_receipts(desk, command, production):
     assert command(desk, "apply").status == 0
     assert command(desk, "apply").status == 0
     production.desired["primary"]["restore"]["id"] = "inc-43"
@@ -82,7 +82,7 @@ def test_a_refusal_and_an_interruption_have_receipts_too(desk, command, producti
     assert desk.remote.ref(LEASE) == ""
 
 
-def test_a_file_that_is_not_committed_is_told_in_the_receipt(desk, command, production):
+def test_a_receipt_marks_a_file_that_is_not_committed(desk, command, production):
     production.desired["primary"]["hold"] = "3d"
     (desk.root / FILE).write_text(written(production.desired))
     assert command(desk, "apply").status == 0
@@ -105,7 +105,7 @@ def test_two_applies_never_work_at_once(desk, command, production):
     assert desk.remote.ref(LEASE) == ""
 
 
-def test_the_lease_of_a_run_that_died_is_taken_over_and_the_plan_made_again(desk, command, production):
+def test_the_lease_of_a_dead_run_is_taken_over(desk, command, production):
     production.sandbox.latency({"POST /accounts/[^/]+/hyperdrive/configs": 20_000})
     dead = command.start(desk, "apply")
     eventually(lambda: [each for each in production.sandbox.writes() if "hyperdrive" in each.path], "the write")
@@ -137,7 +137,7 @@ def test_status_shows_who_is_at_work(desk, command):
     assert json.loads(command(desk, "status", "--format", "json").stdout)["lease"]["owner"] == "a run that died"
 
 
-def test_without_the_remote_nothing_is_done_unless_that_is_said(desk, command, production):
+def test_without_the_remote_apply_needs_an_option(desk, command, production):
     desk.git("remote", "set-url", "origin", str(desk.root / "nowhere"))
     said = command(desk, "apply")
     assert said.status == 1
@@ -150,7 +150,7 @@ def test_without_the_remote_nothing_is_done_unless_that_is_said(desk, command, p
 
 
 @pytest.mark.parametrize("where", ["elsewhere", "nowhere"])
-def test_what_is_tried_on_a_sandbox_leaves_nothing_on_a_remote_elsewhere_nor_here(desk, command, where):
+def test_a_sandbox_leaves_no_receipt_in_a_teams_repository(desk, command, where):
     if where == "elsewhere":
         desk.git("remote", "set-url", "origin", "https://git.invalid/acme/shop.git")
     said = command(desk, "apply", RECONCILER_REMOTE="" if where == "nowhere" else None)
@@ -160,7 +160,7 @@ def test_what_is_tried_on_a_sandbox_leaves_nothing_on_a_remote_elsewhere_nor_her
 
 
 @pytest.mark.parametrize("host", [None, "", "https://console.neon.tech/api/v2", "console.neon.tech/api/v2"])
-def test_a_real_neon_is_shared_whatever_the_remote_is(desk, host):
+def test_a_real_neon_uses_any_remote(desk, host):
     environment = {} if host is None else {"NEON_API_HOST": host}
     for address in ("https://github.com/acme/shop.git", "git@github.com:acme/shop.git", str(desk.remote.path)):
         desk.git("remote", "set-url", "origin", address)
@@ -168,7 +168,7 @@ def test_a_real_neon_is_shared_whatever_the_remote_is(desk, host):
         assert shared_repository(file, environment).remote == "origin"
 
 
-def test_a_checkout_that_is_behind_never_undoes_what_was_merged_since(desk, command, production, tmp_path):
+def test_a_checkout_that_is_behind_is_refused(desk, command, production, tmp_path):
     behind = desk.clone(tmp_path / "behind")
     production.desired["primary"]["restore"] = None
     desk.push({FILE: written(production.desired)}, "Never mind")
@@ -184,7 +184,7 @@ def test_a_checkout_that_is_behind_never_undoes_what_was_merged_since(desk, comm
     assert command(desk, "apply").status == 0, "a wish on top of it may be applied"
 
 
-def test_a_shallow_clone_is_no_reason_not_to_restore(desk, command, production, tmp_path):
+def test_a_shallow_clone_can_apply(desk, command, production, tmp_path):
     git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{desk.remote.path}", "shallow")
     desk.root = tmp_path / "shallow"
     said = command(desk, "apply")
@@ -193,7 +193,7 @@ def test_a_shallow_clone_is_no_reason_not_to_restore(desk, command, production, 
     assert len(receipts(desk.remote.path)) == 1
 
 
-def test_the_remote_goes_away_while_an_apply_works_and_the_receipt_is_pushed_by_the_next(desk, command, production):
+def test_a_later_apply_pushes_an_unpushed_receipt(desk, command, production):
     desk.before_push('while read old new ref; do case "$ref" in refs/notes/*) echo no >&2; exit 1;; esac; done')
     said = command(desk, "apply")
     assert said.status == 0

@@ -8,7 +8,7 @@ from reconciler.core.values.redaction import CREDENTIALS
 from reconciler.core.values.secret import Secret
 from reconciler.providers.git.command import gist
 from reconciler.providers.git.notes import Notes
-from reconciler.providers.github_text import body_of, description_of, title_of
+from reconciler.providers.github.text import body_of, description_of, title_of
 from reconciler.render.markdown import code, prose
 from tests.providers.test_twisted_answers import FILE, WRANGLER, QuickClock
 from tests.support import canned

@@ -36,12 +36,12 @@ def told() -> str:
     return demo()
 
 
-def test_the_demo_proves_the_restore_the_undo_and_the_rest_and_leaves_no_directory_behind(told):
+def test_the_demo_proves_everything_and_cleans_up(told):
     assert list(PROOFS) == re.findall("proved: (.*)", told)
     assert "FAILED" not in told
 
 
-def test_the_seconds_of_the_phases_add_up_to_the_total(told):
+def test_the_phases_add_up_to_the_total(told):
     rows = re.findall(r"^   ([A-Za-z ]+?) +([0-9.]+) +([0-9.]+)$", told, flags=re.MULTILINE)
     assert ["look and plan", "branch", "verify", "Hyperdrive", "deploy", "promote", "total"] == [row[0] for row in rows]
     for column in (1, 2):
@@ -49,7 +49,7 @@ def test_the_seconds_of_the_phases_add_up_to_the_total(told):
         assert total == pytest.approx(sum(phases), abs=0.04)
 
 
-def test_a_visitor_of_the_running_worker_sees_no_failed_request_while_it_is_switched():
+def test_no_request_fails_during_the_demos_switch():
     if not (os.environ.get("RECONCILER_WORKERD") or shutil.which("workerd")):
         message = "no workerd: npm install workerd, and name it by RECONCILER_WORKERD"
         if os.environ.get("CI"):

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from reconciler.cli.doctor import reading as doctor_reading
-from tests.support.desk import FILE, Desk, Runner, written
+from tests.support.desk import FILE, Desk, written
 from tests.support.production import Production
 from tests.support.remotes import HttpRemote, git
 from tests.support.shops import DATABASE, PRIMARY, ROLE
@@ -26,13 +26,6 @@ def desk(sandbox, shops, tmp_path_factory):
     desk.push({FILE: written(production.desired)}, "as people write it")
     yield desk
     production.remove()
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    runner = Runner(monkeypatch, capsys)
-    yield runner
-    runner.check([])
 
 
 @pytest.fixture
@@ -279,7 +272,7 @@ FAULTS = {
 HARMLESS = ("a compute that is off", "no remote")
 
 
-def test_a_set_up_in_order_has_only_good_lines_and_status_0(doctor):
+def test_a_good_set_up_has_only_good_lines(doctor):
     status, lines, verdict = doctor()
     assert status == 0
     assert {line[0] for line in lines} == {"ok"}, lines
@@ -287,7 +280,7 @@ def test_a_set_up_in_order_has_only_good_lines_and_status_0(doctor):
     assert verdict == ('production: a restore would work today by "branch", as the file says ("in-place" works too)')
 
 
-def test_in_place_is_judged_where_the_file_asks_for_it(doctor, desk):
+def test_the_method_of_the_file_is_judged(doctor, desk):
     with in_file('"branch": "main"', '"method": "in-place", "branch": "main"')(desk):
         status, _, verdict = doctor()
     assert status == 0
@@ -302,7 +295,7 @@ def test_a_file_with_mistakes_is_told_as_everywhere(run, desk):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_named_by_a_line_with_its_remedy_and_the_worst_come_first(doctor, desk, fault):
+def test_a_fault_comes_first_with_its_remedy(doctor, desk, fault):
     plant, sign, check, said = FAULTS[fault]
     with plant(desk) as variables:
         status, lines, verdict = doctor(**variables)
@@ -322,7 +315,7 @@ def test_a_planted_fault_is_named_by_a_line_with_its_remedy_and_the_worst_come_f
         ("ruled", "ok", "main is"),
     ],
 )
-def test_a_default_branch_that_anybody_may_push_to_is_a_warning(doctor, make_github, desk, guarded, sign, said):
+def test_an_unprotected_default_branch_is_a_warning(doctor, make_github, desk, guarded, sign, said):
     github = make_github(bare=desk.remote.path)
     if guarded:
         getattr(github, guarded).add("main")
@@ -332,14 +325,14 @@ def test_a_default_branch_that_anybody_may_push_to_is_a_warning(doctor, make_git
     assert said in line[2]
 
 
-def test_that_github_can_not_be_asked_is_said_and_stops_no_restore(doctor):
+def test_an_unknown_branch_protection_stops_no_restore(doctor):
     status, lines, _ = doctor(GITHUB_REPOSITORY="acme/shop")
     (line,) = [line for line in lines if line[1] == "branch protection"]
     assert (status, line[0]) == (0, "unknown")
     assert "GITHUB_TOKEN is not set" in line[2]
 
 
-def test_a_provider_that_hangs_or_is_busy_hides_nothing_else_and_is_not_waited_for(doctor, desk, monkeypatch):
+def test_a_slow_provider_hides_nothing_else(doctor, desk, monkeypatch):
     monkeypatch.setattr(doctor_reading, "_PROVIDERS_SECONDS", 1.5)
     desk.sandbox.fault("delay:6000", "GET", "/hyperdrive/configs$", times=20)
     desk.sandbox.fault("status:503", "GET", "/operations", times=50)
@@ -380,13 +373,13 @@ def test_a_remote_that_is_not_there_is_named(doctor, desk):
         ({"RECONCILER_REMOTE": "x"}, "FAILED", "no remote"),
     ],
 )
-def test_another_remote_is_the_one_that_the_environment_names(doctor, variables, sign, said):
+def test_the_environment_names_the_remote(doctor, variables, sign, said):
     _, lines, _ = doctor(**variables)
     (line,) = [line for line in lines if line[1] == "Git remote"]
     assert (line[0], said in line[2]) == (sign, True)
 
 
-def test_a_sandbox_of_this_machine_leaves_the_teams_remote_alone(doctor, desk):
+def test_a_sandbox_leaves_the_teams_remote_alone(doctor, desk):
     desk.git("remote", "set-url", "origin", "https://git.example.invalid/acme/shop.git")
     status, lines, _ = doctor()
     desk.git("remote", "set-url", "origin", desk.remote.url)
@@ -394,7 +387,7 @@ def test_a_sandbox_of_this_machine_leaves_the_teams_remote_alone(doctor, desk):
     assert ("ok", "Git remote", "not used: Neon is a sandbox on this machine, and the remote is elsewhere") in lines
 
 
-def test_programs_get_the_same_as_json_and_reviewers_a_table(run, desk):
+def test_doctor_has_json_and_markdown(run, desk):
     facts = json.loads(run(desk, "doctor", "--format", "json", NEON_API_KEY=None).stdout)
     assert (facts["environment"], facts["method"], facts["would_work"]) == ("production", "branch", False)
     first = facts["checks"][0]

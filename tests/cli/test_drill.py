@@ -49,7 +49,7 @@ def on_sandbox(reports):
     return run_program("drill", "--sandbox", *arguments, timeout=120)
 
 
-def test_a_drill_on_a_sandbox_proves_everything_and_its_phases_add_up(on_sandbox):
+def test_a_drill_on_a_sandbox_proves_everything(on_sandbox):
     assert on_sandbox.returncode == 0, on_sandbox.stderr
     drill = json.loads(on_sandbox.stdout)
     (found,) = drill["rounds"]
@@ -64,7 +64,7 @@ def test_a_drill_on_a_sandbox_proves_everything_and_its_phases_add_up(on_sandbox
     assert listing["checksum_before"] == listing["checksum_restored"] != ""
 
 
-def test_a_gate_of_the_file_that_notices_the_damage_is_named_and_the_time_it_took_is_a_phase(on_sandbox, reports):
+def test_a_gate_that_notices_the_damage_is_named(on_sandbox, reports):
     (found,) = json.loads(on_sandbox.stdout)["rounds"]
     assert found["phases"][0]["phase"] == "detect"
     assert found["noticed"]["failure"].startswith(
@@ -74,7 +74,7 @@ def test_a_gate_of_the_file_that_notices_the_damage_is_named_and_the_time_it_too
     assert "The damage was noticed: gate" in report.read_text()
 
 
-def test_a_drill_leaves_a_report_whose_phases_add_up_and_its_line_in_the_trend(on_sandbox, reports):
+def test_a_drill_leaves_a_report_and_a_trend(on_sandbox, reports):
     drill = json.loads(on_sandbox.stdout)
     assert (drill["promise"]["seconds"], drill["promise"]["where"].split(" ")[0]) == (1800, BUDGET)
     (report,) = reports.glob("*-dr-test.md")
@@ -98,7 +98,7 @@ def test_a_drill_leaves_a_report_whose_phases_add_up_and_its_line_in_the_trend(o
         (replace(DRILL, rounds=()), 1),
     ],
 )
-def test_a_drill_that_was_not_proved_is_worse_than_one_that_took_too_long(drill, status):
+def test_an_unproved_drill_is_worse_than_a_slow_one(drill, status):
     assert status_of(drill) == status
 
 
@@ -123,14 +123,14 @@ def test_a_promise_is_read_before_anything_is_made(untouched, command):
     assert promise(DrillSettings(), untouched.root) is None
 
 
-def test_a_trend_is_shown_without_asking_anybody_and_only_a_trend_is_drawn(untouched, command):
+def test_a_trend_needs_no_credentials(untouched, command):
     nobody = {"NEON_API_KEY": None, "CLOUDFLARE_API_TOKEN": None}
     answer = command(untouched, "drill", "production", "--trend", **nobody)
     assert answer.status == 0
     assert command(untouched, "drill", "production", "--format", "svg", **nobody).status == 1
 
 
-def test_a_visitor_of_the_drills_worker_sees_no_failed_request_while_it_is_switched(on_sandbox):
+def test_no_request_fails_during_a_drills_switch(on_sandbox):
     if not (os.environ.get("RECONCILER_WORKERD") or shutil.which("workerd")):
         message = "no workerd: npm install workerd, and name it by RECONCILER_WORKERD"
         if os.environ.get("CI"):
@@ -142,7 +142,7 @@ def test_a_visitor_of_the_drills_worker_sees_no_failed_request_while_it_is_switc
     assert traffic["longest_gap"] > 0
 
 
-def test_a_drill_whose_restore_leaves_the_damage_in_place_fails_and_takes_away_what_it_made(production, command):
+def test_a_drill_that_proves_nothing_fails_and_cleans_up(production, command):
     before = there(production)
     said = command(production, "drill", "--leave-damage", "--without-traffic", "--destroy", "delete-half")
     assert (said.status, there(production), production.rows()) == (1, before, DAMAGED)
@@ -154,7 +154,7 @@ def test_a_drill_whose_restore_leaves_the_damage_in_place_fails_and_takes_away_w
 
 
 @pytest.mark.thorough
-def test_a_restore_that_fails_in_a_drill_is_written_down_with_what_was_proved_before(production, command):
+def test_a_failed_round_keeps_the_rounds_before(production, command):
     before, reports = there(production), production.root / "docs/postmortems"
     rounds = ("--destroy", "delete-half", "--destroy", "migration:more.sql")
     (production.root / "more.sql").write_text("select 1 / 0")
@@ -167,7 +167,7 @@ def test_a_restore_that_fails_in_a_drill_is_written_down_with_what_was_proved_be
 
 
 @pytest.mark.thorough
-def test_what_killed_drills_leave_is_swept_and_nothing_else_is_touched(production, command, tmp_path):
+def test_clean_deletes_only_what_drills_left(production, command, tmp_path):
     by_hand = {"branch": {"name": "main.drill.20260101T000000000Z", "parent_id": production.branch("main")["id"]}}
     production.sandbox.neon("POST", f"/projects/{production.project}/branches", json=by_hand)
     eventually(production.is_idle, "the branch that somebody makes")
@@ -184,7 +184,7 @@ def test_what_killed_drills_leave_is_swept_and_nothing_else_is_touched(productio
     swept = command(production, "drill", "--clean")
     assert (swept.status, there(production), production.rows()) == (0, before, DAMAGED)
     again = command(production, "drill", "--clean")
-    assert (again.status, "no drill has left anything" in again.stderr) == (0, True)
+    assert (again.status, "there is nothing to delete" in again.stderr) == (0, True)
 
 
 def is_asked(production, method, path):
@@ -203,10 +203,10 @@ def test_an_interrupted_drill_takes_away_what_it_made(production, command):
     running.send(signal.SIGINT)
     ended = running.wait()
     assert (ended.status, there(production), production.rows()) == (130, before, DAMAGED)
-    assert "interrupted; whatever may be left of it, reconciler drill --clean takes away" in ended.stderr
+    assert "interrupted; reconciler drill --clean deletes what is left of it" in ended.stderr
 
 
-def test_what_can_not_be_drilled_is_said_before_anything_is_made(untouched, command):
+def test_a_drill_refuses_before_it_makes_anything(untouched, command):
     for arguments, said in (
         (("--destroy", "explode"), '"explode" is no destruction'),
         (("--destroy", "migration:gone.sql"), "gone.sql cannot be read"),

@@ -30,18 +30,18 @@ GOOD, FAILED = (200, "a"), (500, "")
         ((), 0.0),
     ],
 )
-def test_the_longest_gap_counts_what_failed_before_the_first_good_answer_and_after_the_last(seen, gap):
+def test_the_longest_gap_includes_both_ends(seen, gap):
     assert visits(*seen).longest_gap == gap
 
 
 @pytest.mark.parametrize(
     ("seen", "tells"), [((GOOD, (200, "b")), True), ((GOOD, GOOD), False), (((200, ""), GOOD), False), ((), False)]
 )
-def test_stale_answers_are_known_only_where_answers_of_two_databases_differ(seen, tells):
-    assert visits(*seen).tells is tells
+def test_stale_answers_need_two_databases(seen, tells):
+    assert visits(*seen).names_databases is tells
 
 
-def test_the_phases_add_up_as_they_are_read_and_are_those_of_the_report():
+def test_the_phases_add_up_as_in_the_report():
     phases = tuple(once(phase, 0.0, 0.26) for phase in list(Phase)[:4])
     drill = replace(DRILL, rounds=(replace(ROUND, phases=phases),))
     shown = [float(each) for each in re.findall(r" ([0-9]+[.][0-9]) s$", as_text(drill), re.MULTILINE)]
@@ -50,7 +50,7 @@ def test_the_phases_add_up_as_they_are_read_and_are_those_of_the_report():
     assert [float(each) for each in reported] == shown[:4]
 
 
-def test_what_could_not_be_told_apart_is_not_said_to_be_none():
+def test_unknown_stale_answers_are_not_none():
     unknown = replace(DRILL, rounds=(replace(ROUND, traffic=replace(ROUND.traffic, stale=None)),))
-    assert "0 failed, stale ones not told apart, longest gap" in as_text(unknown)
+    assert "0 failed, stale ones not distinguished, longest gap" in as_text(unknown)
     assert "0 failed, 3 stale, longest gap" in as_text(DRILL)

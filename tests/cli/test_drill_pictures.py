@@ -21,7 +21,7 @@ def called(name):
     return replace(DRILL, rounds=(replace(ROUND, destruction=name),))
 
 
-def test_mermaid_draws_the_phases_of_every_round_with_its_name(tmp_path):
+def test_mermaid_draws_the_phases_of_every_round(tmp_path):
     draw = mermaid.require()
     pictures = charts(DRILL, slower(0.3), slower(9_000.0), *map(called, HOSTILE))
     texts = draw(pictures, tmp_path)

@@ -22,7 +22,7 @@ def history(tmp_path):
     return tmp_path
 
 
-def test_it_shows_the_drills_of_an_environment_and_what_cannot_be_read(history):
+def test_a_trend_shows_drills_and_unreadable_lines(history):
     table = trend(history, "production", "text")
     assert [line.split("|")[1].strip() for line in table.splitlines()[2:]] == ["line 1", "2027-03-30", "2028-03-30"]
     assert len(trend(history, "staging", "markdown").splitlines()) == 3
@@ -40,7 +40,7 @@ def test_the_picture_is_one_document(history):
     assert trend(history, "production", "svg").startswith("<svg ")
 
 
-def test_no_history_yet_is_an_empty_one_and_one_that_cannot_be_read_is_an_error(tmp_path):
+def test_a_missing_history_is_empty(tmp_path):
     assert trend(tmp_path, "production", "text") == "No drill has been recorded yet."
     (tmp_path / FILE).write_bytes(b"\xff\n")
     assert recorded(tmp_path) == (Unread(1, "is no JSON"),)
@@ -50,7 +50,7 @@ def test_no_history_yet_is_an_empty_one_and_one_that_cannot_be_read_is_an_error(
         recorded(tmp_path)
 
 
-def test_a_drill_leaves_a_report_a_line_and_a_picture_and_repeated_nothing_more(tmp_path):
+def test_keeping_a_drill_twice_changes_nothing(tmp_path):
     directory = tmp_path / "docs/postmortems"
     refuse_to_overwrite(directory, DRILL.begun, "production")
     report = keep(DRILL, directory)
@@ -60,7 +60,7 @@ def test_a_drill_leaves_a_report_a_line_and_a_picture_and_repeated_nothing_more(
     assert {path: path.read_bytes() for path in directory.iterdir()} == before
 
 
-def test_what_is_there_stays_to_the_byte_also_where_it_is_no_text(tmp_path):
+def test_the_history_stays_byte_for_byte(tmp_path):
     (tmp_path / FILE).write_bytes(b"\xff half a line")
     keep(DRILL, tmp_path)
     keep(LATER, tmp_path)
@@ -71,7 +71,7 @@ def test_what_is_there_stays_to_the_byte_also_where_it_is_no_text(tmp_path):
     assert b"promise 30 min" in (tmp_path / "dr-trend.svg").read_bytes()
 
 
-def test_a_report_with_words_outside_of_its_notes_is_refused_before_and_after_a_drill_and_its_line_is_kept(tmp_path):
+def test_an_edited_report_is_not_overwritten(tmp_path):
     report = keep(DRILL, tmp_path)
     report.write_text(report.read_text().replace(END, f"ours\n{END}"))
     refuse_to_overwrite(tmp_path, DRILL.begun, "production")
@@ -85,7 +85,7 @@ def test_a_report_with_words_outside_of_its_notes_is_refused_before_and_after_a_
     assert recorded(tmp_path) == (done(DRILL), done(again))
 
 
-def test_what_cannot_be_read_or_written_is_told_by_its_name(tmp_path):
+def test_an_unreadable_file_is_named(tmp_path):
     (tmp_path / "2027-Q1-dr-test.md").write_bytes(b"\xff")
     with pytest.raises(InputError, match="is not UTF-8"):
         refuse_to_overwrite(tmp_path, DRILL.begun, "production")
@@ -98,7 +98,7 @@ def test_what_cannot_be_read_or_written_is_told_by_its_name(tmp_path):
         keep(DRILL, tmp_path / "file")
 
 
-def test_the_report_of_another_environment_is_not_overwritten_and_the_way_out_is_said(tmp_path):
+def test_another_environments_report_is_not_overwritten(tmp_path):
     path = keep(DRILL, tmp_path)
     refuse_to_overwrite(tmp_path, DRILL.begun, "production")
     with pytest.raises(

@@ -16,7 +16,7 @@ def add_file(production, name, **changes):
     (production.file.parent / f"{name}.jsonc").write_text(text)
 
 
-def test_two_files_that_claim_one_branch_and_one_worker_are_refused_by_validate_plan_and_apply(untouched, command):
+def test_two_files_may_not_claim_one_branch(untouched, command):
     untouched.ask(untouched.shop.good)
     add_file(untouched, "staging")
     said = command(untouched, "validate")
@@ -31,7 +31,7 @@ def test_two_files_that_claim_one_branch_and_one_worker_are_refused_by_validate_
     assert command(untouched, "apply", "production").status == 3
 
 
-def test_another_file_with_its_own_branch_and_worker_or_with_mistakes_is_in_nobodys_way(untouched, command):
+def test_other_files_do_not_stop_a_plan(untouched, command):
     primary = {**untouched.desired["primary"], "branch": "dev"}
     (untouched.root / "other.jsonc").write_text(
         '{"name": "other", "hyperdrive": [{"binding": "HYPERDRIVE", "id": "0"}]}'
@@ -42,7 +42,7 @@ def test_another_file_with_its_own_branch_and_worker_or_with_mistakes_is_in_nobo
     assert command(untouched, "plan", "production").status == 0
 
 
-def test_an_environment_without_the_binding_is_refused_and_not_called_unreadable(untouched, command):
+def test_a_missing_binding_is_refused(untouched, command):
     path = untouched.wrangler_path(untouched.scripts[0])
     path.write_text(path.read_text().replace('"HYPERDRIVE"', '"OTHER"'))
     assert [each.rule for each in plan(*untouched.observe()).refusals] == ["binding-missing"]
@@ -55,7 +55,7 @@ def test_an_environment_without_the_binding_is_refused_and_not_called_unreadable
 
 @pytest.mark.parametrize("content", ["", '{"primary": null}', None])
 @pytest.mark.parametrize("name", ["plan", "apply"])
-def test_an_empty_or_deleted_file_is_a_mistake_and_nobody_is_asked_for_anything(untouched, command, name, content):
+def test_an_empty_or_deleted_file_is_a_mistake(untouched, command, name, content):
     if content is None:
         untouched.file.unlink()
     else:
@@ -66,7 +66,7 @@ def test_an_empty_or_deleted_file_is_a_mistake_and_nobody_is_asked_for_anything(
     assert untouched.sandbox.requests() == []
 
 
-def test_a_lifted_guard_is_shown_by_plan_and_apply_and_kept_in_the_receipt(untouched, command):
+def test_a_waived_guard_is_shown_and_recorded(untouched, command):
     untouched.desired["waive"] = [{"guard": "config-limit", "reason": "raised to 100"}]
     untouched.write()
     warning = 'guard config-limit is waived, "raised to 100": it would refuse nothing here'
@@ -79,7 +79,7 @@ def test_a_lifted_guard_is_shown_by_plan_and_apply_and_kept_in_the_receipt(untou
     assert receipts(untouched.root)[-1][1].lifted == (warning,)
 
 
-def test_a_restore_says_how_long_its_moment_can_still_be_asked_for(untouched):
+def test_a_restore_names_the_end_of_its_window(untouched):
     untouched.ask(untouched.shop.good)
     desired, observed = untouched.observe()
     assert "\n  window    the moment leaves it in " in as_text(plan(desired, observed), observed)

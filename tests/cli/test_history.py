@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from reconciler.core.values.instant import Instant
 from reconciler.providers.git.history import changes_of
 from reconciler.render.history.text import visible
 from tests.support.long_history import example, make_long_history
-from tests.support.plain_words import run_program
+from tests.support.plain_words import run_here
 from tests.support.remotes import commit_files, git
 
 FILE = "desired-state/production.jsonc"
@@ -35,7 +36,7 @@ def repository(tmp_path):
 def said(directory, *arguments, **environment):
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "NEON_", "CLOUDFLARE_"))}
     own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "COLUMNS": "100", **environment}
-    return run_program("history", *arguments, cwd=directory, env={**kept, **own})
+    return run_here("history", *arguments, cwd=directory, env={**kept, **own})
 
 
 def facts(directory, *arguments):
@@ -52,10 +53,19 @@ def entries(directory):
     return [(each["entry"], each["what"]) for each in facts(directory)["entries"]]
 
 
+@contextmanager
+def merged(repository, name="restore/one"):
+    """Commit inside on a branch of its own, which is then merged as GitHub does."""
+    git(repository, "switch", "--quiet", "--create", name)
+    yield
+    git(repository, "switch", "--quiet", "main")
+    git(repository, "merge", "--quiet", "--no-ff", "--message", "Merge pull request #1", name)
+
+
 # one line per change and per apply
 
 
-def test_the_story_of_a_restore_and_its_undo_reads_newest_first_and_says_how_to_undo_it(repository):
+def test_a_history_reads_newest_first_with_undos(repository):
     commit_files(repository, {FILE: text()}, "Production as it is")
     asked = commit_files(repository, {FILE: text(ONE, "dropped Listing")}, "Restore production")
     there = example("2026-11-20T10:00:00.000Z", "origin", NAME_ONE, asked)
@@ -79,7 +89,7 @@ def test_the_story_of_a_restore_and_its_undo_reads_newest_first_and_says_how_to_
     assert states == {"origin": "live", NAME_ONE: "held"}
 
 
-def test_the_text_keeps_to_its_columns_and_names_what_is_live_and_held(repository):
+def test_the_text_keeps_to_its_columns(repository):
     commit_files(repository, {FILE: text()}, "Production as it is")
     asked = commit_files(repository, {FILE: text(ONE, "dropped Listing " * 20)}, "Restore production")
     note(repository, asked, example("2026-11-20T10:00:00.000Z", "origin", NAME_ONE, asked).line)
@@ -104,7 +114,7 @@ def test_the_newest_are_shown_and_the_rest_counted(tmp_path):
     assert (newest["entry"], newest["outcome"]) == ("apply", "converged")
 
 
-def test_what_a_terminal_would_obey_or_hide_is_shown(repository):
+def test_control_characters_are_shown(repository):
     git(repository, "config", "user.name", "x")
     commit_files(repository, {FILE: text()}, "Production as it is")
     asked = commit_files(repository, {FILE: text(ONE, HOSTILE)}, HOSTILE)
@@ -122,25 +132,20 @@ def test_what_a_terminal_would_obey_or_hide_is_shown(repository):
 # merges
 
 
-def test_a_change_that_a_merge_brought_shows_once_by_who_made_it_and_is_undone_plainly(repository):
+def test_a_merged_change_shows_once(repository):
     commit_files(repository, {FILE: text()}, "Production as it is")
-    git(repository, "switch", "--quiet", "--create", "restore/one")
-    asked = commit_files(repository, {FILE: text(ONE)}, "Restore production")
-    git(repository, "switch", "--quiet", "main")
-    commit_files(repository, {"README": "other work"}, "Other work")
-    git(repository, "merge", "--quiet", "--no-ff", "--message", "Merge pull request #1", "restore/one")
+    with merged(repository):
+        asked = commit_files(repository, {FILE: text(ONE)}, "Restore production")
     note(repository, asked, example("2026-11-20T10:00:00.000Z", "origin", NAME_ONE, asked).line)
     (change,) = [each for each in facts(repository)["entries"] if each["what"].startswith("restore")]
     assert (change["commit"], change["outcome"], change["undo"]) == (asked, "applied", f"git revert {asked[:10]}")
 
 
-def test_several_commits_of_a_pull_request_are_one_change_and_are_reverted_as_a_merge(repository):
+def test_commits_of_a_pull_request_are_one_change(repository):
     commit_files(repository, {FILE: text()}, "Production as it is")
-    git(repository, "switch", "--quiet", "--create", "restore/one")
-    commit_files(repository, {FILE: text(ONE)}, "Restore production")
-    commit_files(repository, {FILE: text(TWO)}, "No, a day later")
-    git(repository, "switch", "--quiet", "main")
-    git(repository, "merge", "--quiet", "--no-ff", "--message", "Merge pull request #1", "restore/one")
+    with merged(repository):
+        commit_files(repository, {FILE: text(ONE)}, "Restore production")
+        commit_files(repository, {FILE: text(TWO)}, "No, a day later")
     merge = git(repository, "rev-parse", "HEAD")
     assert [what for _, what in entries(repository)] == ["restore to 2026-11-21 09:00:00", "file added: origin"]
     undo = facts(repository)["entries"][0]["undo"]
@@ -149,7 +154,7 @@ def test_several_commits_of_a_pull_request_are_one_change_and_are_reverted_as_a_
     assert json.loads((repository / FILE).read_text())["primary"]["restore"] is None
 
 
-def test_both_sides_of_a_merge_that_changed_the_file_show_once_each(repository):
+def test_both_sides_of_a_merge_show_once(repository):
     lines = text().replace("{", "{\n").replace(",", ",\n\n\n\n")
     commit_files(repository, {FILE: lines}, "Production as it is")
     git(repository, "switch", "--quiet", "--create", "restore/one")
@@ -162,19 +167,17 @@ def test_both_sides_of_a_merge_that_changed_the_file_show_once_each(repository):
     assert shown == ["restore to 2026-11-20 09:00:00", "settings changed", "file added: origin"]
 
 
-def test_a_merge_that_changed_nothing_of_the_file_does_not_show(repository):
+def test_a_merge_of_other_files_does_not_show(repository):
     commit_files(repository, {FILE: text()}, "Production as it is")
-    git(repository, "switch", "--quiet", "--create", "feature")
-    commit_files(repository, {"README": "feature"}, "Feature")
-    git(repository, "switch", "--quiet", "main")
-    git(repository, "merge", "--quiet", "--no-ff", "--message", "Merge", "feature")
+    with merged(repository):
+        commit_files(repository, {"README": "feature"}, "Feature")
     assert entries(repository) == [("change", "file added: origin")]
 
 
 # what may stand in a repository
 
 
-def test_versions_that_do_not_parse_are_entries_and_nothing_stops(repository):
+def test_versions_that_do_not_parse_are_entries(repository):
     for content in (text(), "{ broken", b"\xff\xfe", b"\x00", "", text(ONE)):
         commit_files(repository, {FILE: content}, "change")
     shown = [what for _, what in entries(repository)]
@@ -190,7 +193,7 @@ def test_a_file_that_was_removed_and_came_back(repository):
     assert shown == ["restore to 2026-11-20 09:00:00", "file removed", "file added: origin"]
 
 
-def test_notes_that_are_no_receipts_and_receipts_that_are_missing_are_told_and_stop_nothing(repository):
+def test_bad_notes_and_missing_receipts_are_problems(repository):
     commit_files(repository, {FILE: text()}, "Production as it is")
     asked = commit_files(repository, {FILE: text(ONE)}, "Restore production")
     lost = "ab" * 32
@@ -204,7 +207,7 @@ def test_notes_that_are_no_receipts_and_receipts_that_are_missing_are_told_and_s
     assert f"{lost[:16]}…" in shown
 
 
-def test_configuration_of_a_person_does_not_change_the_answer(repository):
+def test_a_persons_configuration_changes_nothing(repository):
     for number in range(3):
         commit_files(repository, {FILE: text(note=number)}, f"change {number}")
     plain = facts(repository)["entries"]
@@ -218,7 +221,7 @@ def test_configuration_of_a_person_does_not_change_the_answer(repository):
     assert facts(repository / "desired-state")["entries"] == plain
 
 
-def test_a_repository_without_commits_or_none_at_all_is_told_plainly(repository, tmp_path):
+def test_a_repository_without_commits_has_no_history(repository, tmp_path):
     (repository / FILE).parent.mkdir()
     (repository / FILE).write_text(text())
     done = said(repository)
@@ -235,7 +238,7 @@ def test_a_repository_without_commits_or_none_at_all_is_told_plainly(repository,
 # the remote
 
 
-def test_receipts_come_from_the_remote_where_it_answers_and_without_it_the_rest_is_shown(repository, tmp_path):
+def test_receipts_come_from_the_remote_if_it_answers(repository, tmp_path):
     commit_files(repository, {FILE: text()}, "Production as it is")
     asked = commit_files(repository, {FILE: text(ONE)}, "Restore production")
     git(tmp_path, "clone", "--quiet", "--bare", str(repository), "remote.git")
@@ -253,7 +256,7 @@ def test_receipts_come_from_the_remote_where_it_answers_and_without_it_the_rest_
     assert said(here, "--no-fetch").stderr == ""
 
 
-def test_a_shallow_clone_says_that_it_does_not_know_all(repository, tmp_path):
+def test_a_shallow_clone_warns_of_missing_changes(repository, tmp_path):
     for number in range(3):
         commit_files(repository, {FILE: text(note=number)}, f"change {number}")
     git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{repository}", "shallow")

@@ -143,7 +143,7 @@ def trees(history):
 # in a browser
 
 
-def test_a_browser_shows_every_entry_and_timeline_and_logs_nothing(browser, tmp_path):
+def test_a_browser_shows_every_entry_and_timeline(browser, tmp_path):
     history = a_history(30)
     source, logged = browser.dom(page_of(history, tmp_path))
     document = Document(source)
@@ -155,7 +155,7 @@ def test_a_browser_shows_every_entry_and_timeline_and_logs_nothing(browser, tmp_
     assert "reconciler rollback production --to-timeline" in document.text
 
 
-def test_hostile_names_and_reasons_are_text_in_a_browser_and_nothing_is_asked_of_the_network(browser, web, tmp_path):
+def test_hostile_names_are_text_in_a_browser(browser, web, tmp_path):
     source, logged = browser.dom(page_of(hostile_history(web.url), tmp_path))
     document = Document(source)
     assert (logged, web.asked) == ([], [])
@@ -168,7 +168,7 @@ def test_hostile_names_and_reasons_are_text_in_a_browser_and_nothing_is_asked_of
     assert not [mark for mark in _MARKS if mark in document.text]
 
 
-def test_a_page_that_does_ask_the_network_or_has_an_error_would_be_noticed(browser, web, tmp_path):
+def test_the_browser_reports_requests_and_errors(browser, web, tmp_path):
     page = tmp_path / "bad.html"
     page.write_text(f"<img src='{web.url}'><script>undefined.undefined</script>")
     _, logged = browser.dom(page)
@@ -176,7 +176,7 @@ def test_a_page_that_does_ask_the_network_or_has_an_error_would_be_noticed(brows
     assert "TypeError" in logged[0]
 
 
-def test_the_policy_forbids_what_an_escape_would_let_through(browser, web, tmp_path):
+def test_the_policy_forbids_scripts_and_requests(browser, web, tmp_path):
     page = page_of(a_history(3), tmp_path)
     smuggled = f"<img src='{web.url}'><script>document.title = 'run'</script><iframe src='{web.url}'></iframe></body>"
     page.write_text(page.read_text().replace("</body>", smuggled))
@@ -187,7 +187,7 @@ def test_the_policy_forbids_what_an_escape_would_let_through(browser, web, tmp_p
 
 
 @pytest.mark.parametrize(("width", "flags"), [(390, ()), (1200, ("--force-dark-mode",))])
-def test_it_is_drawn_on_a_phone_and_a_desk(browser, tmp_path, width, flags):
+def test_a_page_fits_phones_and_screens(browser, tmp_path, width, flags):
     page = page_of(a_history(30), tmp_path)
     assert browser.picture(page, max(width, 500), 900, *flags) == (max(width, 500), 900)
 
@@ -195,7 +195,7 @@ def test_it_is_drawn_on_a_phone_and_a_desk(browser, tmp_path, width, flags):
 # as a file
 
 
-def test_the_page_is_well_formed_stands_alone_and_forbids_all_but_its_own_style():
+def test_the_page_is_well_formed_and_stands_alone():
     source = as_page(hostile_history("http://127.0.0.1:1/"))
     document = Document(source)
     metas = [attributes for tag, attributes in document.elements if tag == "meta"]
@@ -207,7 +207,7 @@ def test_the_page_is_well_formed_stands_alone_and_forbids_all_but_its_own_style(
     assert not _LOADS & {tag for tag, _ in document.elements}
 
 
-def test_each_part_has_its_heading_and_each_column_its_name():
+def test_parts_have_headings_and_columns_names():
     root = trees(a_history(3))
     assert [each.text for each in root.iter("th")] == [
         "When (UTC)", "Who", "What", "Asked moment", "Outcome", "Took", "To undo it",
@@ -219,7 +219,7 @@ def test_each_part_has_its_heading_and_each_column_its_name():
     assert {each.get("aria-labelledby") for each in root.iter() if each.get("aria-labelledby")} <= set(identities)
 
 
-def test_many_timelines_are_several_pictures_of_which_the_newest_is_open():
+def test_many_timelines_are_several_pictures():
     root = trees(a_history(3 * LANES_A_PICTURE))
     assert len(list(root.iter("svg"))) == 3
     assert len(list(root.iter("details"))) == 2
@@ -243,7 +243,7 @@ def test_everything_in_a_picture_lies_in_it():
                     assert 0 <= float(each.get(name)) <= height
 
 
-def test_the_axis_keeps_the_order_and_gives_every_moment_room():
+def test_the_axis_gives_every_moment_room():
     year = [hours_ago(9000), hours_ago(2), hours_ago(1.5), hours_ago(1), NOW]
     axis = Axis(year)
     places = [axis.place(each) for each in year]
@@ -254,7 +254,7 @@ def test_the_axis_keeps_the_order_and_gives_every_moment_room():
     assert Axis([NOW]).place(NOW) == pytest.approx(98.5)
 
 
-def test_without_receipts_the_page_says_that_nothing_is_known():
+def test_without_receipts_no_timeline_is_drawn():
     page = as_page(compile_history("production", changes(text(), text(ONE)), {}, NOW))
     assert "No apply has left a receipt yet" in page
     assert "<svg" not in page
@@ -270,7 +270,7 @@ def test_500_restores_are_all_on_the_page():
 # written
 
 
-def test_the_page_replaces_the_old_one_whole_and_leaves_nothing_else(tmp_path):
+def test_the_page_replaces_the_old_one_whole(tmp_path):
     page = tmp_path / "history.html"
     page.write_text("old")
     page.chmod(0o600)
@@ -288,7 +288,7 @@ def test_a_link_is_followed_and_stays(tmp_path):
     assert (tmp_path / "real.html").read_text().startswith("<!DOCTYPE html>")
 
 
-def test_what_is_no_file_is_not_overwritten_and_the_error_says_so(tmp_path):
+def test_only_a_file_is_overwritten(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for place in (tmp_path, tmp_path / "pipe"):
         with pytest.raises(InputError, match="is not a file"):

@@ -110,13 +110,13 @@ _SPLICES = st.sampled_from(["", "{", "}", "[", '"', "/*", "//", "\\", ",", "\x00
 
 @given(at=st.sampled_from(list(nodes(FILE))), twist=st.sampled_from(TWISTS))
 @settings(max_examples=250)
-def test_a_desired_state_file_with_anything_in_any_place_is_read_or_refused(at, twist):
+def test_a_twisted_file_is_read_or_refused(at, twist):
     harmless(read(json.dumps(twisted(FILE, at, twist), ensure_ascii=False)))
 
 
 @given(start=st.integers(0, 900), length=st.integers(0, 60), text=_SPLICES | st.text(max_size=8))
 @settings(max_examples=150)
-def test_a_desired_state_file_that_is_cut_and_pasted_is_read_or_refused(start, length, text):
+def test_a_spliced_file_is_read_or_refused(start, length, text):
     whole = json.dumps(FILE, indent=1)
     harmless(read(whole[:start] + text + whole[start + length :]))
 
@@ -126,7 +126,7 @@ def test_a_desired_state_file_that_is_cut_and_pasted_is_read_or_refused(start, l
              "9" * 50_000, '{"primary": {"restore": ' + "[" * 3_000 + "]" * 3_000 + "}}"],
     ids=lambda text: text[:8],
 )  # fmt: skip
-def test_a_huge_or_deep_file_is_refused_without_a_traceback(tmp_path, text):
+def test_a_huge_or_deep_file_is_refused(tmp_path, text):
     harmless(read(text)[:100_000])
     path = tmp_path / "wrangler.jsonc"
     path.write_text(text)
@@ -141,7 +141,7 @@ def hostile(tmp_path_factory):
 
 @given(at=st.sampled_from(list(nodes(WRANGLER))), twist=st.sampled_from(TWISTS))
 @settings(max_examples=200)
-def test_a_wrangler_file_with_anything_in_any_place_is_read_or_refused(hostile, at, twist):
+def test_a_twisted_wrangler_file_is_read_or_refused(hostile, at, twist):
     path = hostile / "wrangler.jsonc"
     path.write_bytes(json.dumps(twisted(WRANGLER, at, twist)).encode())
     harmless(look(path))
@@ -150,7 +150,7 @@ def test_a_wrangler_file_with_anything_in_any_place_is_read_or_refused(hostile, 
 @given(content=st.binary(max_size=200), start=st.integers(0, 700))
 @example(content=b"\xff\xfe", start=0)
 @settings(max_examples=80)
-def test_a_wrangler_file_of_any_bytes_is_read_or_refused(hostile, content, start):
+def test_a_wrangler_file_of_bytes_is_read_or_refused(hostile, content, start):
     path = hostile / "wrangler.jsonc"
     whole = json.dumps(WRANGLER).encode()
     path.write_bytes(whole[:start] + content + whole[start:])
@@ -161,7 +161,7 @@ def test_a_wrangler_file_of_any_bytes_is_read_or_refused(hostile, content, start
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_name_of_a_worker_becomes_no_other_path(tmp_path, name):
+def test_a_workers_name_becomes_no_path(tmp_path, name):
     path = tmp_path / "wrangler.jsonc"
     path.write_text(json.dumps({**WRANGLER, "name": name, "env": {}}))
     with pytest.raises(InputError) as caught:
@@ -171,7 +171,7 @@ def test_a_name_of_a_worker_becomes_no_other_path(tmp_path, name):
 
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("place", [("primary", "project"), ("worker", 0, "config"), ("worker", 0, "environment")])
-def test_what_becomes_a_path_or_an_argument_is_refused_where_it_could_be_another(place, name):
+def test_a_name_becomes_no_other_path_or_argument(place, name):
     """`worker.environment` is handed to wrangler as `--env=…`, `project` is a part of Neon's paths."""
     text = json.dumps(twisted(FILE, place, name))
     try:
@@ -186,7 +186,7 @@ def test_what_becomes_a_path_or_an_argument_is_refused_where_it_could_be_another
 
 
 @pytest.mark.parametrize("name", [each for each in HOSTILE if each.isprintable()])
-def test_a_binding_id_is_written_for_an_environment_of_any_name(tmp_path, name):
+def test_a_binding_id_is_written_for_any_environment(tmp_path, name):
     path = tmp_path / "wrangler.jsonc"
     path.write_text(json.dumps({**WRANGLER, "env": {name: {**WRANGLER["env"]["staging"]}}}))
     write_binding_id(path, "HYPERDRIVE", name, "3" * 32)
@@ -195,6 +195,6 @@ def test_a_binding_id_is_written_for_an_environment_of_any_name(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_the_name_of_an_environment_is_a_part_of_refs_and_paths_and_holds_nothing_else(name):
+def test_an_environments_name_is_safe_in_paths(name):
     with pytest.raises(InputError):
         read_desired_state(json.dumps(FILE), file="f", environment=name, now=NOW)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from reconciler.core.file import jsonc
-from reconciler.providers.neon import client as neon
+from reconciler.providers.neon import client
 from tests.support import canned
 from tests.support.answers import Answers, Reply
 from tests.support.estate import ROLE, Estate
@@ -87,7 +87,7 @@ def refused(run, estate, *arguments, status=1, **environment):
 # five projects, each built in another way
 
 
-def test_of_several_databases_and_bindings_the_one_that_is_named_is_imported_and_the_other_is_told(run, make_estate):
+def test_the_named_binding_of_several_is_imported(run, make_estate):
     estate = make_estate(databases=("shop", "stats"))
     shop, stats = estate.config(), estate.config(database="stats")
     estate.wrangler(SHOP=shop, STATS=stats)
@@ -99,10 +99,10 @@ def test_of_several_databases_and_bindings_the_one_that_is_named_is_imported_and
     assert value["hyperdrive"] == {"name": f"{estate.name}-stats", "database": "stats", "role": ROLE}
     assert value["worker"] == {"config": "wrangler.jsonc", "binding": "STATS"}
     assert "a restore leaves SHOP as it is" in text
-    assert f'binding SHOP leads to branch "main" too (config "{estate.name}-shop", database shop)' in told
+    assert f'binding SHOP points to branch "main" too (config "{estate.name}-shop", database shop)' in told
 
 
-def test_a_protected_root_is_imported_and_two_workers_of_one_database_are_both_listed(run, estate):
+def test_two_workers_of_one_database_are_listed(run, estate):
     estate.neon("PATCH", f"/branches/{estate.branch}", branch={"protected": True})
     config = json.loads((estate.root / "wrangler.jsonc").read_text())["hyperdrive"][0]["id"]
     estate.wrangler("jobs/wrangler.jsonc", name=f"{estate.name}-jobs", DB=config)
@@ -117,7 +117,7 @@ def test_a_protected_root_is_imported_and_two_workers_of_one_database_are_both_l
     assert "the default branch, protected, a root" in text
 
 
-def test_a_root_with_children_is_imported_as_the_original_timeline(run, estate):
+def test_a_root_with_children_is_origin(run, estate):
     child = estate.add_branch("staging")
     estate.config(f"{estate.name}-staging", branch=child)
     estate.add_branch("main.held.by.somebody")
@@ -131,7 +131,7 @@ def test_a_root_with_children_is_imported_as_the_original_timeline(run, estate):
     assert [line for line in lines if " // " not in line] == ['  "$schema": "./schema.json",', '  "primary": {']
 
 
-def test_bindings_of_a_wrangler_environment_of_that_name_are_imported_and_not_those_of_the_top_level(run, make_estate):
+def test_the_wrangler_environment_of_that_name_is_preferred(run, make_estate):
     estate = make_estate()
     child = estate.add_branch("staging")
     config, staging = estate.config(), estate.config(f"{estate.name}-staging", branch=child)
@@ -143,7 +143,7 @@ def test_bindings_of_a_wrangler_environment_of_that_name_are_imported_and_not_th
     assert "env.production, which has this environment's name" in told
 
 
-def test_a_root_that_is_named_production_is_imported_from_a_directory_below(run, make_estate):
+def test_import_works_from_a_directory_below(run, make_estate):
     estate = make_estate(branch="production")
     config = estate.config()
     estate.wrangler("apps/api/wrangler.jsonc", HYPERDRIVE=config)
@@ -159,16 +159,16 @@ def test_a_root_that_is_named_production_is_imported_from_a_directory_below(run,
 # others that fit
 
 
-def test_the_project_is_found_however_many_pages_the_projects_fill(run, make_estate, monkeypatch):
+def test_the_project_is_found_on_any_page(run, make_estate, monkeypatch):
     others = [make_estate(place=f"other{number}") for number in range(2)]
     estate = make_estate()
     estate.worker()
-    monkeypatch.setattr(neon, "_PAGE", 1)
+    monkeypatch.setattr(client, "PAGE", 1)
     value, _, _ = imported(run, estate)
     assert value["primary"]["project"] == estate.project not in [each.project for each in others]
 
 
-def test_a_project_without_a_worker_is_imported_with_its_default_branch_or_the_one_that_is_named(run, make_estate):
+def test_a_project_without_a_worker_is_imported(run, make_estate):
     estate = make_estate()
     assert "--without-worker --project ID" in refused(run, estate)
     assert "none is named" in refused(run, estate, "--without-worker")
@@ -179,10 +179,10 @@ def test_a_project_without_a_worker_is_imported_with_its_default_branch_or_the_o
     status, printed, _ = run(estate, "import", "other", *options, "--print", "--even-if-not-in-sync")
     assert (status, jsonc.read(printed).value) == (0, value)
     assert "as --branch says" in text
-    assert "no Worker leads to any; the default branch" in printed
+    assert "no Worker points to one; the default branch" in printed
 
 
-def test_an_environment_that_has_lost_its_file_gets_the_timeline_that_neon_tells(run, estate):
+def test_a_lost_file_is_imported_with_its_timeline(run, estate):
     timeline, config = "r-20261121T095500000Z-inc-42", f"{estate.name}-shop"
     marks = {"reconciler.environment": "production", "reconciler.timeline": timeline}
     child = estate.add_branch("next", annotation_value=marks)
@@ -208,16 +208,16 @@ def test_an_environment_that_has_lost_its_file_gets_the_timeline_that_neon_tells
 # what does not fit: told with the remedy, and nothing is written
 
 
-def test_a_file_that_is_there_is_never_overwritten_and_nobody_is_asked(run, estate):
+def test_an_existing_file_is_never_overwritten(run, estate):
     imported(run, estate)
     (estate.root / FILE).write_text("mine")
-    assert "is there already" in refused(run, estate)
+    assert "exists already" in refused(run, estate)
     assert estate.sandbox.requests() == []
     assert run(estate, "import", "production", "--print")[0] == 0
     assert (estate.root / FILE).read_text() == "mine"
 
 
-def test_a_worker_that_serves_from_another_config_than_its_file_names_is_told_with_both_remedies(run, estate):
+def test_a_worker_on_another_config_is_refused(run, estate):
     other = estate.config("other")
     estate.deploy(f"{estate.name}-api", HYPERDRIVE=other)
     said = refused(run, estate, status=3)
@@ -228,32 +228,32 @@ def test_a_worker_that_serves_from_another_config_than_its_file_names_is_told_wi
     assert run(estate, "plan")[0] == 2
 
 
-def test_a_worker_that_is_not_deployed_is_refused_as_in_plan(run, make_estate):
+def test_a_worker_that_is_not_deployed_is_refused(run, make_estate):
     estate = make_estate()
     estate.wrangler(HYPERDRIVE=estate.config())
     assert "worker-not-deployed: " in refused(run, estate, status=3)
 
 
-def test_a_primary_that_is_not_the_default_branch_is_told_with_the_command_that_makes_it_so(run, estate):
+def test_a_primary_must_be_the_default_branch(run, estate):
     estate.neon("POST", f"/branches/{estate.add_branch('dev')}/set_as_default")
     said = refused(run, estate, status=3)
     assert 'neon branches set-default "main"' in said
     assert "plan: not in sync, 1 step\n" in said
 
 
-def test_a_branch_that_is_not_what_hyperdrive_leads_to_is_refused_as_in_plan(run, estate):
+def test_a_branch_without_the_config_is_refused(run, estate):
     estate.add_branch("dev")
     assert "hyperdrive-differs: " in refused(run, estate, "--branch", "dev", status=3)
 
 
-def test_a_branch_and_a_worker_that_another_file_claims_are_refused_as_in_plan(run, estate):
+def test_what_another_file_claims_is_refused(run, estate):
     imported(run, estate, name="live")
     said = refused(run, estate, status=3)
     assert "branch-claimed-twice: " in said
     assert "worker-claimed-twice: " in said
 
 
-def test_several_environments_of_a_file_are_a_question_that_names_them(run, estate):
+def test_several_wrangler_environments_are_a_question(run, estate):
     estate.wrangler(env={"staging": {"DB": "0" * 32}}, DB="1" * 32)
     said = refused(run, estate)
     assert 'none of them is named "production": the top level, env.staging' in said
@@ -264,7 +264,7 @@ def test_several_environments_of_a_file_are_a_question_that_names_them(run, esta
     assert "in env.nobody. wrangler.jsonc: " in refused(run, estate, "--wrangler-environment", "nobody")
 
 
-def test_an_environment_of_that_name_without_a_database_is_not_taken_for_the_top_level(run, estate):
+def test_an_environment_without_a_database_is_not_guessed(run, estate):
     estate.wrangler(env={"production": None}, DB="1" * 32)
     said = refused(run, estate)
     assert (
@@ -273,7 +273,7 @@ def test_an_environment_of_that_name_without_a_database_is_not_taken_for_the_top
     )
 
 
-def test_workers_that_lead_to_different_databases_are_a_question_that_names_them(run, estate):
+def test_workers_on_different_databases_are_a_question(run, estate):
     estate.wrangler("stats/wrangler.jsonc", name="stats", DB=estate.config("stats"))
     said = refused(run, estate)
     assert f'wrangler.jsonc (Worker {estate.name}-api, HYPERDRIVE: "{estate.name}-shop")' in said
@@ -281,18 +281,18 @@ def test_workers_that_lead_to_different_databases_are_a_question_that_names_them
     imported(run, estate, "--worker", "wrangler.jsonc")
 
 
-def test_a_config_that_leads_to_no_neon_host_is_told_with_where_it_was_looked_for(run, make_estate):
+def test_a_config_outside_neon_is_refused(run, make_estate):
     estate = make_estate()
     config = estate.config(host="localhost")
     estate.wrangler(HYPERDRIVE=config)
     said = refused(run, estate)
-    assert f'"{estate.name}-shop" leads to localhost, and no compute in the ' in said
+    assert f'"{estate.name}-shop" points to localhost, and no compute in the ' in said
     assert "projects that NEON_API_KEY reaches" in said
     assert f"in project {estate.project}" in refused(run, estate, "--project", estate.project)
 
 
 @pytest.mark.parametrize("name", ["Production!", "a/b", ""])
-def test_what_cannot_be_an_environment_is_refused_before_anybody_is_asked(run, estate, name):
+def test_a_bad_environment_name_is_refused(run, estate, name):
     estate.sandbox.forget_requests()
     status, stdout, stderr = run(estate, "import", name)
     assert (status, stdout) == (1, "")
@@ -300,7 +300,7 @@ def test_what_cannot_be_an_environment_is_refused_before_anybody_is_asked(run, e
     assert estate.sandbox.requests() == []
 
 
-def test_where_the_file_cannot_be_written_that_is_said(run, estate):
+def test_a_file_that_cannot_be_written_is_an_error(run, estate):
     (estate.root / "desired-state").write_text("a file")
     status, stdout, stderr = run(estate, "import", "production")
     assert (status, stdout) == (1, "")
@@ -348,7 +348,7 @@ def recorded_worker(estate):
     )
 
 
-def test_a_pooled_host_is_followed_to_its_branch_and_refused_as_in_plan(run, estate, recorded):
+def test_a_pooled_host_is_refused(run, estate, recorded):
     recorded_worker(estate)
     key = "GET .*/hyperdrive/configs"
     text = json.dumps(recorded.replies[key]).replace("ep-cool-old.", "ep-cool-old-pooler.")
@@ -358,7 +358,7 @@ def test_a_pooled_host_is_followed_to_its_branch_and_refused_as_in_plan(run, est
     assert "without -pooler" in said
 
 
-def test_a_personal_key_is_asked_for_the_projects_of_each_of_its_organizations(run, estate, recorded):
+def test_a_personal_key_searches_every_organization(run, estate, recorded):
     recorded_worker(estate)
 
     def listing(path):
@@ -374,7 +374,7 @@ def test_a_personal_key_is_asked_for_the_projects_of_each_of_its_organizations(r
     assert f'"project": "{canned.PROJECT}"' in stdout
 
 
-def test_a_key_that_may_not_list_projects_is_told_the_option_that_names_one(run, estate, recorded):
+def test_a_key_that_lists_no_projects_needs_an_option(run, estate, recorded):
     recorded_worker(estate)
     recorded.listing = lambda _: Reply(status=404, body={"code": "", "message": "not allowed for project keys"})
     said = refused(run, estate, **at(recorded))
@@ -383,7 +383,7 @@ def test_a_key_that_may_not_list_projects_is_told_the_option_that_names_one(run,
     assert run(estate, "import", "production", "--print", "--project", canned.PROJECT, **at(recorded))[0] == 0
 
 
-def test_a_list_of_projects_that_does_not_end_is_an_error(run, estate, recorded):
+def test_an_endless_list_of_projects_is_an_error(run, estate, recorded):
     recorded_worker(estate)
     recorded.replies["GET /projects$"] = {"projects": [{"id": "another"}], "pagination": {"cursor": "again"}}
     recorded.pages = lambda: recorded.replies["GET /projects$"]

@@ -34,9 +34,7 @@ def ended_in_order(desk, said):
     assert desk.remote.ref(LEASE) == ""
 
 
-def test_a_signal_while_a_provider_works_leaves_a_receipt_and_no_lease_and_says_what_was_under_way(
-    desk, command, production
-):
+def test_a_signal_leaves_a_receipt_and_no_lease(desk, command, production):
     """By SIGHUP, which a terminal sends that is closed."""
     production.sandbox.latency({CREATE: LONG})
     running = command.start(desk, "apply")
@@ -50,7 +48,7 @@ def test_a_signal_while_a_provider_works_leaves_a_receipt_and_no_lease_and_says_
     assert receipt.result is Result.INTERRUPTED
 
 
-def test_a_signal_while_another_run_is_waited_for_changes_nothing_and_leaves_its_lease(desk, command, production):
+def test_a_signal_during_the_wait_changes_nothing(desk, command, production):
     leave_lease(desk, seconds=600.0)
     theirs = desk.remote.ref(LEASE)
     running = command.start(desk, "apply")
@@ -63,7 +61,7 @@ def test_a_signal_while_another_run_is_waited_for_changes_nothing_and_leaves_its
     assert receipts(desk.remote.path) == []
 
 
-def test_a_second_signal_while_the_receipt_is_pushed_lets_it_arrive_and_a_third_does_not_wait(desk, command, tmp_path):
+def test_only_a_third_signal_ends_at_once(desk, command, tmp_path):
     gate, there = tmp_path / "gate", tmp_path / "there"
     desk.before_push(f'case "$(cat)" in *refs/notes/*) touch {there}; until [ -e {gate} ]; do sleep 0.05; done;; esac')
 
@@ -89,7 +87,7 @@ def test_a_second_signal_while_the_receipt_is_pushed_lets_it_arrive_and_a_third_
     gate.touch()
 
 
-def test_when_its_time_is_over_an_apply_ends_in_order_and_says_what_is_live_and_how_to_go_on(desk, command, production):
+def test_a_deadline_ends_an_apply_in_order(desk, command, production):
     production.sandbox.latency({CREATE: LONG})
     said = command(desk, "apply", "--deadline", "3s")
     assert said.status == 1
@@ -103,8 +101,8 @@ def test_when_its_time_is_over_an_apply_ends_in_order_and_says_what_is_live_and_
 
 
 @pytest.mark.parametrize("text", ["0s", "30", "5 m", "1d", "-1s", "1234567s"])
-def test_a_deadline_that_is_no_length_of_time_is_refused(text):
-    with pytest.raises(click.BadParameter, match="is no length of time: write 90s, 30m or 2h"):
+def test_a_deadline_must_be_a_duration(text):
+    with pytest.raises(click.BadParameter, match="is not a duration: write 90s, 30m or 2h"):
         Duration().convert(text, None, None)
 
 

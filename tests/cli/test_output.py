@@ -15,22 +15,22 @@ from reconciler.core.plan.plan import plan
 from reconciler.engine.events import LooksAgain, StepDropped, StepStarted
 from tests.core.files import DESIRED, asking, hours_ago
 from tests.core.worlds import WORLD
-from tests.support.plain_words import run_program
+from tests.support.plain_words import run_here, run_program
 
 ROOT = Path(__file__).parents[2]
 ASKED = asking(Restore(hours_ago(24), "inc-42", "migration 0042 dropped Listing"))
 
 
-def test_a_look_that_is_repeated_says_why_and_for_how_long_at_most(capsys):
+def test_a_repeated_look_says_why(capsys):
     with Progress() as progress:
         progress.report(LooksAgain('a Hyperdrive config named "x" exists', 30.0))
     assert capsys.readouterr().err.endswith(
-        '?   a Hyperdrive config named "x" exists: a list that lags behind looks the same, so it is looked at again, '
+        '?   a Hyperdrive config named "x" exists: a list that lags behind looks the same, so it is read again, '
         "for 30 s at most\n"
     )
 
 
-def test_a_step_that_is_dropped_ends_with_a_sentence_and_leaves_the_screen(monkeypatch):
+def test_a_dropped_step_leaves_the_screen(monkeypatch):
     terminal = io.StringIO()
     terminal.isatty = lambda: True
     monkeypatch.setattr("sys.stderr", terminal)
@@ -39,7 +39,7 @@ def test_a_step_that_is_dropped_ends_with_a_sentence_and_leaves_the_screen(monke
         progress.report(StepStarted(step))
         progress.report(StepDropped(step))
         assert progress._bars.tasks == []
-    assert "not done, and not needed any more" in terminal.getvalue()
+    assert "not done and no longer needed" in terminal.getvalue()
 
 
 def test_every_step_has_a_sentence_a_target_and_a_phase():
@@ -63,13 +63,13 @@ def test_help_answers_without_loading_what_only_commands_need():
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help_that_agrees_with_the_list_and_stands_in_the_readme(name):
-    answer = run_program(name, "--help")
+def test_every_command_has_help_and_is_in_the_readme(name):
+    answer = run_here(name, "--help", cwd=ROOT, env={})
     assert (0, "") == (answer.returncode, answer.stderr)
     assert f"`reconciler {name}" in (ROOT / "README.md").read_text()
 
 
-def test_the_checked_in_schema_is_the_one_that_the_command_prints():
+def test_the_committed_schema_is_the_printed_one():
     answer = run_program("schema", check=True)
     assert (ROOT / "desired-state" / "schema.json").read_text() == answer.stdout
 

@@ -37,7 +37,7 @@ def outside(tmp_path, monkeypatch, capsys):
     return run
 
 
-def test_without_a_target_it_lists_bindings_and_the_list_of_the_file(outside):
+def test_without_a_target_everything_outside_is_listed(outside):
     status, said, warned = outside()
     assert (status, warned) == (0, "")
     first, *rest = said.splitlines()
@@ -46,7 +46,7 @@ def test_without_a_target_it_lists_bindings_and_the_list_of_the_file(outside):
     assert rest[1:] == ["  Axiom | archive: kept up to 30 d; recovery: query it by _time"]
 
 
-def test_what_does_not_reach_back_to_a_moment_is_told_and_ends_with_2(outside):
+def test_what_does_not_reach_back_ends_with_2(outside):
     status, said, _ = outside("--to", "41 days ago")
     assert status == 2
     assert ", 41 d ago, does not rewind\n" in said
@@ -54,14 +54,14 @@ def test_what_does_not_reach_back_to_a_moment_is_told_and_ends_with_2(outside):
     assert outside("--to", "29 days ago")[0] == 0
 
 
-def test_the_target_is_the_moment_of_the_file_unless_another_is_named(outside):
+def test_the_files_moment_is_the_default_target(outside):
     restore = {"to": "2026-01-01T00:00:00Z"}
     status, said, _ = outside(restore=restore)
     assert (status, "a restore to 2026-01-01T00:00:00.000Z" in said) == (2, True)
     assert outside("--to", "1 hour ago", restore=restore)[0] == 0
 
 
-def test_in_json_it_is_known_unknown_or_not_whether_each_reaches_back(outside):
+def test_json_says_whether_each_reaches_back(outside):
     found = json.loads(outside("--to", "41 days ago", "--format", "json")[1])
     assert list(found) == ["environment", "target", "outside", "unread"]
     assert [(each["name"], each["retention"], each["reaches"]) for each in found["outside"]] == [
@@ -78,7 +78,7 @@ def test_in_markdown_names_are_made_harmless(outside):
     assert "- Axiom \\| archive: kept up to 30 d; recovery: query it by \\_time. **Does not reach back" in said
 
 
-def test_a_file_that_cannot_be_read_takes_nothing_else_away_and_ends_with_1(outside):
+def test_an_unreadable_file_ends_with_1(outside):
     status, said, warned = outside("--to", "41 days ago", wrangler=None)
     assert status == 1
     assert "Axiom | archive" in said
@@ -88,11 +88,11 @@ def test_a_file_that_cannot_be_read_takes_nothing_else_away_and_ends_with_1(outs
 
 def test_where_nothing_is_known_it_says_so(outside):
     state = {"primary": STATE["primary"]}
-    assert outside(state=state)[1].endswith("  nothing is known: no binding, and no outside in the file\n")
-    assert "Nothing is known" in outside("--format", "markdown", state=state)[1]
+    assert outside(state=state)[1].endswith("  nothing found: no binding, and no outside in the file\n")
+    assert "Nothing found" in outside("--format", "markdown", state=state)[1]
 
 
-def test_a_moment_that_is_still_to_come_is_refused(outside):
+def test_a_future_moment_is_refused(outside):
     status, said, warned = outside("--to", "2126-01-01T00:00:00Z")
     assert (status, said) == (1, "")
-    assert "2126-01-01T00:00:00.000Z is still to come" in warned
+    assert "2126-01-01T00:00:00.000Z is in the future" in warned

@@ -31,7 +31,7 @@ def test_an_error_for_people_is_none():
     check_words("error: Neon answered 500: internal error (a defect of theirs)\nhint: run it again", "", "[Error] 5")
 
 
-def test_a_defect_of_the_program_fails_the_test_that_meets_it(monkeypatch, capsys):
+def test_a_defect_fails_the_test_that_meets_it(monkeypatch, capsys):
     from reconciler.cli import main
 
     def meet(**_options):
@@ -42,7 +42,7 @@ def test_a_defect_of_the_program_fails_the_test_that_meets_it(monkeypatch, capsy
         run_main(monkeypatch, capsys, "plan")
 
 
-def test_so_does_one_of_a_program_that_runs_on_its_own(tmp_path):
+def test_a_defect_of_a_process_fails_its_test(tmp_path):
     (tmp_path / "reconciler.py").write_text("raise IndexError('tuple index out of range')")
     with pytest.raises(AssertionError, match="Traceback"):
         run_program("plan", cwd=tmp_path, env={})

@@ -8,12 +8,11 @@ import pytest
 
 from reconciler.core.file.edit import restore_text, with_restore_text
 from reconciler.core.values.instant import Instant
-from tests.support import database, github_description
-from tests.support.desk import FILE, Desk, Runner, written
-from tests.support.github import Fault, GitHubServer
+from tests.cli.conftest import TOKEN
+from tests.support import database
+from tests.support.desk import FILE, Desk, written
+from tests.support.github import Fault
 from tests.support.remotes import commit_files, git
-
-TOKEN = "canary-github-token"
 
 
 @pytest.fixture
@@ -26,26 +25,11 @@ def desk(shared_production, tmp_path):
     assert shared_production.sandbox.writes() == []
 
 
-@pytest.fixture(scope="module")
-def description():
-    return github_description.require()
-
-
 @pytest.fixture
-def github(desk, description):
-    server = GitHubServer(description, token=TOKEN, bare=desk.remote.path)
+def github(desk, make_github):
+    server = make_github(token=TOKEN, bare=desk.remote.path)
     yield server
-    server.close()
-    assert server.violations == []
-    for secret in [TOKEN, *desk.credentials()]:
-        assert secret not in server.received()
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    runner = Runner(monkeypatch, capsys)
-    yield runner
-    runner.check([TOKEN])
+    assert not [secret for secret in [TOKEN, *desk.credentials()] if secret in server.received()]
 
 
 def moment(desk):
@@ -62,7 +46,7 @@ def restore(run, desk, *more, reason="0042 dropped Listing", **variables):
     return run(desk, "restore", "production", *arguments, **variables)
 
 
-def test_one_line_is_committed_on_a_branch_from_the_remotes_main_and_nothing_else_changes(desk, run):
+def test_a_restore_changes_one_line_on_a_branch(desk, run):
     main_before, before, text = desk.remote.ref("refs/heads/main"), desk.state(), desk.remote_file("main")
     said = restore(run, desk)
     assert (said.status, said.stdout) == (0, f"{branch(desk)}\n")
@@ -74,7 +58,7 @@ def test_one_line_is_committed_on_a_branch_from_the_remotes_main_and_nothing_els
     assert git(desk.remote.path, "diff", "--name-only", "main", branch(desk)) == FILE
 
 
-def test_what_the_merged_file_of_another_environment_claims_too_is_refused_and_nothing_is_committed(desk, run):
+def test_what_another_environment_claims_is_refused(desk, run):
     dev = {**desk.desired, "primary": {**desk.desired["primary"], "branch": "dev"}}
     desk.push({"desired-state/dev.jsonc": written(dev), "desired-state/broken.jsonc": "{"})
     said = restore(run, desk)
@@ -88,7 +72,7 @@ def test_what_the_merged_file_of_another_environment_claims_too_is_refused_and_n
     assert restore(run, desk).status == 0
 
 
-def test_what_is_said_shows_the_line_the_instant_in_utc_its_age_and_how_to_go_on(desk, run):
+def test_a_proposal_shows_its_line_and_instant(desk, run):
     berlin = (desk.shop.good + timedelta(hours=1)).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     said = run(desk, "restore", "--to", f"{berlin}+01:00", "--id", "inc-42")
     assert said.status == 0
@@ -97,7 +81,7 @@ def test_what_is_said_shows_the_line_the_instant_in_utc_its_age_and_how_to_go_on
     assert f"gh pr create --head {branch(desk)} --base main" in said.stderr
 
 
-def test_an_lsn_is_proposed_with_its_timeline_and_every_plan_says_that_it_bears_no_time(desk, run):
+def test_an_lsn_is_proposed_with_its_timeline(desk, run):
     said = run(desk, "restore", "--to-lsn", "0/01a2b3c8", "--from", "origin")
     assert said.status == 0
     assert '+    "restore": { "to_lsn": "0/1A2B3C8", "from": "origin" }' in said.stderr
@@ -107,12 +91,12 @@ def test_an_lsn_is_proposed_with_its_timeline_and_every_plan_says_that_it_bears_
     desk.merge(proposed)
     text = run(desk, "plan").stdout
     assert "desired   lsn-0-1A2B3C8: the data as of LSN 0/1A2B3C8 of origin\n" in text
-    assert "window    an LSN bears no time: " in text
+    assert "window    an LSN has no time: " in text
     assert 'from "main" at LSN 0/1A2B3C8' in text
     assert "lost to users: every write after LSN 0/1A2B3C8 of origin\n" in text
 
 
-def test_the_message_of_the_commit_tells_a_reviewer_what_would_happen(desk, run):
+def test_the_commit_message_describes_the_plan(desk, run):
     restore(run, desk)
     plan = json.loads(_merged(desk, run))
     subject, empty, *lines = desk.message(branch(desk)).split("\n")
@@ -136,7 +120,7 @@ def _merged(desk, run):
     return run(desk, "plan", "--format", "json").stdout
 
 
-def test_json_on_stdout_names_timeline_instant_branch_commit_and_digest(desk, run):
+def test_the_json_of_a_proposal(desk, run):
     said = restore(run, desk, "--format", "json")
     found = json.loads(said.stdout)
     assert found == {
@@ -151,7 +135,7 @@ def test_json_on_stdout_names_timeline_instant_branch_commit_and_digest(desk, ru
     assert json.loads(_merged(desk, run))["digest"] == found["digest"]
 
 
-def test_a_dirty_checkout_of_another_branch_stays_byte_for_byte_and_the_base_is_what_the_remote_has_now(desk, run):
+def test_a_dirty_checkout_stays_byte_for_byte(desk, run):
     other = desk.clone(desk.root.parent / "other")
     theirs = commit_files(other, {"notes.md": "moved meanwhile\n"}, push=True)
     desk.git("checkout", "--quiet", "-b", "feature")
@@ -168,7 +152,7 @@ def test_a_dirty_checkout_of_another_branch_stays_byte_for_byte_and_the_base_is_
     assert "in your work tree differs from origin/main; it is left as it is" in said.stderr
 
 
-def test_what_the_plan_refuses_is_refused_in_its_words_and_nothing_is_committed(desk, run):
+def test_a_refused_plan_is_not_committed(desk, run):
     before, objects = desk.state(), _objects(desk)
     said = run(desk, "restore", "--to", "2020-01-01T00:00:00Z", "--id", "inc-42")
     assert said.status == 3
@@ -194,10 +178,9 @@ def _objects(desk):
     return desk.git("count-objects", "-v").split("size-pack")[0]
 
 
-def test_what_cannot_be_read_is_an_error_and_nothing_is_committed(desk, run):
+def test_an_unreadable_plan_is_not_committed(desk, run):
     said = restore(run, desk, NEON_API_KEY="canary-wrong-key")
-    assert said.status == 1
-    assert "production: not everything could be read" in said.stdout
+    assert (1, True) == (said.status, "production: not everything could be read" in said.stdout)
     assert "canary" not in said.stdout + said.stderr
     assert desk.remote_branches() == ["main"]
 
@@ -218,7 +201,7 @@ def test_what_cannot_be_read_is_an_error_and_nothing_is_committed(desk, run):
         ([], "--to"),
     ],
 )
-def test_a_wish_that_cannot_be_written_is_an_error_before_anybody_is_asked(desk, run, arguments, words):
+def test_a_bad_request_is_an_error_without_requests(desk, run, arguments, words):
     said = run(desk, "restore", "production", *arguments)
     assert (said.status, said.stdout) == (1, "")
     assert words in said.stderr
@@ -226,7 +209,7 @@ def test_a_wish_that_cannot_be_written_is_an_error_before_anybody_is_asked(desk,
     assert desk.sandbox.requests() == []
 
 
-def test_the_files_of_the_remotes_main_are_planned_with_and_named_as_they_are_there(desk, run):
+def test_the_remotes_files_are_planned(desk, run):
     desk.push({"wrangler.jsonc": '{ "name": "broken" '})
     commit_files(desk.root, {"wrangler.jsonc": "{}"}, "right here, and not pushed")
     said = restore(run, desk)
@@ -235,16 +218,16 @@ def test_the_files_of_the_remotes_main_are_planned_with_and_named_as_they_are_th
     assert desk.remote_branches() == ["main"]
 
 
-def test_twice_the_same_is_one_branch_with_one_commit(desk, run):
+def test_the_same_proposal_twice_is_one_commit(desk, run):
     first = json.loads(restore(run, desk, "--format", "json").stdout)
     again = restore(run, desk, "--format", "json")
     assert again.status == 0
     assert json.loads(again.stdout)["commit"] == first["commit"]
-    assert "was there already, with this change" in again.stderr
+    assert "exists already, with this change" in again.stderr
     assert desk.remote_branches() == ["main", branch(desk)]
 
 
-def test_a_branch_with_another_change_is_left_alone_and_another_id_is_asked_for(desk, run):
+def test_a_branch_with_another_change_is_kept(desk, run):
     restore(run, desk)
     theirs = desk.remote.ref(f"refs/heads/{branch(desk)}")
     said = restore(run, desk, reason="something else")
@@ -255,7 +238,7 @@ def test_a_branch_with_another_change_is_left_alone_and_another_id_is_asked_for(
 
 
 @pytest.mark.parametrize("where", ["after it", "before it", "in it"])
-def test_a_branch_with_somebodys_work_besides_the_line_is_left_alone(desk, run, where):
+def test_a_branch_with_other_work_is_kept(desk, run, where):
     restore(run, desk)
     other = desk.clone(desk.root.parent / "other")
     git(other, "checkout", "--quiet", branch(desk))
@@ -275,10 +258,8 @@ def test_a_branch_with_somebodys_work_besides_the_line_is_left_alone(desk, run, 
     assert desk.remote.ref(f"refs/heads/{branch(desk)}") == theirs
 
 
-@pytest.mark.parametrize(
-    ("reason", "status", "words"), [("0042", 0, "was there already"), ("other", 1, "another --id")]
-)
-def test_somebody_who_pushes_at_the_same_time_has_made_it_or_is_told_of(desk, run, reason, status, words):
+@pytest.mark.parametrize(("reason", "status", "words"), [("0042", 0, "exists already"), ("other", 1, "another --id")])
+def test_a_concurrent_push_is_found_or_refused(desk, run, reason, status, words):
     restore(run, desk, reason=reason)
     theirs, ref = desk.remote.ref(f"refs/heads/{branch(desk)}"), f"refs/heads/{branch(desk)}"
     git(desk.remote.path, "update-ref", "refs/keep/theirs", theirs)
@@ -289,19 +270,19 @@ def test_somebody_who_pushes_at_the_same_time_has_made_it_or_is_told_of(desk, ru
     assert desk.remote.ref(ref) == theirs
 
 
-def test_a_branch_from_before_the_file_changed_is_made_anew_on_the_file_as_it_is(desk, run):
+def test_a_branch_on_an_old_file_is_replaced(desk, run):
     restore(run, desk)
     text = desk.remote_file("main").replace("// Production.", "// Production!")
     moved = desk.push({FILE: text})
     said = restore(run, desk)
     assert said.status == 0
     assert git(desk.remote.path, "rev-parse", f"{branch(desk)}^") == moved
-    assert "made anew" in said.stderr
+    assert "is replaced" in said.stderr
     edited = desk.remote_file(branch(desk))
     assert edited == with_restore_text(text, restore_text(edited))
 
 
-def test_a_branch_that_was_merged_and_undone_does_not_stand_in_the_way(desk, run):
+def test_a_merged_and_undone_branch_is_replaced(desk, run):
     original = desk.remote_file("main")
     restore(run, desk)
     other = desk.clone(desk.root.parent / "other")
@@ -314,7 +295,7 @@ def test_a_branch_that_was_merged_and_undone_does_not_stand_in_the_way(desk, run
     assert git(desk.remote.path, "rev-parse", f"{branch(desk)}^") == undone
 
 
-def test_a_remote_that_moved_elsewhere_leaves_the_branch_as_it_is(desk, run):
+def test_other_commits_leave_the_branch_alone(desk, run):
     restore(run, desk)
     first = desk.remote.ref(f"refs/heads/{branch(desk)}")
     desk.push({"notes.md": "moved\n"})
@@ -322,7 +303,7 @@ def test_a_remote_that_moved_elsewhere_leaves_the_branch_as_it_is(desk, run):
     assert desk.remote.ref(f"refs/heads/{branch(desk)}") == first
 
 
-def test_a_restore_that_is_merged_and_not_applied_is_not_proposed_again(desk, run):
+def test_a_merged_restore_is_not_proposed_again(desk, run):
     restore(run, desk)
     desk.merge(branch(desk))
     said = restore(run, desk)
@@ -331,7 +312,7 @@ def test_a_restore_that_is_merged_and_not_applied_is_not_proposed_again(desk, ru
     assert "next: reconciler apply production" in said.stderr
 
 
-def test_a_remote_that_refuses_the_push_is_told_with_its_own_words(desk, run):
+def test_a_refused_push_has_the_remotes_words(desk, run):
     desk.remote.refuse_pushes("branches are closed today")
     said = restore(run, desk)
     assert (said.status, said.stdout) == (1, "")
@@ -339,7 +320,7 @@ def test_a_remote_that_refuses_the_push_is_told_with_its_own_words(desk, run):
     assert desk.remote_branches() == ["main"]
 
 
-def test_without_a_remote_the_change_is_on_a_branch_here(desk, run):
+def test_without_a_remote_the_branch_is_local(desk, run):
     desk.git("remote", "remove", "origin")
     before = desk.state()
     said = restore(run, desk)
@@ -349,10 +330,10 @@ def test_without_a_remote_the_change_is_on_a_branch_here(desk, run):
     assert branch(desk) in after.pop("branches")
     assert after == {key: value for key, value in before.items() if key != "branches"}
     assert desk.git("rev-parse", f"{branch(desk)}^") == desk.git("rev-parse", "HEAD")
-    assert "was there already" in restore(run, desk).stderr
+    assert "exists already" in restore(run, desk).stderr
 
 
-def test_line_ends_a_byte_order_mark_and_a_missing_last_newline_reach_the_commit_as_they_were(desk, run):
+def test_line_ends_and_byte_order_mark_are_kept(desk, run):
     text = "\ufeff" + desk.remote_file("main").rstrip().replace("\n", "\r\n")
     desk.push({FILE: text})
     assert restore(run, desk).status == 0
@@ -362,35 +343,31 @@ def test_line_ends_a_byte_order_mark_and_a_missing_last_newline_reach_the_commit
 
 
 @pytest.mark.parametrize("text", ['{ "primary": { "restore": null } ', '{ "primary": {} }'])
-def test_a_file_on_main_that_cannot_be_edited_is_told_with_its_place(desk, run, text):
+def test_a_broken_file_on_main_has_its_place(desk, run, text):
     desk.push({FILE: text})
     said = restore(run, desk)
     assert (said.status, said.stdout) == (1, "")
     assert re.match(r"desired-state/production\.jsonc:1:\d+: ", said.stderr)
 
 
-def test_a_file_that_leads_out_of_the_repository_is_told_so(desk, run, tmp_path):
-    elsewhere = tmp_path / "elsewhere.jsonc"
-    elsewhere.write_bytes((desk.root / FILE).read_bytes())
-    (desk.root / FILE).unlink()
+def test_a_link_out_of_the_repository_is_refused(desk, run, tmp_path):
+    elsewhere = (desk.root / FILE).rename(tmp_path / "elsewhere.jsonc")
     (desk.root / FILE).symlink_to(elsewhere)
     said = restore(run, desk)
-    assert said.status == 1
-    assert "leads out of the repository" in said.stderr
+    assert (1, True) == (said.status, "points outside the repository" in said.stderr)
 
 
-def test_a_file_that_is_not_on_main_yet_is_told_so(desk, run):
+def test_a_file_that_is_not_on_main_is_refused(desk, run):
     staging = (desk.root / FILE).with_name("staging.jsonc")
     staging.write_bytes((desk.root / FILE).read_bytes())
     said = run(desk, "restore", "staging", "--to", moment(desk))
-    assert said.status == 1
-    assert "desired-state/staging.jsonc is not on main yet" in said.stderr
+    assert (1, True) == (said.status, "desired-state/staging.jsonc is not on main yet" in said.stderr)
 
 
 # On GitHub
 
 
-def test_the_pull_request_is_opened_with_message_plan_and_checklist_and_its_url_printed(desk, run, github):
+def test_a_pull_request_has_plan_and_checklist(desk, run, github):
     said = restore(run, desk, "--pr", reason="@everybody <b>0042</b> dropped `Listing`", **github.environment)
     assert said.status == 0, said.stderr
     (pull,) = github.pulls()
@@ -403,7 +380,7 @@ def test_the_pull_request_is_opened_with_message_plan_and_checklist_and_its_url_
     assert "@everybody" not in pull.body.partition("<details")[0]
 
 
-def test_what_a_file_names_is_shown_in_the_pull_request_and_does_nothing(desk, run, github):
+def test_names_do_nothing_in_a_pull_request(desk, run, github):
     """Names of what stays outside, and a reason that ends a block of code of its own."""
     name = "</details> <img src=x> | @everybody [here](https://evil.example)"
     outside = [{"name": name, "retention": "30d", "recovery": "ask `@rita`"}]
@@ -418,7 +395,7 @@ def test_what_a_file_names_is_shown_in_the_pull_request_and_does_nothing(desk, r
     assert pull.body.count("&lt;/details&gt; &lt;img src=x&gt; \\|") == 2
 
 
-def test_twice_the_same_is_one_pull_request_that_keeps_what_people_wrote(desk, run, github):
+def test_a_pull_request_keeps_its_edits(desk, run, github):
     first = restore(run, desk, "--pr", **github.environment)
     github.pulls()[0].body += "\nRita: I have looked at it."
     again = restore(run, desk, "--pr", **github.environment)
@@ -428,7 +405,7 @@ def test_twice_the_same_is_one_pull_request_that_keeps_what_people_wrote(desk, r
 
 
 @pytest.mark.parametrize("fault", [Fault.FORBIDDEN, Fault.DROPPED])
-def test_a_run_that_ended_between_push_and_pull_request_is_finished_by_the_next(desk, run, github, fault):
+def test_an_interrupted_proposal_is_finished_by_the_next(desk, run, github, fault):
     github.inject(fault, "POST", "/pulls", times=5)
     interrupted = restore(run, desk, "--pr", **github.environment)
     commit = desk.remote.ref(f"refs/heads/{branch(desk)}")
@@ -448,7 +425,7 @@ def test_a_run_that_ended_between_push_and_pull_request_is_finished_by_the_next(
     ("missing", "words"),
     [({"GITHUB_TOKEN": None}, "GITHUB_TOKEN is not set"), ({"GITHUB_REPOSITORY": None}, "owner/name")],
 )
-def test_what_a_pull_request_needs_is_asked_for_before_anything_is_pushed(desk, run, github, missing, words):
+def test_missing_github_settings_stop_before_the_push(desk, run, github, missing, words):
     said = restore(run, desk, "--pr", **github.environment | missing)
     assert (said.status, said.stdout) == (1, "")
     assert words in said.stderr

@@ -6,22 +6,14 @@ import re
 import pytest
 
 from reconciler.core.file.edit import restore_text, with_restore, with_restore_text
-from tests.support import database, github_description
+from tests.cli.conftest import TOKEN
+from tests.support import database
 from tests.support.database import DAMAGED, GOOD
-from tests.support.desk import FILE, Desk, Runner, written
-from tests.support.github import GitHubServer
+from tests.support.desk import FILE, Desk, written
 from tests.support.production import Production
 from tests.support.remotes import git
 
-TOKEN = "canary-github-token"
 WHY = '"reason": "0042 dropped Listing"'
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    runner = Runner(monkeypatch, capsys)
-    yield runner
-    runner.check([TOKEN])
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +40,10 @@ def desk(restored, tmp_path):
 
 
 @pytest.fixture
-def github(desk):
-    server = GitHubServer(github_description.require(), token=TOKEN, bare=desk.remote.path)
+def github(desk, make_github):
+    server = make_github(token=TOKEN, bare=desk.remote.path)
     yield server
-    server.close()
-    assert server.violations == []
-    for secret in [TOKEN, *desk.credentials()]:
-        assert secret not in server.received()
+    assert not [secret for secret in [TOKEN, *desk.credentials()] if secret in server.received()]
 
 
 def timeline(desk, identity="inc-42"):
@@ -72,7 +61,7 @@ def reverted(desk, commit):
     return git(other, "rev-parse", "HEAD^{tree}"), git(other, "log", "-1", "--format=%s")
 
 
-def test_the_revert_of_the_last_restore_is_what_git_revert_makes_byte_for_byte(desk, run):
+def test_a_rollback_is_what_git_revert_makes(desk, run):
     asked = commit_of(desk, "Restore production")
     desk.push({"notes.md": "later\n"})
     desk.push({FILE: desk.remote_file("main").replace("// Production.", "// Production!")}, "another line")
@@ -95,7 +84,7 @@ def test_twice_the_same_is_one_branch(desk, run):
     assert desk.remote_branches() == ["main", "rollback/production/origin"]
 
 
-def test_the_pull_request_is_opened_once_with_the_reverts_title(desk, run, github):
+def test_a_rollback_opens_one_pull_request(desk, run, github):
     first = run(desk, "rollback", "--pr", **github.environment)
     again = run(desk, "rollback", "--pr", **github.environment)
     assert (first.status, again.status) == (0, 0)
@@ -107,7 +96,7 @@ def test_the_pull_request_is_opened_once_with_the_reverts_title(desk, run, githu
     assert "- [ ] `origin` is the timeline that is meant" in pull.body
 
 
-def test_a_named_timeline_that_is_held_is_asked_for_as_it_was_before(desk, run):
+def test_a_held_timeline_can_be_named(desk, run):
     asked, text = commit_of(desk, "Restore production"), desk.remote_file("main")
     said = run(desk, "rollback", "--to-timeline", "origin", "--reason", "back to the roots")
     assert said.status == 0
@@ -117,13 +106,13 @@ def test_a_named_timeline_that_is_held_is_asked_for_as_it_was_before(desk, run):
     assert "This reverts" not in message
 
 
-def test_where_history_does_not_tell_how_a_timeline_was_asked_for_its_name_does(desk, run):
+def test_without_history_the_timelines_name_is_used(desk, run):
     desk.git("checkout", "--quiet", "--orphan", "fresh")
     desk.git("commit", "--quiet", "--message", "history was rewritten")
     desk.git("push", "--quiet", "--force", "origin", "HEAD:main")
     nothing = run(desk, "rollback")
     assert nothing.status == 1
-    assert f"has been on {timeline(desk)} as far back as origin/main tells" in nothing.stderr
+    assert f"has been on {timeline(desk)} as far back as origin/main goes" in nothing.stderr
     assert "--to-timeline" in nothing.stderr
     said = run(desk, "rollback", "--to-timeline", "origin")
     assert said.status == 0
@@ -131,7 +120,7 @@ def test_where_history_does_not_tell_how_a_timeline_was_asked_for_its_name_does(
 
 
 @pytest.mark.parametrize("name", ["r-20200101T000000000Z", "candidate"])
-def test_a_timeline_that_is_not_held_is_refused_although_it_could_be_made_anew(desk, run, name):
+def test_a_timeline_that_is_not_held_is_refused(desk, run, name):
     wanted = timeline(desk, "inc-43") if name == "candidate" else name
     said = run(desk, "rollback", "--to-timeline", wanted)
     assert said.status == 3
@@ -140,7 +129,7 @@ def test_a_timeline_that_is_not_held_is_refused_although_it_could_be_made_anew(d
     assert desk.remote_branches() == ["main"]
 
 
-def test_what_is_live_already_is_said_and_nothing_is_committed(desk, run):
+def test_a_live_timeline_needs_no_commit(desk, run):
     for arguments in (
         ["rollback", "--to-timeline", timeline(desk)],
         ["restore", "--to", database.text(desk.shop.good), "--id", "inc-42"],
@@ -152,7 +141,7 @@ def test_what_is_live_already_is_said_and_nothing_is_committed(desk, run):
     assert desk.remote_branches() == ["main"]
 
 
-def test_what_is_asked_for_and_not_live_yet_is_refused_with_both_ways_out(desk, run):
+def test_a_restore_not_yet_applied_is_refused(desk, run):
     text = desk.remote_file("main")
     pending = desk.push({FILE: text.replace('"id": "inc-42"', '"id": "inc-43"')}, "Restore again")
     desk.push({FILE: text.replace('"id": "inc-42"', '"id": "inc-43"').replace("// Prod", "// The prod")}, "words")
@@ -166,7 +155,7 @@ def test_what_is_asked_for_and_not_live_yet_is_refused_with_both_ways_out(desk, 
     assert desk.remote_branches() == ["main"]
 
 
-def test_where_what_was_asked_for_before_was_never_applied_it_goes_back_to_what_was_live(desk, run):
+def test_a_rollback_skips_what_was_never_applied(desk, run):
     text = desk.remote_file("main")
     desk.push({FILE: text.replace('"id": "inc-42"', '"id": "inc-43"')}, "Restore again, merged and never applied")
     desk.push({FILE: text}, "No, as it was")
@@ -176,21 +165,21 @@ def test_where_what_was_asked_for_before_was_never_applied_it_goes_back_to_what_
     assert desk.remote_file(said.stdout.strip()) == with_restore(text, None)
 
 
-def test_a_timeline_that_was_never_named_is_no_name(desk, run):
+def test_a_branch_name_is_no_timeline(desk, run):
     said = run(desk, "rollback", "--to-timeline", "main")
     assert said.status == 1
     assert '"main" is not the name of a timeline' in said.stderr
 
 
-def test_a_production_that_was_never_restored_has_nothing_to_roll_back(shared_production, tmp_path, run):
+def test_nothing_to_roll_back_is_an_error(shared_production, tmp_path, run):
     desk = Desk(shared_production, tmp_path)
     said = run(desk, "rollback")
     assert (said.status, said.stdout) == (1, "")
-    assert "production has been on origin as far back as origin/main tells: nothing to roll back" in said.stderr
+    assert "production has been on origin as far back as origin/main goes: nothing to roll back" in said.stderr
 
 
 @pytest.mark.thorough
-def test_there_and_back_again_and_there_by_merged_proposals(make_production, tmp_path, run):
+def test_restore_and_rollback_alternate_by_merges(make_production, tmp_path, run):
     """Restore, rollback, rollback of that, and once more: each merged and applied; the file comes back to the byte."""
     production = make_production()
     desk = Desk(production, tmp_path)

@@ -35,7 +35,7 @@ def said(monkeypatch, capsys):
     ("lacks", "named"),
     [("hyperdrive-read", "Account > Hyperdrive > Edit"), ("workers-read", "Account > Workers Scripts > Edit")],
 )
-def test_a_permission_that_the_token_lacks_is_named_by_plan(untouched, said, lacking, lacks, named, of_account):
+def test_plan_names_a_missing_permission(untouched, said, lacking, lacks, named, of_account):
     lacking("cloudflare", token_lacks=[lacks], token_of_account=of_account)
     text = said(untouched, "plan")
     assert "CLOUDFLARE_API_TOKEN is valid and may not read this" in text
@@ -43,7 +43,7 @@ def test_a_permission_that_the_token_lacks_is_named_by_plan(untouched, said, lac
     assert "API Tokens" in text
 
 
-def test_a_permission_to_write_that_is_lacking_is_named_by_apply_and_nothing_is_switched(make_production, said):
+def test_apply_names_a_missing_write_permission(make_production, said):
     production = make_production()
     production.ask(production.shop.good)
     production.sandbox.switch("cloudflare", token_lacks=["hyperdrive-write"])
@@ -52,14 +52,14 @@ def test_a_permission_to_write_that_is_lacking_is_named_by_apply_and_nothing_is_
     assert production.rows() == DAMAGED
 
 
-def test_a_token_that_is_not_valid_at_all_is_told_from_one_that_lacks_something(untouched, said):
+def test_an_invalid_token_is_distinguished(untouched, said):
     text = said(untouched, "plan", CLOUDFLARE_API_TOKEN="canary-token-of-nobody")
     assert "CLOUDFLARE_API_TOKEN is not valid, has expired or was revoked" in text
     assert "Workers Scripts > Edit and Account > Hyperdrive > Edit" in text
     assert "canary" not in text
 
 
-def test_a_key_that_is_not_valid_and_one_for_another_project_are_told_with_where_to_make_one(untouched, said, lacking):
+def test_a_wrong_key_says_where_to_make_one(untouched, said, lacking):
     text = said(untouched, "plan", NEON_API_KEY="napi_canary_of_nobody")
     assert "NEON_API_KEY is not valid, or was revoked" in text
     assert "Organization settings > API keys" in text

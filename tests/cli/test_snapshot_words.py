@@ -15,7 +15,7 @@ from tests.core.snapshot.test_snapshot import MANIFEST
 from tests.support.plain_words import run_main
 
 
-def test_the_way_back_can_be_pasted_and_leads_to_where_the_snapshot_was_taken():
+def test_the_restore_command_can_be_pasted():
     where = Where("961 tech", None, "My Shop", "ada", None, None)
     assert the_way_back(where, Path("/a b/x.dump")) == (
         "reconciler snapshot restore '/a b/x.dump' --container '961 tech' --database 'My Shop' --role ada"
@@ -34,19 +34,17 @@ def checkout(tmp_path, monkeypatch):
     return root
 
 
-def test_hooks_that_all_repositories_share_are_told_and_nothing_is_installed_there(
-    checkout, tmp_path, monkeypatch, capsys
-):
+def test_shared_hooks_are_left_alone(checkout, tmp_path, monkeypatch, capsys):
     shared = tmp_path / "hooks"
     (tmp_path / "gitconfig").write_text(f"[core]\n\thooksPath = {shared}\n")
     status, _, stderr = run_main(monkeypatch, capsys, "snapshot", "guard", "--install")
     assert (status, shared.exists(), (checkout / ".git/hooks/pre-commit").exists()) == (1, False, False)
-    assert f"core.hooksPath leads all repositories to {shared}: nothing is installed there" in stderr
+    assert f"core.hooksPath sends all repositories to {shared}: nothing is installed there" in stderr
     status, stdout, _ = run_main(monkeypatch, capsys, "snapshot", "guard")
     assert (status, f"{shared}/pre-commit does not refuse dumps" in stdout) == (1, True)
 
 
-def test_a_dump_that_is_gone_or_can_not_be_named_is_told_in_a_sentence(tmp_path):
+def test_a_missing_dump_is_an_error(tmp_path):
     with pytest.raises(SnapshotFailed, match=r"gone\.dump can't be read: No such file"):
         Kept(tmp_path / "gone.dump", MANIFEST).check()
     shelf = Shelf(tmp_path / "shelf")
@@ -55,7 +53,7 @@ def test_a_dump_that_is_gone_or_can_not_be_named_is_told_in_a_sentence(tmp_path)
     assert list(shelf.directory.iterdir()) == []
 
 
-def test_what_a_killed_dump_has_left_is_removed_an_hour_later(checkout, monkeypatch, capsys):
+def test_a_killed_dump_is_removed_after_an_hour(checkout, monkeypatch, capsys):
     directory = checkout / "_db-backups"
     directory.mkdir()
     old, young = directory / ".partial-00", directory / ".partial-11"

@@ -10,15 +10,15 @@ import pytest
 from reconciler.core.records.receipt import Result
 from reconciler.core.records.suspension import Suspension
 from reconciler.providers.clock import SystemClock
+from tests.cli.conftest import TOKEN
 from tests.core.records.test_suspension import HOSTILE
 from tests.support import database
-from tests.support.desk import FILE, Desk, Runner, written
+from tests.support.desk import FILE, Desk, written
 from tests.support.job import Job
 from tests.support.receipts import receipts
 from tests.support.remotes import git
 from tests.support.waiting import eventually
 
-TOKEN = "canary-github-token"
 REF = "refs/reconciler/suspension/production"
 WHY = "migration 0042 is running"
 
@@ -26,13 +26,6 @@ WHY = "migration 0042 is running"
 @pytest.fixture
 def desk(untouched, tmp_path):
     return Desk(untouched, tmp_path)
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    runner = Runner(monkeypatch, capsys)
-    yield runner
-    runner.check([])
 
 
 def suspend(run, desk, *more, reason=WHY, span="2h", **variables):
@@ -60,7 +53,7 @@ def facts(run, desk, command):
 # suspend and resume
 
 
-def test_what_is_suspended_is_resumed_and_both_say_what_they_did(run, desk):
+def test_suspend_and_resume(run, desk):
     said = suspend(run, desk, GITHUB_ACTOR="ada")
     assert said.status == 0, said.stderr
     assert "production is suspended for 2 h, until 2" in said.stdout
@@ -76,7 +69,7 @@ def test_what_is_suspended_is_resumed_and_both_say_what_they_did(run, desk):
     assert (again.status, again.stdout) == (0, "production is not suspended: there is nothing to remove\n")
 
 
-def test_what_is_suspended_already_is_refused_with_who_and_why_unless_it_is_to_be_replaced(run, desk):
+def test_a_second_suspension_needs_replace(run, desk):
     stand(desk)
     refused = suspend(run, desk, reason="another thing")
     assert (refused.status, refused.stdout) == (3, "")
@@ -89,14 +82,14 @@ def test_what_is_suspended_already_is_refused_with_who_and_why_unless_it_is_to_b
     assert facts(run, desk, "status")["suspension"]["reason"] == "another thing"
 
 
-def test_one_that_is_over_is_in_nobodys_way_and_is_removed_all_the_same(run, desk):
+def test_a_suspension_that_is_over_is_replaced(run, desk):
     stand(desk, minutes=-1)
     assert suspend(run, desk).status == 0
     stand(desk, minutes=-1)
     assert "Removed a suspension, which was over by itself: grace" in run(desk, "resume").stdout
 
 
-def test_one_that_cannot_be_read_is_replaced_or_removed_and_not_overlooked(run, desk):
+def test_an_unreadable_suspension_counts(run, desk):
     put(desk, "from a later version")
     assert "can't be read" in suspend(run, desk).stderr
     assert suspend(run, desk, "--replace").status == 0
@@ -110,43 +103,43 @@ def test_one_that_cannot_be_read_is_replaced_or_removed_and_not_overlooked(run, 
     [
         (["--for", "31d", "--reason", "x"], "is longer than 30 d"),
         (["--for", "721h", "--reason", "x"], "is longer than 30 d"),
-        (["--for", "0h", "--reason", "x"], "is no length of time: write 90s, 2h or 3d"),
+        (["--for", "0h", "--reason", "x"], "is not a duration: write 90s, 2h or 3d"),
         (["--for", "2h", "--reason", " \n\u202e"], "--reason is empty"),
         (["--for", "2h", "--reason", "x" * 501], "--reason has 501 characters, and 500 is the most"),
         (["--for", "2h"], "--reason"),
         (["--reason", "x"], "--for"),
     ],
 )
-def test_how_long_and_why_must_be_said_within_limits(run, desk, options, complaint):
+def test_duration_and_reason_have_limits(run, desk, options, complaint):
     said = run(desk, "suspend", "production", *options)
     assert (said.status, said.stdout) == (1, "")
     assert complaint in said.stderr
     assert desk.remote.ref(REF) == ""
 
 
-def test_without_a_remote_it_stands_here_alone_and_that_is_said(run, desk):
+def test_without_a_remote_a_suspension_is_local(run, desk):
     said = suspend(run, desk, RECONCILER_REMOTE="", NEON_API_HOST="https://neon.invalid/api/v2")
     assert "only here: the repository has no remote" in said.stdout
     assert desk.git("rev-parse", REF)
     assert desk.remote.ref(REF) == ""
 
 
-def test_with_a_sandbox_nothing_is_left_elsewhere_so_nothing_can_be_suspended_and_the_way_to_try_it_is_told(run, desk):
+def test_a_sandbox_cannot_be_suspended_remotely(run, desk):
     desk.git("remote", "set-url", "origin", "https://git.invalid/acme/shop.git")
     said = suspend(run, desk)
     assert said.status == 1
-    assert "NEON_API_HOST leads to one" in said.stderr
-    assert "let RECONCILER_REMOTE name a repository on this machine" in said.stderr
+    assert "NEON_API_HOST points to one" in said.stderr
+    assert "set RECONCILER_REMOTE to a repository on this machine" in said.stderr
 
 
 def test_outside_a_repository_nothing_can_be_suspended(run, desk):
     shutil.rmtree(desk.root / ".git")
     said = suspend(run, desk, NEON_API_HOST="https://neon.invalid/api/v2")
     assert said.status == 1
-    assert "is in no repository" in said.stderr
+    assert "is not in a repository" in said.stderr
 
 
-def test_who_is_at_work_is_named_as_it_is_stopped_before_its_next_step(run, desk):
+def test_suspend_names_a_running_apply(run, desk):
     line = {
         "environment": "production", "owner": "grace on ship", "run": "https://log.example/1", "nonce": "0" * 16,
         "taken_at": "2026-11-22T00:00:00.000Z", "expires_at": "2999-01-01T00:00:00.000Z", "renewal": 1,
@@ -168,7 +161,7 @@ def job(run, desk, make_github, tmp_path):
     job.check([TOKEN])
 
 
-def test_a_workflow_refuses_in_the_same_words_and_nothing_in_them_acts_in_its_summary(job, desk):
+def test_a_workflow_refuses_while_suspended(job, desk):
     until = stand(desk, reason=HOSTILE)
     said = job("apply", "--environment", "production", event="push")
     assert said.status == 3
@@ -182,7 +175,7 @@ def test_a_workflow_refuses_in_the_same_words_and_nothing_in_them_acts_in_its_su
     assert [each["state"] for each in deployment.states] == ["in_progress", "failure"]
 
 
-def test_a_comparison_says_that_it_is_suspended(job, desk):
+def test_a_drift_comparison_shows_the_suspension(job, desk):
     stand(desk, reason=HOSTILE)
     said = job.on_main("drift")
     assert said.status == 0, said.stderr
@@ -190,9 +183,7 @@ def test_a_comparison_says_that_it_is_suspended(job, desk):
     assert "<b>" not in said.summary
 
 
-def test_every_apply_refuses_while_it_is_suspended_and_says_who_why_until_when_what_is_live_and_how_to_resume(
-    run, desk
-):
+def test_every_apply_refuses_while_suspended(run, desk):
     until = stand(desk)
     said = run(desk, "apply")
     assert said.status == 3
@@ -213,25 +204,25 @@ def test_every_apply_refuses_while_it_is_suspended_and_says_who_why_until_when_w
     assert run(desk, "apply").status == 0
 
 
-def test_a_suspension_that_is_over_is_ignored_and_that_is_said(run, desk):
+def test_a_suspension_that_is_over_is_ignored(run, desk):
     stand(desk, minutes=-1)
     said = run(desk, "apply")
     assert said.status == 0
-    assert "That is over, and ignored" in said.stderr
-    assert "That is over, and ignored" in run(desk, "status").stdout
+    assert "It is over, and ignored" in said.stderr
+    assert "It is over, and ignored" in run(desk, "status").stdout
     assert facts(run, desk, "status")["suspension"]["over"] is True
     assert facts(run, desk, "plan")["suspension"] is None
-    assert "That is over, and ignored" in " ".join(run(desk, "history").stdout.split())
+    assert "It is over, and ignored" in " ".join(run(desk, "history").stdout.split())
 
 
-def test_a_remote_that_is_away_stops_an_apply_without_a_lease_only_by_what_is_known_here(run, desk):
+def test_without_the_remote_the_local_copy_counts(run, desk):
     stand(desk)
     assert facts(run, desk, "status")["suspension"]["by"] == "grace on ship"
     desk.git("remote", "set-url", "origin", str(desk.root / "nowhere"))
     said = run(desk, "apply", "--without-lease")
     assert said.status == 3
     assert "the copy that is kept here counts" in said.stderr
-    assert "by the copy that is kept here" in run(desk, "status").stdout
+    assert "by the local copy" in run(desk, "status").stdout
     desk.git("update-ref", "-d", REF)
     said = run(desk, "apply", "--without-lease")
     assert said.status == 0
@@ -241,7 +232,7 @@ def test_a_remote_that_is_away_stops_an_apply_without_a_lease_only_by_what_is_kn
     assert "! whether production is suspended could not be read" in planned.stdout
 
 
-def test_what_is_under_way_stops_before_its_next_step_and_says_how_far_it_came(command, production, tmp_path):
+def test_a_running_apply_stops_before_its_next_step(command, production, tmp_path):
     desk = Desk(production, tmp_path)
     production.desired["primary"]["restore"] = {"to": database.text(production.shop.good), "id": "inc-42"}
     desk.push({FILE: written(production.desired)}, "Restore production")
@@ -267,7 +258,7 @@ def suspend_at_the_first_write(desk, production):
 # what it does not stop
 
 
-def test_whoever_looks_or_prepares_is_told_and_not_stopped(run, desk):
+def test_reading_and_proposing_are_not_stopped(run, desk):
     until = stand(desk)
     planned = run(desk, "plan")
     assert planned.status == 0
@@ -290,7 +281,7 @@ def test_whoever_looks_or_prepares_is_told_and_not_stopped(run, desk):
     assert "reconciler resume production" in run(desk, "plan").stdout
 
 
-def test_nothing_that_somebody_wrote_as_a_reason_acts_anywhere(run, desk):
+def test_a_hostile_reason_does_nothing(run, desk):
     stand(desk, reason=HOSTILE)
     for arguments in (["apply"], ["plan"], ["status"], ["history"], ["resume"]):
         said = run(desk, *arguments)

@@ -32,7 +32,7 @@ class _File(io.TextIOWrapper):
 
 
 @given(text=st.text(st.sampled_from(sorted(_HARMFUL)) | st.characters()))
-def test_nothing_in_a_text_moves_the_cursor_or_turns_or_ends_a_line(text):
+def test_control_characters_are_numbered(text):
     file = _File()
     assert output.Outlet(file).write(text) == len(text)
     said = file.said()
@@ -48,7 +48,7 @@ def test_json_is_the_same_value_after_it(value):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
-def test_what_an_encoding_does_not_have_is_shown_by_its_number(encoding):
+def test_unencodable_characters_are_numbered(encoding):
     file = _File(encoding)
     output.Outlet(file).write("é…\udcff")
     assert "\\udcff" in file.said()
@@ -111,7 +111,7 @@ def _by_an_exception():
     "way", [_by_click, _by_hand, _by_rich, _by_a_log, _by_a_destructor, _by_a_thread, _by_an_exception],
     ids=lambda way: way.__name__.removeprefix("_"),
 )  # fmt: skip
-def test_no_way_to_say_something_says_a_secret_or_a_traceback(way, monkeypatch, capsys):
+def test_no_output_has_a_secret_or_traceback(way, monkeypatch, capsys):
     Secret(CANARY)
     monkeypatch.setattr(logging, "lastResort", logging.lastResort)
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
@@ -125,7 +125,7 @@ def test_no_way_to_say_something_says_a_secret_or_a_traceback(way, monkeypatch, 
     assert "Traceback" not in said
 
 
-def test_a_traceback_that_was_asked_for_has_no_secret_either(monkeypatch, capsys):
+def test_a_requested_traceback_has_no_secret(monkeypatch, capsys):
     Secret(CANARY)
     monkeypatch.setenv("RECONCILER_TRACEBACK", "1")
     monkeypatch.setattr(main.group, "main", lambda **_: _by_an_exception())
@@ -144,7 +144,7 @@ def test_afterwards_everything_is_as_before(monkeypatch, capsys):
     assert before == (sys.stdout, sys.stderr, sys.unraisablehook, threading.excepthook)
 
 
-def test_a_credential_of_the_environment_is_not_said_by_any_command(tmp_path):
+def test_no_command_prints_a_credential(tmp_path):
     """Here as the name of an environment that does not exist, which the error repeats."""
     (tmp_path / "desired-state").mkdir()
     (tmp_path / "desired-state" / "production.jsonc").write_text("{}")

@@ -27,7 +27,7 @@ class Fault:
     hidden: bool = False
 
     def befalls(self, method, path):
-        """Tell whether it can happen to a request."""
+        """Whether it can happen to a request."""
         match self.applies:
             case "nothing":
                 return False

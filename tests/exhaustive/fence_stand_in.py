@@ -33,7 +33,7 @@ class FenceStandIn:
         await asyncio.sleep(0)
 
     def is_closed(self, cluster, at=None):
-        """Tell whether a history takes no writes, now or at a moment."""
+        """Whether a history takes no writes, now or at a moment."""
         for moment, closed in reversed(self._turns.get(cluster, [])):
             if at is None or moment <= at:
                 return closed

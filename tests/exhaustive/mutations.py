@@ -50,7 +50,7 @@ MUTATIONS = (
     Mutation(
         "promote before gates",
         next_steps,
-        "        or _verify_branch(context, timeline_branch)\n",
+        "        or branch.verify(context, target)\n",
         "",
         "first restore, rebind",
         "nothing",
@@ -62,8 +62,8 @@ MUTATIONS = (
         "    await now.neon.set_default(now.project, now.branch(step.branch).id)\n"
         "    for each in now.branches:\n"
         '        if ".held.r-" in each.name:\n'
-        '            path = f"/projects/{now.project}/branches/{each.id}"\n'
-        '            await now.neon._write(now.project, "DELETE", path, None)\n',
+        '            path = f"/branches/{each.id}"\n'
+        '            await now.neon._write(now.project, "DELETE", path)\n',
         "revert",
         "nothing",
     ),

@@ -19,7 +19,7 @@ with atheris.instrument_imports():
     from reconciler.core.values.instant import Instant
     from reconciler.core.values.redaction import Redaction
     from reconciler.errors import ReconcilerError
-    from reconciler.providers.http.response import told
+    from reconciler.providers.http.response import read_object
     from reconciler.providers.wrangler.file import read_wrangler_config
 
 NOW = Instant.parse_strict("2026-11-22T10:00:00Z")
@@ -45,7 +45,7 @@ def answer(data):
         body = json.loads(data)
     except (ValueError, RecursionError):
         return
-    for item in told("Neon", body).each("branches"):
+    for item in read_object("Neon", body).each("branches"):
         item.id("id"), item.moment("created_at"), item.maybe_text("name"), item.flag("default")
 
 

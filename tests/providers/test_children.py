@@ -56,7 +56,7 @@ def log(tmp_path):
 # git
 
 
-def test_git_gets_neither_the_keys_of_the_providers_nor_a_password(tmp_path, log):
+def test_git_gets_no_provider_key_or_password(tmp_path, log):
     spy(tmp_path / "bin", "git", log, f'exec {shutil.which("git")} "$@"')
     root = tmp_path / "repository"
     root.mkdir()
@@ -78,7 +78,7 @@ def test_git_gets_neither_the_keys_of_the_providers_nor_a_password(tmp_path, log
     assert "canary-p@" not in repository.git.run("log", "-1", "--format=%B", commit).text
 
 
-def test_the_commit_that_is_checked_out_costs_one_git_and_none_outside_a_repository(tmp_path, log):
+def test_reading_head_takes_one_git_process(tmp_path, log):
     spy(tmp_path / "bin", "git", log, f'exec {shutil.which("git")} "$@"')
     root, elsewhere = tmp_path / "repository", tmp_path / "elsewhere"
     for each in (root / "below", elsewhere):
@@ -123,7 +123,7 @@ def _on_path(upload, directory):
 
 
 @pytest.mark.anyio
-async def test_wrangler_gets_the_token_in_its_environment_alone_and_nothing_else_of_ours(tmp_path, log, upload):
+async def test_wrangler_gets_only_the_token(tmp_path, log, upload):
     spy(tmp_path / "bin", "wrangler", log, "exit 0")
     _on_path(upload, tmp_path / "bin")
     await upload("wrangler")
@@ -141,9 +141,7 @@ async def test_wrangler_gets_the_token_in_its_environment_alone_and_nothing_else
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("entry", ["", ".", "node_modules/.bin", "./node_modules/.bin", "../checkout/app"])
-async def test_a_wrangler_in_the_checkout_is_not_run_where_the_path_leads_there_by_accident(
-    tmp_path, log, upload, monkeypatch, entry
-):
+async def test_a_wrangler_in_the_checkout_is_not_run(tmp_path, log, upload, monkeypatch, entry):
     for place in ("", "node_modules/.bin", "app", "app/node_modules/.bin"):
         spy(upload.root / place, "wrangler", log, "exit 0")
     _on_path(upload, entry)
@@ -155,7 +153,7 @@ async def test_a_wrangler_in_the_checkout_is_not_run_where_the_path_leads_there_
 
 
 @pytest.mark.anyio
-async def test_what_wrangler_starts_does_not_find_programs_in_the_checkout(tmp_path, log, upload, monkeypatch):
+async def test_wranglers_children_find_no_checkout_programs(tmp_path, log, upload, monkeypatch):
     """Its first line is `#!/usr/bin/env node`, and it runs in the directory of wrangler.jsonc."""
     spy(upload.root / "app", "node", log, "exit 0")
     spy(tmp_path / "bin", "wrangler", tmp_path / "own", "node --version || exit 7")
@@ -167,7 +165,7 @@ async def test_what_wrangler_starts_does_not_find_programs_in_the_checkout(tmp_p
 
 
 @pytest.mark.anyio
-async def test_files_of_the_checkout_change_nothing_in_what_wrangler_is_given(tmp_path, log, upload):
+async def test_checkout_files_change_nothing_for_wrangler(tmp_path, log, upload):
     lines = (
         "CLOUDFLARE_API_BASE_URL=https://evil\nNEON_API_KEY=evil\nregistry=https://evil\nnode-options=--require=/evil"
     )
@@ -183,7 +181,7 @@ async def test_files_of_the_checkout_change_nothing_in_what_wrangler_is_given(tm
 
 
 @pytest.mark.anyio
-async def test_of_a_wrangler_that_says_much_only_the_last_lines_are_kept_and_no_secret(tmp_path, log, upload):
+async def test_long_output_is_cut_and_redacted(tmp_path, log, upload):
     loud = f"i=0; while [ $i -lt 3000 ]; do echo $i {'x' * 200} {TOKEN}; i=$((i+1)); done; exit 1"
     spy(tmp_path / "bin", "wrangler", log, loud)
     _on_path(upload, tmp_path / "bin")
@@ -195,7 +193,7 @@ async def test_of_a_wrangler_that_says_much_only_the_last_lines_are_kept_and_no_
 
 
 @pytest.mark.anyio
-async def test_a_wrangler_that_is_not_let_in_is_an_error_that_names_the_permissions(tmp_path, log, upload):
+async def test_denied_access_names_the_permissions(tmp_path, log, upload):
     spy(tmp_path / "bin", "wrangler", log, 'echo "Authentication error [code: 10000]"; exit 1')
     _on_path(upload, tmp_path / "bin")
     with pytest.raises(DeployFailed) as caught:
@@ -236,7 +234,7 @@ def hostile_registry(upload):
 
 
 @pytest.mark.anyio
-async def test_npx_downloads_nothing_from_where_the_checkout_says(upload, hostile_registry):
+async def test_npx_ignores_the_checkouts_registry(upload, hostile_registry):
     with pytest.raises(DeployFailed, match="npx canceled") as caught:
         await upload("npx", "wrangler")
     assert "/evil.tgz" not in hostile_registry
@@ -249,7 +247,7 @@ async def test_npx_downloads_nothing_from_where_the_checkout_says(upload, hostil
 
 
 @pytest.mark.anyio
-async def test_npx_runs_the_wrangler_that_is_installed_in_the_checkout(upload, hostile_registry, log):
+async def test_npx_runs_the_installed_wrangler(upload, hostile_registry, log):
     (upload.root / "node_modules").mkdir()
     spy(upload.root / "node_modules" / ".bin", "wrangler", log, "exit 0")
     await upload("npx", "wrangler")

@@ -58,7 +58,7 @@ def close(owner, user):
     asyncio.run(FENCES.close(owner, user))
 
 
-def test_an_older_session_ends_a_new_one_reads_only_and_both_can_be_repeated(origin):
+def test_a_fence_ends_old_sessions(origin):
     with session(origin) as old:
         close(origin, origin)
         close(origin, origin)
@@ -75,7 +75,7 @@ def test_an_older_session_ends_a_new_one_reads_only_and_both_can_be_repeated(ori
         newer.execute("create temporary table now ()")
 
 
-def test_a_session_that_may_not_be_ended_is_named(origin, plain):
+def test_a_session_that_survives_is_named(origin, plain):
     with session(replace(origin, database="archive")) as old:
         with pytest.raises(FenceFailed, match="older sessions of app still write") as failure:
             close(plain, plain)
@@ -84,20 +84,20 @@ def test_a_session_that_may_not_be_ended_is_named(origin, plain):
     close(plain, plain)
 
 
-def test_its_own_sessions_are_ended_by_a_role_that_may_end_no_others(plain):
+def test_a_role_ends_its_own_sessions(plain):
     with session(plain) as old:
         close(plain, plain)
         with pytest.raises(psycopg.OperationalError):
             old.execute("select 1")
 
 
-def test_a_database_that_is_still_read_only_after_it_was_lifted_is_an_error(origin, plain):
+def test_a_fence_that_stays_is_an_error(origin, plain):
     close(plain, plain)
     with pytest.raises(FenceFailed, match=r"database archive at .* is still read-only for role plain"):
         asyncio.run(FENCES.open(origin, plain))
 
 
-def test_who_can_not_log_in_is_told_with_nothing_changed_and_no_password(origin):
+def test_a_failed_login_changes_nothing(origin):
     wrong = replace(origin, password=Secret("no-such-password"))
     with pytest.raises(FenceFailed, match="could not be changed as its owner app") as failure:
         close(wrong, origin)

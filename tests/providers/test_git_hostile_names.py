@@ -33,7 +33,7 @@ def place(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: ascii(name)[:24])
-def test_a_hostile_name_is_a_name_or_an_error_wherever_git_is_given_it(place, name):
+def test_a_hostile_name_is_a_name_or_error(place, name):
     top, repository = place
     head = repository.head()
     ways = {

@@ -122,7 +122,7 @@ async def changed(remote, before):
 # Taking and giving back.
 
 
-async def test_a_lease_says_who_has_it_until_when_and_is_gone_afterwards(remote, machine):
+async def test_a_lease_names_its_owner_and_ends(remote, machine):
     repository = machine(remote)
     async with GitLease(repository, "production", "ada on laptop", HandClock(), run="https://run/1") as lease:
         await lease.confirm()
@@ -148,7 +148,7 @@ async def test_environments_do_not_wait_for_each_other(remote, machine):
         assert GitLease.look(machine(remote), "staging").owner == "bob"
 
 
-async def test_of_many_that_reach_for_it_at_once_one_has_it_at_a_time(remote, machine):
+async def test_one_of_many_has_the_lease(remote, machine):
     inside, order = [], []
 
     async def work(owner, repository):
@@ -173,7 +173,7 @@ async def test_two_runs_of_one_owner_are_two(remote, machine):
         assert remote.ref(REF)
 
 
-async def test_a_failure_inside_gives_it_back_and_is_raised(remote, machine):
+async def test_a_failure_inside_gives_it_back(remote, machine):
     with pytest.raises(ZeroDivisionError):
         async with GitLease(machine(remote), "production", "ada", HandClock()):
             _ = 1 / 0
@@ -198,7 +198,7 @@ async def test_a_cancelled_run_gives_it_back(remote, machine):
     assert remote.ref(REF) == ""
 
 
-async def test_a_run_that_is_cancelled_while_it_takes_it_leaves_nothing(http, machine):
+async def test_a_run_cancelled_while_taking_leaves_nothing(http, machine):
     repository = machine(http)
     http.holds = "/git-receive-pack"
     http.gate.clear()
@@ -249,7 +249,7 @@ except asyncio.CancelledError:
 # Somebody else's.
 
 
-async def test_a_lease_that_is_kept_too_long_says_who_has_it_where_and_until_when(remote, machine):
+async def test_a_held_lease_names_its_owner(remote, machine):
     repository, told = machine(remote), []
     async with GitLease(repository, "production", "ada on laptop", HandClock(), run="https://run/1"):
         with pytest.raises(LeaseHeld) as caught:
@@ -269,7 +269,7 @@ async def test_a_lease_that_is_kept_too_long_says_who_has_it_where_and_until_whe
     assert "60 s" in caught.value.hint
 
 
-async def test_one_that_stood_still_for_its_whole_duration_is_taken_over(remote, machine):
+async def test_an_unrenewed_lease_is_taken_over(remote, machine):
     repository, clock = machine(remote), QuickClock()
     left_behind(repository, remote, expires_in=10**6)
     async with GitLease(repository, "production", "bob", clock):
@@ -277,14 +277,14 @@ async def test_one_that_stood_still_for_its_whole_duration_is_taken_over(remote,
     assert clock.elapsed() >= 60
 
 
-async def test_one_that_expired_long_ago_is_taken_over_at_once(remote, machine):
+async def test_a_long_expired_lease_is_taken_over(remote, machine):
     repository, clock = machine(remote), QuickClock(BEGIN.before(-timedelta(seconds=361)))
     left_behind(repository, remote)
     async with GitLease(repository, "production", "bob", clock, patience=0):
         assert (0, "bob") == (clock.slept, record(remote)["owner"])
 
 
-async def test_one_that_expired_by_less_than_clocks_may_differ_is_not_taken_over(remote, machine):
+async def test_clock_differences_are_allowed_for(remote, machine):
     repository = machine(remote)
     before = left_behind(repository, remote)
     with pytest.raises(LeaseHeld):
@@ -295,7 +295,7 @@ async def test_one_that_expired_by_less_than_clocks_may_differ_is_not_taken_over
     assert before == remote.ref(REF)
 
 
-async def test_one_that_is_renewed_is_not_dead_however_long_it_is_watched(remote, machine):
+async def test_a_renewed_lease_is_never_dead(remote, machine):
     repository, owner = machine(remote), machine(remote)
     left_behind(owner, remote, seconds=20)
     renewals = iter(range(100))
@@ -319,7 +319,7 @@ def left_behind_again(repository, remote, number):
 
 
 @pytest.mark.parametrize("line", ["rubbish", '{"version":2}'])
-async def test_one_that_cannot_be_read_is_somebody_s_until_it_stood_still_for_long(remote, machine, line):
+async def test_an_unreadable_lease_counts_as_held(remote, machine, line):
     repository, clock = machine(remote), QuickClock(BEGIN.before(-timedelta(days=1)))
     left_behind(repository, remote, line=line)
     assert "cannot be read" in GitLease.look(repository, "production").owner
@@ -330,7 +330,7 @@ async def test_one_that_cannot_be_read_is_somebody_s_until_it_stood_still_for_lo
         assert record(remote)["owner"] == "bob"
 
 
-async def test_a_ref_that_is_no_commit_at_all_is_somebody_s(remote, machine):
+async def test_a_ref_without_commit_counts_as_held(remote, machine):
     repository = machine(remote)
     blob = git(remote.path, "hash-object", "-w", "--stdin", given=b"what is this?")
     git(remote.path, "update-ref", REF, blob)
@@ -340,7 +340,7 @@ async def test_a_ref_that_is_no_commit_at_all_is_somebody_s(remote, machine):
 # Keeping it.
 
 
-async def test_it_is_renewed_after_a_third_of_its_duration(remote, machine):
+async def test_it_is_renewed_after_a_third(remote, machine):
     clock = HandClock()
     async with GitLease(machine(remote), "production", "ada", clock) as lease:
         before = remote.ref(REF)
@@ -356,7 +356,7 @@ async def test_it_is_renewed_after_a_third_of_its_duration(remote, machine):
 
 
 @pytest.mark.parametrize("clocks", [{"moment": 0}, {"elapsed": 0}, {}])
-async def test_a_run_that_slept_finds_out_that_another_has_it(remote, machine, clocks):
+async def test_a_run_that_slept_notices_its_loss(remote, machine, clocks):
     """By whichever clock went on: a machine that sleeps stops the one, and the other may be set back."""
     repository, clock = machine(remote), HandClock()
     async with GitLease(repository, "production", "ada", clock) as lease:
@@ -369,7 +369,7 @@ async def test_a_run_that_slept_finds_out_that_another_has_it(remote, machine, c
     assert theirs == remote.ref(REF)
 
 
-async def test_a_run_that_slept_and_was_not_replaced_goes_on(remote, machine):
+async def test_a_run_that_slept_unreplaced_continues(remote, machine):
     clock = HandClock()
     async with GitLease(machine(remote), "production", "ada", clock) as lease:
         clock.pass_by(3600)
@@ -387,7 +387,7 @@ async def test_a_lease_that_somebody_deleted_is_lost(remote, machine):
     assert remote.ref(REF) == ""
 
 
-async def test_it_holds_without_the_remote_for_a_while_and_not_for_longer(remote, machine):
+async def test_it_holds_only_briefly_without_the_remote(remote, machine):
     clock = HandClock()
     async with GitLease(machine(remote), "production", "ada", clock) as lease:
         remote.path.rename(remote.path.with_name("down.git"))
@@ -401,7 +401,7 @@ async def test_it_holds_without_the_remote_for_a_while_and_not_for_longer(remote
     assert remote.ref(REF) == ""
 
 
-async def test_lost_answers_of_taking_renewing_and_giving_back_do_not_matter(http, machine):
+async def test_lost_answers_do_not_matter(http, machine):
     clock = HandClock()
     http.drop_answers = 1
     async with GitLease(machine(http), "production", "ada", clock) as lease:
@@ -417,7 +417,7 @@ async def test_lost_answers_of_taking_renewing_and_giving_back_do_not_matter(htt
 # Remotes that do not play along.
 
 
-async def test_a_remote_that_forbids_the_ref_is_told_with_the_way_out(remote, machine):
+async def test_a_forbidden_ref_names_the_way_out(remote, machine):
     remote.refuse_pushes("GH013: Repository rule violations", "refs/reconciler/*")
     with pytest.raises(RemoteRefused, match="GH013") as caught:
         async with GitLease(machine(remote), "production", "ada", HandClock()):
@@ -426,7 +426,7 @@ async def test_a_remote_that_forbids_the_ref_is_told_with_the_way_out(remote, ma
     assert "reconciler apply production --without-lease" in caught.value.hint
 
 
-async def test_a_remote_that_is_down_is_told_with_the_way_out(remote, machine):
+async def test_a_remote_outage_names_the_way_out(remote, machine):
     repository = machine(remote)
     remote.path.rename(remote.path.with_name("down.git"))
     with pytest.raises(RemoteUnreachable) as caught:
@@ -448,7 +448,7 @@ async def test_without_a_remote_there_is_no_lease(remote, machine):
 
 
 @given(st.text(), st.text(), st.integers(0, 10**9), st.integers(0, 2**40))
-def test_a_record_is_read_back_as_it_was_written(owner, run, renewal, at):
+def test_a_record_is_read_as_written(owner, run, renewal, at):
     state = LeaseState("production", owner, Instant(at), Instant(at + 1), run)
     line = Record(state, "nonce", renewal, 60.0).line
     read = Record.parse(line, "production", "id")

@@ -69,7 +69,7 @@ def race(roots, commit, each):
     return {f"run{number}-{line}" for number in range(len(roots)) for line in range(each)}
 
 
-def test_lines_are_added_read_back_and_shown_by_git_itself(first):
+def test_added_lines_are_shown_by_git(first):
     notes, head = notes_of(first), git(first, "rev-parse", "HEAD")
     assert notes.all() == {}
     notes.add(head, '{"a":1}')
@@ -82,12 +82,12 @@ def test_lines_are_added_read_back_and_shown_by_git_itself(first):
 @pytest.mark.parametrize(
     ("commit", "line"), [("HEAD", "x"), ("1" * 39, "x"), ("1" * 40, "two\nlines"), ("1" * 40, " ")]
 )
-def test_what_is_not_one_line_on_one_commit_is_refused(first, commit, line):
+def test_a_receipt_is_one_line_on_one_commit(first, commit, line):
     with pytest.raises(ValueError, match="one line on the full id"):
         notes_of(first).add(commit, line)
 
 
-def test_notes_that_git_wrote_and_other_files_of_the_ref_are_kept(first):
+def test_gits_own_notes_are_kept(first):
     head, notes = git(first, "rev-parse", "HEAD"), notes_of(first)
     git(first, "notes", "--ref=reconciler", "add", "-m", "by hand", head)
     repository = opened(first)
@@ -102,7 +102,7 @@ def test_notes_that_git_wrote_and_other_files_of_the_ref_are_kept(first):
     assert git(first, "cat-file", "blob", f"{NOTES}:README") == "what this is"
 
 
-def test_two_clones_see_each_other_s_receipts_and_order_does_not_matter(first, remote, tmp_path):
+def test_two_clones_see_each_others_receipts(first, remote, tmp_path):
     second = copy_clone(first, tmp_path / "second", remote.url)
     head = git(first, "rev-parse", "HEAD")
     one, other = notes_of(first), notes_of(second)
@@ -136,7 +136,7 @@ _LINES = st.dictionaries(
 @settings(max_examples=3)
 @example(one={"1" * 40: ["x", "y"]}, other={"1" * 40: ["y", "z"], "2" * 40: ["x"]})
 @given(one=_LINES, other=_LINES)
-def test_a_merge_is_the_union_whatever_either_side_has(tmp_path_factory, one, other):
+def test_a_merge_is_always_the_union(tmp_path_factory, one, other):
     directory = tmp_path_factory.mktemp("union")
     remote = BareRemote(directory)
     sides = []
@@ -154,7 +154,7 @@ def test_a_merge_is_the_union_whatever_either_side_has(tmp_path_factory, one, ot
         assert expected == {commit: set(lines) for commit, lines in notes.all().items()}
 
 
-def test_processes_in_clones_of_their_own_race_and_no_receipt_is_lost(first, remote, tmp_path):
+def test_racing_clones_lose_no_receipt(first, remote, tmp_path):
     head = git(first, "rev-parse", "HEAD")
     roots = [copy_clone(first, tmp_path / f"clone{number}", remote.url) for number in range(3)]
     expected = race(roots, head, each=2)
@@ -163,14 +163,14 @@ def test_processes_in_clones_of_their_own_race_and_no_receipt_is_lost(first, rem
     assert expected == set(notes.all()[head])
 
 
-def test_processes_in_one_clone_race_and_no_receipt_is_lost(first, remote):
+def test_racing_processes_lose_no_receipt(first, remote):
     head = git(first, "rev-parse", "HEAD")
     expected = race([first] * 3, head, each=2)
     assert expected == set(notes_of(first).all()[head])
     assert git(first, "rev-parse", NOTES) == remote.ref(NOTES)
 
 
-def test_threads_over_http_race_and_no_receipt_is_lost(first, remote, tmp_path):
+def test_racing_threads_over_http_lose_no_receipt(first, remote, tmp_path):
     http = HttpRemote(tmp_path)
     head = git(first, "rev-parse", "HEAD")
     roots = [copy_clone(first, tmp_path / f"clone{number}", http.url_with_credentials) for number in range(3)]
@@ -206,7 +206,7 @@ def test_without_a_remote_receipts_are_kept_here(first):
     assert notes.all() == {"1" * 40: ("line",)}
 
 
-def test_a_remote_that_is_gone_is_an_error_and_the_receipt_stays_here(first, remote):
+def test_a_missing_remote_keeps_the_receipt_here(first, remote):
     notes = notes_of(first)
     notes.add("1" * 40, "line")
     remote.path.rename(remote.path.with_name("moved.git"))
@@ -215,7 +215,7 @@ def test_a_remote_that_is_gone_is_an_error_and_the_receipt_stays_here(first, rem
     assert notes.all() == {"1" * 40: ("line",)}
 
 
-def test_a_remote_that_refuses_notes_is_an_error_that_names_the_ref(first, remote):
+def test_refused_notes_name_the_ref(first, remote):
     notes = notes_of(first)
     notes.add("1" * 40, "line")
     remote.refuse_pushes("no notes here", "refs/notes/*")

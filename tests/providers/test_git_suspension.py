@@ -69,7 +69,7 @@ def write(directory, message, where=REF):
     git(directory, "update-ref", where, git(directory, "commit-tree", tree, "-m", message))
 
 
-def test_what_one_sets_everybody_reads_and_a_copy_is_kept_until_it_is_removed(desk, other, remote):
+def test_every_clone_reads_a_suspension(desk, other, remote):
     assert ref(other).look() is None
     ref(desk).set(FIRST, "")
     found = ref(other).look()
@@ -80,7 +80,7 @@ def test_what_one_sets_everybody_reads_and_a_copy_is_kept_until_it_is_removed(de
     assert (ref(desk).look(), ref(desk).copy(), remote.ref(REF)) == (None, None, "")
 
 
-def test_of_two_that_set_or_remove_it_at_once_the_slower_is_told_and_changes_nothing(desk, other, remote):
+def test_the_slower_of_two_changes_nothing(desk, other, remote):
     ref(desk).set(FIRST, "")
     with pytest.raises(PushRejected):
         ref(other).set(SECOND, "")
@@ -91,7 +91,7 @@ def test_of_two_that_set_or_remove_it_at_once_the_slower_is_told_and_changes_not
     assert ref(desk).look().readable == SECOND
 
 
-def test_without_a_remote_the_ref_here_is_swapped_in_the_same_way(tmp_path):
+def test_without_a_remote_the_local_ref_counts(tmp_path):
     git(tmp_path, "init", "--quiet", "--initial-branch=main")
     assert not ref(tmp_path).is_shared
     assert ref(tmp_path).look() is None
@@ -107,7 +107,7 @@ def test_without_a_remote_the_ref_here_is_swapped_in_the_same_way(tmp_path):
     assert ref(tmp_path).look() is None
 
 
-async def test_an_apply_is_stopped_while_it_stands_and_not_after_its_time_by_our_own_clock(desk):
+async def test_a_suspension_stops_until_it_expires(desk):
     clock = Clock()
     watching, said = watch(desk, clock)
     await watching.confirm()
@@ -118,11 +118,11 @@ async def test_an_apply_is_stopped_while_it_stands_and_not_after_its_time_by_our
     clock.moment = FIRST.until
     await watching.confirm()
     await watching.confirm()
-    assert said == [f"{FIRST.message}. That is over, and ignored"]
+    assert said == [f"{FIRST.message}. It is over, and ignored"]
 
 
 @pytest.mark.parametrize("leased", [True, False])
-async def test_what_cannot_be_read_there_is_taken_for_no_leave_to_go_on(desk, remote, leased):
+async def test_an_unreadable_suspension_stops(desk, remote, leased):
     write(remote.path, "from a later version")
     with pytest.raises(GitError, match="by whom and until when can't be read") as stopped:
         await watch(desk, leased=leased)[0].confirm()
@@ -131,13 +131,13 @@ async def test_what_cannot_be_read_there_is_taken_for_no_leave_to_go_on(desk, re
     assert remote.ref(REF) == ""
 
 
-async def test_what_stands_there_and_is_no_commit_is_not_taken_for_absent_either(desk, remote):
+async def test_a_ref_without_commit_stops(desk, remote):
     git(remote.path, "update-ref", REF, git(remote.path, "hash-object", "-w", "--stdin", given=b"x"))
     with pytest.raises(GitError, match="can't be read"):
         await watch(desk)[0].confirm()
 
 
-async def test_under_a_lease_it_must_be_read_once_and_then_the_lease_decides_how_long_the_remote_may_be_away(desk):
+async def test_a_lease_allows_outages_after_one_read(desk):
     watching, said = watch(desk)
     await watching.confirm()
     cut_off(desk)
@@ -149,7 +149,7 @@ async def test_under_a_lease_it_must_be_read_once_and_then_the_lease_decides_how
         await begun_later.confirm()
 
 
-async def test_without_a_lease_what_could_not_be_read_is_told_once_and_the_copy_that_is_here_counts(desk, other):
+async def test_without_a_lease_the_copy_counts(desk, other):
     ref(desk).set(FIRST, "")
     for directory in (desk, other):
         cut_off(directory)

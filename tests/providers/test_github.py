@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from reconciler.providers.github import CommitState, DeploymentState, connect
+from reconciler.providers.github.client import connect
+from reconciler.providers.github.wire import CommitState, DeploymentState
 from tests.github_fixtures import add_commit
 from tests.support.github import Fault
 
@@ -240,17 +241,17 @@ async def test_an_issue_is_opened_once_updated_and_closed_with_one_comment(githu
     assert (made.number, changed.number) == (1, 1)
     (issue,) = github.issues()
     assert (issue.body, issue.labels, issue.state) == (f"{_MARKER}\nanother diff", ["reconciler"], "open")
-    closed = await client.close_issue(_MARKER, "in sync again", "reconciler")
+    closed = await client.close_issue(_MARKER, "in sync again")
     assert closed is not None
     assert closed.number == 1
     assert (issue.state, issue.state_reason) == ("closed", "completed")
     assert await client.comments(1) == ("in sync again",)
-    assert await client.close_issue(_MARKER, "in sync again", "reconciler") is None
+    assert await client.close_issue(_MARKER, "in sync again") is None
 
 
 async def test_a_closed_issue_stays_closed_and_a_new_one_is_opened(github, client):
     await _keep_issue(client)
-    await client.close_issue(_MARKER, "in sync again", "reconciler")
+    await client.close_issue(_MARKER, "in sync again")
     assert (await _keep_issue(client)).number == 2
 
 
@@ -270,5 +271,5 @@ async def test_runs_that_race_leave_one_open_issue(github, client):
 async def test_an_issue_or_pull_request_of_somebody_else_is_not_ours(github_with_code, coder, branch):
     github_with_code.open_issue("a false one", _MARKER, author="mallory")
     github_with_code.open_pull("restore/production/r-1", body=_MARKER, author="dependabot[bot]")
-    assert await coder.close_issue(_MARKER, "in sync", "reconciler") is None
+    assert await coder.close_issue(_MARKER, "in sync") is None
     assert (await _keep_issue(coder)).number == 3

@@ -7,8 +7,9 @@ import pytest
 from stamina.instrumentation import set_on_retry_hooks
 
 from reconciler.errors import InputError, ProviderError, Unreachable
-from reconciler.providers.github import CommitState, connect, repository_of
-from reconciler.providers.github_calls import is_busy
+from reconciler.providers.github.client import connect, repository_of
+from reconciler.providers.github.requests import is_busy
+from reconciler.providers.github.wire import CommitState
 from tests.github_fixtures import add_commit
 from tests.support.github import Fault
 from tests.support.github_faults import Injected

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from reconciler.errors import ProviderError, ReconcilerError
-from reconciler.providers import github_calls
-from reconciler.providers.github import connect
+from reconciler.providers.github import requests
+from reconciler.providers.github.client import connect
 from tests.support.answers import Answers, Reply
 from tests.support.twists import GONE, TWISTS, nodes, twisted
 
@@ -78,7 +78,7 @@ class World:
             github.pull_requests_with("5" * 40),
             github.keep_issue(_MARKER, "drift", f"{_MARKER} new", "reconciler"),
             github.find_issue(_MARKER),
-            github.close_issue(_MARKER, "in sync", "reconciler"),
+            github.close_issue(_MARKER, "in sync"),
         ]
 
 
@@ -107,7 +107,7 @@ def test_untwisted_every_call_succeeds(world):
 @example(place=("/repos/acme/shop/issues", ()), twist={"message": "no list"})
 @example(place=("/repos/acme/shop", ()), twist=[])
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_call_with_a_twisted_answer_succeeds_or_is_an_error_in_a_sentence(world, place, twist):
+def test_twisted_calls_succeed_or_fail_in_words(world, place, twist):
     world.twist(*place, twist)
     for work in world.attempts():
         try:
@@ -133,9 +133,9 @@ def test_what_github_left_out_is_named(world, path, at, name):
 
 
 def test_a_list_that_does_not_end_is_given_up_with_a_sentence(world, monkeypatch):
-    monkeypatch.setattr(github_calls, "_MOST_PAGES", 5)
+    monkeypatch.setattr(requests, "_MOST_PAGES", 5)
     world.twist(headers={"Link": '<https://api.github.com/next>; rel="next"'})
-    with pytest.raises(ProviderError, match="has more than 500 items, and was not read to its end"):
+    with pytest.raises(ProviderError, match="has more than 500 items and was not read to its end"):
         world.run(world.github.comments(7))
     assert world.asked == 5
 

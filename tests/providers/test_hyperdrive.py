@@ -7,29 +7,29 @@ from reconciler.core.values.instant import Instant
 from reconciler.core.values.secret import Secret
 from reconciler.errors import ProviderError
 from reconciler.ports import Origin
+from reconciler.providers import cloudflare
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.cloudflare import client as cloudflare
+from reconciler.providers.cloudflare import CloudflareApi
 from reconciler.providers.cloudflare import wire as hyperdrive_wire
-from reconciler.providers.cloudflare.client import CloudflareApi
 from reconciler.providers.http.client import Api
-from reconciler.providers.http.response import told
+from reconciler.providers.http.response import read_object
 from tests.support.answers import Answers, Reply
 
 BARE = {"id": "1", "name": "tech961", "origin": {"host": "h", "database": "d", "user": "u", "scheme": "postgres"}}
 
 
 def read(**fields):
-    return hyperdrive_wire.config(told("Cloudflare", BARE | fields))
+    return hyperdrive_wire.config(read_object("Cloudflare", BARE | fields))
 
 
 @pytest.mark.parametrize("fields", [{}, {"caching": None, "mtls": None}, {"caching": {"disabled": False}, "mtls": {}}])
-def test_what_is_left_out_or_null_or_empty_is_the_default(fields):
+def test_absent_null_and_empty_mean_default(fields):
     found = read(**fields)
     assert (CACHING_ON, NO_CERTIFICATES, None) == (found.caching, found.mtls, found.connection_limit)
     assert (None, None) == (found.modified_at, found.restarted_at)
 
 
-def test_what_is_told_is_read():
+def test_given_values_are_read():
     found = read(
         caching={"disabled": False, "max_age": 5, "stale_while_revalidate": 0},
         mtls={"ca_certificate_id": "ca", "sslmode": "verify-ca"},
@@ -58,7 +58,7 @@ def test_only_what_is_given_is_sent(settings, body):
     assert body == hyperdrive_wire.settings_body(settings)
 
 
-def test_an_origin_has_host_and_port_and_its_whole_login_together():
+def test_an_origin_is_sent_whole():
     body = hyperdrive_wire.origin_body(Origin("h", 5432, "d", "r", Secret("p")))
     assert {"host": "h", "port": 5432, "database": "d", "user": "r", "password": "p", "scheme": "postgres"} == body
 
@@ -90,7 +90,7 @@ async def bound():
 
     async def ask(account):
         server.reply = account.reply
-        opened.append(Api("Cloudflare", server.url, Secret("canary-of-a-token"), cloudflare.explain))
+        opened.append(Api(cloudflare.POLICY, server.url, Secret("canary-of-a-token")))
         api = CloudflareApi(opened[-1], "a1", SystemClock())
         found = await api.bound("c1")
         assert found == await api.bound("c1")
@@ -103,14 +103,14 @@ async def bound():
 
 
 @pytest.mark.anyio
-async def test_every_worker_that_is_bound_to_a_config_is_named_and_each_is_asked_once(bound):
+async def test_every_bound_worker_is_named(bound):
     account = _Account({"web": ["c1", "c2"], "cron": ["c2"], "api": ["c1"], "blog": []}, gone=("old",))
     assert ("api", "web") == await bound(account)
     assert 6 == len(account.asked)
 
 
 @pytest.mark.anyio
-async def test_where_one_can_not_be_asked_or_they_are_too_many_it_is_not_known_who_is_bound(bound, without_waiting):
+async def test_unreadable_or_too_many_workers_are_unknown(bound, without_waiting):
     with pytest.raises(ProviderError, match="not yours"):
         await bound(_Account({"locked": []}))
     with pytest.raises(ProviderError, match="501 Workers"):

@@ -7,9 +7,10 @@ from reconciler.core.values.instant import Instant
 from reconciler.core.values.secret import Secret
 from reconciler.core.values.timeline import Timeline
 from reconciler.errors import AnswerLost, ProviderError
+from reconciler.providers import neon
 from reconciler.providers.clock import SystemClock
 from reconciler.providers.http.client import Api
-from reconciler.providers.neon import client as neon
+from reconciler.providers.neon import client
 from tests.support import database
 from tests.support.shops import PRIMARY
 
@@ -17,15 +18,13 @@ from tests.support.shops import PRIMARY
 @pytest.fixture
 async def neon_api(sandbox):
     key = Secret(sandbox.environment["NEON_API_KEY"])
-    api = Api("Neon", sandbox.environment["NEON_API_HOST"], key, neon.explain)
+    api = Api(neon.POLICY, sandbox.environment["NEON_API_HOST"], key)
     yield neon.NeonApi(api, SystemClock())
     await api.close()
 
 
 @pytest.mark.anyio
-async def test_a_create_that_neon_was_too_busy_for_is_not_repeated_once_another_run_has_promoted_its_branch(
-    production, neon_api
-):
+async def test_a_busy_create_looks_before_retrying(production, neon_api):
     """The candidate's name is free again then, and so a second branch of the same timeline would be made."""
     origin = production.branch(PRIMARY)
     branch = await _create(production, neon_api, origin)
@@ -39,7 +38,7 @@ async def test_a_create_that_neon_was_too_busy_for_is_not_repeated_once_another_
 
 
 @pytest.mark.anyio
-async def test_a_branch_whose_name_is_taken_may_have_been_made_by_a_lost_call(production, neon_api):
+async def test_a_taken_branch_name_is_an_answer_lost(production, neon_api):
     origin = production.branch(PRIMARY)
     await _create(production, neon_api, origin)
     with pytest.raises(AnswerLost):
@@ -47,18 +46,18 @@ async def test_a_branch_whose_name_is_taken_may_have_been_made_by_a_lost_call(pr
 
 
 @pytest.mark.anyio
-async def test_every_branch_is_found_however_many_pages_they_fill(production, neon_api, monkeypatch):
+async def test_every_branch_is_found_across_pages(production, neon_api, monkeypatch):
     for number in range(4):
         body = {"branch": {"name": f"feature-{number}"}}
         production.sandbox.neon("POST", f"/projects/{production.project}/branches", json=body)
-    monkeypatch.setattr(neon, "_PAGE", 2)
+    monkeypatch.setattr(client, "PAGE", 2)
     found = await neon_api.branches(production.project)
     assert sorted(each.name for each in found) == sorted(production.branches())
     assert [each.name for each in found if each.endpoint is not None] == [PRIMARY]
 
 
 @pytest.mark.anyio
-async def test_a_role_that_the_branch_does_not_have_is_an_error_with_neons_words(production, neon_api):
+async def test_a_missing_role_is_neons_error(production, neon_api):
     branch = production.branch(PRIMARY)["id"]
     with pytest.raises(ProviderError, match="ghost"):
         await neon_api.origin(production.project, branch, "tech961", "ghost")

@@ -8,9 +8,9 @@ import pytest
 
 from reconciler.core.values.secret import Secret
 from reconciler.errors import ProviderError
+from reconciler.providers import neon
 from reconciler.providers.clock import SystemClock
 from reconciler.providers.http.client import Api
-from reconciler.providers.neon import client as neon
 
 _PACKAGE = Path(__file__).parents[2] / "reconciler"
 # The sandbox is the world that is acted on, and has deletions as Neon and Cloudflare have them.
@@ -37,16 +37,16 @@ def _called(call):
 
 # Requests with the method DELETE, by the file and the function that sends them, and what they delete.
 ALLOWED = {
-    ("providers/github.py", "_delete_comment"): "a comment of ours that is there twice",
+    ("providers/github/client.py", "_delete_comment"): "a comment of ours that is there twice",
     (
-        "providers/neon/client.py",
+        "providers/neon/branches.py",
         "delete_branch",
     ): "what proved a restore in place, is held too long, or was declared: `holding_pen.deletion`, `children.guards`",
     (
-        "providers/cloudflare/client.py",
+        "providers/cloudflare/hyperdrive.py",
         "delete_config",
     ): "a config that leads to what is held too long, or nowhere: `core.holding_pen.pruning`",
-    ("providers/cloudflare/client.py", "delete_worker"): "the Worker of a drill: `core.drill.leftovers`",
+    ("providers/cloudflare/workers.py", "delete_worker"): "the Worker of a drill: `core.drill.leftovers`",
 }
 # Ways to delete over HTTP, in SQL, and with the official command lines.
 _WORDS = ("DELETE", "DROP ", "TRUNCATE")
@@ -63,7 +63,7 @@ def _found(path, tree):
                     yield function.name, ".delete"
 
 
-def test_no_path_in_the_code_deletes_anything_but_what_is_named_here():
+def test_no_code_deletes_anything_else():
     found = {
         (path.relative_to(_PACKAGE).as_posix(), function)
         for path in _FILES
@@ -76,7 +76,7 @@ def test_no_path_in_the_code_deletes_anything_but_what_is_named_here():
     ("module", "known"),
     [("neon", ["restore_branch", "delete_branch"]), ("cloudflare", ["delete_config", "delete_worker"])],
 )
-def test_the_providers_of_data_have_no_method_that_deletes_or_overwrites_but_these(module, known):
+def test_only_these_methods_delete_or_overwrite(module, known):
     names = [function for file, function, _ in _calls() if file.startswith(f"providers/{module}/")]
     assert [name for name in names if any(word in name for word in ("delete", "remove", "drop", "restore"))] == known
 
@@ -92,7 +92,7 @@ def _callers(called):
         (
             "delete_branch",
             "DeleteBranch",
-            [("core/rules/restore/in_place.py", "dispose_of_proof"), ("core/rules/retention/pruning.py", "_delete")],
+            [("core/rules/restore/in_place.py", "delete_proof_branch"), ("core/rules/retention/pruning.py", "_delete")],
             [("declared", "_delete"), ("primary", "_delete_branch")],
             [("cli/drill/sweep.py", "_branches")],
         ),
@@ -112,9 +112,7 @@ def _callers(called):
         ),
     ],
 )
-def test_a_thing_is_deleted_or_overwritten_by_its_step_alone_and_only_these_rules_make_that_step(
-    method, step, rules, takes, drills
-):
+def test_only_these_rules_delete_or_overwrite(method, step, rules, takes, drills):
     """They ask `holding_pen.deletion`, `holding_pen.pen` and `guards.in_place`, at the plan and again right before.
 
     A drill takes away what it has made itself, as `core.drill.leftovers` lets it.
@@ -123,7 +121,7 @@ def test_a_thing_is_deleted_or_overwritten_by_its_step_alone_and_only_these_rule
     assert list(_callers(step)) == rules
 
 
-def test_protection_is_taken_by_its_steps_alone_and_only_these_rules_make_those_steps():
+def test_only_these_rules_remove_protection():
     """For as long as a restore in place takes, as the file says, or in the step that deletes what it was taken from."""
     effects = [("engine/effects/primary.py", "_unprotect_branch"), ("engine/effects/primary.py", "_delete_branch")]
     assert list(_callers("unprotect")) == effects
@@ -131,7 +129,7 @@ def test_protection_is_taken_by_its_steps_alone_and_only_these_rules_make_those_
     assert list(_callers("UnprotectBranch")) == list(rules)
 
 
-def test_what_neon_is_to_delete_later_is_what_is_held_or_declared_and_only_these_rules_make_those_steps():
+def test_only_these_rules_set_an_expiration():
     effects = [("engine/effects/branch.py", "_expire_held_branch"), ("engine/effects/declared.py", "_expire")]
     assert list(_callers("expire")) == effects
     assert list(_callers("ExpireHeldBranch")) == [("core/rules/retention/expiry.py", "_expire")]
@@ -140,9 +138,9 @@ def test_what_neon_is_to_delete_later_is_what_is_held_or_declared_and_only_these
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("point", "keep_as"), [("", "main.held"), ("0/1", "")])
-async def test_nothing_is_restored_in_place_without_a_point_and_a_name_for_what_is_replaced(point, keep_as):
+async def test_no_restore_in_place_without_point_and_name(point, keep_as):
     """Were anything sent, it would be refused in other words: nobody listens there."""
-    api = Api("Neon", "http://127.0.0.1:9/api/v2", Secret("neon-key-of-nobody"), neon.explain)
+    api = Api(neon.POLICY, "http://127.0.0.1:9/api/v2", Secret("neon-key-of-nobody"))
     with pytest.raises(ProviderError, match="is not restored without a point, or without what it holds kept"):
         await neon.NeonApi(api, SystemClock()).restore_branch("p", "br-main", "br-main", point, keep_as)
     await api.close()
@@ -151,16 +149,14 @@ async def test_nothing_is_restored_in_place_without_a_point_and_a_name_for_what_
 @pytest.mark.parametrize(
     ("step", "rules"), [("ResetDeclaredBranch", ["_reset"]), ("DeleteDeclaredBranch", ["_forget_older", "_dispose"])]
 )
-def test_a_declared_branch_is_reset_or_deleted_by_its_step_alone_and_only_the_rules_of_children_make_that_step(
-    step, rules
-):
+def test_only_these_rules_reset_declared_branches(step, rules):
     assert list(_callers("reset_branch")) == [("engine/effects/declared.py", "_reset")]
     assert list(_callers(step)) == [("core/rules/declared/converge.py", rule) for rule in rules]
 
 
 @pytest.mark.anyio
-async def test_no_declared_branch_is_reset_without_a_name_for_what_it_holds():
-    api = Api("Neon", "http://127.0.0.1:9/api/v2", Secret("neon-key-of-nobody"), neon.explain)
+async def test_no_reset_without_a_name_to_keep():
+    api = Api(neon.POLICY, "http://127.0.0.1:9/api/v2", Secret("neon-key-of-nobody"))
     with pytest.raises(ProviderError, match="is not reset without what it holds kept"):
         await neon.NeonApi(api, SystemClock()).reset_branch("p", "br-staging", "br-main", "")
     await api.close()

@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 
 from reconciler.core.values.secret import Secret
 from reconciler.errors import AnswerLost, ProviderError, ReconcilerError
-from reconciler.providers.cloudflare import client as cloudflare
-from reconciler.providers.github_calls import explain as github_explain
+from reconciler.providers import cloudflare, neon
+from reconciler.providers.github.requests import explain as github_explain
 from reconciler.providers.http import client as http
-from reconciler.providers.neon import client as neon
 from tests.support.answers import Answers, Reply
 
 KEY = "napi_canary_key_of_the_provider_0123456789"
-EXPLAIN = {"Neon": neon.explain, "Cloudflare": cloudflare.explain, "GitHub": github_explain}
+EXPLAIN = {"Neon": neon.POLICY.explain, "Cloudflare": cloudflare.POLICY.explain, "GitHub": github_explain}
 MEGABYTE = 1024 * 1024
 REFUSALS = (400, 401, 403, 404, 409, 422)
 
@@ -34,7 +33,7 @@ async def ask(answers, reply, method="GET", name="Neon"):
     """Return what is read, or the error."""
     answers.sent = 0
     answers.reply = lambda *_: reply
-    api = http.Api(name, answers.url, Secret(KEY), EXPLAIN[name])
+    api = http.Api(http.ApiPolicy(name, EXPLAIN[name]), answers.url, Secret(KEY))
     try:
         return (await api.send(method, "/x")).body
     except ReconcilerError as error:
@@ -66,7 +65,7 @@ def deep(levels):
     ],
     ids=lambda body: body[:12].decode("latin-1").encode("unicode_escape").decode(),
 )
-async def test_a_body_of_any_kind_is_a_value_or_an_error_of_one_short_line(answers, status, body):
+async def test_any_body_is_a_value_or_short_error(answers, status, body):
     for name, method in (("Neon", "GET"), ("Cloudflare", "POST"), ("GitHub", "POST")):
         said = await ask(answers, Reply(status, body), method, name)
         if isinstance(said, ReconcilerError):
@@ -84,7 +83,7 @@ async def test_no_bytes_whatever_are_more_than_an_error(answers, content, status
 
 
 @pytest.mark.parametrize("status", [400, 403, 500])
-async def test_of_a_refusal_no_more_is_read_than_a_sentence_needs(answers, status):
+async def test_only_a_refusals_beginning_is_read(answers, status):
     endless = (b"x" * MEGABYTE for _ in range(300))
     said = await ask(answers, Reply(status, kind="text/html", pieces=endless), "POST")
     assert isinstance(said, ProviderError)
@@ -93,7 +92,7 @@ async def test_of_a_refusal_no_more_is_read_than_a_sentence_needs(answers, statu
 
 
 @pytest.mark.parametrize(("method", "kind"), [("GET", ProviderError), ("POST", AnswerLost)])
-async def test_an_answer_without_end_is_given_up_and_a_write_may_have_happened(answers, monkeypatch, method, kind):
+async def test_an_endless_answer_is_given_up(answers, monkeypatch, method, kind):
     monkeypatch.setattr(http, "_LARGEST_JSON_BYTES", MEGABYTE)
     endless = (b"[" * MEGABYTE for _ in range(300))
     said = await ask(answers, Reply(200, pieces=endless), method)
@@ -102,7 +101,7 @@ async def test_an_answer_without_end_is_given_up_and_a_write_may_have_happened(a
     assert answers.sent < 60 * MEGABYTE
 
 
-async def test_a_small_answer_that_unpacks_to_a_huge_one_does_not_take_its_memory(answers):
+async def test_a_zip_bomb_takes_no_memory(answers):
     bomb = gzip.compress(b" " * (200 * MEGABYTE), 1)
     tracemalloc.start()
     try:
@@ -115,7 +114,7 @@ async def test_a_small_answer_that_unpacks_to_a_huge_one_does_not_take_its_memor
 
 
 @pytest.mark.parametrize("quote", [f"{KEY}", "npg_canary1234567", "postgresql://app:hunter2canary@host/db"])
-async def test_a_secret_that_a_provider_echoes_is_not_told_not_even_the_part_before_the_cut(answers, quote):
+async def test_an_echoed_secret_is_hidden(answers, quote):
     for before in (0, 470, 485, 495):
         said = await ask(answers, Reply(400, {"message": "y" * before + f" {quote} z", "code": quote}))
         assert "canary" not in said.report

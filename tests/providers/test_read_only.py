@@ -9,7 +9,7 @@ from reconciler.core.values.secret import Secret
 from reconciler.errors import ProviderError
 from reconciler.providers.http.client import ApiPolicy
 from reconciler.providers.http.read_only import ReadOnlyApi
-from reconciler.providers.neon.client import explain
+from reconciler.providers.neon.access import explain
 
 
 def sent(web, method, absent=None):
@@ -17,7 +17,8 @@ def sent(web, method, absent=None):
 
     async def ask():
         until = asyncio.get_running_loop().time() + 30
-        api = ReadOnlyApi("Neon", web.url, Secret("napi_of_a_reader"), explain, ApiPolicy(), until=until, absent=absent)
+        policy = ApiPolicy("Neon", explain)
+        api = ReadOnlyApi(policy, web.url, Secret("napi_of_a_reader"), until=until, absent=absent)
         try:
             await api.send(method, "/projects")
         finally:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.providers.cloudflare.modules import modules as modules_of
+from reconciler.providers.cloudflare.uploads import modules as modules_of
 from reconciler.providers.http.client import Answer
 from tests.support.database import GOOD
 from tests.support.production import BINDING, Production, Upload
@@ -55,7 +55,7 @@ def rebound(sandbox, shops, tmp_path_factory):
     production.remove()
 
 
-def test_every_binding_but_the_one_that_is_named_stays_as_it_was(rebound):
+def test_every_other_binding_stays(rebound):
     production, before, after = rebound
     old, new = _bindings(before), _bindings(after)
     assert new.pop(BINDING) == {
@@ -68,13 +68,13 @@ def test_every_binding_but_the_one_that_is_named_stays_as_it_was(rebound):
     assert {"TOKEN", "OTHER_DATABASE"} < set(new)
 
 
-def test_compatibility_date_and_flags_stay_as_they_were(rebound):
+def test_compatibility_date_and_flags_stay(rebound):
     _, before, after = rebound
     assert after["resources"]["script_runtime"] == before["resources"]["script_runtime"]
     assert after["resources"]["script_runtime"]["compatibility_flags"] == ["nodejs_compat", "global_navigator"]
 
 
-def test_the_modules_of_the_serving_version_are_copied_byte_by_byte_and_not_those_of_a_newer_upload(rebound):
+def test_the_serving_versions_modules_are_copied(rebound):
     production, before, after = rebound
     assert _content(production, before) == _content(production, after)
     assert _content(production, after) == {name: (content, kind) for name, content, kind in _UPLOAD.modules}
@@ -86,7 +86,7 @@ def test_an_upload_says_what_it_is_for(rebound):
     assert after["annotations"]["workers/message"] == label
 
 
-def test_going_back_leaves_the_code_as_it_is_too(rebound):
+def test_going_back_keeps_the_code(rebound):
     production, before, _ = rebound
     production.ask(None)
     production.apply()
@@ -95,8 +95,8 @@ def test_going_back_leaves_the_code_as_it_is_too(rebound):
     assert _content(production, back) == _content(production, before)
 
 
-def test_a_config_that_uploads_do_not_know_yet_is_waited_for(production, monkeypatch):
-    monkeypatch.setattr("reconciler.providers.cloudflare._FRESH_PAUSE_SECONDS", 0.2)
+def test_a_fresh_config_is_waited_for(production, monkeypatch):
+    monkeypatch.setattr("reconciler.providers.cloudflare.workers._FRESH_PAUSE_SECONDS", 0.2)
     production.sandbox.switch("cloudflare", fresh_config_unknown_s=1)
     production.ask(production.shop.good)
     assert production.apply().converged
@@ -105,7 +105,7 @@ def test_a_config_that_uploads_do_not_know_yet_is_waited_for(production, monkeyp
     production.check_live(GOOD)
 
 
-def test_a_config_name_that_is_taken_is_looked_at_whatever_status_says_so(production):
+def test_a_taken_config_name_is_looked_at(production):
     production.sandbox.switch("cloudflare", name_taken_status=400)
     production.ask(production.shop.good)
     production.sandbox.fault("drop-after", "POST", "/hyperdrive/configs$")
@@ -119,7 +119,7 @@ _NAMES = st.text("abcXYZ019._-/ ", min_size=1, max_size=20).filter(lambda name: 
 
 
 @given(st.dictionaries(_NAMES, st.tuples(st.binary(max_size=400), st.sampled_from(["application/wasm", "text/plain"]))))
-def test_any_modules_come_out_of_a_multipart_body_as_they_went_in(modules):
+def test_modules_survive_a_multipart_body(modules):
     body = b"".join(
         b'--B0undary\r\nContent-Disposition: form-data; name="%b"; filename="%b"\r\nContent-Type: %b\r\n\r\n%b\r\n'
         % (name.encode(), name.encode(), kind.encode(), content)

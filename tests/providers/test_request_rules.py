@@ -10,20 +10,16 @@ import pytest
 from reconciler.core.values.secret import Secret
 from reconciler.errors import AnswerLost, ProviderError, Unreachable
 from reconciler.ports import Origin
+from reconciler.providers import cloudflare, neon
 from reconciler.providers.clock import SystemClock
-from reconciler.providers.cloudflare import access as cloudflare_access
-from reconciler.providers.cloudflare import client as cloudflare
-from reconciler.providers.cloudflare.client import CloudflareApi
+from reconciler.providers.cloudflare import CloudflareApi, hyperdrive
 from reconciler.providers.http import client as http
 from reconciler.providers.http.client import Api, ApiPolicy
-from reconciler.providers.http.rate_limiter import Budget, Pace, route_of
-from reconciler.providers.neon import access as neon_access
-from reconciler.providers.neon import client as neon
+from reconciler.providers.http.rate_limiter import Pace, RateLimiter, route_of
 from tests.support.answers import Answers, Reply
 
 pytestmark = pytest.mark.anyio
-NEON = neon.explain, neon_access.POLICY
-CLOUDFLARE = cloudflare.explain, cloudflare_access.POLICY
+NEON, CLOUDFLARE = neon.POLICY, cloudflare.POLICY
 DONE = Reply(200, {"result": {"id": "1"}})
 
 
@@ -39,8 +35,7 @@ async def connect(server):
     """Connect to a provider that answers with these replies in turn, then with the last; `asked` counts requests."""
     opened = []
 
-    def connected(provider, *replies):
-        explain, manners = provider
+    def connected(policy, *replies):
         left, connected.asked = list(replies), []
 
         def reply(method, path):
@@ -48,7 +43,7 @@ async def connect(server):
             return left.pop(0) if len(left) > 1 else left[0]
 
         server.reply = reply
-        opened.append(Api("Provider", server.url, Secret("canary-token"), explain, manners))
+        opened.append(Api(policy, server.url, Secret("canary-token")))
         return opened[-1]
 
     yield connected
@@ -62,9 +57,7 @@ def said(message, code=""):
 
 @pytest.mark.parametrize("provider", [NEON, CLOUDFLARE], ids=["neon", "cloudflare"])
 @pytest.mark.parametrize("status", [500, 502, 504, 520, 524])
-async def test_a_write_that_a_gateway_gave_up_on_is_sent_once_and_a_read_again(
-    connect, without_waiting, provider, status
-):
+async def test_gateway_errors_retry_only_reads(connect, without_waiting, provider, status):
     api = connect(provider, Reply(status, said("gateway")), DONE)
     with pytest.raises(AnswerLost):
         await api.send("POST", "/x")
@@ -76,13 +69,13 @@ async def test_a_write_that_a_gateway_gave_up_on_is_sent_once_and_a_read_again(
 
 @pytest.mark.parametrize("status", [423, 429])
 @pytest.mark.parametrize("provider", [NEON, CLOUDFLARE], ids=["neon", "cloudflare"])
-async def test_a_write_that_was_refused_before_it_began_is_sent_again(connect, without_waiting, provider, status):
+async def test_a_write_refused_at_once_is_retried(connect, without_waiting, provider, status):
     api = connect(provider, Reply(status, said("later")), DONE)
     assert (await api.send("POST", "/x")).body == DONE.body
     assert len(connect.asked) == 2
 
 
-async def test_a_503_is_a_promise_that_nothing_was_done_with_neon_and_not_with_cloudflare(connect, without_waiting):
+async def test_only_neons_503_means_nothing_done(connect, without_waiting):
     api = connect(NEON, Reply(503, said("busy")), DONE)
     assert (await api.send("POST", "/x")).body == DONE.body
     api = connect(CLOUDFLARE, Reply(503, said("busy")), DONE)
@@ -90,7 +83,7 @@ async def test_a_503_is_a_promise_that_nothing_was_done_with_neon_and_not_with_c
         await api.send("POST", "/x")
 
 
-async def test_a_branch_that_is_not_ready_yet_is_asked_again_and_every_other_422_is_final(connect, without_waiting):
+async def test_only_branch_not_ready_retries_a_422(connect, without_waiting):
     api = connect(NEON, Reply(422, said("branch not ready yet")), DONE)
     assert (await api.send("PATCH", "/x")).body == DONE.body
     api = connect(NEON, Reply(422, said("cannot delete protected branch")), DONE)
@@ -99,7 +92,7 @@ async def test_a_branch_that_is_not_ready_yet_is_asked_again_and_every_other_422
     assert len(connect.asked) == 1
 
 
-async def test_a_lock_out_that_outlasts_our_patience_is_told_with_its_length_and_not_asked_into(connect):
+async def test_a_long_lock_out_ends_with_its_length(connect):
     """Cloudflare's lasts five minutes."""
     api = connect(CLOUDFLARE, Reply(429, said("rate limited", 971), headers={"Retry-After": "287"}), DONE)
     with pytest.raises(Unreachable) as refused:
@@ -108,7 +101,7 @@ async def test_a_lock_out_that_outlasts_our_patience_is_told_with_its_length_and
     assert len(connect.asked) == 1
 
 
-async def test_retry_after_is_read_as_seconds_or_as_a_date_and_nonsense_is_left_alone():
+async def test_retry_after_is_seconds_or_a_date():
     def read(**headers):
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         found = http.retry_after(httpx.Response(429, headers=named))
@@ -122,7 +115,7 @@ async def test_retry_after_is_read_as_seconds_or_as_a_date_and_nonsense_is_left_
     assert read(retry_after=later) is None
 
 
-async def test_an_answer_that_trickles_in_for_ever_is_given_up_at_the_deadline(connect, monkeypatch):
+async def test_a_trickling_answer_ends_at_the_deadline(connect, monkeypatch):
     """A deadline for each piece of an answer would never pass."""
     monkeypatch.setattr(http, "_DEADLINE_SECONDS", 0.3)
     over = threading.Event()
@@ -141,7 +134,7 @@ async def test_an_answer_that_trickles_in_for_ever_is_given_up_at_the_deadline(c
         over.set()
 
 
-async def test_hyperdrive_that_cannot_log_in_is_asked_once_more_after_45_seconds(connect):
+async def test_a_2015_is_retried_once_after_45_seconds(connect):
     slept = []
 
     class Clock(SystemClock):
@@ -165,8 +158,8 @@ async def test_hyperdrive_that_cannot_log_in_is_asked_once_more_after_45_seconds
 
 
 @pytest.mark.parametrize("total", [True, False])
-async def test_every_hyperdrive_config_is_found_on_however_many_pages(connect, monkeypatch, total):
-    monkeypatch.setattr(cloudflare, "_PAGE", 2)
+async def test_every_config_is_found_across_pages(connect, monkeypatch, total):
+    monkeypatch.setattr(hyperdrive, "_PAGE", 2)
     items = [{"id": f"c{n}", "name": f"name{n}"} for n in range(4)]
     info = {"result_info": {"total_count": 4}} if total else {}
     pages = [Reply(200, {"result": each, **info}) for each in (items[:2], items[2:], [])]
@@ -175,16 +168,15 @@ async def test_every_hyperdrive_config_is_found_on_however_many_pages(connect, m
     assert len(connect.asked) == (2 if total else 3)
 
 
-async def test_no_run_can_meet_a_limit_of_a_provider():
+async def test_the_pace_is_below_the_limits():
     """Neon: 700 a minute. Cloudflare: 1,200 in five minutes, and then nothing at all for five more."""
-    assert neon_access.PACE.most_within(60) <= 700
-    assert neon_access.PACE.burst <= 40
-    assert cloudflare_access.PACE.most_within(300) <= 1200
-    assert (NEON[1].pace, CLOUDFLARE[1].pace) == (neon_access.PACE, cloudflare_access.PACE)
+    assert NEON.pace.most_within(60) <= 700
+    assert NEON.pace.burst <= 40
+    assert CLOUDFLARE.pace.most_within(300) <= 1200
 
 
-async def test_requests_beyond_what_may_be_sent_at_once_wait_for_their_turn(connect):
-    api = connect((neon.explain, ApiPolicy(pace=Pace(at_once=5, per_second=50.0, burst=1000))), DONE)
+async def test_excess_requests_wait(connect):
+    api = connect(ApiPolicy("Neon", NEON.explain, pace=Pace(at_once=5, per_second=50.0, burst=1000)), DONE)
     began = time.monotonic()
     await asyncio.gather(*(api.get(f"/x/{number}") for number in range(15)))
     assert len(connect.asked) == 15
@@ -192,17 +184,17 @@ async def test_requests_beyond_what_may_be_sent_at_once_wait_for_their_turn(conn
 
 
 async def test_each_route_has_a_limit_of_its_own():
-    budget = Budget(Pace(at_once=1000, per_second=1000.0, burst=2))
+    limiter = RateLimiter(Pace(at_once=1000, per_second=1000.0, burst=2))
     began = time.monotonic()
     for _ in range(3):
-        await budget.spend("GET", "/projects/aged-wildflower-1/branches/br-1")
+        await limiter.acquire("GET", "/projects/aged-wildflower-1/branches/br-1")
     assert time.monotonic() - began >= 0.5
     assert len({route_of("GET", f"/projects/aged-wildflower-{n}/branches/br-{n}") for n in range(9)}) == 1
     assert route_of("GET", "/projects/p-1/branches") != route_of("GET", "/projects/p-1/endpoints")
     assert route_of("GET", "/accounts/0a1b/workers/scripts/shop2/content/v2").endswith("/content/v2")
 
 
-def test_a_whole_restore_with_two_workers_is_within_what_may_be_sent_at_once(make_production):
+def test_a_whole_restore_is_never_slowed_down(make_production):
     """So that no run is slowed down that does nothing unusual."""
     production = make_production(workers=2)
     production.ask(production.shop.good)
@@ -210,5 +202,5 @@ def test_a_whole_restore_with_two_workers_is_within_what_may_be_sent_at_once(mak
     assert production.apply().converged
     requests = production.sandbox.requests()
     to_neon = [each for each in requests if each.path.startswith("/api/")]
-    assert 0 < len(to_neon) < neon_access.PACE.at_once
-    assert 0 < len(requests) - len(to_neon) < cloudflare_access.PACE.at_once
+    assert 0 < len(to_neon) < NEON.pace.at_once
+    assert 0 < len(requests) - len(to_neon) < CLOUDFLARE.pace.at_once

@@ -20,9 +20,8 @@ from reconciler.core.values.timeline import Timeline
 from reconciler.engine.observe import observe
 from reconciler.errors import ProviderError, ReconcilerError
 from reconciler.ports import Ports, Rebinding
-from reconciler.providers.cloudflare import client as cloudflare
+from reconciler.providers import cloudflare, neon
 from reconciler.providers.http.client import Api
-from reconciler.providers.neon import client as neon
 from reconciler.providers.wrangler.checkout import Checkout
 from reconciler.render import plan as plan_text
 from tests.support import canned
@@ -63,8 +62,8 @@ class World:
         self.asked = 0
         self._loop = asyncio.new_event_loop()
         key, clock = Secret("napi_canary_of_twisted"), QuickClock()
-        self._apis = [Api("Neon", self.answers.url, key, neon.explain)]
-        self._apis += [Api("Cloudflare", self.answers.url, key, cloudflare.explain)]
+        self._apis = [Api(neon.POLICY, self.answers.url, key)]
+        self._apis += [Api(cloudflare.POLICY, self.answers.url, key)]
         self.neon = neon.NeonApi(self._apis[0], clock)
         self.cloudflare = cloudflare.CloudflareApi(self._apis[1], canned.ACCOUNT, clock)
         self.ports = Ports(self.neon, self.cloudflare, Checkout(root), None, None, clock, None)
@@ -127,7 +126,7 @@ def _at_once(without_waiting):
     pass
 
 
-def test_untwisted_the_answers_make_a_plan_and_every_call_succeeds(world):
+def test_untwisted_answers_succeed(world):
     """Otherwise all the others would show nothing."""
     world.twist()
     found, _ = world.plan()
@@ -142,7 +141,7 @@ def test_untwisted_the_answers_make_a_plan_and_every_call_succeeds(world):
 @example(place=("GET /projects/[^/]+/branches$", ("pagination",)), twist={"next": "forever"})
 @example(place=("GET .*/hyperdrive/configs", ("result_info", "total_count")), twist=10**9)
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_plan_of_twisted_answers_is_a_plan_or_a_refusal_that_can_be_shown(world, place, twist):
+def test_twisted_answers_give_a_plan_or_refusal(world, place, twist):
     world.twist(*place, twist)
     _, said = world.plan()
     assert "\x1b" not in said
@@ -154,7 +153,7 @@ def test_a_plan_of_twisted_answers_is_a_plan_or_a_refusal_that_can_be_shown(worl
 @example(place=("GET /projects/[^/]+/connection_uri", ("uri",)), twist="postgresql://app:canaryPw@[::host", seed=None)
 @example(place=("GET /projects/[^/]+/connection_uri", ("uri",)), twist="postgresql://app:canary@h:pw@ort/d", seed=None)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_call_with_a_twisted_answer_succeeds_or_is_an_error_in_a_sentence(world, place, twist, seed):
+def test_twisted_calls_succeed_or_fail_in_words(world, place, twist, seed):
     world.twist(*place, twist)
     for work in world.attempts().values():
         try:
@@ -179,7 +178,7 @@ REQUIRED = [
 
 @pytest.mark.parametrize(("key", "at", "name"), REQUIRED, ids=[name for *_, name in REQUIRED])
 @pytest.mark.parametrize("twist", [GONE, None, {"a": 1}, [1], True])
-def test_what_a_provider_left_out_or_answered_wrongly_is_named(world, key, at, name, twist):
+def test_a_missing_or_wrong_field_is_named(world, key, at, name, twist):
     world.twist(key, at, twist)
     found, _ = world.plan()
     (refusal,) = {each.rule: each for each in found.refusals}.values()
@@ -189,7 +188,7 @@ def test_what_a_provider_left_out_or_answered_wrongly_is_named(world, key, at, n
     assert refusal.hint
 
 
-def test_the_password_is_in_no_error_about_the_address_that_holds_it(world):
+def test_no_address_error_has_the_password(world):
     for uri in ("postgresql://app:canary", "postgresql://app:canary@host:99999/db", "postgresql://app:canary@[/db", ""):
         world.twist("GET /projects/[^/]+/connection_uri", ("uri",), uri)
         with pytest.raises(ProviderError) as caught:

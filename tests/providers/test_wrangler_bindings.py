@@ -66,7 +66,7 @@ def only(config):
         ({"vpc_networks": [{"binding": "A", "tunnel_id": "t"}]}, Binding(BindingKind.PRIVATE_NETWORK, "t", "A")),
     ],
 )
-def test_each_kind_is_known_by_what_it_leads_to(config, expected):
+def test_each_kind_names_its_target(config, expected):
     assert expected == only(config)
 
 
@@ -91,7 +91,7 @@ def entries(schema, node):
         yield list(node["properties"])
 
 
-def test_every_kind_in_wranglers_own_schema_is_known_or_left_out_for_a_reason(schema):
+def test_every_kind_in_wranglers_schema_is_known(schema):
     """A stream of the kind k2 has no documentation yet, so that nothing is known of its retention."""
     kinds = schema["RawEnvironment"]["properties"]
     config = {
@@ -103,7 +103,7 @@ def test_every_kind_in_wranglers_own_schema_is_known_or_left_out_for_a_reason(sc
     assert {"the r2_buckets", "the kv_namespaces", "the workflows"} <= {each.name for each in found}
 
 
-def test_every_kind_is_one_that_a_named_environment_must_list_for_itself(schema):
+def test_no_kind_is_inherited(schema):
     """Were one inherited, the top level would have to be read for it as well."""
     kinds = schema["RawEnvironment"]["properties"]
     told = {key for key, node in kinds.items() if NOT_INHERITED.search(str(node))}
@@ -116,19 +116,19 @@ def test_every_kind_is_one_that_a_named_environment_must_list_for_itself(schema)
     assert {"r2_buckets", "kv_namespaces", "workflows"} <= shown <= told | {"k2"}
 
 
-def test_what_computes_or_is_deployed_with_the_code_is_left_out():
+def test_bindings_without_data_are_left_out():
     config = {"ai": {"binding": "AI"}, "browser": {"binding": "B"}, "version_metadata": {"binding": "V"}}
     assert () == read({**config, "assets": {"directory": "public", "binding": "ASSETS"}, "vars": {"A": "1"}})
 
 
-def test_a_kind_that_is_not_known_here_is_named_all_the_same():
+def test_an_unknown_kind_is_named():
     assert Binding(BindingKind.UNKNOWN, "G (graph_stores)", "G") == only({"graph_stores": [{"binding": "G"}]})
     assert Binding(BindingKind.UNKNOWN, "O (oracle)", "O") == only({"oracle": {"binding": "O"}})
     unsafe = {"unsafe": {"bindings": [{"name": "U", "type": "hyperdrive_dynamic"}]}}
     assert Binding(BindingKind.UNKNOWN, "U (unsafe hyperdrive_dynamic)", "U") == only(unsafe)
 
 
-def test_a_binding_that_wrangler_names_itself_is_known_by_its_variable():
+def test_an_unnamed_target_shows_its_variable():
     assert Binding(BindingKind.R2, "PHOTOS", "PHOTOS") == only({"r2_buckets": [{"binding": "PHOTOS"}]})
 
 
@@ -147,7 +147,7 @@ def durable(**migrations):
     return {"durable_objects": {"bindings": [{"name": "C", "class_name": "Counter"}]}, **migrations}
 
 
-def test_durable_objects_have_a_history_where_the_migrations_say_that_they_are_sqlite_backed():
+def test_migrations_mark_sqlite_classes():
     sqlite, unknown = BindingKind.DURABLE_OBJECT_SQLITE, BindingKind.DURABLE_OBJECT
     first = {"tag": "v1", "new_sqlite_classes": ["Counter"]}
     assert Binding(sqlite, "Counter of api", "C") == only(durable(migrations=[first]))
@@ -155,7 +155,7 @@ def test_durable_objects_have_a_history_where_the_migrations_say_that_they_are_s
     assert unknown is only(durable()).kind
 
 
-def test_a_durable_object_class_stays_sqlite_backed_under_a_new_name():
+def test_a_renamed_class_stays_sqlite():
     first = {"tag": "v1", "new_sqlite_classes": ["Old"]}
     second = {"tag": "v2", "renamed_classes": [{"from": "Old", "to": "Counter"}]}
     assert BindingKind.DURABLE_OBJECT_SQLITE is only(durable(migrations=[first, second])).kind
@@ -163,21 +163,21 @@ def test_a_durable_object_class_stays_sqlite_backed_under_a_new_name():
     assert BindingKind.DURABLE_OBJECT is only(durable(migrations=[first, second, away])).kind
 
 
-def test_the_migrations_of_the_top_level_count_in_an_environment_that_has_none():
+def test_migrations_are_inherited():
     top = {"migrations": [{"tag": "v1", "new_sqlite_classes": ["Counter"]}], "env": {"staging": durable()}}
     assert BindingKind.DURABLE_OBJECT_SQLITE is read(top, "staging")[0].kind
     top["env"]["staging"]["migrations"] = []
     assert BindingKind.DURABLE_OBJECT is read(top, "staging")[0].kind
 
 
-def test_a_class_that_is_exported_as_sqlite_backed_needs_no_migration():
+def test_an_exported_class_needs_no_migration():
     exports = {"Counter": {"type": "durable-object", "storage": "sqlite"}}
     assert BindingKind.DURABLE_OBJECT_SQLITE is only(durable(exports=exports)).kind
     exports = {"Counter": {"type": "durable-object", "storage": "legacy-kv"}}
     assert BindingKind.DURABLE_OBJECT is only(durable(exports=exports)).kind
 
 
-def test_a_durable_object_of_another_worker_is_that_workers():
+def test_another_workers_class_names_its_worker():
     elsewhere = [{"name": "C", "class_name": "Counter", "script_name": "carts"}]
     config = {"durable_objects": {"bindings": elsewhere}, "migrations": [{"new_sqlite_classes": ["Counter"]}]}
     assert Binding(BindingKind.DURABLE_OBJECT, "Counter of carts", "C") == only(config)
@@ -187,7 +187,7 @@ def test_a_durable_object_of_another_worker_is_that_workers():
     ("environment", "suffix", "config_id"),
     [(None, "", OWN.name), ("staging", "-staging", "c41d7be0952f4f3aa6d8e1305b9c7f24")],
 )
-def test_the_example_is_bound_to_a_dataset_a_bucket_and_its_database(environment, suffix, config_id):
+def test_the_examples_bindings_are_read(environment, suffix, config_id):
     worker = Worker("desired-state/example/wrangler.jsonc", "HYPERDRIVE", environment)
     expected = {
         Binding(BindingKind.ANALYTICS_ENGINE, f"tech961_searches{suffix.replace('-', '_')}", "SEARCHES"),
@@ -213,6 +213,6 @@ KEYS = st.sampled_from(
 
 
 @given(st.dictionaries(KEYS, JSON))
-def test_what_wrangler_would_refuse_is_read_without_an_error_as_far_as_it_goes(config):
+def test_broken_bindings_are_read_without_error(config):
     found = read(json.loads(json.dumps(config)))
     assert all(isinstance(each.name, str) for each in found)

@@ -33,7 +33,7 @@ def deployed_by_wrangler(make_production):
     return production
 
 
-def test_the_checkouts_code_is_deployed_with_the_commit_as_its_tag(deployed_by_wrangler, command):
+def test_code_is_deployed_with_its_commit(deployed_by_wrangler, command):
     production = deployed_by_wrangler
     said = command(production, "apply")
     assert said.status == 0, said.stderr
@@ -69,7 +69,7 @@ def test_variables_of_a_hostile_checkout_have_no_effect(deployed_by_wrangler, co
     assert "stolen" not in [each["id"] for each in scripts]
 
 
-def test_an_environment_of_wrangler_is_deployed_and_the_top_level_is_not(deployed_by_wrangler, command):
+def test_only_the_named_environment_is_deployed(deployed_by_wrangler, command):
     production = deployed_by_wrangler
     (script,) = production.scripts
     config, path = production.config(production.name)["id"], production.wrangler_path(script)
@@ -95,7 +95,7 @@ def test_an_environment_of_wrangler_is_deployed_and_the_top_level_is_not(deploye
     assert after["hyperdrive"][0]["id"] == config
 
 
-def test_a_build_command_does_not_see_the_neon_key(deployed_by_wrangler, command):
+def test_a_build_does_not_see_the_neon_key(deployed_by_wrangler, command):
     production = deployed_by_wrangler
     _add_build(production, "env > seen-by-the-build")
     said = command(production, "apply", SOME_OTHER_SECRET="canary-of-the-environment")
@@ -109,7 +109,7 @@ def test_a_build_command_does_not_see_the_neon_key(deployed_by_wrangler, command
         assert secret not in seen
 
 
-def test_a_build_that_fails_ends_the_run_with_its_last_lines_and_nothing_switched(deployed_by_wrangler, command):
+def test_a_failed_build_switches_nothing(deployed_by_wrangler, command):
     production = deployed_by_wrangler
     (script,) = production.scripts
     before = production.deployments(script)
@@ -128,7 +128,7 @@ def test_a_build_that_fails_ends_the_run_with_its_last_lines_and_nothing_switche
     assert production.rows() == GOOD
 
 
-def test_a_wrangler_that_is_not_there_is_an_error_that_says_how_to_get_it(deployed_by_wrangler, command):
+def test_a_missing_wrangler_says_how_to_install(deployed_by_wrangler, command):
     production = deployed_by_wrangler
     said = command(production, "apply", RECONCILER_WRANGLER="/nowhere/wrangler")
     assert said.status == 1

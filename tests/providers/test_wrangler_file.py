@@ -95,7 +95,7 @@ class TestReading:
     def test_the_binding_is_found_by_its_name(self, place):
         assert read_wrangler_config(wrangler_jsonc(place), "CACHE", None).binding_id == "cccc"
 
-    def test_the_top_level_needs_no_name_where_the_environment_has_one(self, place):
+    def test_an_environments_own_name_is_enough(self, place):
         path = wrangler_jsonc(place, CONFIG.replace('"name": "api",', ""))
         assert read_wrangler_config(path, "HYPERDRIVE", "own").script_name == "other"
 
@@ -107,7 +107,7 @@ class TestReading:
         assert read_wrangler_config(EXAMPLE, "HYPERDRIVE", None) == WranglerConfig(EXAMPLE, "tech961-api", OLD, None)
         assert read_wrangler_config(EXAMPLE, "HYPERDRIVE", "staging").script_name == "tech961-api-staging"
 
-    def test_a_key_that_is_repeated_elsewhere_is_nobodys_business(self, place):
+    def test_a_key_repeated_elsewhere_is_ignored(self, place):
         path = wrangler_jsonc(place, CONFIG.replace('"name": "api",', '"name": "api", "vars": {"A": 1, "A": 2},'))
         assert read_wrangler_config(path, "HYPERDRIVE", None).binding_id == OLD
 
@@ -121,7 +121,7 @@ class TestRefusing:
         assert "expected a file" in refusal(place / "directory.jsonc").message
 
     @pytest.mark.parametrize("name", ["wrangler.toml", "wrangler.yaml", "wrangler"])
-    def test_a_name_that_wrangler_would_not_read_as_json(self, place, name):
+    def test_a_file_that_is_not_json(self, place, name):
         error = refusal(wrangler_jsonc(place, name=name))
         assert "ends in .jsonc or .json" in error.message
         assert "wrangler.jsonc" in error.hint
@@ -135,7 +135,7 @@ class TestRefusing:
         error = refusal(wrangler_jsonc(place, CONFIG.encode(encoding)))
         assert "UTF-8" in error.hint
 
-    def test_broken_jsonc_is_refused_with_its_place_and_json5_with_its_name(self, place):
+    def test_broken_jsonc_has_a_place(self, place):
         path = wrangler_jsonc(place, '{\n  "name": "api"\n  "main": 1 }')
         assert refusal(path).message == f"{path}:3:3: expected ',' or '}}' after this value, found '\"'"
         assert "JSON5" in refusal(wrangler_jsonc(place, "{name: 'api'}")).hint
@@ -172,7 +172,7 @@ class TestRefusing:
             ),
         ],
     )
-    def test_what_leads_to_no_binding_is_refused_with_place_and_remedy(self, place, content, message, environment):
+    def test_no_binding_is_refused_with_its_place(self, place, content, message, environment):
         refused(place, content, message, environment)
 
     def test_an_unknown_environment_lists_those_that_exist(self, place):
@@ -191,7 +191,7 @@ class TestRefusing:
             ('{"name": "a", "env": {"z": {"name": 1, ^"name": "b", "hyperdrive": [{"binding": "HYPERDRIVE"}]}}}', "z"),
         ],
     )
-    def test_a_repeated_key_on_the_way_to_the_binding(self, place, content, environment):
+    def test_a_repeated_key_before_the_binding(self, place, content, environment):
         refused(place, content, "is repeated: wrangler takes the last one", environment)
 
     def test_a_wrangler_json_that_wrangler_would_prefer(self, place):
@@ -223,7 +223,7 @@ class TestRefusing:
         wrangler_jsonc(place, "{}", "wrangler.json")
         assert read_wrangler_config(wrangler_jsonc(inner), "HYPERDRIVE", None)
 
-    def test_a_relative_path_is_looked_up_from_where_it_is(self, place, monkeypatch):
+    def test_a_relative_path_is_resolved(self, place, monkeypatch):
         deep = place / "api"
         deep.mkdir()
         wrangler_jsonc(deep)
@@ -259,12 +259,12 @@ class TestWriting:
             lambda text: text.replace("here", "ä😀\u2028").encode(),
         ],
     )
-    def test_line_ends_byte_order_mark_and_missing_line_end_survive(self, place, encode):
+    def test_other_bytes_survive(self, place, encode):
         path = wrangler_jsonc(place, encode(CONFIG))
         write_binding_id(path, "HYPERDRIVE", None, NEW)
         assert path.read_bytes() == encode(CONFIG.replace(OLD, NEW))
 
-    def test_a_file_that_is_right_already_is_not_touched(self, place):
+    def test_a_correct_file_is_not_touched(self, place):
         path = wrangler_jsonc(place)
         os.utime(path, ns=(1, 1))
         before = path.stat()
@@ -289,7 +289,7 @@ class TestWriting:
         assert target.read_text() == CONFIG.replace(OLD, NEW)
         assert [entry.name for entry in target.parent.iterdir()] == ["api.jsonc"]
 
-    def test_a_failure_leaves_the_old_file_and_nothing_else(self, place, monkeypatch):
+    def test_a_failure_leaves_only_the_old_file(self, place, monkeypatch):
         path = wrangler_jsonc(place)
 
         def full(_descriptor):
@@ -316,7 +316,7 @@ class TestWriting:
         assert path.read_text() == theirs
         assert sorted(entry.name for entry in place.iterdir()) == [".git", "wrangler.jsonc"]
 
-    def test_the_file_is_on_the_disk_before_it_has_its_name_and_the_name_after(self, place, monkeypatch):
+    def test_file_then_name_reach_the_disk(self, place, monkeypatch):
         path, synchronised, fsync = wrangler_jsonc(place), [], os.fsync
 
         def record(descriptor):
@@ -401,7 +401,7 @@ class TestProperties:
         assert read_wrangler_config(path, "HYPERDRIVE", environment).binding_id == NEW
 
 
-def test_the_bindings_of_every_environment_are_listed_by_name(place):
+def test_every_environments_bindings_are_listed(place):
     assert hyperdrive_bindings(wrangler_jsonc(place)) == {
         None: ("CACHE", "HYPERDRIVE"), "staging": ("HYPERDRIVE",), "own": ("HYPERDRIVE",), "bare": (),
     }  # fmt: skip
@@ -415,6 +415,6 @@ def test_what_is_no_binding_is_not_listed(place, content):
     assert hyperdrive_bindings(wrangler_jsonc(place, content)) == {None: ()}
 
 
-def test_a_file_whose_bindings_cannot_be_listed_is_refused_with_its_place(place):
+def test_an_unlistable_file_has_a_place(place):
     with pytest.raises(InputError, match=r"wrangler.jsonc:1:"):
         hyperdrive_bindings(wrangler_jsonc(place, "["))

@@ -9,7 +9,7 @@ import re
 
 from reconciler.core.lineage.infer import PrimaryMissing, ProvenanceUnknown
 from reconciler.core.lineage.lineage import BeforeSourceExisted, SourceAmbiguous, SourceNotHeld
-from reconciler.core.rules.context import limits
+from reconciler.core.model.provider_limits import PAID_CONFIGS
 from reconciler.core.rules.context.limits import ConfigLimitReached, RootBranchLimitReached
 from reconciler.core.rules.context.planning import TimelineFailed
 from reconciler.core.rules.context.readable import BindingMissing, Unreadable
@@ -133,7 +133,7 @@ def _is_right(refusal, truth):  # noqa: C901, PLR0911, PLR0912  one case per ref
             points_to = truth.world.branch_at(truth.config.origin["port"])
             return points_to is not branch
         case ConfigLimitReached():
-            return len(truth.world.account.configs) >= limits.PAID_CONFIGS
+            return len(truth.world.account.configs) >= PAID_CONFIGS
         case BindingMissing() | Unreadable(part="Worker"):
             return bool(traces.wrangler)
         case TimelineFailed():
@@ -168,7 +168,7 @@ def _did_not_exist_yet(truth):
 
 
 def is_right_error(error, world, watch, traces):
-    """Tell whether a run in which nothing went wrong may end with this error.
+    """Whether a run in which nothing went wrong may end with this error.
 
     Gates fail where the Workers answer badly. The gate "tables" cannot run where the moment has left the history since
     the look that asked for it. Where what tells since when a timeline was live was deleted, Neon has to tell.

@@ -90,7 +90,7 @@ class Runner:
         await asyncio.Future()  # until the task's end reaches it
 
     def counts(self, _request):
-        """Tell whether a request is one of those that a death is counted by."""
+        """Whether a request is one of those that a death is counted by."""
         return True
 
     async def turn(self):

@@ -12,11 +12,11 @@ What hands have done is not held against the reconciler, and nothing else is lef
 import re
 from collections import Counter
 
-from reconciler.core.rules.project.protection import PROTECTED_BRANCHES
+from reconciler.core.model.provider_limits import neon_plan
 from tests.exhaustive.invariants import Watch
 from tests.exhaustive.world import NAME, PRIMARY
 
-_ROOM = PROTECTED_BRANCHES["launch"]
+_ROOM = neon_plan("launch").protected_branches
 
 
 class WatchWithHands(Watch):

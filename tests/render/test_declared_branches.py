@@ -110,7 +110,7 @@ def test_the_status_describes_each_declared_branch():
             f'"staging" (br-staging), from main, reset at {hours_ago(1)}, expires at {hours_ago(-1)}, '
             "keeps staging.before-reset.b"
         ),
-        '"theirs" (br-t), made by somebody else, a root branch, protected',
+        '"theirs" (br-t), not made by reconciler, a root branch, protected',
         '"missing", not there',
     ]
     assert declared_branches.unmanaged(desired, observed, found.lineage) == ["somebodys"]

@@ -101,7 +101,7 @@ def test_an_lsn_has_a_timeline_and_no_age():
     text = shown(as_markdown, asking(Restore(Lsn.parse_strict("0/1A2B3C8"), source=ORIGIN)))
     for words in (
         "the data as of LSN 0/1A2B3C8 of origin |",
-        "| window | an LSN bears no time",
+        "| window | an LSN has no time",
         "- lost to users: every write after LSN 0/1A2B3C8 of origin\n",
         '"main" carries origin, to which LSN 0/1A2B3C8 belongs, and does not expire',
     ):

@@ -109,7 +109,7 @@ async def test_a_branch_is_created_listed_renamed_and_deleted(cli, project):
     assert None is await cli("branches", "delete", renamed["id"])
 
 
-async def test_an_expiry_is_set_and_removed_and_a_compute_added(cli, project):
+async def test_an_expiry_is_set_and_a_compute_added(cli, project):
     await project.create("dev")
     tomorrow = from_now(days=1)
     assert tomorrow == (await cli("branches", "set-expiration", "dev", "--expires-at", tomorrow))["expires_at"]

@@ -105,7 +105,7 @@ def test_exec_ends_with_the_status_of_the_command(place):
 
 
 @pytest.mark.parametrize(("command", "status"), [("no-such-command", 127), ("/etc/passwd", 126)])
-def test_exec_of_what_cannot_run_ends_as_a_shell_would(place, command, status):
+def test_exec_of_no_program_ends_as_in_a_shell(place, command, status):
     assert status == run(place, "exec", *QUICK, "--", command).returncode
 
 

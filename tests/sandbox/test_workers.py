@@ -218,7 +218,7 @@ async def test_a_killed_process_is_replaced(shop):
     assert [former] != shop.runtimes()
 
 
-async def test_a_changed_origin_is_used_at_once_or_after_a_restart(shop):
+async def test_a_changed_origin_counts_at_once_or_after_restart(shop):
     host, port = await shop.branch()
     await shop.execute('delete from "Listing" where id > 1')
     assert 1 == await shop.listings()
@@ -248,7 +248,7 @@ async def test_the_query_cache_answers_with_old_rows(shop):
     assert 1 == len((await shop.get()).json())
 
 
-async def test_no_query_in_a_transaction_or_after_an_error_is_cached(shop):
+async def test_queries_in_transactions_or_after_errors_are_not_cached(shop):
     await shop.switch(hyperdrive_query_cache=True)
     connection = await shop.connect((await shop.sandbox._workers._relays[EXAMPLE_CONFIG_ID].open()).port)
     connection.prepare_threshold = None  # named statements are not cached

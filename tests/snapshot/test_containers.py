@@ -47,7 +47,7 @@ def held(awkward):
     inside(awkward, "rm /tmp/gate; ln -sf /usr/lib/postgresql/15/bin/pg_restore /usr/local/bin/pg_restore")
 
 
-def test_variables_of_a_container_that_lead_elsewhere_are_not_followed(awkward_desk):
+def test_a_containers_foreign_variables_are_ignored(awkward_desk):
     before = awkward_desk.everything()
     awkward_desk.do("create")
     awkward_desk.execute('drop table "Listing" cascade')
@@ -56,7 +56,7 @@ def test_variables_of_a_container_that_lead_elsewhere_are_not_followed(awkward_d
 
 
 @pytest.mark.parametrize("words", [(), ("--in-place",)])
-def test_a_pg_restore_that_has_not_connected_when_it_is_interrupted_never_will(awkward_desk, held, words):
+def test_an_interrupted_pg_restore_never_connects(awkward_desk, held, words):
     awkward_desk.do("create")
     awkward_desk.execute('truncate "Other Schema"."Click"')
     before = awkward_desk.everything()
@@ -71,7 +71,7 @@ def test_a_pg_restore_that_has_not_connected_when_it_is_interrupted_never_will(a
     assert awkward_desk.everything() == before
 
 
-def test_a_pg_restore_whose_client_was_killed_is_ended_in_the_container_too(awkward_desk, held):
+def test_a_killed_clients_pg_restore_ends(awkward_desk, held):
     awkward_desk.do("create")
     with started(awkward_desk, "restore") as process:
         eventually(held, "pg_restore in the container")
@@ -91,7 +91,7 @@ def client_of(process):
     return int(found)
 
 
-def test_a_full_temporary_directory_is_an_error_with_the_remedy_and_holds_no_more_than_before(awkward_desk):
+def test_a_full_temporary_directory_is_an_error(awkward_desk):
     awkward_desk.do("create")
     inside(awkward_desk.server, "cat /dev/zero > /small/full 2> /dev/null || true")
     try:

@@ -33,7 +33,7 @@ def started(desk, verb, *words):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_dump_leaves_no_file_and_nothing_that_runs(desk, number):
+def test_an_interrupted_dump_leaves_nothing(desk, number):
     with desk.server.connect(desk.name) as holding:
         holding.execute('begin; lock table "Listing" in access exclusive mode')
         with started(desk, "create") as process:
@@ -46,7 +46,7 @@ def test_an_interrupted_dump_leaves_no_file_and_nothing_that_runs(desk, number):
     assert desk.files() == []
 
 
-def test_a_restore_that_is_interrupted_leaves_the_database_as_it_is_and_no_other(plain_desk):
+def test_an_interrupted_restore_changes_nothing(plain_desk):
     before = plain_desk.everything()
     plain_desk.do("create")
     with started(plain_desk, "restore") as process:
@@ -69,7 +69,7 @@ def test_a_damaged_dump_is_not_restored(plain_desk):
     assert plain_desk.names() == {""}
 
 
-def test_a_snapshot_that_brings_back_something_else_never_goes_live(plain_desk):
+def test_a_wrong_snapshot_never_goes_live(plain_desk):
     path = Path(plain_desk.do("create").strip())
     beside = Path(f"{path}.json")
     manifest = json.loads(beside.read_text())
@@ -99,7 +99,7 @@ def test_a_host_that_is_elsewhere_must_be_named(plain_desk, monkeypatch, capsys)
     assert other[0] == 1
 
 
-def test_an_older_pg_dump_is_an_error_with_the_remedy(plain_desk, monkeypatch, tmp_path):
+def test_an_older_pg_dump_is_an_error(plain_desk, monkeypatch, tmp_path):
     old = tmp_path / "old"
     old.mkdir()
     from reconciler.providers.postgres.programs import any_programs
@@ -145,7 +145,7 @@ def started_by_environment(desk):
         process.communicate()
 
 
-def test_an_unknown_container_is_an_error_with_what_was_asked(monkeypatch, capsys):
+def test_an_unknown_container_is_an_error(monkeypatch, capsys):
     from tests.support.plain_words import run_main
 
     status, _, stderr = run_main(monkeypatch, capsys, "snapshot", "create", "--container", "no-such-container")

@@ -8,7 +8,7 @@ import pytest
 from reconciler.providers.postgres.programs import programs
 
 
-def test_a_snapshot_of_thousands_of_tables_is_taken_and_proved(plain_desk):
+def test_thousands_of_tables_are_verified(plain_desk):
     plain_desk.execute(
         "do $$ begin for n in 1..2000 loop execute format('create table t%s (a int)', n); end loop; end $$"
     )
@@ -29,13 +29,13 @@ def test_a_snapshot_of_thousands_of_tables_is_taken_and_proved(plain_desk):
     ],
     ids=["no schema public", "no plpgsql", "a setting named by a word of SQL", "a sequence at its end"],
 )
-def test_a_database_that_is_like_few_others_comes_back_as_it_was(plain_desk, statement):
+def test_an_unusual_database_comes_back(plain_desk, statement):
     plain_desk.execute(statement.format(name=plain_desk.name))
     plain_desk.do("create")
     assert "What it was is kept as" in plain_desk.do("restore")
 
 
-def test_an_index_that_was_never_finished_is_in_no_dump_and_not_missed(plain_desk):
+def test_an_unfinished_index_is_not_missed(plain_desk):
     plain_desk.execute("create table twice (a int); insert into twice values (1), (1)")
     with pytest.raises(Exception, match="could not create unique index"):
         plain_desk.execute("create unique index concurrently twice_a on twice (a)")
@@ -43,7 +43,7 @@ def test_an_index_that_was_never_finished_is_in_no_dump_and_not_missed(plain_des
     plain_desk.do("restore")
 
 
-def test_what_another_session_has_for_itself_alone_is_not_missed(plain_desk):
+def test_another_sessions_temporary_tables_are_not_missed(plain_desk):
     with plain_desk.server.connect(plain_desk.name) as other:
         other.execute("create function pg_temp.f() returns int language sql as 'select 1'")
         other.execute("create type pg_temp.e as enum ('x'); create temporary table t (a pg_temp.e)")
@@ -51,7 +51,7 @@ def test_what_another_session_has_for_itself_alone_is_not_missed(plain_desk):
         plain_desk.do("restore")
 
 
-def test_the_order_of_texts_a_limit_and_a_comment_are_as_they_were(desk):
+def test_database_properties_come_back(desk):
     name = f"{desk.name}_ordered"
     with desk.server.connect() as connection:
         provider = "builtin builtin_locale 'C.UTF-8'"
@@ -68,7 +68,7 @@ def test_the_order_of_texts_a_limit_and_a_comment_are_as_they_were(desk):
     assert about(desk) == before
 
 
-def test_what_the_server_says_to_the_survey_is_told_even_where_pg_dump_fails_by_it(plain_desk):
+def test_the_surveys_error_is_shown(plain_desk):
     plain_desk.execute("""
         create function refused(mood) returns text language plpgsql as 'begin raise ''no mood is told''; end';
         create cast (mood as text) with function refused (mood)
@@ -79,9 +79,7 @@ def test_what_the_server_says_to_the_survey_is_told_even_where_pg_dump_fails_by_
     assert plain_desk.files() == []
 
 
-def test_programs_that_an_older_server_does_not_understand_are_refused_with_the_remedy(
-    make_desk, container, monkeypatch
-):
+def test_programs_too_new_are_refused(make_desk, container, monkeypatch):
     monkeypatch.setenv("RECONCILER_PG_BIN", str(programs(17, "a test needs it")))
     desk = make_desk(container)
     status, _, stderr = desk.without_place("create", "--database-url", container.uri(desk.name))

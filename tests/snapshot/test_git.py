@@ -18,7 +18,7 @@ def checkout(plain_desk, tmp_path):
     return tmp_path
 
 
-def test_nothing_is_written_where_git_would_commit_it_until_it_is_ignored(plain_desk, checkout):
+def test_snapshots_need_an_ignored_directory(plain_desk, checkout):
     status, _, stderr = plain_desk("create")
     assert status == 1
     assert "Git would commit what is in" in stderr
@@ -35,7 +35,7 @@ def test_only_dumps_being_ignored_is_not_enough(plain_desk, checkout):
     assert plain_desk("create")[0] == 1
 
 
-def test_the_hook_refuses_dumps_by_name_and_by_content_and_nothing_else(plain_desk, checkout):
+def test_the_hook_refuses_only_dumps(plain_desk, checkout):
     status, stdout, _ = plain_desk.without_place("guard", "--install")
     assert (status, "refuses dumps" in stdout, "is not ignored" in stdout) == (1, True, True)
     for name, content in (("a b.dump", b"x"), ("innocent.txt", b"PGDMP\x01\x0e"), ("_db-backups/x", b"x")):
@@ -57,11 +57,11 @@ def test_a_hook_of_somebody_else_is_not_overwritten(plain_desk, checkout):
     hook.write_text("#!/bin/sh\n")
     status, _, stderr = plain_desk.without_place("guard", "--install")
     assert status == 1
-    assert "is there already, and is somebody else's" in stderr
+    assert "exists already, and was not written by reconciler" in stderr
     assert hook.read_text() == "#!/bin/sh\n"
 
 
-def test_before_runs_the_command_after_the_snapshot_and_passes_its_status_through(plain_desk):
+def test_before_runs_the_command_after_the_snapshot(plain_desk):
     status, _, stderr = plain_desk("before", "--", "sh", "-c", "test -s snapshots/*.dump && exit 7")
     assert status == 7
     assert "hint: the way back is reconciler snapshot restore " in stderr
@@ -69,14 +69,14 @@ def test_before_runs_the_command_after_the_snapshot_and_passes_its_status_throug
     assert plain_desk("before", "--", "true")[0] == 0
 
 
-def test_before_does_not_run_the_command_where_there_is_no_snapshot(plain_desk, monkeypatch, tmp_path):
+def test_without_a_snapshot_before_runs_nothing(plain_desk, monkeypatch, tmp_path):
     plain_desk.name = "nothing"
     status, _, _ = plain_desk("before", "--", "touch", str(tmp_path / "was-run"))
     assert status == 1
     assert not (tmp_path / "was-run").exists()
 
 
-def test_prune_keeps_the_newest_and_the_last_good_one_and_list_shows_what_is_there(plain_desk):
+def test_prune_keeps_newest_and_last_good(plain_desk):
     paths = [Path(plain_desk.do("create").strip()) for _ in range(3)]
     paths[2].write_bytes(b"damaged")
     assert plain_desk.without_place("prune")[1] == ""

@@ -51,15 +51,13 @@ def see_that_it_must_be_named(container_of, engine):
 
 
 @needs("docker")
-def test_docker_on_a_host_that_a_variable_names_is_not_asked_unless_the_host_is_named(container_of, monkeypatch):
+def test_docker_hosts_from_variables_must_be_named(container_of, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", f"tcp://{ELSEWHERE}:2375")
     see_that_it_must_be_named(container_of, "docker")
 
 
 @needs("docker")
-def test_docker_on_a_host_that_was_chosen_before_is_not_asked_unless_the_host_is_named(
-    container_of, monkeypatch, tmp_path
-):
+def test_docker_contexts_must_be_named(container_of, monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     for words in (["create", "far", "--docker", f"host=tcp://{ELSEWHERE}:2375"], ["use", "far"]):
         subprocess.run(["docker", "context", *words], check=True, capture_output=True)
@@ -68,21 +66,19 @@ def test_docker_on_a_host_that_was_chosen_before_is_not_asked_unless_the_host_is
 
 @needs("docker")
 @pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:1", "tcp://LOCALHOST:1", "tcp://[::1]:1", "unix:///no/such"])
-def test_docker_on_this_machine_is_asked_however_it_is_written(container_of, monkeypatch, endpoint):
+def test_local_docker_is_used_however_written(container_of, monkeypatch, endpoint):
     monkeypatch.setenv("DOCKER_HOST", endpoint)
     assert "is not this machine" not in container_of()
 
 
 @needs("podman")
-def test_podman_on_a_host_that_a_variable_names_is_not_asked_unless_the_host_is_named(container_of, monkeypatch):
+def test_podman_hosts_from_variables_must_be_named(container_of, monkeypatch):
     monkeypatch.setenv("CONTAINER_HOST", f"tcp://{ELSEWHERE}:8080")
     see_that_it_must_be_named(container_of, "podman")
 
 
 @needs("podman")
-def test_a_connection_of_podman_to_another_host_is_not_used_unless_the_host_is_named(
-    container_of, monkeypatch, tmp_path
-):
+def test_podman_connections_must_be_named(container_of, monkeypatch, tmp_path):
     (tmp_path / "containers.conf").write_text(CONNECTIONS)
     monkeypatch.setenv("CONTAINERS_CONF", str(tmp_path / "containers.conf"))
     monkeypatch.setenv("CONTAINER_CONNECTION", "near")
@@ -92,21 +88,21 @@ def test_a_connection_of_podman_to_another_host_is_not_used_unless_the_host_is_n
 
 
 @pytest.mark.parametrize("host", ["", "localhost", "LOCALHOST", "127.1.2.3", "[::1]"])
-def test_this_machine_is_known_by_each_of_its_names(host):
+def test_this_machine_has_several_names(host):
     assert Plain.of(f"postgresql://{host}/shop", None).settings["PGDATABASE"] == "shop"
 
 
-def test_the_directory_of_a_socket_may_be_given_as_psql_has_it():
+def test_a_socket_directory_is_a_host():
     settings = Plain.of("postgresql:///shop?host=/tmp&schema=public", None).settings
     assert settings == {"PGHOST": "/tmp", "PGDATABASE": "shop"}
 
 
-def test_a_plus_in_an_address_is_a_plus_as_it_is_for_psql():
+def test_a_plus_stays_a_plus():
     assert Plain.of("postgresql://localhost/shop?schema=a&user=a+b%20c", None).settings["PGUSER"] == "a+b c"
 
 
 @pytest.mark.parametrize("address", ["service=prod dbname=shop", "postgresql:///shop?service=prod"])
-def test_a_service_is_refused_as_nobody_knows_here_which_host_it_is(address):
+def test_a_service_is_refused(address):
     with pytest.raises(InputError, match="names a service, and its host is not known here"):
         Plain.of(address, None)
 
@@ -115,7 +111,7 @@ def without_password(desk):
     return f"postgresql://postgres@127.0.0.1:{desk.server.port}/{desk.name}"
 
 
-def test_a_password_that_was_exported_is_used_where_the_address_has_none(plain_desk, monkeypatch):
+def test_an_exported_password_is_used(plain_desk, monkeypatch):
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     monkeypatch.setenv("PGHOST", ELSEWHERE)
     status, _, stderr = plain_desk.without_place("create", "--database-url", without_password(plain_desk))
@@ -129,7 +125,7 @@ def test_a_password_that_was_exported_is_never_said(monkeypatch):
     assert exported not in EVERYWHERE(f"it is {exported}")
 
 
-def test_a_file_of_passwords_that_was_exported_is_used_where_the_address_has_none(plain_desk, monkeypatch, tmp_path):
+def test_an_exported_password_file_is_used(plain_desk, monkeypatch, tmp_path):
     passwords = tmp_path / "passwords"
     passwords.write_text(f"127.0.0.1:{plain_desk.server.port}:*:postgres:{PASSWORD}\n")
     passwords.chmod(0o600)
@@ -138,6 +134,6 @@ def test_a_file_of_passwords_that_was_exported_is_used_where_the_address_has_non
     assert status == 0, stderr
 
 
-def test_a_password_in_the_address_comes_before_one_that_was_exported(plain_desk, monkeypatch):
+def test_the_addresss_password_comes_first(plain_desk, monkeypatch):
     monkeypatch.setenv("PGPASSWORD", "some-other-password")
     plain_desk.do("create")

@@ -10,7 +10,7 @@ from tests.support.rich_database import LONG
 UUID = "00000000-0000-4000-8000-00000000000"
 
 
-def test_what_was_damaged_is_as_it_was_and_the_damaged_database_is_kept(desk):
+def test_a_restore_keeps_the_damaged_database(desk):
     before = desk.everything()
     desk.do("create")
     desk.execute('drop table "Listing" cascade')
@@ -21,7 +21,7 @@ def test_what_was_damaged_is_as_it_was_and_the_damaged_database_is_kept(desk):
     assert {name[:8] for name in desk.names()} == {"", "_before_"}
 
 
-def test_in_place_everything_is_as_it_was_and_a_snapshot_of_the_damage_was_taken_first(desk):
+def test_in_place_snapshots_the_damage_first(desk):
     before = desk.everything()
     path = Path(desk.do("create").strip())
     desk.execute('delete from "Other Schema"."Click"')
@@ -33,7 +33,7 @@ def test_in_place_everything_is_as_it_was_and_a_snapshot_of_the_damage_was_taken
     assert "puts back what was there" in said
 
 
-def test_verify_tells_a_good_snapshot_and_leaves_no_database(desk):
+def test_verify_leaves_no_database(desk):
     desk.do("create")
     assert "brings back what it was taken of" in desk.do("verify")
     assert desk.names() == {""}
@@ -59,7 +59,7 @@ def test_the_manifest_says_what_is_in_it(desk):
     assert manifest["size"] == path.stat().st_size
 
 
-def test_people_who_are_in_the_database_are_ended_by_the_swap_and_find_the_restored_one(plain_desk):
+def test_the_swap_ends_sessions(plain_desk):
     plain_desk.do("create")
     plain_desk.execute("alter database " + f'"{plain_desk.name}"' + " set work_mem = '7MB'")
     plain_desk.execute(
@@ -82,7 +82,7 @@ def test_a_database_that_is_gone_is_made_again(plain_desk):
     assert plain_desk.everything() == before
 
 
-def test_roles_that_are_missing_are_named_and_do_without(plain_desk):
+def test_missing_roles_are_named(plain_desk):
     role = f"{plain_desk.name}_owner"
     plain_desk.execute(f"create role {role}")
     plain_desk.execute(f'alter table "Listing" owner to {role}')
@@ -118,7 +118,7 @@ def test_roles_that_are_missing_are_named_and_do_without(plain_desk):
         ("a int", "(1), (1)", "(1)"),
     ],
 )
-def test_whatever_differs_makes_another_checksum_of_that_table_alone(plain_desk, columns, before, after):
+def test_any_difference_changes_one_checksum(plain_desk, columns, before, after):
     plain_desk.execute(f"create table pair ({columns})")
     plain_desk.execute(f"insert into pair values {before}")
     first = checksums(plain_desk)

@@ -85,7 +85,7 @@ def embedded(text):
 
 
 def truthy(value):
-    """Tell whether a value counts as true."""
+    """Whether a value counts as true."""
     if isinstance(value, float) and math.isnan(value):
         return False
     return value not in (None, False, 0, "") if not isinstance(value, (dict, list)) else True

@@ -28,7 +28,7 @@ class Injected:
     headers: dict
 
     def hits(self, method, path):
-        """Tell whether it happens to a request."""
+        """Whether it happens to a request."""
         return self.times > 0 and self.method == method and self.path.search(path) is not None
 
     def answer(self):

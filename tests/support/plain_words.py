@@ -4,9 +4,13 @@ Everything in the tests that starts the program has its words checked here, what
 starts it elsewhere is a test of its own, in tests/cli/test_plain_words.py.
 """
 
+import contextlib
+import io
+import os
 import re
 import subprocess
 import sys
+from unittest import mock
 
 PROGRAM = (sys.executable, "-m", "reconciler")
 _NEVER = re.compile(
@@ -32,6 +36,26 @@ def run_program(*arguments, **options):
     said = subprocess.run([*PROGRAM, *arguments], capture_output=True, text=True, **options)
     check_words(said.stdout, said.stderr)
     return said
+
+
+def run_here(*arguments, cwd, env):
+    """Run `reconciler` as `run_program` does, in this process: quicker, and the same words."""
+    from reconciler.cli import main
+
+    stdout, stderr, status = io.StringIO(), io.StringIO(), 0
+    with (
+        contextlib.chdir(cwd),
+        mock.patch.dict(os.environ, env, clear=True),
+        mock.patch.object(sys, "argv", ["reconciler", *arguments]),
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+    ):
+        try:
+            main.main()
+        except SystemExit as ended:
+            status = ended.code
+    check_words(stdout.getvalue(), stderr.getvalue())
+    return subprocess.CompletedProcess(arguments, status, stdout.getvalue(), stderr.getvalue())
 
 
 def run_main(monkeypatch, capsys, *arguments):

@@ -212,7 +212,7 @@ class Production:
         return {each["name"]: {**each, "mark": marks.get(each["id"], {})} for each in body["branches"]}
 
     def is_idle(self):
-        """Tell whether Neon has finished everything."""
+        """Whether Neon has finished everything."""
         return self.sandbox.is_idle(self.project)
 
     def branch(self, name):
@@ -277,7 +277,7 @@ class Production:
         return next(each for each in self.branches().values() if each["id"] == identity)
 
     def points_to(self, config, branch):
-        """Tell whether a Hyperdrive config of this production leads to a branch."""
+        """Whether a Hyperdrive config of this production leads to a branch."""
         return config["name"].split("-")[0] == self.name and self.branch_behind(config)["id"] == branch["id"]
 
     def live_branch(self):

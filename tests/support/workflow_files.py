@@ -114,12 +114,12 @@ def permissions(given, place):
 
 
 def wants_push(on, branch, changed):
-    """Tell whether a push of a branch starts a workflow."""
+    """Whether a push of a branch starts a workflow."""
     return "push" in on and _branch_fits(on["push"], branch) and _paths_fit(on["push"], changed)
 
 
 def wants_pull_request(on, activity, base, changed):
-    """Tell whether something that happened to a pull request starts a workflow."""
+    """Whether something that happened to a pull request starts a workflow."""
     wanted = on.get("pull_request")
     if wanted is None or activity not in wanted.get("types", _PULL_REQUEST_TYPES):
         return False

@@ -1,4 +1,4 @@
-"""`reconciler apply`: make reality what the file asks for."""
+"""`reconciler apply`: make what is live match the file."""
 
 import asyncio
 import json
@@ -9,6 +9,7 @@ import click
 from reconciler.cli.apply.run import DEADLINE, Applied, Applying, live_now
 from reconciler.cli.console.exit_status import ExitStatus
 from reconciler.cli.console.interrupts import ending_in_order
+from reconciler.cli.console.messages import warn
 from reconciler.cli.console.progress import Progress
 from reconciler.cli.options.duration import Duration
 from reconciler.cli.plan import rendered, status_of
@@ -29,7 +30,7 @@ from reconciler.render.wording import counted
 @click.option(
     "--without-lease",
     is_flag=True,
-    help="Do not take the lease on the Git remote, such as while it is down. Make sure that nobody else applies.",
+    help="Do not take the lease on the Git remote, such as while it is down. Make sure that no other apply runs.",
 )
 @click.option(
     "--deadline",
@@ -40,13 +41,13 @@ from reconciler.render.wording import counted
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(environment: str | None, expect: str | None, deadline: timedelta, form: str, *, without_lease: bool) -> int:
-    """Make reality what the file asks for: look, take the next safe step, look again.
+    """Make what is live match the file: look, take the next safe step, look again.
 
-    A run that was interrupted or killed is continued by running it again. What goes on is said on stderr.
+    To continue a run that was interrupted or killed, run it again. Progress is on stderr.
 
     In a Git repository with a remote, a lease there keeps two runs apart, a checkout that is older than what the
-    default branch asks for is refused, and a receipt of what was done is attached to the commit that asked
-    (`reconciler history` shows them). While the environment is suspended (`reconciler suspend`) nothing is done.
+    default branch asks for is refused, and a receipt is attached to the commit that asked
+    (`reconciler history` shows them). While the environment is suspended (`reconciler suspend`), apply refuses.
 
     Exit status: 0 converged, 3 refused, 1 error.
     """
@@ -54,7 +55,7 @@ def command(environment: str | None, expect: str | None, deadline: timedelta, fo
     desired = file.read()
     try:
         with Progress() as progress:
-            applying = Applying(file, desired, progress, _warn, deadline=deadline)
+            applying = Applying(file, desired, progress, warn, deadline=deadline)
             applied = asyncio.run(_run(applying, expect, lease=not without_lease))
     except asyncio.CancelledError:
         raise click.Abort from None
@@ -79,13 +80,9 @@ def command(environment: str | None, expect: str | None, deadline: timedelta, fo
 
 
 async def _run(applying: Applying, expect: str | None, *, lease: bool) -> Applied:
-    """Apply; a signal ends it with nothing half-written."""
-    with ending_in_order(_warn):
+    """Apply; after a signal, end in order."""
+    with ending_in_order(warn):
         return await applying.run(expect, lease=lease)
-
-
-def _warn(message: str) -> None:
-    click.echo(f"warning: {message}", err=True)
 
 
 def _as_json(applied: Applied) -> str:

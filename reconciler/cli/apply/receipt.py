@@ -1,11 +1,11 @@
-"""From an apply that has ended, in whatever way, to its receipt. Pure."""
+"""The receipt of an apply, however it ended. Pure."""
 
 from dataclasses import dataclass
 
 from reconciler import __version__
 from reconciler.core.lineage.hyperdrive import config_of
 from reconciler.core.model.desired import Desired
-from reconciler.core.model.observed import Observed, ObservedWorker
+from reconciler.core.model.observed import Observed, ObservedWorker, known
 from reconciler.core.plan.plan import Plan
 from reconciler.core.records.receipt import GateResult, Identities, Receipt, Result, TakenStep, WorkerIdentity
 from reconciler.core.records.suspension import Suspension
@@ -19,7 +19,7 @@ from reconciler.errors import GateFailed, ReconcilerError, Suspended
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is known before an apply begins: who asked by which commit, who runs it where, and since when."""
+    """What is known before an apply begins: the commit that asked, who runs it, where, and since when."""
 
     commit: str
     changed: bool
@@ -40,7 +40,7 @@ class End:
 
 
 def receipt(desired: Desired, apply: Apply, around: Circumstances, end: End, previous: str) -> Receipt:
-    """Write the receipt. `previous` is the digest of the environment's receipt before, or empty."""
+    """Write the receipt. `previous` is the digest of the environment's previous receipt, or empty."""
     planned = apply.planned
     return Receipt(
         environment=desired.environment,
@@ -68,7 +68,7 @@ def receipt(desired: Desired, apply: Apply, around: Circumstances, end: End, pre
 
 
 def _rewound(desired: Desired, apply: Apply, end: End) -> tuple[str, ...]:
-    """Name the roles and databases that have changed with the timeline: nothing has where that is not live."""
+    """Name the roles and databases that changed with the timeline; none if it is not live."""
     is_live = end.final is not None and end.final.live == desired.timeline
     return tuple(str(each) for each in apply.rewound) if is_live else ()
 
@@ -106,7 +106,7 @@ def _failed(error: ReconcilerError | None, under_way: list[Step]) -> tuple[GateR
 
 
 def _answered(apply: Apply) -> tuple[GateResult, ...]:
-    """List the last checks that have failed and were answered by putting back what was live."""
+    """List the failed last checks after which the former timeline was put back."""
     return tuple(
         GateResult(error.gate, step.target, passed=False, detail=EVERYWHERE(error.message))
         for step, error in apply.failures
@@ -119,7 +119,7 @@ def _identities(desired: Desired, end: End) -> Identities:
     if observed is None or lineage is None:
         return Identities(project)
     branch = lineage.live.branch
-    configs = observed.configs if isinstance(observed.configs, tuple) else ()
+    configs = known(observed.configs)
     config = config_of(desired, lineage.live, configs)
     return Identities(
         project=project,

@@ -1,7 +1,7 @@
 """An apply in its repository: under a lease, so that it is the only one, and with a receipt of what came of it.
 
-Shared by `apply`, for people, and `ci apply`, for workflows. Outside a repository, or without a remote, there is
-nobody to share a lease with.
+Shared by `apply` and `ci apply`. Outside a repository, or without a remote, there is no lease, as there is
+no one to share it with.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ Then = Callable[["Applied"], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """How it ended: an outcome, or the error with the last look; and the receipt, where there is a repository."""
+    """How it ended: an outcome, or the error with the last look; and the receipt, if there is a repository."""
 
     end: End
     outcome: Outcome | None
@@ -56,9 +56,9 @@ class Applied:
 
 
 class Applying:
-    """One apply. `warn` is told what went wrong besides, such as a receipt that could not be pushed.
+    """One apply. `warn` is called with what else went wrong, such as a receipt that could not be pushed.
 
-    `deadline` is how long the work may take once the lease is there.
+    `deadline` limits the work, counted from when the lease is held.
     """
 
     def __init__(
@@ -82,12 +82,12 @@ class Applying:
     async def run(self, expect: str | None = None, *, lease: bool = True, then: Then | None = None) -> Applied:
         """Apply under the lease, plan included.
 
-        Raises LeaseHeld, GitError (no lease to be had), Superseded and InputError; nothing was done then.
+        Raises LeaseHeld, GitError (no lease), Superseded and InputError; nothing was done then.
         """
         connection = connected(self._desired, self._file.root, self._environment, self._progress.waiting)
         async with connection as ports, self._permitted(ports.clock, wanted=lease) as permit:
             if permit is not None and self._repository is not None:
-                # Now, and not before: the wait for a lease may be long enough for somebody to change their mind.
+                # Only now: during a long wait for the lease, the default branch may have changed.
                 refuse_if_superseded(self._file, self._repository)
             applied = await self._run(ports, permit, expect)
             if then is not None:
@@ -122,7 +122,7 @@ class Applying:
         return Applied(end, outcome, await self._attach(apply, around, end))
 
     async def _end(self, ports: Ports, apply: Apply, expect: str | None) -> tuple[End, Outcome | None]:
-        """Apply to its end, good or bad; where it is a bad one, look what is live."""
+        """Apply to its end; after a failure, look what is live."""
         begun = ports.clock.elapsed()
         try:
             outcome = await self._in_time(apply, expect)
@@ -135,7 +135,7 @@ class Applying:
         return End(_result(outcome), outcome.observed, outcome.final, None, seconds), outcome
 
     async def _in_time(self, apply: Apply, expect: str | None) -> Outcome:
-        """Apply, and give up what is under way when the deadline passes. Raises OutOfTime."""
+        """Apply, and stop when the deadline passes. Raises OutOfTime."""
         try:
             async with asyncio.timeout(self._deadline.total_seconds()) as limit:
                 return await apply.run(expect)
@@ -144,7 +144,7 @@ class Applying:
                 raise
             raise OutOfTime(
                 f"not done after {for_people(self._deadline)}, the deadline of this apply{_at_work_on(apply)}",
-                hint="what was under way may have happened: run it again, which looks first and goes on from there; "
+                hint="what was under way may have happened: run it again, which looks first and continues from there; "
                 "--deadline gives it longer",
             ) from error
 
@@ -162,7 +162,7 @@ class Applying:
         return await to_the_end(asyncio.to_thread(self._write_receipt, apply, around, end))
 
     def _write_receipt(self, apply: Apply, around: Circumstances, end: End) -> Receipt | None:
-        """Attach the receipt to the commit that asked. What happened has happened: a failure here is a warning."""
+        """Attach the receipt to the commit that asked. A failure here is only a warning: the work is done."""
         if self._repository is None or not around.commit:
             return None
         notes = Notes(self._repository)
@@ -202,12 +202,12 @@ def _where_it_was(desired: Desired, apply: Apply) -> str:
 
 
 def live_now(desired: Desired, applied: Applied) -> str:
-    """Say what is live and what to do, after a failure: the first things that a person wants to know."""
+    """Say what is live and what to do next, after a failure."""
     lines = [f"live now: {applied.final.live or 'cannot be read'}"]
     if applied.end.observed is not None:
         seen = seen_workers(applied.end.observed)
         lines += [f"  Worker {each.script}: {served(each, applied.end.observed)}" for each in seen]
-    first = "mend the cause"
+    first = "fix the cause"
     if isinstance(applied.end.error, Suspended):
         first = f"wait until it ends, or end it with reconciler resume {desired.environment}"
     return "\n".join([*lines, f"next: {first}, then run reconciler apply {desired.environment} again"])
@@ -220,7 +220,7 @@ def _result(outcome: Outcome) -> Result:
 
 
 def _receipts(notes: Notes) -> Iterator[Receipt]:
-    """Read every receipt; what is none was written by somebody else, and is left alone."""
+    """Read every receipt; other notes are skipped."""
     for line in itertools.chain.from_iterable(notes.all().values()):
         with suppress(ValueError):
             yield parse(line)

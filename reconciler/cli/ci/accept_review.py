@@ -11,7 +11,8 @@ from reconciler.cli.proposal.base import Base
 from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.core.plan.plan import plan
 from reconciler.errors import ReconcilerError
-from reconciler.providers.github import GitHub, PullRequest
+from reconciler.providers.github.client import GitHub
+from reconciler.providers.github.wire import PullRequest
 from reconciler.render import comment as plan_comment
 from reconciler.render.comment import Planned, Subject
 from reconciler.render.markdown import code, prose

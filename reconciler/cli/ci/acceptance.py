@@ -12,7 +12,7 @@ from reconciler.core.file.edit import with_restore, with_value
 from reconciler.core.lineage.infer import PrimaryMissing, infer_lineage
 from reconciler.core.lineage.lineage import TimelineBranch
 from reconciler.core.model.desired import Desired, Hyperdrive, Restore
-from reconciler.core.model.observed import HyperdriveConfig, Observed, ObservedWorker
+from reconciler.core.model.observed import HyperdriveConfig, Observed, ObservedWorker, known
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.plan.plan import plan
 from reconciler.core.steps import Step
@@ -68,7 +68,7 @@ def acceptance(desired: Desired, observed: Observed) -> Acceptable | Unacceptabl
 
 def _branch(desired: Desired, observed: Observed) -> _Edit | str | None:
     """The primary was renamed: it is the project's default branch, under another name."""
-    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    branches = known(observed.branches)
     if not isinstance(infer_lineage(desired, branches), PrimaryMissing):
         return None
     default = next((branch.name for branch in branches if branch.default), None)
@@ -124,14 +124,14 @@ def _hyperdrive(desired: Desired, observed: Observed) -> _Edit | str | None:
 
 
 def _live(desired: Desired, observed: Observed) -> TimelineBranch | Refusal:
-    found = infer_lineage(desired, observed.branches if isinstance(observed.branches, tuple) else ())
+    found = infer_lineage(desired, known(observed.branches))
     return found if isinstance(found, Refusal) else found.live
 
 
 def _serving_config(observed: Observed) -> HyperdriveConfig | None:
     """Find the one config that all traffic of every Worker goes to."""
     workers = [each for each in observed.workers if isinstance(each, ObservedWorker)]
-    configs = observed.configs if isinstance(observed.configs, tuple) else ()
+    configs = known(observed.configs)
     return next((each for each in configs if workers and all(seen.serves_only(each.id) for seen in workers)), None)
 
 

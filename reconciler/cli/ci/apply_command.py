@@ -27,7 +27,8 @@ from reconciler.core.records.receipt import Result
 from reconciler.engine.events import PlanChanged
 from reconciler.errors import InputError, ReconcilerError, RemoteRefused, Suspended
 from reconciler.providers.git.repository import Repository
-from reconciler.providers.github import DeploymentState, GitHub
+from reconciler.providers.github.client import GitHub
+from reconciler.providers.github.wire import DeploymentState
 from reconciler.render.markdown import prose
 
 

@@ -8,7 +8,8 @@ from collections.abc import Awaitable
 
 from reconciler.cli.ci.actions import Actions
 from reconciler.errors import ReconcilerError
-from reconciler.providers.github import DeploymentState, GitHub
+from reconciler.providers.github.client import GitHub
+from reconciler.providers.github.wire import DeploymentState
 
 
 class Deployment:

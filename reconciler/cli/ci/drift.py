@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import Enum
 
 from reconciler.cli.ci.drift_report import Drift, failure
@@ -27,6 +27,7 @@ from reconciler.core.records.receipt import Receipt, Result, latest, parse
 from reconciler.core.values.instant import Instant
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
+from reconciler.providers.clock import SystemClock
 from reconciler.providers.git.lease import GitLease
 from reconciler.providers.git.notes import Notes
 from reconciler.providers.git.repository import Repository
@@ -68,7 +69,7 @@ class Finding:
 
     @property
     def needs_somebody(self) -> bool:
-        """Tell whether it stays as it is until somebody does something: an issue is kept for it."""
+        """Whether it stays as it is until somebody does something: an issue is kept for it."""
         return self.kind in (Kind.DRIFTED, Kind.FAILED)
 
     @property
@@ -140,13 +141,13 @@ class Comparison:
         return last
 
     def _was_applied(self, desired: Desired, path: str) -> bool:
-        """Tell whether the last apply that converged was one of a file that asks for the same."""
+        """Whether the last apply that converged was one of a file that asks for the same."""
         converged = (each for each in self._receipts if each.result is Result.CONVERGED)
         last = latest(converged, desired.environment)
         return last is not None and self._asked(last, desired, path)
 
     def _asked(self, last: Receipt, desired: Desired, path: str) -> bool:
-        """Tell whether what was applied is what the file asks for now."""
+        """Whether what was applied is what the file asks for now."""
         content = self._repository.read(last.commit, path)
         with suppress(InputError, UnicodeDecodeError):
             text = (content or b"").decode()
@@ -155,7 +156,7 @@ class Comparison:
 
 
 def _is_to_be_merged(found: Plan) -> bool:
-    """Tell whether all that is left is to commit what is deployed, and that is asked for by a pull request."""
+    """Whether all that is left is to commit what is deployed, and that is asked for by a pull request."""
     only_files = bool(found.steps) and all(step.writes_file for step in found.steps)
     return only_files and not found.refusals and found.desired.write_back is WriteBack.PULL_REQUEST
 
@@ -166,7 +167,7 @@ def _difference(found: Plan) -> str:
 
 
 def _now() -> Instant:
-    return Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
+    return SystemClock().now()
 
 
 def _parsed(notes: Notes) -> list[Receipt]:

@@ -17,7 +17,7 @@ from reconciler.cli.repository.environments import DIRECTORY, EnvironmentFile
 from reconciler.cli.wiring import connected_github
 from reconciler.errors import InputError, ReconcilerError
 from reconciler.providers.git.repository import Repository
-from reconciler.providers.github import GitHub
+from reconciler.providers.github.client import GitHub
 from reconciler.render.markdown import prose
 
 
@@ -115,7 +115,7 @@ class _Desk:
 
     async def _close(self, finding: Finding) -> None:
         name, says = finding.environment, prose(f"In sync again: {finding.detail}.")
-        await self._github.close_issue(drift_report.marker(name), self._actions.redacted(says), drift_report.LABEL)
+        await self._github.close_issue(drift_report.marker(name), self._actions.redacted(says))
         await self._review.take_back(name, says)
 
     async def _keep(self, file: EnvironmentFile, finding: Finding) -> None:
@@ -132,7 +132,7 @@ class _Desk:
         """Close the issue and the pull request of an environment whose file was deleted."""
         says = f"The file of {environment} was deleted, and nobody compares it any more. What is live stays as it is."
         try:
-            await self._github.close_issue(drift_report.marker(environment), says, drift_report.LABEL)
+            await self._github.close_issue(drift_report.marker(environment), says)
             await self._review.take_back(environment, says)
         except ReconcilerError as error:
             _complain(self._actions, f"{environment}: its issue could not be closed", error)

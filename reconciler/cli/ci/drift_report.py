@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from reconciler.core.lineage.hyperdrive import expected_config
 from reconciler.core.lineage.infer import PrimaryMissing
-from reconciler.core.model.observed import Observed, ObservedWorker
+from reconciler.core.model.observed import Observed, ObservedWorker, known
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.plan.plan import Plan
 from reconciler.core.records.receipt import Receipt, Result
@@ -139,7 +139,7 @@ def _differences(drift: Drift) -> Iterator[str]:
     if desired.hyperdrive is None:
         return
     name = expected_config(desired, drift.observed)
-    configs = drift.observed.configs if isinstance(drift.observed.configs, tuple) else ()
+    configs = known(drift.observed.configs)
     config = next((each for each in configs if each.name == name), None)
     if config is None:
         yield f"| Hyperdrive config | {code(name)} | does not exist |"

@@ -19,7 +19,7 @@ from reconciler.core.drill.trend import FILE as PICTURE
 from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError, ReconcilerError
 from reconciler.providers.git.repository import Repository
-from reconciler.providers.github import GitHub
+from reconciler.providers.github.client import GitHub
 from reconciler.render.markdown import cut
 
 _BODY_BYTES = 60_000

@@ -15,7 +15,8 @@ from reconciler.cli.plan import status_of
 from reconciler.cli.wiring import connected_github
 from reconciler.errors import ReconcilerError
 from reconciler.providers.git.repository import Repository
-from reconciler.providers.github import CommitState, GitHub
+from reconciler.providers.github.client import GitHub
+from reconciler.providers.github.wire import CommitState
 from reconciler.render import comment as plan_comment
 from reconciler.render.comment import Mistaken, Planned, Section, Subject, Unplanned
 from reconciler.render.plan_description import headline
@@ -84,7 +85,7 @@ class _Job:
         return repository.resolve(f"refs/remotes/{repository.remote}/{branch}") or repository.fetch(branch)
 
     def _is_checked_out(self, commit: str) -> bool:
-        """Tell whether what is planned is this commit, or GitHub's merge of it into its base."""
+        """Whether what is planned is this commit, or GitHub's merge of it into its base."""
         head = self._repository.head() if self._repository else ""
         if self._repository is None or not head:
             return False

@@ -4,7 +4,7 @@ import re
 
 from reconciler.core.plan.plan import Plan
 from reconciler.errors import ReconcilerError
-from reconciler.providers.github import GitHub
+from reconciler.providers.github.client import GitHub
 from reconciler.render.comment import MARKER
 
 

@@ -14,7 +14,7 @@ from reconciler.core.model.desired import Desired, Worker, WriteBack
 from reconciler.core.model.observed import Observed, ObservedWorker
 from reconciler.errors import GitError, InputError, PushRejected
 from reconciler.providers.git.repository import Repository
-from reconciler.providers.github import GitHub
+from reconciler.providers.github.client import GitHub
 from reconciler.providers.wrangler.file import with_binding_id
 
 _MOST_TRIES = 8

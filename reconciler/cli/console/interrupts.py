@@ -9,16 +9,16 @@ from contextlib import contextmanager
 _INTERRUPTED = 130  # as the shell counts a Ctrl-C
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STILL = (
-    "still ending: what was done is written down and the lease is given back. Once more ends it at once; the lease "
+    "still ending: the receipt is written and the lease is released. Once more ends it at once; the lease "
     "then expires by itself"
 )
 
 
 @contextmanager
 def ending_in_order(say: Callable[[str], None]) -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and SIGHUP cancel the current task, once; a second is answered by `say`, a third obeyed.
+    """On Ctrl-C, SIGTERM or SIGHUP, cancel the current task, once. A second is answered by `say`; a third ends at once.
 
-    A signal that whoever started us had ignored stays so, as nohup asks.
+    A signal that the parent process ignores stays ignored, as under nohup.
     """
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert task is not None

@@ -1,8 +1,8 @@
-"""The one way out: whatever is written to standard output or standard error, by whomever, passes here.
+"""The one way out: everything that is written to standard output or standard error passes here.
 
-Secrets become stars. Control characters, marks that turn the direction of text and lone surrogates are shown by their
-number, in the way of JSON, so that no name can move the cursor, hide a line, or end the command with an encoding
-error. What else would print tracebacks (asyncio's log, a destructor, a thread) says one sentence instead.
+Secrets become stars. Control characters, direction marks and lone surrogates are shown by their
+number, as in JSON, so that no name can move the cursor, hide a line, or cause an encoding
+error. Other sources of tracebacks (asyncio's log, a destructor, a thread) print one sentence instead.
 """
 
 import os
@@ -22,12 +22,12 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def shown(text: str) -> str:
-    """Return a text as it may be shown: without secrets, and with nothing in it that a terminal obeys."""
+    """Return a text as it may be shown: without secrets and control characters."""
     return _numbered(_OBEYED, EVERYWHERE(text))
 
 
 class Outlet:
-    """A text stream in front of another one. `drawing` lets control characters pass, for what draws on a terminal.
+    """A text stream in front of another one. With `drawing`, control characters pass, for progress bars.
 
     It has no `buffer`: bytes would go past it.
     """
@@ -55,15 +55,15 @@ class Outlet:
         self._stream.flush()
 
     def isatty(self) -> bool:
-        """Tell whether a person looks at it."""
+        """Whether it is a terminal."""
         return self._stream.isatty()
 
     def fileno(self) -> int:
-        """Return the descriptor behind. What is written to it goes past this: children inherit it, and nobody else."""
+        """Return the descriptor behind, for child processes. What is written to it is not redacted."""
         return self._stream.fileno()
 
     def writable(self) -> bool:
-        """Tell that it can be written to."""
+        """Whether it can be written to: always."""
         return True
 
     @property
@@ -73,23 +73,23 @@ class Outlet:
 
     @property
     def errors(self) -> str:
-        """What cannot be encoded is shown by its number."""
+        """How characters are written that cannot be encoded: by their number."""
         return "backslashreplace"
 
     @property
     def closed(self) -> bool:
-        """Tell whether the stream behind is closed."""
+        """Whether the stream behind is closed."""
         return self._stream.closed
 
     @property
     def terminal(self) -> "Outlet":
-        """The same way out for what draws on a terminal, such as a progress bar: its text must be `shown` before."""
+        """The same stream for progress bars, which move the cursor: pass their text through `shown` first."""
         return Outlet(self._stream, drawing=True)
 
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Have everything that is said inside pass through outlets, and know the credentials of the environment."""
+    """Redirect all output through outlets, and redact the credentials in the environment."""
     EVERYWHERE.learn(os.environ)
     before = sys.stdout, sys.stderr, sys.unraisablehook, threading.excepthook
     sys.stdout, sys.stderr = _outlet(sys.stdout), _outlet(sys.stderr)
@@ -110,7 +110,7 @@ def drawing(stream: TextIO) -> TextIO:
 
 
 def quiet_logs() -> None:
-    """Have records of libraries that are warnings or worse said in one line, without a traceback.
+    """Print warnings and errors of libraries in one line, without a traceback.
 
     Called where the network is used, as `logging` itself takes a while to load.
     """

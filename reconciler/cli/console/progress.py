@@ -1,4 +1,4 @@
-"""Says on stderr what is being done: on a terminal with the time that goes by, elsewhere in plain lines."""
+"""Shows progress on stderr: on a terminal with running clocks, elsewhere in plain lines."""
 
 import sys
 import time
@@ -49,11 +49,12 @@ class Progress:
     def report(self, event: Event) -> None:
         """Show an event."""
         if isinstance(event, NotMended):
-            self._say(f"!!  writes may fail until this is run again, as a fence may not be lifted: {shown(event.why)}")
+            what = "writes may fail until you run this again, as a fence may still be in place"
+            self._say(f"!!  {what}: {shown(event.why)}")
             return
         if isinstance(event, LooksAgain):
             self._say(
-                f"?   {shown(event.why)}: a list that lags behind looks the same, so it is looked at again, "
+                f"?   {shown(event.why)}: a list that lags behind looks the same, so it is read again, "
                 f"for {event.seconds:.0f} s at most"
             )
             return
@@ -72,19 +73,19 @@ class Progress:
                 self._say(f"no  {what}: {event.why}; putting back what was live")
             case StepDropped():
                 self._ended(event.step)
-                self._say(f"-   {what}: not done, and not needed any more: somebody else has changed things meanwhile")
+                self._say(f"-   {what}: not done and no longer needed: something else has changed meanwhile")
             case StepUncertain():
                 self._say(f"?   {what}: {event.why}; looking again")
             case _:
                 assert_never(event)
 
     def _ended(self, step: Step) -> None:
-        """Take the line of a step that is under way from the screen."""
+        """Remove the line of a running step from the screen."""
         if step in self._running:
             self._bars.remove_task(self._running.pop(step))
 
     def waiting(self, what: str, seconds: float) -> None:
-        """Say what is in the way, and when it is tried again."""
+        """Show what is in the way, and when it is tried again."""
         self._say(f"    {what}; trying again in {seconds:.1f} s")
 
     def _say(self, line: str) -> None:

@@ -37,7 +37,6 @@ async def _tell(*, worker: bool) -> int:
         ) from error
     from reconciler.cli.demo.repository import DemoRepository
     from reconciler.cli.demo.story import Story
-    from reconciler.cli.repository.environments import EnvironmentFile
     from reconciler.cli.wiring import connected
 
     begun = time.monotonic()
@@ -51,10 +50,10 @@ async def _tell(*, worker: bool) -> int:
         with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as directory:
             address = await sandbox.worker_url("tech961-api") if worker else None
             repository = DemoRepository(Path(directory), f"{address}/health" if address else None)
-            desired = EnvironmentFile(repository.file, repository.root).read()
+            desired = repository.file.read()
             async with connected(desired, repository.root, sandbox.environment) as ports:
                 story = Story(ports, repository, click.echo, address)
-                await story.tell()
+                await story.run()
             repository.close()
     finally:
         await sandbox.stop()

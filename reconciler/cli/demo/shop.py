@@ -50,7 +50,7 @@ async def present(origin: Origin) -> Instant:
 
 
 async def damage(origin: Origin) -> Contents:
-    """Do what a bad migration does: drop a table, empty another, and let business go on."""
+    """Do what a bad migration does: drop a table and empty another, while the application keeps writing."""
     async with await _connect(origin) as connection:
         await connection.execute('drop table "Listing" cascade')
         await connection.execute('truncate "Click"')

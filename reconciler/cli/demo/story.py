@@ -1,4 +1,4 @@
-"""The story that the demo tells, and the proofs in it."""
+"""The demo's chapters, and their proofs."""
 
 from collections.abc import Callable, Iterable
 
@@ -8,7 +8,6 @@ from reconciler.cli.console.progress import Progress
 from reconciler.cli.demo import shop
 from reconciler.cli.demo.repository import DemoRepository
 from reconciler.cli.drill.visitor import PER_SECOND, Visitor
-from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.core.plan.plan import plan
 from reconciler.core.rules.restore.guards import SETTLING
 from reconciler.core.steps import Phase
@@ -34,26 +33,26 @@ _ROWS = {
 
 
 class Story:
-    """One telling. `worker` is where the Worker answers, if it runs; `failed` counts the proofs that did not hold."""
+    """One run of the demo. `worker` is the Worker's URL, if it runs; `failed` counts the failed proofs."""
 
     def __init__(
         self, ports: Ports, repository: DemoRepository, say: Callable[[str], None], worker: str | None = None
     ) -> None:
         self._ports = ports
         self._repository = repository
-        self._file = EnvironmentFile(repository.file, repository.root)
+        self._file = repository.file
         self._project = self._file.read().primary.project
         self._say = say
         self._worker = worker
         self._chapters = 0
         self.failed = 0
 
-    async def tell(self) -> None:
-        """Tell it, from the first row to the last proof."""
+    async def run(self) -> None:
+        """Run every chapter, from the first row to the last proof."""
         before, to = await self._business()
         damaged = await self._accident()
 
-        self._chapter("The wish: one line, in a commit")
+        self._chapter("The restore: one line, in a commit")
         self._say(self._repository.ask_for(to))
         await self._settle(to)
         restored = await self._apply_visited()
@@ -99,19 +98,19 @@ class Story:
             await self._ports.clock.sleep(left.total_seconds())
 
     async def _apply_visited(self) -> Outcome:
-        """Apply while somebody visits the Worker, where it runs, and prove that nobody noticed."""
+        """Apply while requests reach the Worker, if it runs, and prove that none failed."""
         if self._worker is None:
             return await self._apply()
         async with Visitor(f"{self._worker}/ping") as visitor:
             outcome = await self._apply()
-            await self._ports.clock.sleep(1.0)  # and for a second more, for what is stale to show
+            await self._ports.clock.sleep(1.0)  # a second more, so that stale answers show
         seen = visitor.seen
         self._say(f"   {seen.count} requests, {PER_SECOND} a second: {seen.failed} failed, {seen.stale} stale")
         self._prove("no request failed while traffic was switched", seen.failed == 0 < seen.count)
         return outcome
 
     async def _show_page(self) -> None:
-        """Say what a visitor gets."""
+        """Say what the Worker answers."""
         if self._worker is None:
             return
         async with httpx.AsyncClient(timeout=10.0) as client:

@@ -13,7 +13,7 @@ from reconciler.errors import GitError, InputError, ProviderError, RemoteRefused
 from reconciler.providers.git.lease import GitLease
 from reconciler.providers.git.lease_ref import LeaseRef
 from reconciler.providers.git.repository import Repository
-from reconciler.providers.github import repository_of
+from reconciler.providers.github.client import repository_of
 
 # For one question to the remote, which may be put three times.
 _QUESTION_SECONDS = 6.0
@@ -81,7 +81,7 @@ def _lease(repository: Repository, environment: str) -> LeaseSign | Unknown:
 def _problem(error: GitError) -> Unknown:
     kind = Wrong if isinstance(error, RemoteRefused) else Unknown
     hint = error.hint or "is the remote up, and is there a network?"
-    return kind(error.message, f"{hint}; if nobody else can be at work: reconciler apply --without-lease")
+    return kind(error.message, f"{hint}; if no other apply can be running: reconciler apply --without-lease")
 
 
 async def _protection(
@@ -108,5 +108,5 @@ def _not_on_github() -> Unneeded:
 
 
 def _is_on_github(address: str) -> bool:
-    """Tell whether a remote is on github.com, or on a server that says by its name that it is GitHub."""
+    """Whether a remote is on github.com, or on a server with "github" in its name."""
     return "github" in address and repository_of(address) is not None

@@ -70,7 +70,7 @@ def _keys(desired: Desired, reading: Reading) -> tuple[tuple[str, Unknown | None
 
 
 def _key_problem(api: ReadOnlyApi) -> Unknown | None:
-    """Say why a key or token is no good; a 404 tells only that it may not be the right one."""
+    """Say why a key or token does not work; after a 404 it may still be valid, for something else."""
     if api.absent is not None:
         return Wrong(api.absent.reason, api.absent.hint)
     if api.refusal is not None:

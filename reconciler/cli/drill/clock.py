@@ -1,4 +1,4 @@
-"""Measures a drill's restore: what the engine tells of its steps, and the first login, on one monotonic clock."""
+"""Measures a drill's restore: the engine's events and the first login, on one monotonic clock."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ class DrillClock:
         self._ended = self._clock.elapsed()
 
     def report(self, event: Event) -> None:
-        """Hear the engine. From the creation of the branch to the first login it is the compute that is waited for."""
+        """Take an event of the engine. From the creation of the branch to the first login, the compute is awaited."""
         if isinstance(event, StepStarted):
             if event.step.switches:
                 self.switching = min(self.switching, self._clock.elapsed())

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from reconciler.cli.console.interrupts import ending_in_order
+from reconciler.cli.console.messages import say
 from reconciler.cli.drill import files as drill_files
 from reconciler.cli.drill import trend as drill_trend
 from reconciler.cli.drill.promise import promise
@@ -32,15 +33,13 @@ _PROVED, _NOT_PROVED, _TOO_LONG, _REFUSED, _INTERRUPTED = 0, 1, 2, 3, 130
 
 @click.command(name="drill")
 @click.argument("environment", required=False)
-@click.option("--destroy", "destroy", multiple=True, metavar="NAME", help="What to destroy; can be repeated.")
-@click.option("--all", "every", is_flag=True, help="Destroy everything that there is a way to destroy, in turn.")
-@click.option(
-    "--detect", is_flag=True, help="Ask the file's SQL gates whether they notice the damage; it is timed too."
-)
-@click.option("--keep", is_flag=True, help="Leave what was made, to look at it; --clean takes it away.")
-@click.option("--clean", is_flag=True, help="Only take away what drills that were killed have left.")
-@click.option("--sandbox", is_flag=True, help="Drill on a sandbox on this machine, with its example project.")
-@click.option("--trend", is_flag=True, help="Only show how long restores have taken, from drill to drill.")
+@click.option("--destroy", "destroy", multiple=True, metavar="NAME", help="What to destroy; may be repeated.")
+@click.option("--all", "every", is_flag=True, help="Destroy everything in turn.")
+@click.option("--detect", is_flag=True, help="Check whether the file's SQL gates notice the damage, and how soon.")
+@click.option("--keep", is_flag=True, help="Keep what was made, to inspect it; --clean deletes it.")
+@click.option("--clean", is_flag=True, help="Only delete what killed drills have left behind.")
+@click.option("--sandbox", is_flag=True, help="Drill on a local sandbox with its example project.")
+@click.option("--trend", is_flag=True, help="Only show how long the restores of past drills took.")
 @click.option("--format", "form", type=click.Choice(drill_trend.FORMS), default="text", show_default=True)
 @click.option(
     "--output",
@@ -48,7 +47,9 @@ _PROVED, _NOT_PROVED, _TOO_LONG, _REFUSED, _INTERRUPTED = 0, 1, 2, 3, 130
     help="The directory of reports; drill.reports of the file if left out, and on a sandbox docs/postmortems/sandbox.",
 )
 @click.option("--rate", type=click.IntRange(1, 200), default=20, show_default=True, help="Requests a second.")
-@click.option("--without-traffic", is_flag=True, help="Ask nothing of the Worker, where workers.dev is not reached.")
+@click.option(
+    "--without-traffic", is_flag=True, help="Send no requests to the Worker, if workers.dev can't be reached."
+)
 @click.option("--leave-damage", is_flag=True, hidden=True)
 def command(  # noqa: PLR0913  one parameter for each option
     environment: str | None,
@@ -68,15 +69,15 @@ def command(  # noqa: PLR0913  one parameter for each option
 ) -> int:
     """Rehearse a restore: destroy something on purpose, restore it, and prove that everything is back.
 
-    Everything happens on a branch made from the primary for that, with a Hyperdrive config and Workers of its own,
-    and through the steps of a real restore, commit and plan included. The primary is only read. NAME is drop-table,
+    It happens on a new branch of the primary, with its own Hyperdrive config and Workers,
+    through the steps of a real restore, commit and plan included. The primary is only read. NAME is drop-table,
     truncate, delete-half, corrupt-column, drop-role or migration:FILE; a table can be named, as in truncate:Click.
     The report, the line of the history and the picture of the trend are written to the directory of reports.
 
     Exit status: 0 proved and within the promised time, 1 not proved or an error, 2 proved and too slow, 3 refused.
     """
     if form == "svg" and not trend:
-        raise InputError("only the trend is drawn", hint="reconciler drill --trend --format svg")
+        raise InputError("only the trend has --format svg", hint="reconciler drill --trend --format svg")
     options = DrillOptions(rate, detect=detect, keep=keep, visited=not without_traffic, leave_damage=leave_damage)
     destructions = tuple(DestructionSpec.parse(each) for each in destroy)
     if sandbox:
@@ -99,11 +100,11 @@ def _trend(directory: Path, environment: str, form: str) -> int:
 
 
 def _run(work: Coroutine[Any, Any, int]) -> int:
-    """Run it to its end, whoever ends it."""
+    """Run it to its end, also after an interrupt."""
     try:
         return asyncio.run(work)
     except asyncio.CancelledError:
-        _say("interrupted; whatever may be left of it, reconciler drill --clean takes away")
+        say("interrupted; reconciler drill --clean deletes what is left of it")
         return _INTERRUPTED
 
 
@@ -115,16 +116,16 @@ def _request(
     *,
     every: bool,
 ) -> DrillRequest:
-    """Join the command line with the file: what it does not say, the file says, and at last the first of all."""
+    """Choose what to destroy: by the options, else by the file, else the first of all."""
     settings = file.read().drill
     asked = (
         destructions or (ALL if every else tuple(DestructionSpec.parse(each) for each in settings.destroy)) or ALL[:1]
     )
-    return DrillRequest(file, asked, options, promise(settings, file.root), directory, _say)
+    return DrillRequest(file, asked, options, promise(settings, file.root), directory, say)
 
 
 async def _drill(request: DrillRequest, form: str) -> int:
-    with ending_in_order(_say):
+    with ending_in_order(say):
         try:
             return _ended(request, await drill(request), form)
         except DrillRefused as refused:
@@ -136,9 +137,9 @@ async def _on_sandbox(
 ) -> int:
     from reconciler.cli.drill.sandbox import staged
 
-    with ending_in_order(_say), tempfile.TemporaryDirectory(prefix="reconciler-drill-") as directory:
-        async with staged(Path(directory), _say) as stage:
-            # The example tells there which database answers, whatever that holds.
+    with ending_in_order(say), tempfile.TemporaryDirectory(prefix="reconciler-drill-") as directory:
+        async with staged(Path(directory), say) as stage:
+            # The example's /ping names the database that answers, whatever it holds.
             visited = replace(options, path="/ping", visited=options.visited and stage.visited)
             request = _request(stage.file, destructions, visited, reports, every=every)
             try:
@@ -149,27 +150,27 @@ async def _on_sandbox(
 
 async def _clean(file: EnvironmentFile) -> int:
     production = file.read()
-    with ending_in_order(_say):
+    with ending_in_order(say):
         async with connected(production, file.root) as ports:
-            swept = await Sweeper(production, ports, _say).everything()
+            swept = await Sweeper(production, ports, say).everything()
     if not swept.gone and not swept.left:
-        _say("no drill has left anything")
+        say("there is nothing to delete")
     return _NOT_PROVED if swept.left else _PROVED
 
 
 def _ended(request: DrillRequest, found: Drill, form: str) -> int:
-    """Say how it went, before anything is written: a file that can't be must not hide that."""
+    """Print the result before files are written, so that a failed write can't hide it."""
     if form != "markdown":
         click.echo(drill_output.as_json(found) if form == "json" else drill_output.as_text(found))
     path = drill_files.keep(found, request.reports)
     if form == "markdown":
         click.echo(path.read_text(encoding="utf-8"), nl=False)
-    _say(f"the report is {path}")
+    say(f"the report is {path}")
     return status_of(found)
 
 
 def status_of(found: Drill) -> int:
-    """Return the exit status: a drill that was not proved is worse than one that took too long."""
+    """Return the exit status: a failed proof is worse than a slow restore."""
     if not found.proved:
         return _NOT_PROVED
     return _PROVED if found.kept else _TOO_LONG
@@ -178,7 +179,3 @@ def status_of(found: Drill) -> int:
 def _refused(error: DrillRefused) -> int:
     click.echo(error.report, err=True)
     return _REFUSED
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)

@@ -36,7 +36,7 @@ _ANSWER_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class DrillOptions:
-    """How rounds are done. `visited`: something is asked of the Worker; `detect`: the gates are asked of the damage.
+    """How rounds are done. `visited`: requests are sent to the Worker; `detect`: the gates check the damage.
 
     `leave_damage` sabotages the restore.
     """
@@ -51,7 +51,7 @@ class DrillOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Accident:
-    """What was done to the database, and what it was like before and after."""
+    """What was destroyed, and the database before and after."""
 
     what: str
     moment: Instant
@@ -71,7 +71,7 @@ class _Restored:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A round, and what only the run of it knows: the commit of the restore, and PostgreSQL's version."""
+    """A round, the commit of its restore, and PostgreSQL's version."""
 
     round: Round
     commit: str
@@ -79,7 +79,7 @@ class Finished:
 
 
 class DrillRound:
-    """One round. Whatever ends it, what it has made is taken away again, unless it is to be kept."""
+    """One round. However it ends, what it made is deleted, unless it is to be kept."""
 
     def __init__(self, target: DrillTarget, options: DrillOptions, environment: Mapping[str, str]) -> None:
         self._target = target
@@ -88,7 +88,7 @@ class DrillRound:
         self._environment = {**environment, "RECONCILER_REMOTE": ""}
 
     async def run(self, destruction: DestructionSpec) -> Finished:
-        """Do it. Raises ReconcilerError, DrillRefused among them."""
+        """Run it. Raises ReconcilerError, including DrillRefused."""
         script = self._script(destruction)
         with tempfile.TemporaryDirectory(prefix="reconciler-drill-") as directory:
             repository = DrillRepository(Path(directory), self._target.names.environment)
@@ -100,13 +100,13 @@ class DrillRound:
                     await self._sweep()
 
     async def _sweep(self) -> None:
-        """Take away what was made. Where that fails it is said, and hides neither what was measured nor an error."""
+        """Delete what was made. A failure here is a warning: it hides neither the measurements nor an error."""
         target = self._target
         try:
             await Sweeper(target.production, target.ports, target.say).sweep(target.names)
         except ReconcilerError as error:
-            rest = f"reconciler drill {target.production.environment} --clean takes away the rest"
-            target.say(f"warning: not everything that the drill has made is taken away: {error.message}; {rest}")
+            rest = f"reconciler drill {target.production.environment} --clean deletes the rest"
+            target.say(f"warning: not everything that the drill made could be deleted: {error.message}; {rest}")
 
     async def _run(self, destruction: DestructionSpec, script: str, repository: DrillRepository) -> Finished:
         branch = await drill_site.make(self._target, repository)
@@ -135,7 +135,7 @@ class DrillRound:
         return Finished(finished, restored.commit, await asyncio.to_thread(database.server))
 
     async def _accident(self, destruction: DestructionSpec, script: str, branch: Branch) -> _Accident:
-        """Write the canaries, look at everything, and destroy something: what the guard lets be destroyed."""
+        """Write the canaries, read everything, and destroy what the guard allows."""
         origin = await drill_site.owner(self._target, branch)
         await drill_site.refuse_unless_own(self._target, origin)
         database = DrillDatabase(origin)
@@ -159,11 +159,11 @@ class DrillRound:
             return (self._target.file.root / destruction.of).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(
-                f"{destruction.of} cannot be read ({error})", hint="name a file of SQL, from the root"
+                f"{destruction.of} cannot be read ({error})", hint="name a file of SQL, from the repository's root"
             ) from error
 
     async def _noticed(self, branch: Branch) -> Noticed:
-        """Ask the file's gates of the damaged branch, one after the other, until one fails."""
+        """Run the file's gates on the damaged branch, one after the other, until one fails."""
         gates = self._target.production.verify.sql
         origin = await self._target.ports.neon.origin(self._target.project, branch.id, *self._target.login)
         for asked, gate in enumerate(gates, 1):
@@ -174,7 +174,7 @@ class DrillRound:
         return Noticed(len(gates), None)
 
     async def _restore(self, repository: DrillRepository, accident: _Accident, clock: DrillClock) -> _Restored:
-        """Do what people do: decide, commit, read the plan, merge, apply, and see that users are served."""
+        """Do a restore as a team does: decide, commit, plan, merge, apply, and check that users are served."""
         clock.enter(Phase.DECIDE)
         left = SETTLING - (self._target.ports.clock.now() - accident.moment)
         await self._target.ports.clock.sleep(max(left.total_seconds(), 0.0))
@@ -196,7 +196,7 @@ class DrillRound:
             if outcome.final.refusals:
                 raise DrillRefused(outcome.final.refusals)
             if not outcome.converged:
-                raise NotConverged("the restore came to its end, and not everything is as it was asked")
+                raise NotConverged("the restore ended, and not everything is as the file asks")
             clock.enter(Phase.TRAFFIC)
             await self._see_it_served(visitor)
             clock.stop()
@@ -204,7 +204,7 @@ class DrillRound:
         return _Restored(commit, str(desired.timeline), traffic)
 
     async def _visitor(self, stack: AsyncExitStack) -> Visitor | None:
-        """Send somebody to the drill's Worker, where there is one that answers."""
+        """Send requests to the drill's Worker, if it has one with an address."""
         target = self._target
         if target.address is None or not target.production.workers:
             return None
@@ -214,7 +214,7 @@ class DrillRound:
         return await stack.enter_async_context(Visitor(f"{address}{path}", self._options.per_second))
 
     async def _see_it_served(self, visitor: Visitor | None) -> None:
-        """See a request answered that was sent after the restore, or log in as the application does."""
+        """Wait for the answer to a request sent after the restore, or log in as the application does."""
         if visitor is not None:
             await self._see_it_answered(visitor)
             return
@@ -230,21 +230,21 @@ class DrillRound:
                 raise GateFailed(
                     f"the drill's Worker has not answered with 200 for {_ANSWER_SECONDS:.0f} s after the restore",
                     gate="traffic",
-                    hint="look at its log (wrangler tail); what it lacks of production's bindings is said above",
+                    hint="look at its log (wrangler tail); bindings of production that it lacks are listed above",
                 )
             await clock.sleep(1 / self._options.per_second)
 
     async def _traffic(self, visitor: Visitor | None, clock: DrillClock) -> Traffic | None:
-        """Tell what visitors saw since the switch began, and a moment longer, in which old answers would show."""
+        """Count the answers since the switch began, and for a moment longer, in which stale ones would show."""
         if visitor is None:
             return None
         await self._target.ports.clock.sleep(_STALE_SECONDS)
         seen = visitor.seen.since(clock.switching)
-        stale = seen.stale if visitor.seen.tells else None
+        stale = seen.stale if visitor.seen.names_databases else None
         return Traffic(self._options.per_second, seen.count, seen.failed, stale, seen.longest_gap)
 
     async def _ids(self, branch: Branch, live: Branch) -> tuple[tuple[str, str], ...]:
-        """Name what was made, as the providers do."""
+        """List the providers' ids of what was made."""
         found = [("Neon project", self._target.project), ("damaged branch", branch.id), ("restored branch", live.id)]
         if self._target.production.hyperdrive is not None:
             configs = await self._target.ports.cloudflare.configs()

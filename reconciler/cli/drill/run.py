@@ -26,7 +26,7 @@ Address = Callable[[str], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class DrillRequest:
-    """What is to be drilled, and how; `reports` is the directory that the report is written to."""
+    """What to drill, and how; `reports` is the directory of reports."""
 
     file: EnvironmentFile
     destructions: Sequence[DestructionSpec]
@@ -39,10 +39,10 @@ class DrillRequest:
 async def drill(
     request: DrillRequest, environment: Mapping[str, str] = os.environ, address: Address | None = None
 ) -> Drill:
-    """Do all rounds. `address` tells where a Worker answers, if that is not workers.dev.
+    """Do all rounds. `address` finds a Worker's URL, if that is not workers.dev.
 
-    What goes wrong in a round ends the drill, and is its result. Raises ReconcilerError where nothing was begun:
-    DrillRefused where a guard has refused, InputError where what was asked can't be done.
+    An error in a round ends the drill, and is its result. Raises ReconcilerError if nothing was begun:
+    DrillRefused if a guard refused, InputError if the request can't be carried out.
     """
     production = request.file.read()
     async with connected(production, request.file.root, environment) as ports:
@@ -84,6 +84,6 @@ async def drill(
 
 
 async def _outside(production: Desired, ports: Ports) -> tuple[Stays, ...]:
-    """List what a restore does not rewind; every target is minutes old, so no retention is shorter."""
+    """List what a restore does not rewind; targets are minutes old, so every retention reaches back to them."""
     found = stays(production, await observe(production, ports))
     return tuple(Stays(each.name, spelled(each.retention) or "not stated", each.recovery) for each in found)

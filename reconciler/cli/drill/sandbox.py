@@ -44,7 +44,7 @@ async def staged(directory: Path, say: Callable[[str], None]) -> AsyncIterator[S
         if not visited:
             say(f"no Worker is visited. {binary.HOW_TO_GET_IT}")
         repository = DemoRepository(directory, f"{await sandbox.worker_url('tech961-api')}/health" if visited else None)
-        file = EnvironmentFile(repository.file, repository.root)
+        file = repository.file
         await _fill(file, sandbox.environment, repository)
         yield Stage(file, sandbox.environment, sandbox.worker_url, visited)
         repository.close()

@@ -20,13 +20,13 @@ from reconciler.core.values.timeline import ORIGIN
 from reconciler.errors import AnswerLost, InputError, NotConverged, ReconcilerError
 from reconciler.ports import Origin, Ports, Rebinding
 
-# What a killed drill leaves goes by itself after that, where Neon lets branches expire.
+# What a killed drill leaves behind expires after that, where the plan has branch expiration.
 _LIFE = timedelta(days=1)
 _SLOW = "Cloudflare's lists may lag behind: drill again in a minute"
 
 
 class DrillRefused(ReconcilerError):
-    """A guard refuses: what would have been damaged, or restored, is not a drill's own or can't be."""
+    """A guard refuses: what would be damaged or restored does not belong to the drill."""
 
     def __init__(self, refusals: tuple[Refusal, ...]) -> None:
         super().__init__("\n".join(f"{each.rule}: {each.message}" for each in refusals), hint=refusals[0].hint)
@@ -43,7 +43,7 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class DrillTarget:
-    """Where a drill takes place. `address` tells where a Worker answers; None where Workers are not visited."""
+    """What a drill damages and restores. `address` finds a Worker's URL; None where no requests are sent."""
 
     production: Desired
     file: EnvironmentFile
@@ -67,7 +67,7 @@ class DrillTarget:
         verify = self.production.verify
         if not (verify.database and verify.role):
             hint = "add hyperdrive, or verify.database and verify.role"
-            raise InputError("the file does not say which database and role a drill is about", hint=hint)
+            raise InputError("the file does not name the database and role of a drill", hint=hint)
         return verify.database, verify.role
 
 
@@ -82,13 +82,13 @@ def script_of(production: Desired, ports: Ports, worker: Worker) -> str:
     borrowed = ports.tree.read(replace(worker, environment=environment)).script
     if borrowed == script:
         hint = "name another wrangler environment in drill.worker: production's Worker is not borrowed"
-        raise InputError(f"drill.worker leads to {script}, which is production's", hint=hint)
+        raise InputError(f"drill.worker names {script}, which is production's", hint=hint)
     return borrowed
 
 
 async def make(target: DrillTarget, repository: DrillRepository) -> Branch:
-    """Make everything, and commit what there is before the damage. Returns the branch. Raises ReconcilerError."""
-    # What the files get wrong is said before there is anything that a sweep, which reads them too, must take away.
+    """Make everything, and commit the state before the damage. Returns the branch. Raises ReconcilerError."""
+    # Mistakes in the files come first: a sweep reads them too, and could not clean up.
     database, role = target.login
     for worker in target.production.workers:
         target.script(worker)
@@ -118,7 +118,7 @@ async def owner(target: DrillTarget, branch: Branch) -> Origin:
 
 
 async def refuse_unless_own(target: DrillTarget, origin: Origin) -> None:
-    """Look at Neon and Cloudflare, and raise DrillRefused where a login may lead to anything but the drill's branch."""
+    """Read Neon and Cloudflare. Raises DrillRefused if a login may reach anything but the drill's branch."""
     branches = await target.ports.neon.branches(target.project)
     configs = await target.ports.cloudflare.configs() if target.production.hyperdrive else ()
     place = Place(origin.host, origin.port)
@@ -127,7 +127,7 @@ async def refuse_unless_own(target: DrillTarget, origin: Origin) -> None:
 
 
 async def serving(target: DrillTarget) -> Branch:
-    """Find the branch that is live in the drill: follow its Hyperdrive config or, without one, its name."""
+    """Find the branch that is live in the drill, by its name."""
     branches = await target.ports.neon.branches(target.project)
     found = named(branches, target.names.branch)
     if found is None:
@@ -180,7 +180,7 @@ async def _copy(target: DrillTarget, worker: Worker, config: str) -> Copied:
     if target.production.drill.worker:
         return await _borrow(target, worker, script, config)
     if script in await cloudflare.scripts():
-        hint = "sweep what a killed drill has left: reconciler drill --clean; if it is yours, rename it"
+        hint = "delete what a killed drill left behind: reconciler drill --clean; if it is yours, rename it"
         raise InputError(f"there is a Worker {script} already", hint=hint)
     versions = await cloudflare.deployed(file.script, worker.binding)
     live = max(versions, key=lambda each: each.percentage, default=None)
@@ -190,14 +190,14 @@ async def _copy(target: DrillTarget, worker: Worker, config: str) -> Copied:
     change = Rebinding(worker.binding, config, label, "reconciler-drill")
     left_out = await cloudflare.copy_worker(file.script, live.id, script, change)
     if left_out:
-        target.say(f"{script} is made without what leads to production's own: {', '.join(left_out)}")
+        target.say(f"{script} has no bindings to production's own resources: {', '.join(left_out)}")
     if not await cloudflare.deployed(script, worker.binding):
         raise NotConverged(f"Worker {script} was made, and nothing of it is deployed", hint=_SLOW)
     return Copied(worker, script)
 
 
 async def _borrow(target: DrillTarget, worker: Worker, script: str, config: str) -> Copied:
-    """Bind a Worker of the team's own to the drill's config; the label of that version says what served before."""
+    """Bind the team's own Worker to the drill's config; the new version's label names the version before."""
     cloudflare = target.ports.cloudflare
     versions = await cloudflare.deployed(script, worker.binding)
     if len(versions) != 1:
@@ -207,7 +207,7 @@ async def _borrow(target: DrillTarget, worker: Worker, script: str, config: str)
     before = to_serve_again(await cloudflare.uploaded(script, worker.binding, LENDING))
     if before and is_of_a_drill(target.production, await _config_called(target, versions[0].hyperdrive_id)):
         hint = "give it back: reconciler drill --clean"
-        raise InputError(f"Worker {script} is still borrowed by a drill that was killed", hint=hint)
+        raise InputError(f"Worker {script} is still borrowed by a killed drill", hint=hint)
     await cloudflare.copy_version(script, versions[0].id, Rebinding(worker.binding, config, label, "reconciler-drill"))
     made = await cloudflare.uploaded(script, worker.binding, label)
     if not made:

@@ -1,7 +1,7 @@
-"""Takes away what a drill has made, its own or that of one that was killed, and nothing else.
+"""Deletes what a drill made, this one or a killed one, and nothing else.
 
 First the Workers, then the Hyperdrive configs, then the branches, leaf first. Each is read again before, and the rules
-(`core.drill.leftovers`) must let it go; what stays is said, with the reasons.
+(`core.drill.leftovers`) must allow the deletion; what stays is reported with the reasons.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _MOST_ROUNDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What was taken away, and what was left, each in words."""
+    """What was deleted, and what was left, each in words."""
 
     gone: tuple[str, ...]
     left: tuple[str, ...]
@@ -37,7 +37,7 @@ class Sweeper:
         self._left: dict[str, None] = {}
 
     async def sweep(self, names: DrillNames) -> Swept:
-        """Take away what one drill has made. Can be repeated. Raises ProviderError."""
+        """Delete what one drill made. Can be repeated. Raises ProviderError."""
         if self._production.hyperdrive is not None:
             scripts = [script_of(self._production, self._ports, worker) for worker in self._production.workers]
             await self._workers(names, scripts)
@@ -46,7 +46,7 @@ class Sweeper:
         return Swept(tuple(self._gone), tuple(self._left))
 
     async def everything(self) -> Swept:
-        """Take away what all drills of the environment have left."""
+        """Delete what all drills of the environment left behind."""
         branches = await self._ports.neon.branches(self._production.primary.project)
         for names in DrillNames.left(self._production, branches, await self._configs()):
             await self.sweep(names)
@@ -74,13 +74,13 @@ class Sweeper:
             self._note(f"Worker {script}", stays)
 
     async def _give_back(self, script: str, binding: str, *, is_borrowed: bool) -> None:
-        """Let the version serve again that served before; nothing to do where the Worker is not borrowed."""
+        """Deploy the version that served before; nothing to do if the Worker is not borrowed."""
         if not is_borrowed:
             return
         cloudflare = self._ports.cloudflare
         version = to_serve_again(await cloudflare.uploaded(script, binding, LENDING))
         if not version:
-            self._note(f"Worker {script}", ("no label tells which version served before the drill",))
+            self._note(f"Worker {script}", ("no label names the version that served before the drill",))
             return
         await cloudflare.deploy(script, [(version, 100)], "reconciler drill gives it back")
         self._say(f"Worker {script} serves version {version} again")

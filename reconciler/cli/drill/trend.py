@@ -14,7 +14,7 @@ FORMS = ("text", "json", "markdown", "svg")
 def trend(directory: Path, environment: str, form: str) -> str:
     """Show the drills of an environment from the history in a directory, in one of FORMS.
 
-    Lines that cannot be read are shown too, as nobody can tell whose they are. Raises InputError where the history
+    Lines that cannot be read are shown too, whatever their environment. Raises InputError where the history
     is there and cannot be read at all.
     """
     history = [each for each in recorded(directory) if isinstance(each, Unread) or each.environment == environment]

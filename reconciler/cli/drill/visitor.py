@@ -47,8 +47,8 @@ class Visits:
         return answered[answered.index(answered[-1]) :].count(answered[0])
 
     @property
-    def tells(self) -> bool:
-        """Tell whether answers say which database they are of: where two never differ, none can be known as stale."""
+    def names_databases(self) -> bool:
+        """Whether responses name more than one database: otherwise none can be known as stale."""
         return len({visit.database for visit in self.visits if visit.database}) > 1
 
     @property
@@ -69,7 +69,7 @@ class Visits:
 
 
 class Visitor:
-    """Asks the address while the context lasts, so often a second; `seen` tells the rest."""
+    """Sends requests to the URL while the context lasts, `per_second` of them; `seen` has the results."""
 
     def __init__(self, url: str, per_second: int = PER_SECOND) -> None:
         self._url = url
@@ -111,10 +111,10 @@ class Visitor:
 
 
 def _database(response: httpx.Response) -> str:
-    """Return by what an answer tells its database: when that was started, or the version of the Worker; or nothing."""
+    """Return what identifies the database in a response: its start time or the Worker's version; or nothing."""
     try:
         body = response.json()
     except ValueError:
         return ""
-    told = (body.get("server_started") or body.get("version")) if isinstance(body, dict) else None
-    return str(told or "")
+    found = (body.get("server_started") or body.get("version")) if isinstance(body, dict) else None
+    return str(found or "")

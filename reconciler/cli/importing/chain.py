@@ -38,7 +38,7 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A branch of a project, and what led there."""
+    """A branch of a project, and how it was found."""
 
     project: str
     branch: Branch
@@ -48,7 +48,7 @@ class _Place:
 
 
 async def follow(wanted: Wanted, ports: Ports) -> Imported:
-    """Follow the chain. Raises InputError where it ends, with what would lead on, and ProviderError."""
+    """Follow the chain. Raises InputError where it ends, with what would help, and ProviderError."""
     if not wanted.choices:
         place = await _named_place(wanted, ports)
         found = primary_of(wanted.environment, place.project, place.branch.name, place.branches)
@@ -74,7 +74,7 @@ async def follow(wanted: Wanted, ports: Ports) -> Imported:
 
 
 def _desired(wanted: Wanted, place: _Place, found: Found) -> Desired:
-    """Say what Neon alone tells."""
+    """Return what is read from Neon alone."""
     hold, _ = hold_of(found.lineage)
     children = declared_branches_of(wanted.environment, found.lineage, place.branches)
     return Desired(wanted.environment, replace(found.primary, hold=hold), branches=children)
@@ -121,7 +121,7 @@ def _unlike(wanted: Wanted, files: tuple[WranglerFile, ...], by_id: dict[str, Hy
 
 
 async def _place_of(wanted: Wanted, config: HyperdriveConfig, ports: Ports) -> _Place:
-    """Find the branch whose compute has the host that the config leads to."""
+    """Find the branch whose compute has the host of the config."""
     host = direct_host(config.host)
     project, compute = await _compute(wanted, config, host, ports)
     branches = await ports.neon.branches(project)
@@ -136,7 +136,7 @@ async def _place_of(wanted: Wanted, config: HyperdriveConfig, ports: Ports) -> _
         branch,
         branches,
         how,
-        _about(branch, "what Hyperdrive leads to" if branch == leading else "as --branch says"),
+        _about(branch, "what Hyperdrive points to" if branch == leading else "as --branch says"),
     )
 
 
@@ -150,10 +150,10 @@ async def _compute(wanted: Wanted, config: HyperdriveConfig, host: str, ports: P
                     return project, compute
     where = f"project {wanted.project}" if wanted.project else f"the {len(projects)} projects that NEON_API_KEY reaches"
     raise InputError(
-        f'Hyperdrive config "{config.name}" leads to {config.host or "no public host"}, and no compute in {where} has '
+        f'Hyperdrive config "{config.name}" points to {config.host or "no public host"}, and no compute in {where} has '
         "this host",
         hint=(
-            "is NEON_API_KEY of the organization that has the project, and does the config lead to Neon at all? With "
+            "is NEON_API_KEY of the organization that has the project, and does the config point to Neon at all? With "
             "another key or --project ID it is looked for elsewhere"
         ),
     )
@@ -172,7 +172,7 @@ async def _projects(wanted: Wanted, ports: Ports) -> tuple[str, ...]:
 async def _named_place(wanted: Wanted, ports: Ports) -> _Place:
     """Find the primary of a project that only has Neon: the branch that is named, or the default one."""
     if wanted.project is None:
-        raise InputError("no Worker leads to the project, and none is named", hint="name it: --project ID")
+        raise InputError("no Worker points to the project, and none is named", hint="name it: --project ID")
     branches = await ports.neon.branches(wanted.project)
     default = next((each for each in branches if each.default), None)
     branch = _branch(wanted.branch or (default.name if default else "main"), wanted.project, branches)
@@ -183,7 +183,7 @@ async def _named_place(wanted: Wanted, ports: Ports) -> _Place:
         branch,
         branches,
         how,
-        _about(branch, "as --branch says" if wanted.branch else "no Worker leads to any"),
+        _about(branch, "as --branch says" if wanted.branch else "no Worker points to one"),
     )
 
 
@@ -209,7 +209,7 @@ async def _project_name(project: str, ports: Ports) -> str:
 
 
 def _left_behind(wanted: Wanted, configs: tuple[HyperdriveConfig, ...], place: _Place, ports: Ports) -> Iterator[str]:
-    """Name the other bindings of the Workers that lead to the same branch: a restore does not switch them."""
+    """Name the Workers' other bindings to the same branch: a restore does not switch them."""
     endpoint = place.branch.endpoint
     by_id = {config.id: config for config in configs}
     for choice in wanted.choices:
@@ -217,6 +217,6 @@ def _left_behind(wanted: Wanted, configs: tuple[HyperdriveConfig, ...], place: _
             config = by_id.get(ports.tree.read(replace(choice.worker, binding=other)).hyperdrive_id)
             if config and endpoint and (direct_host(config.host), config.port) == (endpoint.host, endpoint.port):
                 yield (
-                    f'{choice.worker.config}: binding {other} leads to branch "{place.branch.name}" too (config '
+                    f'{choice.worker.config}: binding {other} points to branch "{place.branch.name}" too (config '
                     f'"{config.name}", database {config.database}); a restore switches {choice.worker.binding} only'
                 )

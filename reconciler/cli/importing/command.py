@@ -42,16 +42,14 @@ class _Proposed:
 
 @click.command(name="import")
 @click.argument("environment")
-@click.option("--project", metavar="ID", help="The Neon project, where it is not found by itself.")
+@click.option("--project", metavar="ID", help="The Neon project, if it is not found by itself.")
 @click.option("--worker", "workers", multiple=True, metavar="FILE", help="A Worker's wrangler.jsonc; may be repeated.")
 @click.option("--wrangler-environment", metavar="NAME", help='Its wrangler environment; "" is the top level.')
-@click.option("--binding", metavar="NAME", help="Its Hyperdrive binding, where it has more than one.")
-@click.option("--branch", metavar="NAME", help="The primary branch, where it is not what is bound, or the default one.")
-@click.option("--without-worker", is_flag=True, help="Only Neon, whatever Workers there are.")
-@click.option("--print", "only_print", is_flag=True, help="Write to standard output, and no file.")
-@click.option(
-    "--even-if-not-in-sync", is_flag=True, help="Also where the plan of what is written has steps, or refuses."
-)
+@click.option("--binding", metavar="NAME", help="Its Hyperdrive binding, if it has more than one.")
+@click.option("--branch", metavar="NAME", help="The primary branch, if not the bound or the default one.")
+@click.option("--without-worker", is_flag=True, help="Neon only, without any Worker.")
+@click.option("--print", "only_print", is_flag=True, help="Write to standard output instead of a file.")
+@click.option("--even-if-not-in-sync", is_flag=True, help="Write it even if its plan has steps or refuses.")
 def command(  # noqa: PLR0913  one parameter for each option
     environment: str,
     project: str | None,
@@ -64,11 +62,11 @@ def command(  # noqa: PLR0913  one parameter for each option
     only_print: bool,
     even_if_not_in_sync: bool,
 ) -> int:
-    """Write desired-state/ENVIRONMENT.jsonc for a project and a Worker that are there already.
+    """Write desired-state/ENVIRONMENT.jsonc for an existing project and Worker.
 
     Follows wrangler.jsonc's Hyperdrive binding to its config at Cloudflare, to the Neon branch with that host, and says
-    for each line what it was read from. Nothing is changed at a provider, no file is overwritten, and nothing is
-    written unless a plan of it, made at once, is in sync.
+    for each line where it comes from. Nothing is changed at a provider, no file is overwritten, and nothing is
+    written unless its plan is in sync.
 
     Exit status: 0 written, 3 not in sync, 1 error.
     """
@@ -82,14 +80,14 @@ def command(  # noqa: PLR0913  one parameter for each option
     for line in _told(proposed):
         click.echo(line, err=True)
     if not proposed.plan.in_sync and not even_if_not_in_sync:
-        click.echo("nothing was written: mend that and run it again, or give --even-if-not-in-sync", err=True)
+        click.echo("nothing was written: fix that and run it again, or give --even-if-not-in-sync", err=True)
         return ExitStatus.ERROR if status_of(proposed.plan) is ExitStatus.ERROR else ExitStatus.REFUSED
     _write(path, proposed.text, only_print=only_print)
     return ExitStatus.DONE
 
 
 def _choices(root: Path, workers: tuple[str, ...], asked: Asked) -> tuple[Choice, ...]:
-    """Choose a binding of each Worker. Raises InputError where it is ambiguous, or where none has one."""
+    """Choose a binding of each Worker. Raises InputError if that is ambiguous, or if no Worker has one."""
     files = worker_files(root, workers)
     found = [(file, choose(file, asked)) for file in files]
     lacking = tuple(file for file, choice in found if choice is None)
@@ -99,7 +97,7 @@ def _choices(root: Path, workers: tuple[str, ...], asked: Asked) -> tuple[Choice
 
 
 async def _propose(root: Path, wanted: Wanted) -> _Proposed:
-    """Make the file in memory, read it as every command does, and plan it from a fresh look."""
+    """Make the file in memory, read it as every command does, and plan it."""
     async with connected(_known_so_far(wanted), root) as ports:
         imported = await follow(wanted, ports)
         text = written(imported.desired, imported.because)
@@ -109,7 +107,7 @@ async def _propose(root: Path, wanted: Wanted) -> _Proposed:
 
 
 def _known_so_far(wanted: Wanted) -> Desired:
-    """Say which providers are asked, before it is known what for."""
+    """Name the providers to connect to, before anything else is known."""
     hyperdrive = Hyperdrive("", "", "") if wanted.choices else None
     return Desired(wanted.environment, Primary(wanted.project or "", wanted.branch or ""), hyperdrive)
 
@@ -132,7 +130,7 @@ def _write(path: Path, text: str, *, only_print: bool) -> None:
 
 
 def _told(proposed: _Proposed) -> Iterator[str]:
-    """Say what was read from what, what does not fit and how it is mended, and what plan says."""
+    """Say what was read from where, what does not fit, how to fix it, and what plan says."""
     desired, because, found = proposed.plan.desired, proposed.imported.because, proposed.plan
     yield f"project   {desired.primary.project}: {because.project}"
     yield f"branch    {desired.primary.branch}: {because.branch}"
@@ -141,7 +139,7 @@ def _told(proposed: _Proposed) -> Iterator[str]:
         hyperdrive = desired.hyperdrive
         yield f"database  {hyperdrive.database} as {hyperdrive.role}: {because.hyperdrive}"
         if hyperdrive.is_repointed:
-            yield f'strategy  repoint: "{hyperdrive.name}" leads to what was restored, which has no config of its own'
+            yield f'strategy  repoint: "{hyperdrive.name}" points to what was restored, which has no config of its own'
     for worker, reason in zip(desired.workers, because.workers, strict=True):
         yield f"worker    {worker.config}, {worker.binding}: {reason}"
     if desired.primary.hold is None:
@@ -165,7 +163,7 @@ def _verdict(found: Plan) -> str:
 
 
 def _name_of_old(proposed: _Proposed, refusal: object) -> str:
-    """Name the environment that the primary was restored as, where it is another one."""
+    """Name the environment that the primary was restored as, if it is another one."""
     branches = proposed.observed.branches
     primary = None if isinstance(branches, Unknown) else named(branches, proposed.plan.desired.primary.branch)
     mark = primary.mark if primary else None
@@ -179,12 +177,12 @@ def _name_of_old(proposed: _Proposed, refusal: object) -> str:
 
 
 def _misfit(step: Step, observed: Observed) -> tuple[str, str]:
-    """Say what a step that is not to be there would mend, and how to mend it by hand."""
+    """Say what an unexpected step would repair, and how to repair it by hand."""
     match step:
         case SetDefaultBranch(branch=branch):
             return (
                 f'"{branch}" is not the default branch of the project',
-                f'make it so (neon branches set-default "{branch}"), which moves no traffic, or let apply do it',
+                f'make it so (neon branches set-default "{branch}"), which moves no traffic, or leave it to apply',
             )
         case UploadVersion(script=script) | SwitchTraffic(script=script):
             return (
@@ -192,7 +190,7 @@ def _misfit(step: Step, observed: Observed) -> tuple[str, str]:
                 "deploy what the file says (wrangler deploy), or put the id that is deployed into the file",
             )
         case _:
-            return f"{step.describe()}: {step.reason}", "mend it by hand, or let apply take this step"
+            return f"{step.describe()}: {step.reason}", "repair it by hand, or leave this step to apply"
 
 
 def _bound(script: str, observed: Observed) -> str:

@@ -37,7 +37,7 @@ def _inside(root: Path, name: str) -> Path:
 
 
 def _below(root: Path) -> list[Path]:
-    """Find them; not in hidden directories and those of packages, which nobody deploys from."""
+    """Find them; hidden directories and those of packages are skipped."""
     found = []
     for directory, inner, files in os.walk(root):
         inner[:] = sorted(name for name in inner if not name.startswith(".") and name != "node_modules")
@@ -68,6 +68,6 @@ def _fill(path: Path, file: TextIO, text: str) -> None:
 
 
 def there_already(path: Path) -> InputError:
-    """Say that a file is there, which is never overwritten."""
-    hint = "nothing was changed. To see what would be written now: --print; to see whether it is right: plan"
-    return InputError(f"{path.parent.name}/{path.name} is there already, and is never overwritten", hint=hint)
+    """Return the error for a file that exists: it is never overwritten."""
+    hint = "nothing was changed. --print shows what would be written now; plan checks the file"
+    return InputError(f"{path.parent.name}/{path.name} exists already, and is never overwritten", hint=hint)

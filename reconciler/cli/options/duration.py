@@ -21,5 +21,5 @@ class Duration(click.ParamType[timedelta]):
         if isinstance(value, timedelta):
             return value
         if re.fullmatch(rf"[1-9][0-9]{{0,5}}[{self._units}]", str(value)) is None:
-            self.fail(f'"{value}" is no length of time: write 90s, {self._example}', param, ctx)
+            self.fail(f'"{value}" is not a duration: write 90s, {self._example}', param, ctx)
         return parse_duration(str(value))

@@ -1,9 +1,9 @@
-"""Reads the moment that a person asks for: `2026-11-21T09:55:00Z`, `2026-11-21 10:55 Europe/Berlin`, `10 minutes ago`.
+"""Reads moments as people write them: `2026-11-21T09:55:00Z`, `2026-11-21 10:55 Europe/Berlin`, `10 minutes ago`.
 
-A small grammar of our own instead of a date library that guesses: "10m ago" may be minutes or months, 05/11 is May in
-one country and November in the next, CET is off by an hour half of the year, and a time that the clocks showed twice
-is one of two. Who guesses picks another moment than the one that was meant now and then, and it is production data
-that is put back to it. So a text has one meaning here, or it is an error that says how to write it.
+A small grammar of our own, as date libraries guess: "10m ago" may be minutes or months, 05/11 is May in
+one country and November in another, CET is wrong for half of the year, and a repeated clock time
+is one of two moments. A wrong guess would restore production to a wrong moment.
+So a text has one meaning here, or it is an error that says how to write it.
 
 Zone names are those of the IANA time zone database, https://www.iana.org/time-zones.
 """
@@ -57,7 +57,7 @@ _PLACES |= {"EEST": _PLACES["EET"], "WEST": _PLACES["WET"], "AEDT": _PLACES["AES
 def read_moment(text: str, now: Instant) -> Instant:
     """Read a moment, to the millisecond. `now` (UTC) is what "ago" counts from; a day is 24 hours, a week 7 days.
 
-    Raises InputError for everything that has no meaning or two, with how to write it.
+    Raises InputError for everything without exactly one meaning, with how to write it.
     """
     wanted = text.strip()
     if found := _AGO.fullmatch(wanted):
@@ -105,7 +105,7 @@ def _order(unit: str, text: str) -> int:
     if unit == "m":
         raise InputError(f'"m" in "{text}" may be minutes or months', hint='write "min" for minutes')
     known = ", ".join(word for words in _UNITS.values() for word in words)
-    raise InputError(f'"{unit}" in "{text}" is no unit of time that is known here', hint=f"known are {known}")
+    raise InputError(f'"{unit}" in "{text}" is not a known unit of time', hint=f"known units: {known}")
 
 
 def _on_the_clock(local: str, text: str) -> datetime:
@@ -129,7 +129,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _names_a_place(name: str) -> bool:
-    """Tell zones that mean what they say: "EST" is no place, and Etc/GMT+5 is five hours west of Greenwich."""
+    """Whether a zone means what its name says: "EST" is no place, and Etc/GMT+5 is west of Greenwich."""
     return name in ("UTC", "Etc/UTC") or ("/" in name and not name.startswith("Etc/"))
 
 

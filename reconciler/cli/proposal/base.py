@@ -1,14 +1,13 @@
-"""Where a proposal starts: the desired-state file as it stands on the default branch, and what it would do if merged.
+"""Where a proposal starts: the desired-state file on the default branch, and what a change of it would do.
 
-Nothing here looks at the work tree, which may be dirty, behind, or on another branch: what is asked of the reviewers
-is a change of what is merged.
+Nothing here reads the work tree, which may be dirty, behind, or on another branch: reviewers get
+a change of what is merged.
 """
 
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from reconciler.cli.repository.environments import DIRECTORY, EnvironmentFile
@@ -18,9 +17,9 @@ from reconciler.core.file.reading import read_desired_state
 from reconciler.core.model.desired import DeployDriver, Desired, Worker
 from reconciler.core.model.observed import Observed, ObservedWorker, Unknown
 from reconciler.core.plan.plan import Plan, plan
-from reconciler.core.values.instant import Instant
 from reconciler.engine.observe import observe
 from reconciler.errors import InputError
+from reconciler.providers.clock import SystemClock
 from reconciler.providers.git.repository import Repository
 
 # What `read_wrangler_config` looks for beside and above a wrangler.jsonc.
@@ -61,7 +60,7 @@ class Base:
         try:
             restore_text(text)
         except InputError:
-            base.read(text)  # tells every mistake with its place
+            base.read(text)  # raises with every mistake and its place
             raise
         return base
 
@@ -72,7 +71,7 @@ class Base:
 
     def read(self, text: str) -> Desired:
         """Read a text of the file. Raises DesiredStateError with every mistake."""
-        return read_desired_state(text, file=self.path, environment=self.environment, now=_now())
+        return read_desired_state(text, file=self.path, environment=self.environment, now=SystemClock().now())
 
     def decoded(self, commit: str) -> str | None:
         """Return the file's text in another commit; None where it is not there or is no UTF-8."""
@@ -104,7 +103,7 @@ async def examine(base: Base, text: str, environment: Mapping[str, str]) -> Exam
 
 
 def path_in_repository(file: EnvironmentFile, repository: Repository) -> str:
-    """Name a desired-state file from the repository's root, as Git does: of a link, the file that it leads to.
+    """Name a desired-state file from the repository's root, as Git does; a link is resolved.
 
     Raises InputError where that is outside of the repository, or nowhere.
     """
@@ -117,9 +116,9 @@ def _inside(repository: Repository, path: Path) -> PurePosixPath:
     try:
         return PurePosixPath(path.resolve().relative_to(repository.root.resolve()).as_posix())
     except ValueError as error:
-        raise InputError(f"{path.name} leads out of the repository {repository.root}", hint=hint) from error
-    except (OSError, RuntimeError) as error:  # a link that leads to itself
-        raise InputError(f"{path.name} leads nowhere: it is a link in a circle", hint=hint) from error
+        raise InputError(f"{path.name} points outside the repository {repository.root}", hint=hint) from error
+    except (OSError, RuntimeError) as error:  # a link that points to itself
+        raise InputError(f"{path.name} points nowhere: it is a circular link", hint=hint) from error
 
 
 def _text(repository: Repository, branch: str, commit: str, path: str) -> str:
@@ -166,7 +165,9 @@ def _looked_at(base: Base, desired: Desired) -> Iterator[tuple[str, bytes]]:
 def _workers_in(content: bytes, file: PurePosixPath) -> tuple[Worker, ...]:
     """Return the Workers of another environment's file; one with mistakes has none, and claims nothing either."""
     try:
-        return read_desired_state(content.decode(), file=str(file), environment=file.stem, now=_now()).workers
+        return read_desired_state(
+            content.decode(), file=str(file), environment=file.stem, now=SystemClock().now()
+        ).workers
     except (InputError, UnicodeDecodeError):
         return ()
 
@@ -177,16 +178,12 @@ def _beside(config: PurePosixPath) -> Iterator[str]:
         yield from (str(directory / name) for name in _NEIGHBOURS)
 
 
-def _now() -> Instant:
-    return Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
-
-
 def _without(prefix: str, observed: Observed) -> Observed:
     """Name files as they are in the repository, and not where they stood for a moment."""
 
-    def told(worker: ObservedWorker | Unknown) -> ObservedWorker | Unknown:
+    def renamed(worker: ObservedWorker | Unknown) -> ObservedWorker | Unknown:
         if isinstance(worker, ObservedWorker):
             return worker
         return replace(worker, reason=worker.reason.replace(prefix, ""), hint=worker.hint.replace(prefix, ""))
 
-    return replace(observed, workers=tuple(told(each) for each in observed.workers))
+    return replace(observed, workers=tuple(renamed(each) for each in observed.workers))

@@ -1,7 +1,7 @@
 """Puts a change of a desired-state file up for review: a commit on a branch of its own, and a pull request.
 
-The commit is made without a checkout, on the tip of the remote's default branch: index and work tree of whoever runs
-it stay as they are. Every stage is found again by name, so that running it twice, or again after an interruption,
+The commit is made without a checkout, on the tip of the remote's default branch: your index and work tree
+stay as they are. Each stage is found again by name, so running it twice, or again after an interruption,
 makes one branch and one pull request.
 """
 
@@ -23,7 +23,8 @@ from reconciler.cli.proposal.text import is_held
 from reconciler.cli.wiring import connected_github
 from reconciler.core.file.edit import restore_text, with_restore_text
 from reconciler.errors import InputError, PushRejected
-from reconciler.providers.github import GitHub, PullRequest, repository_of
+from reconciler.providers.github.client import GitHub, repository_of
+from reconciler.providers.github.wire import PullRequest
 from reconciler.render import point as point_text
 
 
@@ -31,7 +32,7 @@ from reconciler.render import point as point_text
 class Change:
     """A change of one desired-state file. `text` is its whole new text; `message` a commit's; `body` in Markdown.
 
-    `apart` says how to propose the same under another name, where somebody else's proposal has this one.
+    `apart` says how to propose the same under another name, if another proposal has this one.
     """
 
     base: Base
@@ -48,7 +49,7 @@ class Change:
 
 
 class Found(Enum):
-    """What stands where the branch of a change is to be."""
+    """What the branch of a change holds already."""
 
     NOTHING = "nothing"
     SAME = "the same change"
@@ -69,7 +70,7 @@ async def propose(change: Change, *, review: bool, environment: Mapping[str, str
     """Commit the change, push its branch and, for `review`, open the pull request.
 
     Raises InputError where that can't be: before anything is made where something is missing for it, and where the
-    branch has somebody else's change; GitError and ProviderError from the remote.
+    branch has another change; GitError and ProviderError from the remote.
     """
     async with _connected(change.base, environment, review=review) as github:
         commit, found = publish(change)
@@ -98,7 +99,7 @@ def publish(change: Change) -> tuple[str, Found]:
 
 
 def _found(change: Change, standing: str) -> Found:
-    """Tell what a branch of this name holds. Raises InputError where that is somebody else's, and not merged."""
+    """Return what a branch of this name holds. Raises InputError if that is another change, and not merged."""
     base, repository = change.base, change.base.repository
     if not standing:
         return Found.NOTHING
@@ -110,13 +111,13 @@ def _found(change: Change, standing: str) -> Found:
         return found
     where = f" on {repository.remote}" if repository.remote else ""
     raise InputError(
-        f"branch {change.branch} is there already{where}, with another change ({standing[:12]})",
-        hint=f"{change.apart}, or delete that branch if nobody needs it",
+        f"branch {change.branch} exists already{where}, with another change ({standing[:12]})",
+        hint=f"{change.apart}, or delete that branch if it is not needed",
     )
 
 
 def _ours(change: Change, standing: str) -> Found | None:
-    """Tell whether a branch is one commit with this change of the file, as it is or as it was, and no more."""
+    """Whether a branch is one commit with just this change of the file, on its newest or an older version."""
     base, repository = change.base, change.base.repository
     parent = repository.resolve(f"{standing}^") or ""
     if not parent or not repository.is_ancestor(parent, base.commit):
@@ -142,7 +143,7 @@ def _connected(
 
 
 async def _review(change: Change, found: Found, github: GitHub) -> PullRequest:
-    """Open the pull request; one that is open stays as people may have edited it, unless its change is new."""
+    """Open the pull request; an open one is kept with its edits, unless the change is new."""
     standing = await github.find_pull_request(change.branch)
     if standing is not None and found is Found.SAME:
         return standing
@@ -188,13 +189,13 @@ def preview(change: Change, examined: Examined) -> None:
 
 
 def report(proposed: Proposed, examined: Examined, form: str) -> None:
-    """Print the pull request's URL, or the branch, on stdout; how to go on, on stderr."""
+    """Print the pull request's URL, or the branch, on stdout; what to do next, on stderr."""
     change = proposed.change
     match proposed.found:
         case Found.SAME:
-            click.echo(f"branch {change.branch} was there already, with this change ({proposed.commit[:12]})", err=True)
+            click.echo(f"branch {change.branch} exists already, with this change ({proposed.commit[:12]})", err=True)
         case Found.OUTDATED:
-            click.echo(f"branch {change.branch} was there from an older file, and was made anew", err=True)
+            click.echo(f"branch {change.branch} was made from an older file, and is replaced", err=True)
         case Found.NOTHING:
             pass
     if proposed.pull_request is None:

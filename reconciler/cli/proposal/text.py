@@ -41,8 +41,8 @@ def message(subject: str, base: Base, examined: Examined, *paragraphs: str) -> s
     """Write a commit's message; `paragraphs` (empty ones left out) come first."""
     plan = examined.plan
     undo = f"To undo it once it is applied: git revert this commit, or reconciler rollback {base.environment}."
-    told = [*paragraphs, *_facts(examined), f"Plan: {counted(len(plan.steps))}, digest {plan.digest}.", undo]
-    return "\n\n".join([_one_line(subject), *(_wrapped(each) for each in told if each.strip())]) + "\n"
+    found = [*paragraphs, *_facts(examined), f"Plan: {counted(len(plan.steps))}, digest {plan.digest}.", undo]
+    return "\n\n".join([_one_line(subject), *(_wrapped(each) for each in found if each.strip())]) + "\n"
 
 
 def body(base: Base, examined: Examined, reason: str, *, notes: tuple[str, ...] = ()) -> str:
@@ -80,7 +80,7 @@ def _facts(examined: Examined) -> list[str]:
 
 
 def is_held(examined: Examined, timeline: Timeline) -> bool:
-    """Tell whether a timeline is held, so that it can be made live again as it was left."""
+    """Whether a timeline is held, so that it can be made live again as it was left."""
     lineage = examined.plan.lineage
     return lineage is not None and any(each.timeline == timeline for each in lineage.held)
 

@@ -1,13 +1,12 @@
-"""Finds desired-state files and reads them."""
+"""Finds and reads desired-state files."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.core.file.reading import read_desired_state
 from reconciler.core.model.desired import Desired
-from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError
+from reconciler.providers.clock import SystemClock
 
 DIRECTORY = "desired-state"
 _LONGEST_BYTES = 1_000_000
@@ -26,7 +25,7 @@ class EnvironmentFile:
         return self.path.stem
 
     def read(self) -> Desired:
-        """Read it. Raises DesiredStateError with every mistake."""
+        """Read it. Raises DesiredStateError with every mistake, and InputError."""
         shown = _relative(self.path)
         try:
             content = self._content()
@@ -36,12 +35,12 @@ class EnvironmentFile:
         except UnicodeDecodeError as error:
             raise InputError(f"{shown}: is not UTF-8 (byte {error.start})", hint="save it as UTF-8") from error
         if len(content) > _LONGEST_BYTES:
-            raise InputError(f"{shown}: is longer than {_LONGEST_BYTES:,} bytes", hint="is it the file that you mean?")
-        now = Instant.of(datetime.now(UTC))  # noqa: TID251  the command line has a clock
+            raise InputError(f"{shown}: is longer than {_LONGEST_BYTES:,} bytes", hint="is it the right file?")
+        now = SystemClock().now()
         return read_desired_state(text, file=shown, environment=self.name, now=now)
 
     def _content(self) -> bytes:
-        # No more than needed to see that it is too long: it may be a link to something endless.
+        # Reads no more than needed to see that it is too long: it may be a link to /dev/zero.
         with self.path.open("rb") as file:
             return file.read(_LONGEST_BYTES + 1)
 
@@ -62,7 +61,7 @@ def find(name: str | None) -> EnvironmentFile:
 
 
 def find_named(name: str, start: Path | None = None) -> EnvironmentFile:
-    """Find an environment by its name and by nothing else. Raises InputError."""
+    """Find an environment by its name only. Raises InputError."""
     files = find_all(start)
     for file in files:
         if file.name == name:
@@ -79,14 +78,14 @@ def find_all(start: Path | None = None) -> list[EnvironmentFile]:
             files = sorted(path for path in directory.iterdir() if path.suffix == ".jsonc" and path.is_file())
             if not files:
                 raise InputError(
-                    f"{_relative(directory)} holds no environment",
-                    hint="write one of what is there: reconciler import production",
+                    f"{_relative(directory)} has no environment",
+                    hint="to write one for an existing project: reconciler import production",
                 )
             return [EnvironmentFile(path, root) for path in files]
     raise InputError(
         f"there is no directory {DIRECTORY}/ here or above",
         hint=(
-            f"run it inside the repository, or name a file: reconciler plan {DIRECTORY}/production.jsonc; to begin: "
+            f"run it inside the repository, or name a file: reconciler plan {DIRECTORY}/production.jsonc; to start: "
             "reconciler import production"
         ),
     )

@@ -1,4 +1,4 @@
-"""The repository that is shared with others who apply: where leases and receipts go, and what is asked for there."""
+"""The repository that a team shares: where leases and receipts go, and what its default branch asks for."""
 
 import getpass
 import os
@@ -15,14 +15,14 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Superseded(ReconcilerError):
-    """The default branch asks for something newer than this checkout does: an older wish must not undo it."""
+    """The default branch has a newer file than this checkout, which must not undo it."""
 
 
 def shared_repository(file: EnvironmentFile, environment: Mapping[str, str] = os.environ) -> Repository | None:
-    """Find the repository that holds the file; None where there is none, or where nothing is to be left in it.
+    """Find the repository of the file; None if there is none, or if nothing may be written to it.
 
-    What is tried on a sandbox of this machine leaves no lease and no receipt where a team keeps its own, nor here,
-    from where the next apply would push it.
+    Runs on a local sandbox leave no lease and no receipt in a team's repository, nor in this checkout,
+    from where the next apply would push them.
     """
     found = Repository.containing(file.root, environment)
     if found is None or not leads_to_sandbox(environment):
@@ -34,17 +34,17 @@ def shared_repository(file: EnvironmentFile, environment: Mapping[str, str] = os
 
 
 def leads_to_sandbox(environment: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether what is asked of Neon is asked of a sandbox of this machine."""
+    """Whether NEON_API_HOST points to a sandbox on this machine."""
     return _is_on_this_machine(environment.get("NEON_API_HOST", ""))
 
 
 def actor(environment: Mapping[str, str] = os.environ) -> str:
-    """Name who is at work: whom GitHub names, or the user of this machine."""
+    """Name who runs this: the actor that GitHub names, or the user of this machine."""
     return environment.get("GITHUB_ACTOR") or _user()
 
 
 def actor_here(environment: Mapping[str, str] = os.environ) -> str:
-    """Name who is at work, and on which machine."""
+    """Name who runs this, and on which machine."""
     return f"{actor(environment)} on {socket.gethostname()}"
 
 
@@ -52,13 +52,13 @@ def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        return "somebody"
+        return "unknown user"
 
 
 def refuse_if_superseded(file: EnvironmentFile, repository: Repository) -> None:
-    """Raise Superseded where the remote's default branch has a change of the file that this checkout has not.
+    """Raise Superseded if the remote's default branch has a change of the file that this checkout lacks.
 
-    What was changed here on top of it is somebody's wish too, and may be applied. Raises GitError where it can't be
+    A local change on top of the newest version may be applied. Raises GitError if the branches can't be
     told.
     """
     path, head, branch = path_in_repository(file, repository), repository.head(), repository.default_branch()
@@ -70,18 +70,18 @@ def refuse_if_superseded(file: EnvironmentFile, repository: Repository) -> None:
         commit = repository.about(newest)
         raise Superseded(
             f"{branch} has a newer {path} than this checkout: {newest[:12]} ({commit.author}: {commit.subject})",
-            hint=f"git pull, then reconciler plan {file.name}; a workflow leaves it to that commit's own run",
+            hint=f"git pull, then reconciler plan {file.name}; in a workflow, that commit has its own run",
         )
 
 
 def _is_on_this_machine(address: str) -> bool:
-    """Tell whether an API is on this machine, which Neon's and Cloudflare's never are."""
+    """Whether an API is on this machine, which Neon's and Cloudflare's never are."""
     parts = urlsplit(address)
     return parts.scheme in ("http", "https") and parts.hostname in _LOOPBACK
 
 
 def _is_local(address: str) -> bool:
-    """Tell whether a remote is on this machine: a path, or an address on loopback."""
+    """Whether a remote is on this machine: a path, or an address on loopback."""
     if _is_on_this_machine(address) or address.startswith("file://"):
         return True
     return ":" not in address.partition("/")[0]  # git@host:path and https://… have one there

@@ -46,7 +46,7 @@ def command(directory: Path | None, *, install: bool) -> int:
     if install:
         if not is_of_this_repository:
             hint = "git config core.hooksPath .git/hooks gives this repository hooks of its own again"
-            raise InputError(f"core.hooksPath leads all repositories to {hooks}: nothing is installed there", hint=hint)
+            raise InputError(f"core.hooksPath sends all repositories to {hooks}: nothing is installed there", hint=hint)
         _install(hook)
     shelf = Where(None, None, None, None, None, directory).shelf.directory
     ignored, guarded = is_ignored(shelf / "example.dump", os.environ), _is_ours(hook)
@@ -57,7 +57,7 @@ def command(directory: Path | None, *, install: bool) -> int:
 
 def _hooks(root: Path) -> tuple[str, bool]:
     """Return the directory of hooks that a person's git uses, and whether it is of this repository alone."""
-    # Scope by scope: our own git is told to run no hooks, and would name another directory.
+    # Scope by scope: our own git runs with hooks off, and would name another directory.
     for scope in ("--local", "--global", "--system"):
         answer = Git.at(root, os.environ).attempt("config", scope, "--type=path", "--get", "core.hooksPath")
         if answer.status == 0 and answer.text:
@@ -75,7 +75,7 @@ def _is_ours(hook: Path) -> bool:
 def _install(hook: Path) -> None:
     if hook.exists() and not _is_ours(hook):
         hint = f"keep its file and append to it: {_MARK} is the line that is looked for"
-        raise InputError(f"{hook} is there already, and is somebody else's", hint=hint)
+        raise InputError(f"{hook} exists already, and was not written by reconciler", hint=hint)
     try:
         hook.parent.mkdir(parents=True, exist_ok=True)
         hook.write_text(_HOOK, encoding="utf-8")

@@ -28,7 +28,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """What the options say. `ignore` lets a line be added to .gitignore without a question."""
+    """The options. With `ignore`, a line is added to .gitignore without a question."""
 
     container: str | None
     url: str | None

@@ -32,7 +32,7 @@ def command(where: Where, snapshot: str | None, *, in_place: bool) -> int:
 
 
 def restore(where: Where, place: Place, snapshot: str | None, *, in_place: bool) -> int:
-    """Do it. Raises InputError and SnapshotFailed."""
+    """Restore it. Raises InputError and SnapshotFailed."""
     kept = shared.chosen(where, snapshot, where.database or shared.database_of(place))
     manifest = kept.check()
     place = dumps.prepared(place, manifest.pg_dump)

@@ -71,7 +71,7 @@ def _proof(name: str, before: dict[str, Table], broken: dict[str, Table], after:
 
 
 def _any(seen: Seen) -> bool:
-    """Tell whether anything is there that could be lost: that nothing is as it was proves no restore."""
+    """Whether anything is there that could be lost: that nothing is as it was proves no restore."""
     return bool(seen.data.rows or seen.data.large_objects)
 
 

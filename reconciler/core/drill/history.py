@@ -33,7 +33,7 @@ class Done:
 
     @property
     def kept(self) -> bool:
-        """Tell whether the promise was kept; where nothing was promised, it was."""
+        """Whether the promise was kept; where nothing was promised, it was."""
         return self.promised is None or self.seconds <= self.promised
 
 

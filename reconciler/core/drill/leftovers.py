@@ -27,7 +27,7 @@ def is_another_drills(
     deployed: tuple[DeployedVersion, ...],
     configs: tuple[HyperdriveConfig, ...],
 ) -> bool:
-    """Tell whether a Worker belongs to another drill, which may be under way: Workers' names do not say which."""
+    """Whether a Worker belongs to another drill, which may be under way: Workers' names do not say which."""
     bound = _bound(deployed, configs)
     return bool(bound) and all(is_of_a_drill(production, name) and not names.has_config(name) for name in bound)
 

@@ -57,12 +57,12 @@ class DrillNames:
         return f"{self.config}-drill-{self.stamp}"
 
     def has_branch(self, branch: Branch) -> bool:
-        """Tell whether a branch was made by this drill: its name and its annotation both say so."""
+        """Whether a branch was made by this drill: its name and its annotation both say so."""
         named = branch.name == self.branch or branch.name.startswith(f"{self.branch}.")
         return named and branch.mark is not None and branch.mark.environment == self.environment
 
     def has_config(self, name: str) -> bool:
-        """Tell whether the name of a config is of this drill."""
+        """Whether the name of a config is of this drill."""
         return bool(self.config) and (name == self.hyperdrive or name.startswith(f"{self.hyperdrive}-"))
 
 
@@ -88,7 +88,7 @@ def lent(label: str) -> str:
 
 
 def is_of_a_drill(production: Desired, config: str) -> bool:
-    """Tell whether a Hyperdrive config's name is one that a drill of this environment gives."""
+    """Whether a Hyperdrive config's name is one that a drill of this environment gives."""
     if production.hyperdrive is None:
         return False
     return re.fullmatch(rf"{re.escape(production.hyperdrive.name)}-drill-{_STAMP}(?:-.+)?", config) is not None

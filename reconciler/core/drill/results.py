@@ -65,12 +65,12 @@ class TableProof:
 
     @property
     def same(self) -> bool:
-        """Tell whether what was restored is what was there before."""
+        """Whether what was restored is what was there before."""
         return (self.rows_before, self.checksum_before) == (self.rows_restored, self.checksum_restored)
 
     @property
     def damaged(self) -> bool:
-        """Tell whether the damage is to be seen in this table."""
+        """Whether the damage is to be seen in this table."""
         return (self.rows_before, self.checksum_before) != (self.rows_damaged, self.checksum_damaged)
 
 
@@ -139,7 +139,7 @@ class Round:
 
     @property
     def proved(self) -> bool:
-        """Tell whether every proof holds."""
+        """Whether every proof holds."""
         return all(each.holds for each in self.checks)
 
 
@@ -182,7 +182,7 @@ class Drill:
 
     @property
     def proved(self) -> bool:
-        """Tell whether every round came to its end, and every proof of it holds."""
+        """Whether every round came to its end, and every proof of it holds."""
         return bool(self.rounds) and not self.failure and all(each.proved for each in self.rounds)
 
     @property
@@ -192,5 +192,5 @@ class Drill:
 
     @property
     def kept(self) -> bool:
-        """Tell whether the promise was kept, to the millisecond as the history has it; without one it was."""
+        """Whether the promise was kept, to the millisecond as the history has it; without one it was."""
         return self.promise is None or self.slowest <= self.promise.seconds

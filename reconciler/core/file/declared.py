@@ -34,7 +34,7 @@ def _life(text: str) -> timedelta | Instant:
 
 
 def contradictions(value: dict[str, Any]) -> Iterator[_Contradiction]:
-    """Find what can't be so together: (where, what is wrong, what would be right). Wrong types are told elsewhere."""
+    """Find contradictions: (where, what is wrong, what would be right). Wrong types are reported elsewhere."""
     given = value.get("branches")
     entries = [(n, each) for n, each in enumerate(given if isinstance(given, list) else []) if isinstance(each, dict)]
     parents = {str(each.get("parent")) for _, each in entries}

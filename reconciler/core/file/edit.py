@@ -27,7 +27,7 @@ def with_restore(text: str, restore: Restore | None) -> str:
     """
     if restore is not None and isinstance(restore.to, Lsn) and restore.source is None:
         hint = 'write it into the file by hand, with "from"; git log has the file as it asked for it'
-        raise InputError(f"the name of a timeline does not tell to which other one {restore.to} belongs", hint=hint)
+        raise InputError(f"the name of a timeline does not say which other timeline {restore.to} belongs to", hint=hint)
     return with_restore_text(text, "null" if restore is None else _one_line(restore))
 
 
@@ -53,7 +53,7 @@ def restore_text(text: str) -> str:
 
 
 def desired_timeline(text: str) -> Timeline | None:
-    """Return the timeline that a file asks for, whatever else is wrong with it; None where that can't be told."""
+    """Return the timeline that a file asks for, whatever else is wrong with it; None if that is unknown."""
     try:
         restore = jsonc.read(text).value["primary"]["restore"]
         if restore is None:

@@ -24,7 +24,7 @@ class CachingModel(_Model):
     max_age: Annotated[int, Field(ge=1, le=3600)] = 60
     """For how many seconds an answer is served from it."""
     stale_while_revalidate: Annotated[int, Field(ge=0, le=1_000_000)] = 15
-    """For how many seconds more it is served while it is fetched anew."""
+    """For how many more seconds it is served while it is fetched again."""
 
 
 class MtlsModel(_Model):
@@ -39,10 +39,10 @@ class MtlsModel(_Model):
 
 
 class HyperdriveOptions(_Model):
-    """What may be said of a Hyperdrive config besides where it leads to."""
+    """What a file can set on a Hyperdrive config besides its origin."""
 
     strategy: Literal["rebind", "repoint"] = "rebind"
-    """rebind: a config for each timeline, and a new version of the Worker. repoint: one config, led to the timeline."""
+    """rebind: a config for each timeline, and a new version of the Worker. repoint: one config for all."""
     caching: CachingModel | None = None
     """The query cache. Where it is left out, it stays as it is, also for a restored timeline."""
     connection_limit: Annotated[int, Field(ge=5, le=1500)] | None = None

@@ -1,11 +1,11 @@
-"""Reads JSONC exactly as wrangler does, and remembers where each value stands.
+"""Reads JSONC exactly as wrangler does, and remembers the place of each value.
 
 wrangler reads its configuration with npm's `jsonc-parser` and `allowTrailingComma`: comments, one trailing
 comma, a byte order mark at the start, strict JSON otherwise, and of a repeated key the last value counts. A
 reader that took more (JSON5, tree-sitter) would accept files that wrangler refuses; one that took less would
 refuse files that deploy. The spans are what makes an edit possible that changes one value and nothing else.
 
-Three things that `jsonc-parser` reads are refused, since nobody means them and they break later: nesting
+Three things that `jsonc-parser` reads are refused, because they are mistakes and break later: nesting
 deeper than `MAXIMUM_DEPTH`, half of a surrogate pair (UTF-8 can't hold it), a number that becomes infinity.
 """
 

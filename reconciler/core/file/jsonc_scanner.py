@@ -29,7 +29,7 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 _LITERALS = {"true": True, "false": False, "null": None}
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _UTF_8_HINT = "save the file as UTF-8"
-_COMMENT_HINT = "a comment begins with // or stands between /* and */"
+_COMMENT_HINT = "a comment begins with //, or is between /* and */"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class DuplicateKey(Span):
-    """A key that its object had already: where the later one stands, quotes included, and what it names."""
+    """A key that its object had already: the place of the later one, quotes included, and what it names."""
 
     path: Path
 
@@ -54,7 +54,7 @@ class DuplicateKey(Span):
 
 @dataclass(slots=True)
 class Node:
-    """A value, where it stands, and the values inside; of a repeated key only the last is kept."""
+    """A value, its place, and the values inside; of a repeated key only the last is kept."""
 
     value: Any
     span: Span
@@ -215,7 +215,7 @@ class Scanner:
         return float(word) if number["fraction"] or number["exponent"] else int(word)
 
     def no_value(self, word: str, expected: str) -> NoReturn:
-        """Raise the error for a word that stands where a value should and is none."""
+        """Raise the error for a word in the place of a value."""
         for offset, character in enumerate(word, self.at):
             if not character.isprintable():
                 self.at = offset
@@ -228,7 +228,7 @@ class Scanner:
         self.unexpected(expected)
 
     def unexpected(self, expected: str) -> NoReturn:
-        """Raise the error for whatever stands here where `expected` should."""
+        """Raise the error for what is here instead of `expected`."""
         if self.at >= len(self.text):
             self.fail(f"expected {expected}, found the end of the file", self.at)
         character, word = self.text[self.at], _WORD.match(self.text, self.at)

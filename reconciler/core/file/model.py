@@ -12,6 +12,7 @@ from reconciler.core.file.drill import DrillModel
 from reconciler.core.file.hyperdrive import HyperdriveOptions
 from reconciler.core.model.compute import NEVER
 from reconciler.core.model.desired import Waivable
+from reconciler.core.model.provider_limits import LARGEST_COMPUTE, LONGEST_EXPIRY, LONGEST_HISTORY, SMALLEST_COMPUTE
 from reconciler.core.values.duration import parse_duration
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.json_pointer import is_pointer
@@ -117,8 +118,8 @@ def _at_most_thirty_days(text: str) -> str:
 
 
 def _units(value: float) -> float:
-    if not _LEAST_UNITS <= value <= _MOST_UNITS:
-        problem = f"must be from {_LEAST_UNITS} to {_MOST_UNITS:g} CU, and is {value:g}"
+    if not SMALLEST_COMPUTE <= value <= LARGEST_COMPUTE:
+        problem = f"must be from {SMALLEST_COMPUTE} to {LARGEST_COMPUTE:g} CU, and is {value:g}"
         raise PydanticCustomError("units", "{problem}", {"problem": problem})
     return value
 
@@ -147,7 +148,7 @@ def _listed(value: Any) -> Any:
 def _life(text: str) -> str:
     if _SPAN.fullmatch(text) is None:
         return _instant(text) if text[:1].isdigit() and "-" in text else _no_life(text)
-    if parse_duration(text) > _LONGEST_LIFE:
+    if parse_duration(text) > LONGEST_EXPIRY:
         problem = f"must be at most 30d, as Neon lets no branch expire later, and is {text}"
         raise PydanticCustomError("life", "{problem}", {"problem": problem})
     return text
@@ -173,10 +174,6 @@ WRONG_KEY: Final = "wrong_key"
 WAIVABLE = tuple(guard.value for guard in Waivable)
 Identifier = Annotated[str, Field(min_length=1), AfterValidator(_short_utf8), AfterValidator(_printable)]
 # Neon's API description: EndpointUpdateRequest and ProjectUpdateRequest; sizes by its documentation (Manage computes).
-_LEAST_UNITS, _MOST_UNITS = 0.25, 56.0
-LONGEST_HISTORY = timedelta(days=30)
-# Neon documentation, Branch expiration: at most 30 days.
-_LONGEST_LIFE = timedelta(days=30)
 _SPAN = re.compile(r"[1-9][0-9]{0,3}[hdw]")
 Delay = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}(ms|s|m)$")]
 JsonScalar = str | bool | int | float | None
@@ -209,7 +206,7 @@ class RestoreModel(_Model):
 
 
 class ComputeModel(_Model):
-    """The compute of the primary. What is left out is nobody's wish, and a restore carries it over."""
+    """The compute of the primary. A restore carries over what is left out."""
 
     min: Units | None = None
     """The least size in compute units (CU), 0.25 or more. Goes with max."""
@@ -325,7 +322,7 @@ class OutsideModel(_Model):
     name: Label
     """What it is, such as Axiom Logpush archive."""
     retention: Span | None = None
-    """How long it is kept: hours, days, weeks (36h, 30d, 2w) or forever, which is until somebody deletes it."""
+    """How long it is kept: hours, days, weeks (36h, 30d, 2w) or forever, which is until it is deleted."""
     recovery: Annotated[str, Field(max_length=500), AfterValidator(_printable)] = ""
     """How it is recovered on its own, in one line."""
 

@@ -53,7 +53,7 @@ _MOST_PROBLEMS = 100
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake: where it stands, what is wrong, and what would be right."""
+    """One mistake: its place, what is wrong, and what would be right."""
 
     file: str
     line: int
@@ -114,7 +114,7 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def shape(self) -> FileModel | None:
-        """Check keys and types: everything that one value's place can tell."""
+        """Check keys and types: everything that can be checked on one value alone."""
         for duplicate in self.document.duplicates[:_MOST_PROBLEMS]:
             message = f"{_dotted(duplicate.path)} is given twice, and the last one would count"
             self._add(duplicate.start, message, "keep one of them")
@@ -126,7 +126,7 @@ class _Reader:
             return None
 
     def meaning(self, now: Instant) -> None:
-        """Check what only several values together can tell."""
+        """Check what depends on several values together."""
         if not isinstance(self.document.value, dict):
             return
         self._no_future(now)
@@ -328,7 +328,7 @@ def _fence_without_database(
 def _other_credentials(
     value: dict[str, Any], verify: dict[str, Any]
 ) -> Iterator[tuple[tuple[int | str, ...], str, str]]:
-    """Gates that log in as somebody else prove nothing of what Hyperdrive will hold."""
+    """Gates that log in as another role prove nothing about the credentials that Hyperdrive will hold."""
     given = value.get("hyperdrive")
     hyperdrive: dict[str, Any] = given if isinstance(given, dict) else {}
     for key in ("database", "role"):

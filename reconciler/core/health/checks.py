@@ -38,7 +38,7 @@ class Check:
     rule: str = ""
 
     def stops(self, method: Method) -> bool:
-        """Tell whether a restore by this method would fail for it."""
+        """Whether a restore by this method would fail for it."""
         return self.state in (State.FAILED, State.UNKNOWN) and method in self.needed
 
 

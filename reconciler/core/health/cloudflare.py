@@ -7,7 +7,8 @@ from reconciler.core.health.neon import lineage_of
 from reconciler.core.lineage.hyperdrive import config_name
 from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.model.desired import Desired, Hyperdrive, Worker
-from reconciler.core.model.observed import HyperdriveConfig, Observed, ObservedWorker, Unbound, Unknown, named
+from reconciler.core.model.observed import HyperdriveConfig, Observed, ObservedWorker, Unbound, Unknown, known, named
+from reconciler.core.model.provider_limits import FREE_CONFIGS, PAID_CONFIGS
 from reconciler.core.rules.context import limits
 from reconciler.core.rules.context.limits import ConfigLimitReached
 from reconciler.core.rules.context.readable import WorkerNotDeployed
@@ -26,7 +27,7 @@ def checks(setup: SetUp) -> Iterator[Check]:
         yield _room(setup, hyperdrive, configs)
         yield _origin(setup.desired, hyperdrive, setup.observed, configs)
     for (worker, file), seen in zip(setup.bindings, setup.observed.workers, strict=True):
-        yield _binding(worker, file, seen, () if isinstance(configs, Unknown) else configs)
+        yield _binding(worker, file, seen, known(configs))
         if not isinstance(file, Unknown):
             yield _worker(worker, seen)
 
@@ -37,7 +38,7 @@ def _room(setup: SetUp, hyperdrive: Hyperdrive, configs: tuple[HyperdriveConfig,
     count, stay = room.count, room.count - room.going
     if hyperdrive.is_repointed and count:
         return Check(name, State.OK, f"{count} are there, and by the strategy repoint a restore makes none")
-    paid, free = limits.PAID_CONFIGS, limits.FREE_CONFIGS
+    paid, free = PAID_CONFIGS, FREE_CONFIGS
     if limits.config_room(setup.desired, configs[:stay], hyperdrive.name):
         return refused(name, ConfigLimitReached(count, paid, hyperdrive.name), BY_BRANCH)
     seen = f"{count} of {paid} on Workers Paid are there, of {free} on Free{room.leaving}"

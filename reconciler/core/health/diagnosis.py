@@ -32,12 +32,12 @@ class Diagnosis:
     checks: tuple[Check, ...]
 
     def works(self, method: Method) -> bool:
-        """Tell whether a restore by this method would work today."""
+        """Whether a restore by this method would work today."""
         return not any(check.stops(method) for check in self.checks)
 
     @property
     def is_good(self) -> bool:
-        """Tell whether a restore would work today by the method that the file asks for."""
+        """Whether a restore would work today by the method that the file asks for."""
         return self.works(self.method)
 
     @property

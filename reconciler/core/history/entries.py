@@ -265,7 +265,7 @@ class _Undo:
 
 
 def _switched(receipt: Receipt) -> bool:
-    """Tell whether an apply made another timeline live, however it ended."""
+    """Whether an apply made another timeline live, however it ended."""
     return bool(receipt.before) and bool(receipt.after) and receipt.before != receipt.after
 
 

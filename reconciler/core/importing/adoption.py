@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from reconciler.core.lineage.infer import PrimaryMissing, infer_lineage
 from reconciler.core.lineage.lineage import Lineage, accounts_for
 from reconciler.core.model.desired import Desired, Restore
-from reconciler.core.model.observed import Branch, Observed, named
+from reconciler.core.model.observed import Branch, Observed, known, named
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.values.lsn import Lsn
 from reconciler.core.values.timeline import ORIGIN, HeldName, Timeline
@@ -58,7 +58,7 @@ def adoption(
     `held` names what keeps what it had, and `source` the timeline that an LSN belongs to, where that is another one
     than the primary carried before.
     """
-    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    branches = known(observed.branches)
     restore = desired.primary.restore if desired.timeline == timeline else _restore(timeline, source)
     asked = replace(desired, primary=replace(desired.primary, restore=restore))
     primary = named(branches, desired.primary.branch)
@@ -132,7 +132,7 @@ def _keeper(desired: Desired, primary: Branch, branches: tuple[Branch, ...], hel
 
 
 def _may_keep(desired: Desired, primary: Branch, branch: Branch) -> bool:
-    """Tell whether a branch was made when the primary was reset; or, where it never was, is what it was made from."""
+    """Whether a branch was made when the primary was reset; or, where it never was, is what it was made from."""
     if branch.id == primary.id or HeldName.parse(primary.name, branch.name) is not None:
         return False
     if branch.mark is not None and branch.mark.environment != desired.environment:

@@ -1,4 +1,4 @@
-"""What a held branch tells by being there: which branch carries which timeline, and to which one a moment belongs.
+"""What a held branch proves by being there: which branch carries which timeline, and to which one a moment belongs.
 
 It is found out by reading the signs once more without it. A branch whose signs are needed is not deleted.
 """
@@ -31,10 +31,10 @@ class Signs:
         branch = timeline_branch.branch
         rest = infer_lineage(self.desired, tuple(each for each in self.branches if each.id != branch.id))
         if isinstance(rest, Refusal) or _known(rest, branch) != _known(self.lineage, branch):
-            yield "it tells which branch carries which timeline"
+            yield "it shows which branch carries which timeline"
             return
         if any(_is_lost(self.lineage.source(each), rest.source(each)) for each in self._restores()):
-            yield "without it nothing tells what a restore is made from"
+            yield "without it the source of a restore would be unknown"
         if replaced_at is not None and (end := self._confused_until(rest, replaced_at)) is not None:
             yield f"until {end} a moment at which it was live can be asked for, and would be taken for another branch's"
 

@@ -1,6 +1,6 @@
 """Which Hyperdrive config belongs to a branch, and what a new one is called.
 
-A config is found by the host that it leads to: after a restore in place the same branch, and so the same config,
+A config is found by the host that it points to: after a restore in place the same branch, and so the same config,
 carries another timeline than the one that the config is named after. By the strategy `repoint` it is the one config
 that serves, wherever it leads now.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired, Hyperdrive
-from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Unknown, named
+from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Unknown, known, named
 from reconciler.core.values.timeline import RESTORED_NAME
 
 _Workers = Iterable[ObservedWorker | Unknown]
@@ -20,7 +20,7 @@ _Workers = Iterable[ObservedWorker | Unknown]
 def config_of(
     desired: Desired, timeline_branch: TimelineBranch, configs: tuple[HyperdriveConfig, ...]
 ) -> HyperdriveConfig | None:
-    """Find the config of this environment that leads to the carrier's compute; None where there is none."""
+    """Find the config of this environment that points to the branch's compute; None if there is none."""
     hyperdrive, endpoint = desired.hyperdrive, timeline_branch.branch.endpoint
     if hyperdrive is None or endpoint is None:
         return None
@@ -29,7 +29,7 @@ def config_of(
 
 
 def points_to(config: HyperdriveConfig, branch: Branch) -> bool:
-    """Tell whether a config leads to a branch's compute, by its direct host."""
+    """Whether a config points to a branch's compute, by its direct host."""
     endpoint = branch.endpoint
     return endpoint is not None and (config.host, config.port) == (endpoint.host, endpoint.port)
 
@@ -41,12 +41,12 @@ def shared_config(
     configs: tuple[HyperdriveConfig, ...],
     workers: _Workers,
 ) -> HyperdriveConfig | None:
-    """Find the one config that is repointed: the one that serves; None where there is none.
+    """Find the one config that is repointed: the one that serves. None if there is none.
 
-    That is one that leads to the live branch, to the carrier, or to what has just failed, and that the Workers serve
-    from. Where none is served from, or no Worker is known, it is the one of the live branch or of the carrier; then any
-    that is served from; then the one of that very name. Of several, it is the one that was changed last: each restore
-    changes the one that it repoints.
+    It points to the live branch, to the desired timeline's branch, or to what has just failed, and the Workers serve from
+    it. If none serves, or no Worker is known, it is the config of the live branch or of the desired timeline's branch;
+    then any that serves; then the one of that very name. Of several, it is the one changed last, because each restore
+    changes the config that it repoints.
     """
     own = _own(hyperdrive, configs)
     served = {
@@ -73,15 +73,15 @@ def _changed(config: HyperdriveConfig) -> tuple[int, str]:
 
 
 def _own(hyperdrive: Hyperdrive, configs: tuple[HyperdriveConfig, ...]) -> list[HyperdriveConfig]:
-    """List the configs of this environment, told by their names."""
+    """List the configs of this environment, by their names."""
     pattern = rf"{re.escape(hyperdrive.name)}(-{RESTORED_NAME}\S*)?(-[0-9]+)?"
     return sorted((each for each in configs if re.fullmatch(pattern, each.name)), key=lambda each: each.name)
 
 
 def expected_config(desired: Desired, observed: Observed) -> str:
-    """Name the config that the Workers are to be bound to; where that cannot be told, what a new one is called."""
-    branches = () if isinstance(observed.branches, Unknown) else observed.branches
-    configs = () if isinstance(observed.configs, Unknown) else observed.configs
+    """Name the config that the Workers are to be bound to; if that is unknown, the name of a new one."""
+    branches = known(observed.branches)
+    configs = known(observed.configs)
     lineage = infer_lineage(desired, branches)
     timeline_branch = lineage.timeline_branch(desired.timeline) if isinstance(lineage, Lineage) else None
     if timeline_branch is not None and isinstance(lineage, Lineage):
@@ -97,10 +97,10 @@ def config_name(
     configs: tuple[HyperdriveConfig, ...],
     workers: _Workers,
 ) -> str:
-    """Name the config of a carrier: the one there is, or the one that is to be made.
+    """Name the config of a timeline's branch: the existing one, or the one to create.
 
-    A timeline's own name may lead to another branch of ours: to one that carried it once, where restores in place were
-    among the replacements; or to the one that the config was repointed to. Then the next free number is added to it.
+    A config with the timeline's name may point to another branch of ours: to one that carried the timeline before a
+    restore in place, or to the one that the config was repointed to. Then the name gets the next free number.
     """
     hyperdrive = desired.hyperdrive
     if hyperdrive is None:

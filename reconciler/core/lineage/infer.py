@@ -34,7 +34,7 @@ class PrimaryMissing(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class ProvenanceUnknown(Refusal):
-    """The signs on the branches do not tell which timeline is live."""
+    """The signs on the branches do not show which timeline is live."""
 
     rule = "provenance-unknown"
     before_the_call = "read again"
@@ -80,7 +80,7 @@ def effective_desired(desired: Desired, lineage: Lineage) -> Desired:
 
     In a branch of its own, what failed was never promoted, so what is live is what was. In place it is live until it
     is replaced. Declared branches wait.
-    Going back needs no build and must not wait for one, so it is always the live code that is bound anew.
+    Going back needs no build and must not wait for one, so it always rebinds the live code.
     """
     if all(each.timeline != desired.timeline for each in lineage.failed):
         return desired
@@ -119,7 +119,7 @@ def _held(desired: Desired, branch: Branch, branches: tuple[Branch, ...], signs:
 
 
 def _is_preserved(desired: Desired, branch: Branch, branches: tuple[Branch, ...]) -> bool:
-    """Tell whether a branch was made by a restore in place of another one, also when it has come back since.
+    """Whether a branch was made by a restore in place of another one, also when it has come back since.
 
     What was made for a timeline is annotated, so of the others only the oldest was not made so: the first primary.
     """
@@ -157,7 +157,7 @@ def _primary(desired: Desired, branch: Branch, branches: tuple[Branch, ...], sig
     """Tell which timeline the primary carries.
 
     A branch that was made for a timeline, and never reset, carries that. Of any other, such as the first one, one that
-    was restored in place, and one that was preserved then and has come back, the last replacement tells it.
+    was restored in place, and one that was preserved then and has come back, the last replacement shows it.
     """
     mark, reset = branch.mark, branch.last_reset_at
     if mark is not None and mark.environment != desired.environment:
@@ -179,9 +179,9 @@ def _primary(desired: Desired, branch: Branch, branches: tuple[Branch, ...], sig
 
 
 def _strays(primary: Branch, reset: Instant, others: list[Branch]) -> list[str]:
-    """Find what a restore in place has preserved under a name of ours, and somebody has renamed since."""
+    """Find what a restore in place has preserved under a name of ours, and was renamed since."""
     return [
-        f'"{each.name}" was made when "{primary.name}" was restored, and its name does not tell what it holds'
+        f'"{each.name}" was made when "{primary.name}" was restored, and its name does not say what it holds'
         for each in others
         if each.name.startswith(f"{primary.name}.held.") and accounts_for(reset, [each])
     ]
@@ -196,7 +196,7 @@ def _made_nearer(primary: Branch, reset: Instant, held: list[Branch], others: li
     ours = min(abs(reset - each.created_at) for each in held)
     return [
         f'"{primary.name}" was reset or restored once more, at {reset}: "{each.name}" was made then, and its name does '
-        "not tell what it holds"
+        "not say what it holds"
         for each in others
         if each.id != primary.id and each.mark is None and abs(reset - each.created_at) < ours
         if each.parent_id is None or each.id == primary.parent_id
@@ -204,7 +204,7 @@ def _made_nearer(primary: Branch, reset: Instant, held: list[Branch], others: li
 
 
 def _is_older(each: TimelineBranch, live: TimelineBranch, held: list[TimelineBranch]) -> bool:
-    """Tell whether a later branch carries the same timeline on: the one held later, or the live one.
+    """Whether a later branch carries the same timeline on: the one held later, or the live one.
 
     The last replacement is never older than the live branch: what it holds is not live.
     """
@@ -238,7 +238,7 @@ def _claimed_twice(live: TimelineBranch, held: list[TimelineBranch], candidates:
 
 
 def _is_proof(candidate: TimelineBranch, live: TimelineBranch, held: list[TimelineBranch]) -> bool:
-    """Tell whether a candidate is a copy for a restore in place: of what will be restored, or was.
+    """Whether a candidate is a copy for a restore in place: of what will be restored, or was.
 
     A second run may make it once more after the first has disposed of it; it is never used, and disposed of again.
     """

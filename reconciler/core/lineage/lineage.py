@@ -72,7 +72,7 @@ _BEGINNING = Instant(0)
 class TimelineBranch:
     """A branch and the timeline that it carries. `held` is its name read, where it is held.
 
-    `preserved` tells that Neon made the branch when another was restored in place: its history is older than itself.
+    `preserved`: Neon made the branch when another was restored in place, so its history is older than itself.
     """
 
     branch: Branch
@@ -82,7 +82,7 @@ class TimelineBranch:
 
     @property
     def ended(self) -> Instant | None:
-        """When its timeline was replaced: told by a branch that was made then, and has not come back since."""
+        """When its timeline was replaced, known from a branch that was made then and has not come back since."""
         return self.branch.created_at if self.held is not None and self.held.in_place else None
 
 
@@ -146,7 +146,7 @@ class Lineage:
         return tuple(timeline_branches.values())
 
     def makes_way_for(self, timeline_branch: TimelineBranch) -> bool:
-        """Tell whether a swap of names has begun, and for this one: the live branch says so in its name."""
+        """Whether a swap of names has begun, and for this one: the live branch says so in its name."""
         held = self.live.held
         return self.swapping and held is not None and held.before == timeline_branch.timeline
 
@@ -218,7 +218,7 @@ class Lineage:
         return (each for each in timeline_branches if each.branch.id not in never)
 
     def may_have_been_live(self, timeline_branch: TimelineBranch, moment: Instant) -> bool:
-        """Tell whether a branch can have been live at a moment, by what is known of when it began and ended."""
+        """Whether a branch can have been live at a moment, by what is known of when it began and ended."""
         return self.began(timeline_branch) < moment and (
             timeline_branch.ended is None or moment <= timeline_branch.ended
         )
@@ -264,12 +264,12 @@ class Lineage:
         return is_known and timeline_branch in self._chain() and not self._came_back(timeline_branch)
 
     def is_exact(self, timeline_branch: TimelineBranch) -> bool:
-        """Tell whether it is known from when to when it was live: from one replacement in place to the next."""
+        """Whether it is known from when to when it was live: from one replacement in place to the next."""
         number, before = _sequence(timeline_branch), self._before(timeline_branch)
         return timeline_branch.ended is not None and (number == 1 or (before is not None and before.ended is not None))
 
     def _is_told_when_it_began(self, timeline_branch: TimelineBranch) -> bool:
-        """Tell whether no replacement before this one brought an older branch back.
+        """Whether no replacement before this one brought an older branch back.
 
         What is brought back by a swap of names leaves its number, and nothing bears the time of the swap.
         """
@@ -294,7 +294,7 @@ class Lineage:
         return max(superseded, key=self.began, default=None)
 
     def _came_back(self, timeline_branch: TimelineBranch) -> bool:
-        """Tell whether a branch may have been replaced and made live again.
+        """Whether a branch may have been replaced and made live again.
 
         It has replaced one that began later; or a number below its own is missing: whatever had it came back.
         """
@@ -309,7 +309,7 @@ class Lineage:
 
 
 def accounts_for(reset: Instant, branches: Iterable[Branch]) -> bool:
-    """Tell whether one of these was made by the restore that reset a branch at that time, to keep what it held.
+    """Whether one of these was made by the restore that reset a branch at that time, to keep what it held.
 
     So whoever resets a branch otherwise is found out, unless it is within minutes of a restore in place and no other
     branch keeps what was there.

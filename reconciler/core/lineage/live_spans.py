@@ -1,7 +1,7 @@
-"""Which timeline was live when, as the receipts of an environment tell it: a help where Neon's own signs leave it open.
+"""Which timeline was live when, according to receipts: a help if Neon's own signs leave it open.
 
-Each receipt says what was live when its apply began, and when it ended. Two that follow each other and agree tell what
-was live in between; where they don't, something happened that no receipt knows of, and nothing is told of that time.
+Each receipt says what was live when its apply began, and when it ended. Two that follow each other and agree
+show what was live in between. If they disagree, something happened without a receipt, and that time is unknown.
 Receipts can be missing, forged or of a machine whose clock is wrong. So they choose among the timelines that Neon
 leaves open, as a person does by `from`, and never against what Neon says, nor for what is to be deleted.
 """
@@ -19,7 +19,7 @@ from reconciler.core.values.timeline import Timeline
 def live_spans(receipts: Iterable[Receipt], environment: str, project: str, live: Timeline) -> tuple[LiveSpan, ...]:
     """Tell from an environment's receipts which timeline was live when; the last ends with what is live, by Neon.
 
-    Nothing is told where one of them is missing. A run that was interrupted does not know what was live at its end: the
+    Nothing is known if one of them is missing. A run that was interrupted does not know what was live at its end: the
     next look does.
     """
     known = [each for each in receipts if each.environment == environment]

@@ -1,6 +1,6 @@
 """What is known of an LSN before Neon is asked: an LSN bears no time, so windows and clocks say nothing of it.
 
-Whether the history still has it, Neon alone can tell; it answers before anything is changed.
+Only Neon knows whether the history still has it; it answers before anything is changed.
 """
 
 from dataclasses import dataclass
@@ -45,13 +45,13 @@ def before_source(lsn: Lsn, branch: Branch) -> list[Refusal]:
 
 
 def has(branch: Branch, lsn: Lsn) -> bool:
-    """Tell whether an LSN may be in the log of a branch."""
+    """Whether an LSN may be in the log of a branch."""
     began = Lsn.parse(branch.lsn)
     return began is None or began <= lsn
 
 
 def difference(lsn: Lsn, branch: Branch) -> str:
-    """Say how a candidate differs from the LSN that was asked for; empty where it does not, as far as Neon tells."""
+    """Say how a candidate differs from the LSN that was asked for; empty if it does not, as far as Neon says."""
     found = Lsn.parse(branch.lsn)
     if found is None or found.position < lsn.position + _ALIGNMENT:
         return ""

@@ -1,4 +1,4 @@
-"""Which timeline a restore is made from, where Neon's signs leave it open and the receipts tell it."""
+"""Which timeline a restore is made from, if Neon's signs leave it open and receipts decide it."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ def live_and_open(desired: Desired, branches: tuple[Branch, ...] | Unknown) -> t
 
 
 def choice(desired: Desired, observed: Observed) -> LiveSpan | None:
-    """Find what the receipts tell of the moment that is asked for, where Neon leaves that timeline open."""
+    """Find what the receipts say about the desired moment, if Neon leaves its timeline open."""
     left = live_and_open(desired, observed.branches) if observed.live_spans else None
     if left is None:
         return None
@@ -29,7 +29,7 @@ def choice(desired: Desired, observed: Observed) -> LiveSpan | None:
 
 
 def with_source_from_receipts(desired: Desired, observed: Observed) -> Desired:
-    """Return what is asked with the source that the receipts tell, where Neon leaves it open; as it is elsewhere."""
+    """Return the desired state with the source from receipts if Neon leaves it open, unchanged otherwise."""
     told, restore = choice(desired, observed), desired.primary.restore
     if told is None or restore is None:
         return desired

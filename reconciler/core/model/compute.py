@@ -1,4 +1,4 @@
-"""How large a compute may become, and when it suspends: what Neon tells of one, and what is asked of one.
+"""How large a compute may become, and when it suspends: as Neon reports it, or as the file asks for it.
 
 Source: Neon's API description, EndpointUpdateRequest: sizes are in compute units (CU), of which 0.25 is the least;
 `suspend_timeout_seconds` is 0 for the default, which is 300, -1 for never, and otherwise from 60 to 604800.
@@ -17,7 +17,7 @@ _DEFAULT_SECONDS = 300
 class ComputeSettings:
     """The least and the most compute units, and after how many seconds without use it suspends.
 
-    None is what is not told, or not asked for.
+    None is what Neon does not report, or the file does not ask for.
     """
 
     minimum: float | None = None
@@ -35,7 +35,7 @@ class ComputeSettings:
     def diff(self, found: "ComputeSettings") -> "ComputeSettings":
         """Return what of these is found to be otherwise: both sizes or none, as they are set together.
 
-        What is not told is not otherwise: a change of it could never be seen to be done.
+        What Neon does not report does not differ: a change of it could never be read back.
         """
         other_size = _differ(self.minimum, found.minimum) or _differ(self.maximum, found.maximum)
         sized = self if other_size else UNSAID
@@ -52,7 +52,7 @@ class ComputeSettings:
         return ", ".join(part for part in (size, _spelled(self.suspend)) if part)
 
 
-# Says nothing: neither told nor asked for.
+# Neither reported nor asked for.
 UNSAID = ComputeSettings()
 
 

@@ -14,7 +14,7 @@ _NOTE = "the primary was protected, by reconciler"
 
 
 def is_marked(name: str) -> bool:
-    """Tell whether the name of a compute says that a fence was begun."""
+    """Whether the name of a compute says that a fence was begun."""
     return name == _MARK or name.startswith(f"{_MARK}: ")
 
 
@@ -41,5 +41,5 @@ def noted(_endpoint: Endpoint) -> str:
 
 
 def is_noted(name: str) -> bool:
-    """Tell whether the name of a candidate's compute says that."""
+    """Whether the name of a candidate's compute says that."""
     return name == _NOTE

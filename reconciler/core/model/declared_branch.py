@@ -1,4 +1,4 @@
-"""Declared branches besides the primary: how Neon tells which are ours, and which resets they have had.
+"""Declared branches besides the primary: how to know from Neon which are ours, and which resets they have had.
 
 A branch of ours carries annotations from the request that creates it. They can't be changed later, and a reset sets
 none. So the request that resets a branch also writes down that it did: what the branch held is kept under a name that
@@ -52,12 +52,12 @@ def resets(branch: Branch, kept: Iterable[Record]) -> set[str]:
 
 
 def has_expired(child: DeclaredBranch, at: Instant) -> bool:
-    """Tell whether a branch was to live until a moment that has passed: it is not made any more."""
+    """Whether a branch was to live until a moment that has passed: it is no longer created."""
     return isinstance(child.expires, Instant) and child.expires <= at
 
 
 def needs_parent(child: DeclaredBranch, branches: tuple[Branch, ...], at: Instant) -> bool:
-    """Tell whether a branch is still to be made from its parent, or to be reset to it."""
+    """Whether a branch is still to be made from its parent, or to be reset to it."""
     branch = named(branches, child.name)
     if branch is None:
         return not has_expired(child, at)
@@ -65,13 +65,13 @@ def needs_parent(child: DeclaredBranch, branches: tuple[Branch, ...], at: Instan
 
 
 def is_ours(environment: str, branch: Branch) -> bool:
-    """Tell whether we made a branch as one of this environment's, and nobody has renamed it since."""
+    """Whether reconciler created a branch for this environment, and it was not renamed since."""
     mark = branch.child
     return mark is not None and (mark.environment, mark.name) == (environment, branch.name)
 
 
 def is_reserved(primary: str, name: str) -> bool:
-    """Tell whether a name says something about the primary or a reset, so that no declared branch may have it."""
+    """Whether a name says something about the primary or a reset, so that no declared branch may have it."""
     belongs = any(name.startswith(f"{primary}.{kind}.") for kind in _RESERVED)
     return name == primary or belongs or ".before-reset." in name
 

@@ -47,7 +47,7 @@ class Primary:
     """The Neon project, the name that its primary branch carries, and which history that branch has.
 
     `hold` is how long a replaced timeline is kept; None is for ever. `fence`: what is replaced takes no more writes.
-    What the file leaves out of the project's settings is None: it is nobody's wish, and carried over by a restore. So
+    What the file leaves out of the project's settings is None: a restore carries it over. So
     is `expire_on_neon`, and an expiry of what is held is left as it is then. `unprotect_held`: what is held and was
     protected as the primary goes all the same when its hold has ended. `default`: it is the
     project's default branch.
@@ -87,7 +87,7 @@ class Hyperdrive:
 
     @property
     def is_repointed(self) -> bool:
-        """Tell whether a restore leads the config that serves to another branch, instead of making one."""
+        """Whether a restore leads the config that serves to another branch, instead of making one."""
         return self.strategy is Strategy.REPOINT
 
     def config_for(self, timeline: Timeline) -> str:
@@ -138,7 +138,7 @@ class HttpGate:
 
     @property
     def tells_version(self) -> bool:
-        """Tell whether a pass proves which version of the Worker has answered."""
+        """Whether a pass proves which version of the Worker has answered."""
         texts = (self.contains, *(value for _, value in self.json if isinstance(value, str)))
         return any(VERSION_PLACEHOLDER in text for text in texts)
 
@@ -161,7 +161,7 @@ class Verify:
     on_failure: OnFailure = OnFailure.ROLLBACK
 
 
-# As a retention: nothing expires, it is there until somebody deletes it.
+# As a retention: it does not expire, and is kept until it is deleted.
 FOREVER = timedelta.max
 
 
@@ -233,7 +233,7 @@ class RtoSource:
 
 @dataclass(frozen=True, slots=True)
 class DrillSettings:
-    """How drills are done. The promise is `rto`, a length of time, or stands in `rto_source`; else there is none.
+    """How drills are done. The promise is `rto`, a length of time, or the text in `rto_source`, or absent.
 
     `destroy` are destructions as they are written; `reports` is a directory, from the root. `worker` is the wrangler
     environment whose Workers a drill borrows; empty: it makes copies.

@@ -1,4 +1,4 @@
-"""What can be set on a Hyperdrive config besides where it leads to, and the strategy by which it is led elsewhere."""
+"""What can be set on a Hyperdrive config besides its origin, and the strategy by which its origin changes."""
 
 from dataclasses import dataclass, replace
 from enum import Enum

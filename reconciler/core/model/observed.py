@@ -38,12 +38,12 @@ class LiveSpan:
     commit: str
 
     def covers(self, moment: Instant) -> bool:
-        """Tell whether it was live at a moment, whatever the clocks."""
+        """Whether it was live at a moment, whatever the clocks."""
         return self.since <= moment.before(_DOUBT) and (self.until is None or moment <= self.until.before(_DOUBT))
 
     def __str__(self) -> str:
         until = "from then on" if self.until is None else f"until {self.until}"
-        return f"the receipt of commit {self.commit[:12]} tells that it was live at {self.since}, and {until}"
+        return f"the receipt of commit {self.commit[:12]} says that it was live at {self.since}, and {until}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,14 @@ class Unknown:
 
     reason: str
     hint: str = ""
+
+
+_Item = TypeVar("_Item")
+
+
+def known(items: tuple[_Item, ...] | Unknown) -> tuple[_Item, ...]:
+    """Return what was read, or nothing if it could not be read. Only for what must not decide anything."""
+    return () if isinstance(items, Unknown) else items
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A Neon project. `history` is how far back it can be restored; `branches_limit` is None where not told."""
+    """A Neon project. `history` is how far back it can be restored; `branches_limit` is None if unknown."""
 
     id: str
     name: str
@@ -96,7 +104,7 @@ class Project:
 class Annotation:
     """The annotations that were set in the request that created a candidate.
 
-    `protects` tells that the primary was protected then, and has to be again once it was restored in place.
+    `protects`: the primary was protected then, and must be protected again after it is restored in place.
     """
 
     environment: str
@@ -104,7 +112,7 @@ class Annotation:
     protects: bool = False
 
     def is_of(self, environment: str, timeline: Timeline) -> bool:
-        """Tell whether it was made for this timeline of this environment."""
+        """Whether it was made for this timeline of this environment."""
         return (self.environment, self.timeline) == (environment, timeline)
 
 
@@ -112,7 +120,7 @@ class Annotation:
 class DeclaredAnnotation:
     """The annotations that were set in the request that created a declared branch.
 
-    A branch that is called otherwise than `name` by now counts as somebody's own. `reset` is the reset that the file
+    A branch that has another name than `name` by now is not ours. `reset` is the reset that the file
     asked for then: a new branch has what its parent holds, and so needs none.
     """
 
@@ -152,7 +160,7 @@ class Branch:
     """A Neon branch.
 
     `resolved_at` and `lsn` are the commit time and the place in its parent's WAL that a branch at a moment really
-    got, once Neon tells them. `unrestorable` is why Neon restricts restoring it in place, where it does. `size` is in
+    got, once Neon reports them. `unrestorable` is why Neon restricts restoring it in place, where it does. `size` is in
     bytes, and `updated_at` is when it was last changed in any way, its name included: both move by themselves, so no
     digest has them.
     """
@@ -177,13 +185,13 @@ class Branch:
 
     @property
     def protects(self) -> bool:
-        """Tell whether it says that the primary was protected: by its annotation, or as its compute is called."""
+        """Whether it says that the primary was protected: by its annotation, or as its compute is called."""
         is_noted = self.endpoint is not None and self.endpoint.protects
         return is_noted or (self.mark is not None and self.mark.protects)
 
     @property
     def fenced(self) -> bool:
-        """Tell whether its compute says that its database takes no writes, or that this was begun."""
+        """Whether its compute says that its database takes no writes, or that this was begun."""
         return self.endpoint is not None and self.endpoint.fenced
 
 
@@ -191,7 +199,7 @@ class Branch:
 class HyperdriveConfig:
     """A Hyperdrive config, as far as it can be read: its password never can.
 
-    `restarted_at` is when its pool of connections was last made anew, None where it never was, and `modified_at` when
+    `restarted_at` is when its connection pool was last restarted, None if never, and `modified_at` when
     anything of it was last changed, both by Cloudflare's clock.
     """
 
@@ -265,12 +273,12 @@ class ObservedWorker:
         return max(self.deployed, key=lambda version: version.percentage, default=None)
 
     def serves_only(self, hyperdrive_id: str) -> bool:
-        """Tell whether all traffic goes to versions that are bound to this config."""
+        """Whether all traffic goes to versions that are bound to this config."""
         served = [version for version in self.deployed if version.percentage > 0]
         return bool(served) and all(version.hyperdrive_id == hyperdrive_id for version in served)
 
     def serves(self, hyperdrive_id: str) -> bool:
-        """Tell whether any traffic goes to a version that is bound to this config."""
+        """Whether any traffic goes to a version that is bound to this config."""
         return any(version.percentage > 0 and version.hyperdrive_id == hyperdrive_id for version in self.deployed)
 
     def uploaded_as(self, label: str, hyperdrive_id: str) -> UploadedVersion | None:
@@ -291,9 +299,9 @@ class Observed:
     `claims` are what the repository's other files claim. `accounts` are the roles and databases of the branches between
     which a restore is pending, and empty without one. `sharers` are all Workers that are bound to the config that is to
     be repointed, read only then; `password_changed_at` is when, by Neon's clock, Hyperdrive's role was last changed on
-    the branch that is asked for, read only where a config leads to that. `uses` are those of every Worker of the
-    account. `databases` are those of declared branches and their parents. `live_spans` is what receipts tell of what
-    was live when, read only where a restore is pending and Neon's signs leave its source open.
+    the branch that is asked for, read only if a config points to that. `uses` are those of every Worker of the
+    account. `databases` are those of declared branches and their parents. `live_spans` is what receipts say about
+    what was live when, read only where a restore is pending and Neon's signs leave its source open.
     """
 
     at: Instant
@@ -323,5 +331,5 @@ def named(items: Iterable[_Named], name: str) -> _Named | None:
     return next((item for item in items if item.name == name), None)
 
 
-# How far the clock of who left a receipt may be from Neon's: of moments so near to a change nothing is told.
+# How far the clock behind a receipt may be from Neon's: so near to a change, a receipt says nothing.
 _DOUBT = timedelta(minutes=1)

@@ -5,7 +5,7 @@ from enum import Enum, auto
 
 
 class BindingKind(Enum):
-    """Kinds of bindings that hold data, have lasting effects, or lead to somebody who does."""
+    """Kinds of bindings that hold data, have lasting effects, or point to something that does."""
 
     AGENT_MEMORY = auto()
     AI_SEARCH = auto()
@@ -35,7 +35,7 @@ class BindingKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A binding. `name` says what it leads to (a bucket, a queue), `variable` what the code calls it."""
+    """A binding. `name` is what it points to (a bucket, a queue), `variable` what the code calls it."""
 
     kind: BindingKind
     name: str

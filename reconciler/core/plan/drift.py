@@ -13,7 +13,16 @@ from reconciler.core.lineage.hyperdrive import config_name
 from reconciler.core.lineage.infer import ProvenanceUnknown
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch, accounts_for
 from reconciler.core.model.desired import Desired
-from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Project, Unknown, named
+from reconciler.core.model.observed import (
+    Branch,
+    HyperdriveConfig,
+    Observed,
+    ObservedWorker,
+    Project,
+    Unknown,
+    known,
+    named,
+)
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.project import protection
 from reconciler.core.values.timeline import ORIGIN, HeldName
@@ -42,8 +51,8 @@ def differences(
     desired: Desired, observed: Observed, lineage: Lineage | None, refusals: tuple[Refusal, ...]
 ) -> tuple[Difference, ...]:
     """Say everything that was changed by hand, as far as it can be told, in the order of a restore."""
-    branches = observed.branches if isinstance(observed.branches, tuple) else ()
-    configs = observed.configs if isinstance(observed.configs, tuple) else ()
+    branches = known(observed.branches)
+    configs = known(observed.configs)
     stops = any(each.blocks_restores for each in refusals)
     repaired = Answer.REFUSED if stops else Answer.REPAIRED
     left = Answer.REFUSED if stops else Answer.LEFT
@@ -72,8 +81,8 @@ def _unknown(
 
 def _served(observed: Observed) -> Iterator[tuple[str, str]]:
     """Name the branches that Workers use, by the configs that those serve from."""
-    configs = observed.configs if isinstance(observed.configs, tuple) else ()
-    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    configs = known(observed.configs)
+    branches = known(observed.branches)
     workers = [each for each in observed.workers if isinstance(each, ObservedWorker)]
     for config in configs:
         users = [each.script for each in workers if each.serves(config.id)]

@@ -58,22 +58,22 @@ class Plan:
 
     @property
     def unreadable(self) -> bool:
-        """Tell whether nothing could be decided because something could not be read."""
+        """Whether nothing could be decided because something could not be read."""
         return any(isinstance(each, Unreadable) for each in self.refusals)
 
     @property
     def is_about_declared_branches(self) -> bool:
-        """Tell whether all that is refused is about declared branches: the primary is restored all the same."""
+        """Whether all that is refused is about declared branches: the primary is restored all the same."""
         return bool(self.refusals) and all(each.about_declared_branch for each in self.refusals)
 
     @property
     def blocks_no_restore(self) -> bool:
-        """Tell whether something is refused, and none of it would keep a timeline from being made live."""
+        """Whether something is refused, and none of it would keep a timeline from being made live."""
         return bool(self.refusals) and not any(each.blocks_restores for each in self.refusals)
 
     @property
     def in_sync(self) -> bool:
-        """Tell whether reality is what the file asks for."""
+        """Whether reality is what the file asks for."""
         return not self.waves and not self.refusals
 
 

@@ -5,10 +5,11 @@ from datetime import timedelta
 
 from reconciler.core.lineage.lineage import Lineage, accounts_for
 from reconciler.core.model.desired import VERSION_PLACEHOLDER, Desired
-from reconciler.core.model.observed import Observed, Project, named
-from reconciler.core.rules.context import concurrency, limits
+from reconciler.core.model.observed import Observed, Project, known, named
+from reconciler.core.model.provider_limits import FREE_CONFIGS, PAID_CONFIGS
+from reconciler.core.rules.context import concurrency
 from reconciler.core.rules.declared import warnings as child_warnings
-from reconciler.core.rules.hyperdrive import settings as hyperdrive_upkeep
+from reconciler.core.rules.hyperdrive import upkeep as hyperdrive_upkeep
 from reconciler.core.rules.project import protection, settings
 from reconciler.core.rules.restore import fence, in_place, role_changes
 from reconciler.core.rules.retention import pruning
@@ -52,7 +53,7 @@ def _about_leftovers(desired: Desired, observed: Observed, lineage: Lineage) -> 
                 f'"{each.branch.name}" was prepared and is not asked for any more; it never served, and is left alone, '
                 "with its compute (neon branches delete, when nobody will ask for it again)"
             )
-    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    branches = known(observed.branches)
     for each in lineage.proved:
         yield from (f"{refusal.message}; {refusal.hint}" for refusal in undeletable(each, lineage, branches))
     for each in lineage.failed:
@@ -72,17 +73,17 @@ def _about_others(desired: Desired, observed: Observed, steps: tuple[Step, ...])
     for operation in concurrency.in_the_way(desired, observed, steps):
         lasted, patience = for_people(observed.at - operation.since), for_people(concurrency.PATIENCE)
         yield f"Neon has been at work on {operation.action} for {lasted}: its end is waited for, {patience} at most"
-    configs = observed.configs if isinstance(observed.configs, tuple) else ()
-    if len(configs) >= limits.FREE_CONFIGS and any(step.creates_config for step in steps):
+    configs = known(observed.configs)
+    if len(configs) >= FREE_CONFIGS and any(step.creates_config for step in steps):
         yield (
-            f"the account has {len(configs)} Hyperdrive configs, and gets {limits.FREE_CONFIGS} on Workers Free or "
-            f"{limits.PAID_CONFIGS} on Paid, which can't be read: if it is full, it ends before anything is switched"
+            f"the account has {len(configs)} Hyperdrive configs, and gets {FREE_CONFIGS} on Workers Free or "
+            f"{PAID_CONFIGS} on Paid, which can't be read: if it is full, it ends before anything is switched"
         )
 
 
 def _about_the_new_branch(observed: Observed, project: Project, steps: tuple[Step, ...]) -> Iterator[str]:
     step = creation(steps)
-    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    branches = known(observed.branches)
     source = named(branches, step.source) if step is not None else None
     if step is None or source is None:
         return

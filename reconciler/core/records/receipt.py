@@ -1,6 +1,6 @@
 """Receipts: what an apply saw, did and saw after. One line of canonical JSON each, chained by digests.
 
-A receipt is attached to the commit that asked. It is a help for people and is never needed to tell what is live:
+A receipt is attached to the commit that asked. It is a help for people, and never needed to know what is live:
 that is read from Neon. `previous` is the digest of the environment's receipt before it, so a receipt that is lost or
 altered shows; two runs that raced may name the same one.
 """
@@ -76,7 +76,7 @@ class Identities:
 class Receipt:
     """One apply. Times are RFC 3339 in UTC; `seconds` is by a clock that never goes back.
 
-    `commit` is the commit that asked; `changed` tells that the file differed from it, as it was not committed.
+    `commit` is the commit that asked; `changed`: the file differed from that commit.
     `actor` is who ran it, `run` where its log is. `outside` names what the restore did not rewind, `lifted` the guards
     that the file lifted, with the reasons, `rewound` the roles and databases that came back or are gone; these two are
     left out of the line where there is none, as in older receipts.

@@ -1,6 +1,6 @@
-"""A suspension: somebody has said that nothing is to be applied to an environment, until when, and why.
+"""A suspension: nothing may be applied to an environment until a moment, for a reason.
 
-As long as it stands it is a refusal like any other, but of an apply alone: a plan is made and shown all the same. It is
+While it lasts it is a refusal like any other, but of an apply alone: plans are still made and shown. It is
 kept as one line of canonical JSON. Whoever may write to the repository may have written it, so its texts are taken
 without what a terminal would obey, on one line, and not at any length.
 """
@@ -35,7 +35,7 @@ class Suspension(Refusal):
     way_out = "nothing is applied until then; reconciler resume {environment} ends it now"
 
     def is_over(self, now: Instant) -> bool:
-        """Tell whether its time has gone by."""
+        """Whether its time has gone by."""
         return now >= self.until
 
     @property
@@ -65,10 +65,10 @@ class Suspension(Refusal):
             since, until = Instant.parse(str(facts["since"])), Instant.parse(str(facts["until"]))
         except KeyError as error:
             raise ValueError(f"not a suspension: it has no {error}") from error
-        return cls(environment, by or "somebody", since, until, reason or "(no reason)")
+        return cls(environment, by or "(unknown)", since, until, reason or "(no reason)")
 
 
 def shown(text: object, longest: int) -> str:
-    """Return what somebody wrote on one line, without control and direction marks, of at most so many characters."""
+    """Return a text on one line, without control and direction marks, of at most so many characters."""
     line = " ".join(str(text).split())
     return "".join(filter(str.isprintable, line))[:longest].strip()

@@ -8,13 +8,21 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from reconciler.core.model.compute import ComputeSettings
-from reconciler.core.model.observed import Branch, Endpoint, HyperdriveConfig, Observed, ObservedWorker, Unknown, named
+from reconciler.core.model.observed import (
+    Branch,
+    Endpoint,
+    HyperdriveConfig,
+    Observed,
+    ObservedWorker,
+    known,
+    named,
+)
 from reconciler.core.values.instant import Instant
 
 
 def branches_of(observed: Observed) -> tuple[Branch, ...]:
     """Return the branches; none where they could not be read."""
-    return () if isinstance(observed.branches, Unknown) else observed.branches
+    return known(observed.branches)
 
 
 def with_branch(observed: Observed, name: str, change: Callable[[Branch], Branch]) -> Observed:
@@ -46,7 +54,7 @@ def host_of(observed: Observed, branch: str) -> Endpoint:
 
 def configs_of(observed: Observed) -> tuple[HyperdriveConfig, ...]:
     """Return the Hyperdrive configs; none where they could not be read."""
-    return () if isinstance(observed.configs, Unknown) else observed.configs
+    return known(observed.configs)
 
 
 def config_id(observed: Observed, name: str) -> str:

@@ -10,7 +10,7 @@ _PLAIN = frozenset(" .-_")
 _BLANK = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
 _SPECIAL = re.compile(r"([\\`*_\[\]|~])")
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "<span>$</span>"})
-# Nobody is called, and no issue is linked, by what stands in a file: a zero-width space breaks both.
+# Text from a file must not mention people or link issues: a zero-width space breaks both.
 _CALL = re.compile(r"([@#])(?=\w)")
 _BEGINS_A_BLOCK = re.compile(r"^(\d+(?=[.)])|(?=[-#+=]))")
 

@@ -8,7 +8,7 @@ _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 def is_pointer(text: str) -> bool:
-    """Tell whether a text is a JSON pointer. The empty one names the whole document."""
+    """Whether a text is a JSON pointer. The empty one names the whole document."""
     return _POINTER.fullmatch(text) is not None
 
 

@@ -2,7 +2,7 @@
 
 `EVERYWHERE` knows the value of every `Secret` that was ever made in this process. Standard output and standard error,
 commits, receipts, what is said on GitHub and every file that others read pass through it, and so does every text of a
-provider before it is cut, as half a secret would not be found any more.
+provider before it is cut, because half a secret is no longer found.
 """
 
 import json
@@ -31,7 +31,7 @@ _SHORTEST = 3
 # sign is met: `--help` meets none.
 _RULES = (
     # Lengths are bounded, or a hostile text would take minutes.
-    # Up to the last @ before a blank or a quote: a password that nobody has encoded may hold one itself.
+    # Up to the last @ before a blank or a quote: a password that is not encoded may contain one itself.
     ("://", r"""(postgres(?:ql)?://[^:/@\s"'<>`]{0,256}:)[^\s"'<>`]{1,512}@""", rf"\g<1>{STARS}@"),
     ("://", r"""(://[^:/@\s"'<>`]{0,256}:)[^/@\s"'<>`]{1,512}@""", rf"\g<1>{STARS}@"),
     ("password=", r"""([?&]password=)[^&\s"'<>`]+""", rf"\g<1>{STARS}"),
@@ -67,7 +67,7 @@ class Redaction:
             self.hide(environment.get(name, ""))
 
     def hide(self, secret: str) -> None:
-        """Hide one more value, also where it stands in JSON, an address, Markdown, HTML, or git's Authorization."""
+        """Hide one more value, also inside JSON, an address, Markdown, HTML, or git's Authorization."""
         secret = secret.strip()
         if len(secret) >= _SHORTEST and secret not in self.hidden:
             self.hidden.update(_spellings(secret))

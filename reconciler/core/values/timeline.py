@@ -1,7 +1,7 @@
 """Timelines and the names that carry them.
 
 An environment begins on the timeline `origin`; each restore begins a new one, named after what was asked. Where a
-timeline lives must be readable from Neon alone after any crash, so it stands in places that a branch can hold:
+timeline lives must be readable from Neon alone after any crash, so it is kept where a branch can hold it:
 
 - a candidate carries annotations that are set in the very request that creates it (they can't be changed later),
 - a held branch says in its name which timeline it holds, which one replaced it, and in which place of the order,
@@ -32,7 +32,7 @@ _NAME = rf"origin|{RESTORED_NAME}(?:-{ID_PATTERN})?"
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """One continuous history of the data: `origin`, or a restore to the moment or LSN `to`, told apart by `id`."""
+    """One continuous history of the data: `origin`, or a restore to the moment or LSN `to`. `id` sets restores to one apart."""
 
     to: Point | None = None
     id: str = ""
@@ -108,7 +108,7 @@ def proved_name(primary: str, timeline: Timeline) -> str:
 class HeldName:
     """The name of a branch that holds a replaced timeline: `main.held.origin.before.r-20261121T095500000Z`.
 
-    `sequence` counts the replacements of an environment: the highest one tells what is live. The first is not written,
+    `sequence` counts the replacements of an environment: the highest one shows what is live. The first is not written,
     and later ones are: `….2`. `in_place` says that the branch was made by the replacement, at its moment: `….in-place`.
     """
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from reconciler.core.model.desired import Desired
-from reconciler.core.model.observed import Branch, Endpoint, HyperdriveConfig, Observed, ObservedWorker, named
+from reconciler.core.model.observed import Branch, Endpoint, HyperdriveConfig, Observed, ObservedWorker, known, named
 from reconciler.core.steps import Step
 from reconciler.errors import NotConverged
 from reconciler.ports import Neon, Ports
@@ -35,7 +35,7 @@ class Situation:
     @property
     def branches(self) -> tuple[Branch, ...]:
         """The branches; none where they could not be read."""
-        return self.observed.branches if isinstance(self.observed.branches, tuple) else ()
+        return known(self.observed.branches)
 
     def branch(self, name: str) -> Branch:
         """Find a branch."""

@@ -1,11 +1,12 @@
-"""What to do when Cloudflare does not let us in: which permission the token lacks, and where it is granted.
+"""Cloudflare's limits, and what to do after it denies access: which permission the token lacks, and where to grant it.
 
-A token that is not valid and one that lacks a permission get the same answer ("Authentication error", 10000), so that
-after a refusal, and only then, the token is verified (API reference, "Verify Token"): as a user's, and else as the
-account's. No call tells a token's permissions to the token itself, and trying a write to find out would be one.
+An invalid token and a missing permission get the same answer ("Authentication error", 10000). So after a refusal, and
+only then, the token is verified (API reference, "Verify Token"): as a user's, then as the account's. No request shows
+a token its own permissions, and a write to find out would be a write.
 """
 
 import re
+from typing import Any
 
 import httpx
 
@@ -24,7 +25,7 @@ NEEDED = "Account > Workers Scripts > Edit and Account > Hyperdrive > Edit"
 
 
 async def advise(api: Api, error: ProviderError, method: str, path: str) -> str:
-    """Say what the token lacks, in one sentence."""
+    """Say in one sentence what the token lacks."""
     found = _ACCOUNT.fullmatch(path)
     if error.status not in _NOT_LET_IN or found is None or path.endswith(_VERIFY):
         return ""
@@ -51,13 +52,19 @@ async def _is_active(api: Api, account: str) -> bool:
     return False
 
 
-# 1,200 requests in five minutes for a user, whatever sends them; some are left to the dashboard and to wrangler.
+# 1,200 requests in five minutes for a user, from all clients. This leaves some to the dashboard and to wrangler.
 PACE = Pace(at_once=240, per_second=2.5, burst=100)
 
 
 def is_busy(response: httpx.Response) -> Wait:
-    """Tell whether nothing was done. Of a 503, unlike Neon, Cloudflare does not promise that."""
+    """Whether Cloudflare is busy and so did nothing. Unlike Neon, it does not promise that of a 503."""
     return response.status_code in (423, 429) and (retry_after(response) or True)
 
 
-POLICY = ApiPolicy(advise=advise, busy=is_busy, pace=PACE)
+def explain(body: Any) -> tuple[str, str]:
+    """Find code and message of the first error in Cloudflare's envelope."""
+    first = body["errors"][0]
+    return str(first["code"]), str(first["message"])
+
+
+POLICY = ApiPolicy("Cloudflare", explain, advise=advise, busy=is_busy, pace=PACE)

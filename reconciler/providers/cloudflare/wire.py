@@ -1,17 +1,18 @@
-"""A Hyperdrive config as Cloudflare's API takes and tells it."""
+"""Cloudflare's JSON: what Hyperdrive configs and bindings look like in responses and requests."""
 
 from typing import Any
 
 from reconciler.core.model.hyperdrive import CACHING_OFF, CACHING_ON, Caching, Mtls, Settings
 from reconciler.core.model.observed import HyperdriveConfig
 from reconciler.ports import Origin
-from reconciler.providers.http.response import Told, told
+from reconciler.providers.http.response import ResponseReader
+
+_MTLS = ("ca_certificate_id", "mtls_certificate_id", "sslmode")
 
 
-def config(item: Told) -> HyperdriveConfig:
-    """Read a config. Defaults of the cache are left out, and certificates that are not set may be an empty object."""
-    nothing = told("Cloudflare", {})
-    origin = item.maybe("origin") or nothing
+def config(item: ResponseReader) -> HyperdriveConfig:
+    """Read a config. Cloudflare leaves out defaults of the cache, and may send an empty object without certificates."""
+    origin = item.section("origin")
     return HyperdriveConfig(
         id=item.id("id"),
         name=item.text("name"),
@@ -21,13 +22,29 @@ def config(item: Told) -> HyperdriveConfig:
         user=origin.maybe_text("user"),
         restarted_at=item.maybe_moment("restarted_on"),
         modified_at=item.maybe_moment("modified_on"),
-        caching=_caching(item.maybe("caching") or nothing),
+        caching=_caching(item.section("caching")),
         connection_limit=item.maybe_number("origin_connection_limit"),
-        mtls=_mtls(item.maybe("mtls") or nothing),
+        mtls=_mtls(item.section("mtls")),
     )
 
 
-def _caching(item: Told) -> Caching:
+def bindings(version: ResponseReader) -> list[ResponseReader]:
+    """Return the bindings of a version."""
+    return version.section("resources").any("bindings")
+
+
+def hyperdrive_bindings(version: ResponseReader) -> list[ResponseReader]:
+    """Return the Hyperdrive bindings of a version."""
+    return [each for each in bindings(version) if each.text("type") == "hyperdrive"]
+
+
+def hyperdrive_id(version: ResponseReader, binding: str) -> str | None:
+    """Return the id of the config that a version's binding points to."""
+    found = (each for each in hyperdrive_bindings(version) if each.maybe_text("name") == binding)
+    return next((each.id("id") for each in found), None)
+
+
+def _caching(item: ResponseReader) -> Caching:
     if item.flag("disabled"):
         return CACHING_OFF
     max_age, stale = item.maybe_number("max_age"), item.maybe_number("stale_while_revalidate")
@@ -37,12 +54,12 @@ def _caching(item: Told) -> Caching:
     )
 
 
-def _mtls(item: Told) -> Mtls:
-    return Mtls(*(item.maybe_text(key) for key in ("ca_certificate_id", "mtls_certificate_id", "sslmode")))
+def _mtls(item: ResponseReader) -> Mtls:
+    return Mtls(*map(item.maybe_text, _MTLS))
 
 
 def origin_body(origin: Origin) -> dict[str, Any]:
-    """Write where a config leads to: host and port always together, as the network part is never merged."""
+    """Write an origin, host and port always together: Cloudflare never merges the network part."""
     return {
         "scheme": "postgres",
         "host": origin.host,
@@ -54,21 +71,13 @@ def origin_body(origin: Origin) -> dict[str, Any]:
 
 
 def settings_body(settings: Settings) -> dict[str, Any]:
-    """Write the settings that are given, each of them whole."""
+    """Write the given settings, each as a whole."""
     body: dict[str, Any] = {}
     if (caching := settings.caching) is not None:
-        body["caching"] = {"disabled": True} if caching.disabled else _plain_caching(caching)
+        ages = {"max_age": caching.max_age, "stale_while_revalidate": caching.stale_while_revalidate}
+        body["caching"] = {"disabled": True} if caching.disabled else {"disabled": False, **ages}
     if settings.connection_limit is not None:
         body["origin_connection_limit"] = settings.connection_limit
-    if (mtls := settings.mtls) is not None:
-        parts = {key: getattr(mtls, key) for key in ("ca_certificate_id", "mtls_certificate_id", "sslmode")}
-        body["mtls"] = {key: value for key, value in parts.items() if value}
+    if settings.mtls is not None:
+        body["mtls"] = {key: value for key in _MTLS if (value := getattr(settings.mtls, key))}
     return body
-
-
-def _plain_caching(caching: Caching) -> dict[str, Any]:
-    return {
-        "disabled": False,
-        "max_age": caching.max_age,
-        "stale_while_revalidate": caching.stale_while_revalidate,
-    }

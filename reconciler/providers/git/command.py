@@ -59,7 +59,7 @@ _VARIABLES = {
     "LC_ALL": "C",
     "LANGUAGE": "",
 }
-# What a person may have set for how a remote is reached, whose configuration is read, and who commits.
+# What the user may have set: how to reach a remote, which configuration to read, and who commits.
 _KEPT = re.compile(
     r"GIT_(SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|SSL_.+|HTTP_.+|PROXY_.+|PROXY_SSL_.+|ALLOW_PROTOCOL"
     r"|CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_\d+|VALUE_\d+)|ATTR_NOSYSTEM|EXEC_PATH|CEILING_DIRECTORIES"

@@ -1,7 +1,7 @@
 """Reads how one file changed on a branch: one `git log` limited to the path, one `git cat-file --batch` for the texts.
 
 The branch's own line is followed (git's first parent), so that each version is one that the branch really had, in the
-order in which it had them; what a merge brought is one change, told by those who made it. Of options that a person's
+order in which it had them; what a merge brought is one change of its authors. Of options that a person's
 configuration can set, each that would change the answer is given.
 """
 
@@ -14,7 +14,7 @@ from reconciler.core.history.entries import Change
 from reconciler.core.values.instant import Instant
 from reconciler.providers.git.command import Git
 
-# Fields stand between NUL bytes, which neither a name nor a subject can hold; behind them stands the raw difference.
+# Fields are separated by NUL bytes, which neither a name nor a subject can contain. The raw difference follows them.
 _FORMAT = "%x00%H%x00%P%x00%ct%x00%an%x00%s%x00"
 _FIELDS = 6
 _LOG = (
@@ -61,7 +61,7 @@ def changes_of(root: Path, path: str, environment: Mapping[str, str] = os.enviro
 
 
 def is_shallow(root: Path, environment: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether the clone was cut off, so that older changes are not there to be read."""
+    """Whether the clone is shallow, so that older changes can't be read."""
     return Git.at(root, environment).run("rev-parse", "--is-shallow-repository").text == "true"
 
 
@@ -139,15 +139,15 @@ def _brought(merge: _Record, by_commit: Mapping[str, _Record], seen: set[str]) -
 
 
 def _change(landed: _Landed, texts: Mapping[str, str]) -> Change:
-    """Tell one change. A merge that brought one commit unaltered is told, and undone, as that commit."""
+    """Describe one change. A merge of one unaltered commit is shown, and undone, as that commit."""
     record, merged = landed.record, landed.merged
-    told = merged[0] if merged else record
-    alone = len(merged) == 1 and (told.before, told.after) == (record.before, record.after)
+    shown = merged[0] if merged else record
+    alone = len(merged) == 1 and (shown.before, shown.after) == (record.before, record.after)
     return Change(
-        commit=told.commit if alone else record.commit,
+        commit=shown.commit if alone else record.commit,
         at=record.at,
         author=_authors(merged) or record.author,
-        subject=told.subject,
+        subject=shown.subject,
         before=_text(record.before, texts),
         after=_text(record.after, texts),
         is_merge=len(record.parents) > 1 and not alone,

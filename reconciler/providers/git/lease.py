@@ -3,7 +3,7 @@
 `refs/reconciler/lease/<environment>` names a commit that says who has it and until when. It is only ever set by
 compare-and-swap (`git push --force-with-lease=<ref>:<expected>`), so of two that reach for it one gets it.
 
-It is renewed after a third of its duration. Whoever finds somebody else's takes it over only when that one is proved
+It is renewed after a third of its duration. A run takes over another's lease only when that one is provably
 dead: its expiry is past by more than two machines' clocks may differ, or it stood still for its whole duration by our
 own clock that never goes back. An owner that cannot renew stops a third before its end (`confirm`). What lies between
 a `confirm` and the call that follows it cannot be guarded: Neon and Cloudflare know nothing of leases.
@@ -49,8 +49,8 @@ class _Watch:
 class GitLease:
     """A lease of one environment: `async with GitLease(...) as permit`. Implements the port `Lease`.
 
-    `owner` and `run` tell others who has it and where its log is. `seconds` is how long it lasts without renewal,
-    `patience` for how many seconds somebody else's is waited for; `waiting` is called once for each owner that is
+    `owner` and `run` show others who has it and where its log is. `seconds` is how long it lasts without renewal,
+    `patience` for how many seconds to wait for another run's; `waiting` is called once for each owner that is
     waited for, with the seconds that this will take at most.
     """
 
@@ -81,14 +81,14 @@ class GitLease:
 
     @classmethod
     def look(cls, repository: Repository, environment: str) -> LeaseState | None:
-        """Read who has the lease; None where nobody has, or where there is no remote. Raises GitError."""
+        """Read who has the lease; None where it is free, or where there is no remote. Raises GitError."""
         if repository.remote is None:
             return None
         found = LeaseRef(repository, environment).look()
         return found.record.state if found else None
 
     async def __aenter__(self) -> Self:
-        """Take the lease. Raises LeaseHeld when somebody else keeps it for too long, GitError when none can be had."""
+        """Take the lease. Raises LeaseHeld when another run keeps it for too long, GitError when it can't be set."""
         try:
             await self._take()
         except GitError as error:
@@ -105,7 +105,7 @@ class GitLease:
         await to_the_end(self._finish())
 
     async def confirm(self) -> None:
-        """Return while nobody else can have the lease. Raises LeaseLost.
+        """Return if no other run can have the lease. Raises LeaseLost.
 
         Renews it at once where a third of its duration has gone by: a process that slept finds out here.
         """
@@ -130,29 +130,29 @@ class GitLease:
     async def _take(self) -> None:
         begun = self._clock.elapsed()
         watch = _Watch("", begun)
-        told: set[str] = set()
+        reported: set[str] = set()
         while True:
             found = await _in_thread(self._ref.look)
             if found is not None and found.id != watch.id:
                 watch = _Watch(found.id, self._clock.elapsed())
             if found is None or self._is_dead(found, watch):
-                with suppress(PushRejected):  # somebody else was faster: see who
+                with suppress(PushRejected):  # another run came first: see which
                     return await self._put(found.id if found else "")
             else:
-                await self._wait(found, watch, begun, told)
+                await self._wait(found, watch, begun, reported)
 
     def _is_dead(self, found: Found, watch: _Watch) -> bool:
         expired = self._clock.now() - found.record.state.expires_at > ALLOWANCE
         still = self._clock.elapsed() - watch.since >= found.record.seconds
         return still or (expired and found.record.readable)
 
-    async def _wait(self, found: Found, watch: _Watch, begun: float, told: set[str]) -> None:
+    async def _wait(self, found: Found, watch: _Watch, begun: float, reported: set[str]) -> None:
         left = self._patience - (self._clock.elapsed() - begun)
         if left <= 0:
             raise _held(found.record, self._patience)
-        if self._waiting is not None and found.record.nonce not in told:
+        if self._waiting is not None and found.record.nonce not in reported:
             self._waiting(found.record.state, left)
-        told.add(found.record.nonce)
+        reported.add(found.record.nonce)
         until_dead = found.record.seconds - (self._clock.elapsed() - watch.since)
         await self._clock.sleep(max(_SHORTEST_PAUSE_SECONDS, min(_LOOK_EVERY_SECONDS, left, until_dead)))
 
@@ -222,7 +222,7 @@ class GitLease:
         environment = self._record.state.environment
         return type(error)(
             f"no lease on {environment} can be had, which keeps two runs apart: {error.message}",
-            hint=f"mend that (the remote must take pushes to {self._ref.name}); or, if nobody else can be at work, "
+            hint=f"fix that (the remote must take pushes to {self._ref.name}); or, if no other run can be at work, "
             f"reconciler apply {environment} --without-lease",
         )
 

@@ -1,4 +1,4 @@
-"""What stands in a lease: canonical JSON in the message of a commit without parents and without files."""
+"""The content of a lease: canonical JSON in the message of a commit without parents and without files."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +16,7 @@ UNREADABLE_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class LeaseState:
-    """What stands on the remote. `expires_at` is by its owner's clock; `run` is where its log is, or empty."""
+    """A lease on the remote. `expires_at` is by its owner's clock; `run` is where its log is, or empty."""
 
     environment: str
     owner: str
@@ -27,7 +27,7 @@ class LeaseState:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A lease with what tells it from others: a random `nonce` for each run, and the number of its renewal.
+    """A lease with what identifies it: a random `nonce` for each run, and the number of its renewal.
 
     It lasts `seconds` from each renewal on. `readable` is false where the content is not of this version.
     """
@@ -60,12 +60,12 @@ class Record:
 
     @classmethod
     def parse(cls, line: str, environment: str, identity: str) -> Self:
-        """Read a record. One that cannot be read is somebody's all the same; its `identity` tells it from others."""
+        """Read a record. An unreadable one counts as held; its `identity` distinguishes it from others."""
         try:
             return cls._read(json.loads(line), environment)
         except (ValueError, KeyError, TypeError):
             nowhen = Instant(0)
-            state = LeaseState(environment, "somebody whose lease cannot be read", nowhen, nowhen, "")
+            state = LeaseState(environment, "an owner whose lease cannot be read", nowhen, nowhen, "")
             return cls(state, identity, 0, UNREADABLE_SECONDS, readable=False)
 
     @classmethod

@@ -27,11 +27,11 @@ class LeaseRef:
         self._environment = environment
 
     def id(self) -> str:
-        """Return the id of what stands there now; empty where nothing does."""
+        """Return the id of its commit now; empty where there is none."""
         return self._repository.remote_ref(self.name)
 
     def look(self) -> Found | None:
-        """Read what stands there."""
+        """Read the lease."""
         found = ""
         for _ in range(_TRIES):  # it may be renewed or given back between two questions
             found = self.id()
@@ -47,7 +47,7 @@ class LeaseRef:
         return write_record(self._repository, record.line)
 
     def set(self, commit: str, expected: str) -> None:
-        """Let it be this commit if it is `expected` (empty: missing) now. Raises PushRejected where it is not."""
+        """Set it to this commit if it is `expected` (empty: missing) now. Raises PushRejected otherwise."""
         self._repository.push(commit, self.name, expected=expected)
 
     def remove(self, ours: Collection[str]) -> None:

@@ -1,7 +1,7 @@
 """Receipts as Git notes on `refs/notes/reconciler`: lines that are only ever added.
 
-A note is a file in the tree of that ref, named after the commit that it stands on (git-notes(1)). Git's own `notes
-append` and `notes merge` set their ref without looking whether somebody else has moved it since, so two at once lose
+A note is a file in the tree of that ref, named after its commit (git-notes(1)). Git's own `notes
+append` and `notes merge` set their ref without checking whether it has moved since, so two at once lose
 one; here every change is a compare-and-swap, of the local ref and of the remote's, and a merge is the union of the
 lines of each commit (what `git notes merge -s cat_sort_uniq` makes).
 """
@@ -195,4 +195,4 @@ def _content(lines: Iterable[str]) -> bytes:
 
 def _pause(attempt: int) -> None:
     """Let the others go on: those that were refused together would only meet again."""
-    time.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.02 * attempt)))  # noqa: S311  nobody profits from guessing it
+    time.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.02 * attempt)))  # noqa: S311  not security

@@ -1,4 +1,4 @@
-"""One line in the message of a commit that has no parents and no files: what a ref of ours on the remote leads to."""
+"""One line in the message of a commit that has no parents and no files: the target of our refs on the remote."""
 
 from reconciler.errors import GitError, RemoteRefused, RemoteUnreachable
 from reconciler.providers.git.repository import Repository

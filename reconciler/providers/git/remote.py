@@ -111,7 +111,7 @@ class Remote:
             raise PushRejected(
                 f"{ref} on {self.said} is {present[:12] or 'not there'}"
                 + (f", and not {expected[:12] or 'missing'} as expected" if expected is not None else "")
-                + ": somebody was faster",
+                + ": another push came first",
                 hint="look again and repeat",
             ) from failure
         raise failure
@@ -158,13 +158,13 @@ def without_user(address: str) -> str:
 
 
 def _push_failure(what: str, answer: Answer) -> GitError:
-    """Tell what a failed push means. With --porcelain, git says on stdout which ref was rejected, and why."""
+    """Return the error of a failed push. With --porcelain, git writes to stdout which ref was rejected, and why."""
     found = _REJECTED_BY_REMOTE.search(answer.text)
     if found is None:
         return _failure(what, answer.said)
     reasons = "; ".join(filter(None, (found["why"], gist(answer.said))))
     if _BUSY.search(reasons):
-        return _Passing(f"{what}: somebody else is pushing to it ({reasons})")
+        return _Passing(f"{what}: another push is under way ({reasons})")
     return RemoteRefused(
         f"{what}: it was reached and does not take it ({reasons})",
         hint="a branch protection, a repository rule or a hook of the remote forbids it: allow it there for who pushes",

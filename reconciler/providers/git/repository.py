@@ -84,7 +84,7 @@ class Repository:
         return self.git.attempt("symbolic-ref", "--quiet", "--short", "HEAD").text
 
     def resolve(self, name: str) -> str | None:
-        """Return the id of the commit that a name, or an abbreviated id, stands for."""
+        """Return the id of the commit of a name or an abbreviated id."""
         if not name or name.startswith("-"):
             return None
         answer = self.git.attempt("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
@@ -132,7 +132,7 @@ class Repository:
         return answer.text
 
     def is_ancestor(self, old: str, new: str) -> bool:
-        """Tell whether `new` is `old` or comes after it."""
+        """Whether `new` is `old` or comes after it."""
         return self.git.attempt("merge-base", "--is-ancestor", self._known(old), self._known(new)).status == 0
 
     def last_change(self, commit: str, path: str) -> str:
@@ -150,7 +150,7 @@ class Repository:
         return found
 
     def differs_from_head(self, path: str) -> bool:
-        """Tell whether a file of the work tree is not the one of HEAD; one that is not committed is not.
+        """Whether a file of the work tree differs from HEAD's. An uncommitted file does.
 
         What git would convert on its way into a commit, such as line ends, is no difference.
         """
@@ -198,13 +198,13 @@ class Repository:
         return self.git.run("rev-parse", "--verify", tracking).text
 
     def fetch_objects(self, ref: str) -> None:
-        """Bring here what a ref of the remote leads to, without any ref of ours."""
+        """Fetch the objects of a remote's ref, without setting a ref of ours."""
         self._needed().fetch(ref)
 
     def push(self, commit: str, ref: str, *, expected: str | None) -> None:
         """Let a ref of the remote be this commit; an empty one deletes the ref.
 
-        `expected` is the id that the remote's ref must have now, "" where it must not exist; None lets it go forward
+        `expected` is the id that the remote's ref must have now, "" where it must not exist; None allows a fast-forward
         only. Raises PushRejected where the ref is something else by now, RemoteRefused where the remote does not want
         it. Where git's answer was lost, what the remote has decides.
         """
@@ -267,7 +267,7 @@ def head_of(directory: Path, environment: Mapping[str, str] = os.environ) -> str
 
 
 def _has_repository(directory: Path) -> bool:
-    """Tell whether there may be one: a look at the disk is quicker than a git process."""
+    """Whether there may be one: a look at the disk is quicker than a git process."""
     return any((each / ".git").exists() for each in (directory.absolute(), *directory.absolute().parents))
 
 
@@ -283,5 +283,5 @@ def _refuse_unless_outside(directory: Path, answer: Answer) -> None:
     if "not a git repository" in answer.said or "must be run in a work tree" in answer.said:
         return
     owned = "dubious ownership" not in answer.said
-    hint = "" if owned else f"it belongs to somebody else: git config --global --add safe.directory {directory}"
+    hint = "" if owned else f"another user owns it: git config --global --add safe.directory {directory}"
     raise GitError(f"the repository around {directory} cannot be used: {gist(answer.said)}", hint=hint)

@@ -1,6 +1,6 @@
 """Suspensions in Git: a ref of the remote, next to that of the lease, set and removed by compare-and-swap only.
 
-`refs/reconciler/suspension/<environment>` leads to a commit that says who stopped all applying, until when and why.
+`refs/reconciler/suspension/<environment>` points to a commit that says who suspended applying, until when and why.
 Whoever reads it keeps a copy in a ref of the same name here, for when the remote can't be reached. Where there is no
 remote the ref here is all there is, and stops only those who apply from this repository.
 """
@@ -18,13 +18,13 @@ from reconciler.providers.git.record import read_record, record_here, write_reco
 from reconciler.providers.git.repository import Repository
 
 _TRIES = 5
-# As long as a lease waits for the remote before it lets a renewal be tried again.
+# As long as a lease waits for the remote before it retries a renewal.
 _SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What stands there: the id of its commit, and what it says. None: something that this version can't read."""
+    """A suspension: the id of its commit, and its content; None where this version can't read it."""
 
     id: str
     ref: str
@@ -53,15 +53,15 @@ class SuspensionRef:
 
     @property
     def is_shared(self) -> bool:
-        """Tell whether there is a remote, so that it counts for everybody."""
+        """Whether there is a remote, so that it counts for every clone."""
         return self._repository.remote is not None
 
     def look(self) -> Found | None:
-        """Read what stands there, and keep a copy of it here. Raises GitError."""
+        """Read the ref, and keep a copy of it here. Raises GitError."""
         if not self.is_shared:
             return self.copy()
         found = ""
-        for _ in range(_TRIES):  # it may be set anew or removed between two questions
+        for _ in range(_TRIES):  # it may be set again or removed between two requests
             found = self._repository.remote_ref(self.name)
             if not found:
                 self._keep("")
@@ -78,7 +78,7 @@ class SuspensionRef:
         return self._found(commit, record_here(self._repository, commit) or "") if commit else None
 
     def set(self, suspension: Suspension, expected: str) -> None:
-        """Let it be this one if the commit `expected` (empty: none) stands there now. Raises PushRejected, GitError."""
+        """Set it if it is now the commit `expected` (empty: none). Raises PushRejected, GitError."""
         commit = write_record(self._repository, suspension.line)
         if self.is_shared:
             self._repository.push(commit, self.name, expected=expected)
@@ -87,7 +87,7 @@ class SuspensionRef:
             self._swap(self.name, commit, expected)
 
     def remove(self, expected: str) -> None:
-        """Remove it if the commit `expected` stands there now. Raises PushRejected, GitError."""
+        """Remove it if it is now the commit `expected`. Raises PushRejected, GitError."""
         if self.is_shared:
             self._repository.push("", self.name, expected=expected)
             self._keep("")
@@ -100,7 +100,7 @@ class SuspensionRef:
             raise PushRejected(f"{self.name} could not be changed: {answer.said.strip()}", hint="look again and repeat")
 
     def _keep(self, commit: str) -> None:
-        """Let the copy be this. It is a help: that it can't be kept, or another git is at it, hinders nobody."""
+        """Set the copy, if possible: a failure, or another git at work, blocks nothing."""
         with suppress(GitError):
             if (self._repository.resolve(self.name) or "") != commit:
                 arguments = (self.name, commit) if commit else ("-d", self.name)
@@ -116,7 +116,7 @@ class SuspensionWatch:
     """Whether an apply may go on. Implements the port `SuspensionCheck`.
 
     Under a lease the remote has to be read once; when it is away later, the lease decides how long that may last.
-    Without one, what can't be read is told to `warn`, and the copy that is kept here counts.
+    Without one, what can't be read is passed to `warn`, and the copy here counts.
     """
 
     def __init__(
@@ -131,14 +131,14 @@ class SuspensionWatch:
         self._told: set[str] = set()
 
     async def confirm(self) -> None:
-        """Return while no suspension stands. Raises Suspended, and GitError where that can't be told."""
+        """Return if applying is not suspended. Raises Suspended, and GitError where that can't be read."""
         found = await to_the_end(asyncio.to_thread(self._look))
         if found is None:
             return
         suspension = found.readable
         if not suspension.is_over(self._clock.now()):
             raise Suspended(suspension.message, hint=suspension.hint)
-        self._tell(f"{suspension.message}. That is over, and ignored")
+        self._tell(f"{suspension.message}. It is over, and ignored")
 
     def _look(self) -> Found | None:
         try:

@@ -32,7 +32,7 @@ def identified(git: Git) -> Git:
 
 
 def nameless(git: Git) -> Git:
-    """Return a git that commits as this tool: for what is nobody's work, such as a lease."""
+    """Return a git that commits as this tool: for what no person wrote, such as a lease."""
     return _as(git, "reconciler", "reconciler@localhost")
 
 

@@ -1,4 +1,4 @@
-"""HTTP gates: what the Worker answers, asked through a version that takes no traffic yet, or as users ask."""
+"""HTTP gates: requests to a version that takes no traffic yet, or to the live ones as users send them."""
 
 import asyncio
 import json
@@ -21,14 +21,14 @@ _LONGEST_QUOTE = 200
 
 
 class Refuted(Exception):
-    """An answer came and is not what the gate wants."""
+    """The response is not what the gate expects."""
 
 
 async def check(gate: HttpGate, versions: dict[str, str], *, staged: bool) -> None:
-    """Ask until the gate passes, for as long as it says at most. Raises GateFailed with what was wrong last.
+    """Send requests until the gate passes or its patience ends. Raises GateFailed with the last failure.
 
-    The first answers prove nothing: a deployment and an override take a while to reach everywhere. `staged` versions
-    (by script) are asked for by the header that Cloudflare has for it (docs: Workers, Gradual deployments, Version
+    The first answers prove nothing: a deployment and an override take a while to reach every location. `staged`
+    versions (by script) are requested with Cloudflare's header for it (docs: Workers, Gradual deployments, Version
     overrides).
     """
     headers = {"Cache-Control": "no-cache"}
@@ -36,7 +36,7 @@ async def check(gate: HttpGate, versions: dict[str, str], *, staged: bool) -> No
         override = ", ".join(f'{script}="{version}"' for script, version in sorted(versions.items()))
         headers["Cloudflare-Workers-Version-Overrides"] = override
     tries, seconds = 0, gate.patience.total_seconds()
-    # A connection of its own for each try, as a connection may lead to one place whose time has not come.
+    # A new connection for each try: a kept one may stay at a location that is not up to date.
     limits = httpx.Limits(max_keepalive_connections=0)
     trying = stamina.retry_context(
         on=(Refuted, httpx.HTTPError, TimeoutError), timeout=seconds, attempts=None, wait_initial=0.3, wait_max=3.0
@@ -78,7 +78,7 @@ async def _ask(client: httpx.AsyncClient, gate: HttpGate, headers: dict[str, str
 
 
 async def _read(response: httpx.Response, gate: HttpGate) -> bytes:
-    """Read the answer, but not without end."""
+    """Read the response up to a limit."""
     parts, size = [], 0
     async for part in response.aiter_bytes():
         parts.append(part)
@@ -89,7 +89,7 @@ async def _read(response: httpx.Response, gate: HttpGate) -> bytes:
 
 
 def _decoded(body: bytes, response: httpx.Response, gate: HttpGate) -> str:
-    """Decode as the answer says it is to be done; Python also knows encodings that are of no text, such as "hex"."""
+    """Decode with the response's charset. Python also has encodings that are not of text, such as "hex"."""
     try:
         return body.decode(response.encoding or "utf-8", "replace")
     except (LookupError, ValueError):
@@ -121,7 +121,7 @@ def _check_json(gate: HttpGate, text: str, versions: Collection[str]) -> None:
 
 
 def _filled(text: str, versions: Collection[str]) -> set[str]:
-    """Put each version where the placeholder stands: any of several Workers may be the one that answers."""
+    """Replace the placeholder with each version: any of several Workers may be the one that answers."""
     return {text.replace(VERSION_PLACEHOLDER, version) for version in versions} or {text}
 
 
@@ -144,7 +144,7 @@ def _nearly(one: float, other: float) -> bool:
 
 
 def _spelled(value: Any) -> str:
-    # Secrets are taken out before it is cut: the rest of one would not be found any more.
+    # Redact before cutting: the rest of a cut secret would not be found.
     return EVERYWHERE(json.dumps(value, ensure_ascii=False))[:_LONGEST_QUOTE]
 
 

@@ -1,7 +1,7 @@
-"""Keeps requests within what a provider allows, before it has to refuse them.
+"""Keeps requests below a provider's rate limits.
 
-Cloudflare counts over everything that a user does, and refuses all of it for five minutes when the limit is met, the
-dashboard too (docs: Fundamentals, API, Rate limits). So the budget is ours to keep, and less than all there is.
+Cloudflare counts everything that a user does. At the limit it blocks all of it for five minutes, the dashboard too
+(docs: Fundamentals, API, Rate limits). So we stay well below the limit ourselves.
 """
 
 import re
@@ -9,33 +9,33 @@ from dataclasses import dataclass
 
 from aiolimiter import AsyncLimiter
 
-# What names one thing and not a kind of things: every id has a digit in it, and no word of a path has, but v2.
+# An id in a path. Every id has a digit in it, and no other part of a path has, except v2.
 _ONE_THING = re.compile(r"(?<=/)(?!v[0-9]+(?:/|$))[^/]*[0-9][^/]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """So many requests at once, and so many `per_second` in the long run; `burst` in a second for each route."""
+    """Requests at once, `per_second` in the long run, and `burst` in one second for each route."""
 
     at_once: int
     per_second: float
     burst: int
 
     def most_within(self, seconds: float) -> float:
-        """Return the most requests that can fall into a time of this length."""
+        """Return the most requests that can be sent within this many seconds."""
         return self.at_once + seconds * self.per_second
 
 
-class Budget:
-    """Lets requests go at a pace; without one, at once."""
+class RateLimiter:
+    """Delays requests to keep a pace; does nothing without one."""
 
     def __init__(self, pace: Pace | None) -> None:
         self._pace = pace
         self._all = AsyncLimiter(pace.at_once, pace.at_once / pace.per_second) if pace else None
         self._routes: dict[str, AsyncLimiter] = {}
 
-    async def spend(self, method: str, path: str) -> None:
-        """Return when one more request may be sent."""
+    async def acquire(self, method: str, path: str) -> None:
+        """Wait until one more request may be sent."""
         if self._pace is None or self._all is None:
             return
         route = route_of(method, path)
@@ -44,5 +44,5 @@ class Budget:
 
 
 def route_of(method: str, path: str) -> str:
-    """Return what requests for different things have in common."""
+    """Return method and path with each id replaced by a star."""
     return f"{method} {_ONE_THING.sub('*', path)}"

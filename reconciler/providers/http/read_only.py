@@ -1,76 +1,53 @@
-"""An HTTP API that is only read from, until a moment at which whatever has no answer yet is given up."""
+"""An HTTP API that is only read from, and only until a deadline."""
 
 import asyncio
-from typing import Any, Self
+from typing import Any
 
 from reconciler.core.model.observed import Unknown
 from reconciler.core.values.secret import Secret
 from reconciler.errors import InputError, ProviderError, Unreachable
-from reconciler.providers.http.client import Answer, Api, ApiPolicy, Explain, Look
+from reconciler.providers.http.client import Answer, Api, ApiPolicy, BeforeRetry
 
 _NOT_LET_IN = frozenset({401, 403, 404})
 
 
 class ReadOnlyApi(Api):
-    """An API that sends nothing but GET, and nothing after `until`, on the clock of the running loop.
+    """An API that sends only GET requests, and none after `until`, a time on the running loop's clock.
 
-    `absent` is why nothing can be asked at all. `refusal` is the first answer that did not let us in (401, 403), or
-    not see what was asked for (404), where it is known what helps. `has_answered` tells whether anything was read.
+    `absent` says why nothing can be requested at all; a token that no header can carry is such a reason. `refusal` is
+    the first 401, 403 or 404 for which there is advice. `has_answered` is true once anything was read.
     """
 
-    def __init__(  # noqa: PLR0913  what an Api takes, and how long and whether at all it is asked
-        self,
-        name: str,
-        base_url: str,
-        token: Secret,
-        explain: Explain,
-        manners: ApiPolicy,
-        *,
-        until: float,
-        absent: Unknown | None = None,
+    def __init__(
+        self, policy: ApiPolicy, base_url: str, token: Secret, *, until: float, absent: Unknown | None = None
     ) -> None:
-        super().__init__(name, base_url, token, explain, manners)
+        try:
+            super().__init__(policy, base_url, token)
+        except InputError as error:
+            absent = Unknown(error.message, error.hint)
+            super().__init__(policy, base_url, Secret(""))
         self._until = until
-        self._asked_name = name
         self._problems: dict[str, str] = {}
         self.has_answered = False
         self.absent = absent
         self.refusal: ProviderError | None = None
 
-    @classmethod
-    def opened(  # noqa: PLR0913  as above
-        cls,
-        name: str,
-        base_url: str,
-        token: Secret,
-        explain: Explain,
-        manners: ApiPolicy,
-        *,
-        until: float,
-        absent: Unknown | None = None,
-    ) -> Self:
-        """Open it also where the token is none: then nothing is asked, and `absent` says why."""
-        try:
-            return cls(name, base_url, token, explain, manners, until=until, absent=absent)
-        except InputError as error:
-            problem = Unknown(error.message, error.hint)
-            return cls(name, base_url, Secret(""), explain, manners, until=until, absent=problem)
-
     def ask_until(self, until: float) -> None:
-        """Give up what has no answer by this moment, from now on."""
+        """Change the deadline."""
         self._until = until
 
-    async def send(self, method: str, path: str, *, before_again: Look | None = None, **options: Any) -> Answer:
-        """Send a GET. Raises ProviderError, also where there is no token or no time, or where it is no GET."""
+    async def send(self, method: str, path: str, *, before_retry: BeforeRetry | None = None, **options: Any) -> Answer:
+        """Send a GET. Raises ProviderError, also for another method, without a token, or after the deadline."""
+        name = self._policy.name
         if method != "GET":
-            raise ProviderError(f"{self._asked_name}: {method} {path} was not sent: here it is only read")
+            raise ProviderError(f"{name}: {method} {path} was not sent: here it is only read")
         if self.absent is not None:
             raise ProviderError(self.absent.reason, hint=self.absent.hint)
         try:
             async with asyncio.timeout_at(self._until):
-                answer = await super().send(method, path, before_again=before_again, **options)
+                answer = await super().send(method, path, before_retry=before_retry, **options)
         except TimeoutError:
-            late = f"{self._asked_name}: GET {path}: no answer came in time"
+            late = f"{name}: GET {path}: no answer came in time"
             raise Unreachable(self._problems.get(path, late)) from None
         except ProviderError as error:
             if error.status in _NOT_LET_IN and error.hint and self.refusal is None:

@@ -1,7 +1,7 @@
-"""Reads what a provider answered, field by field: what is missing or of another kind is an error that names it.
+"""Reads a provider's response field by field: a missing field, or one of another kind, is an error that names it.
 
-Unknown fields are ignored, and null is as good as absent. Everything has a limit, so that no answer, however broken,
-can make us run out of memory or time.
+Unknown fields are ignored, and null means absent. Everything has a limit, so that no response can exhaust memory or
+time.
 """
 
 import re
@@ -13,58 +13,65 @@ from reconciler.errors import ProviderError
 
 _LONGEST_TEXT = 65_536
 _LONGEST_LIST = 100_000
-# Enough for seconds of three hundred years, and for every count that there is.
+# Enough for the seconds of three hundred years, and for every count.
 _LARGEST_NUMBER = 10**10
-# What every JSON reader takes for a whole number (RFC 8259, 6): ids are drawn from no less.
+# The largest integer that every JSON reader keeps exactly (RFC 8259, 6). Numeric ids may be that large.
 _LARGEST_SERIAL = 2**53 - 1
-# Ids become parts of paths: nothing in one may be a path.
+# Ids become parts of paths, so they can't contain a slash.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_HINT = "nothing was done with this answer; run it again, and where it stays so, the provider's API has changed"
+_HINT = "nothing was done with this answer; run it again. If it fails again, the provider's API has changed"
 _KINDS = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A value in an answer of `provider`, at `place`, such as `branches[2].parent_id`; empty for the whole answer."""
+class ResponseReader:
+    """A JSON object in a response of `provider`, at `place`, such as `branches[2]`; empty for the whole body.
+
+    Every method raises ProviderError for a value of another kind, and where a required value is missing.
+    """
 
     provider: str
     value: Any
     place: str = ""
 
-    def part(self, key: str) -> "Told":
-        """Return an object. Raises ProviderError where it is not there, as every method here does."""
+    def part(self, key: str) -> "ResponseReader":
+        """Return a required object."""
         found = self.maybe(key)
         if found is None:
             raise self._problem(key)
         return found
 
-    def maybe(self, key: str) -> "Told | None":
-        """Return an object, or None where there is none."""
+    def maybe(self, key: str) -> "ResponseReader | None":
+        """Return an object, or None."""
         value = self._get(key, dict)
-        return None if value is None else Told(self.provider, value, self._at(key))
+        return None if value is None else ResponseReader(self.provider, value, self._at(key))
 
-    def each(self, key: str) -> list["Told"]:
-        """Return the objects of a list that must be there."""
+    def section(self, key: str) -> "ResponseReader":
+        """Return an object, or an empty one."""
+        return self.maybe(key) or ResponseReader(self.provider, {}, self._at(key))
+
+    def each(self, key: str) -> list["ResponseReader"]:
+        """Return the objects of a required list."""
         if self._get(key, list) is None:
             raise self._problem(key)
         return self.any(key)
 
-    def any(self, key: str) -> list["Told"]:
-        """Return the objects of a list, of which there are none where there is no list."""
+    def any(self, key: str) -> list["ResponseReader"]:
+        """Return the objects of a list; none without a list."""
         values = self._get(key, list) or []
         if len(values) > _LONGEST_LIST:
             raise self._wrong(key, f"a list of {len(values):,} items")
         return [self._object(value, f"{self._at(key)}[{index}]") for index, value in enumerate(values)]
 
     def text(self, key: str) -> str:
-        """Return a text that must be there and not be empty."""
+        """Return a required text that is not empty."""
         found = self.maybe_text(key)
         if not found:
             raise self._problem(key)
         return found
 
     def maybe_text(self, key: str, longest: int = _LONGEST_TEXT) -> str:
-        """Return a text, which is empty where there is none. `longest` is in characters."""
+        """Return a text, or an empty one. `longest` is in characters."""
         value = self._get(key, str) or ""
         if len(value) > longest:
             raise self._wrong(key, f"a text of {len(value):,} characters")
@@ -73,30 +80,30 @@ class Told:
         return str(value)
 
     def id(self, key: str) -> str:
-        """Return an id, which may be a part of a path."""
+        """Return a required id, which is safe in a path."""
         return self._as_id(key, self.text(key))
 
     def maybe_id(self, key: str) -> str | None:
-        """Return an id, or None where there is none."""
+        """Return an id, or None."""
         found = self.maybe_text(key)
         return self._as_id(key, found) if found else None
 
     def number(self, key: str) -> int:
-        """Return a whole number of at least 0 that must be there."""
+        """Return a required integer, 0 or more."""
         found = self.maybe_number(key)
         if found is None:
             raise self._problem(key)
         return found
 
     def maybe_number(self, key: str) -> int | None:
-        """Return a whole number of at least 0, or None where there is none."""
+        """Return an integer, 0 or more, or None."""
         value: int | None = self._get(key, int)
         if value is not None and not 0 <= value <= _LARGEST_NUMBER:
             raise self._wrong(key, f"{'a negative number' if value < 0 else 'a number that is too large'}")
         return value
 
     def serial(self, key: str) -> int:
-        """Return a whole number of at least 0 that tells things apart, and must be there."""
+        """Return a required numeric id."""
         value: int | None = self._get(key, int)
         if value is None:
             raise self._problem(key)
@@ -105,7 +112,7 @@ class Told:
         return value
 
     def share(self, key: str) -> float:
-        """Return a percentage, 0 to 100."""
+        """Return a required percentage, 0 to 100."""
         value: float | None = self._get(key, float)
         if value is None:
             raise self._problem(key)
@@ -114,32 +121,32 @@ class Told:
         return value
 
     def maybe_measure(self, key: str) -> float | None:
-        """Return a number of at least 0, whole or not, or None where there is none."""
+        """Return a number, 0 or more, or None."""
         value: float | None = self._get(key, float)
         if value is not None and not 0 <= value <= _LARGEST_NUMBER:
             raise self._wrong(key, "something that is no measure")
         return value
 
     def maybe_whole(self, key: str) -> int | None:
-        """Return a whole number, also one below 0, or None where there is none."""
+        """Return an integer, negative ones included, or None."""
         value: int | None = self._get(key, int)
         if value is not None and abs(value) > _LARGEST_NUMBER:
             raise self._wrong(key, "a number that is too large")
         return value
 
     def flag(self, key: str) -> bool:
-        """Return true or false; false where there is neither."""
+        """Return a boolean; false where there is none."""
         return bool(self._get(key, bool))
 
     def moment(self, key: str) -> Instant:
-        """Return a moment that must be there."""
+        """Return a required moment (UTC)."""
         found = self.maybe_moment(key)
         if found is None:
             raise self._problem(key)
         return found
 
     def maybe_moment(self, key: str) -> Instant | None:
-        """Return a moment, or None where there is none."""
+        """Return a moment (UTC), or None."""
         text = self.maybe_text(key)
         if not text:
             return None
@@ -156,10 +163,10 @@ class Told:
             return value
         raise self._misfit(self._at(key), value, _KINDS[kind])
 
-    def _object(self, value: Any, place: str) -> "Told":
+    def _object(self, value: Any, place: str) -> "ResponseReader":
         if not isinstance(value, dict):
             raise self._misfit(place, value, "an object")
-        return Told(self.provider, value, place)
+        return ResponseReader(self.provider, value, place)
 
     def _as_id(self, key: str, text: str) -> str:
         if not _ID.fullmatch(text):
@@ -181,13 +188,13 @@ class Told:
         return ProviderError(f"{self.provider} answered {kind} and not {wanted} {whole}", hint=_HINT)
 
 
-def told_list(provider: str, body: Any) -> list[Told]:
-    """Read an answer's body, which must be a list of objects."""
-    return Told(provider, {"list": body}).each("list")
+def read_list(provider: str, body: Any) -> list[ResponseReader]:
+    """Read a body that must be a list of objects."""
+    return ResponseReader(provider, {"list": body}).each("list")
 
 
-def told(provider: str, body: Any) -> Told:
-    """Read an answer's body, which must be an object."""
+def read_object(provider: str, body: Any) -> ResponseReader:
+    """Read a body that must be an object."""
     if not isinstance(body, dict):
-        raise Told(provider, {})._misfit("", body, "an object")  # noqa: SLF001  our own
-    return Told(provider, body)
+        raise ResponseReader(provider, {})._misfit("", body, "an object")  # noqa: SLF001  our own
+    return ResponseReader(provider, body)

@@ -1,11 +1,12 @@
-"""What to do when Neon does not let us in: which key is needed, and where it is made.
+"""Neon's limits, and what to do after it denies access: which key is needed, and where to create it.
 
-Whatever a key does not reach is answered with 404, not 403 (Neon's documentation, Manage API keys), so that a project
-that does not exist and one that the key is not for look alike. No call tells what a key reaches (`GET /auth` tells only
-its kind), and none is needed: every plan begins with `GET /projects/{id}`, which asks just that.
+Neon answers 404, not 403, for what a key can't access (documentation, Manage API keys): an absent project and one of
+another key look the same. No request shows what a key can access (`GET /auth` shows only its kind), and none is
+needed: every plan begins with `GET /projects/{id}`.
 """
 
 import re
+from typing import Any
 
 import httpx
 
@@ -28,7 +29,7 @@ _SCHEMA_HINT = (
 
 
 async def advise(_api: Api, error: ProviderError, _method: str, path: str) -> str:
-    """Say which key is missing, in one sentence."""
+    """Say in one sentence which key is needed."""
     project = _OF_A_PROJECT.fullmatch(path)
     match error.status:
         case 403 | 404 if _OF_A_SCHEMA.fullmatch(path):
@@ -46,16 +47,21 @@ async def advise(_api: Api, error: ProviderError, _method: str, path: str) -> st
             return ""
 
 
-# 700 requests a minute for an account, and 40 a second for a route (API reference, Rate limiting); some are left over.
+# 700 requests a minute for an account, and 40 a second for a route (API reference, Rate limiting). This is less.
 PACE = Pace(at_once=150, per_second=8.0, burst=40)
 _NOT_READY = "branch not ready yet"
 
 
 def is_busy(response: httpx.Response) -> Wait:
-    """Tell whether nothing was done: as everywhere, and where a branch that was just made is not ready."""
+    """Whether Neon is busy and so did nothing, as it is also while a new branch is not ready."""
     if response.status_code == 422 and _NOT_READY in response.text:
         return True
     return http.is_busy(response)
 
 
-POLICY = ApiPolicy(advise=advise, busy=is_busy, pace=PACE)
+def explain(body: Any) -> tuple[str, str]:
+    """Find code and message in a GeneralError. Most have an empty code."""
+    return str(body.get("code") or ""), str(body["message"])
+
+
+POLICY = ApiPolicy("Neon", explain, advise=advise, busy=is_busy, pace=PACE)

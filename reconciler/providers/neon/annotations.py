@@ -1,30 +1,42 @@
-"""The annotations of a declared branch at Neon: set in the request that creates it, and never again."""
+"""Annotations of branches at Neon. They are set in the request that creates a branch, and can't be changed later."""
 
-from reconciler.core.model.observed import DeclaredAnnotation
-from reconciler.providers.http.response import Told
+from reconciler.core.model.observed import Annotation, DeclaredAnnotation
+from reconciler.core.values.timeline import Timeline
+from reconciler.providers.http.response import ResponseReader
 
-_ENVIRONMENT_KEY = "reconciler.environment"
-_PURPOSE_KEY = "reconciler.purpose"
-_NAME_KEY = "reconciler.branch"
-_RESET_KEY = "reconciler.reset"
-_PURPOSES = {False: "declared branch", True: "declared branch, schema only"}
-
-
-def child_annotations(mark: DeclaredAnnotation) -> dict[str, str]:
-    """Return the annotations that say for what a branch was made, and which reset was asked for then."""
-    annotations = {
-        _ENVIRONMENT_KEY: mark.environment,
-        _PURPOSE_KEY: _PURPOSES[mark.schema_only],
-        _NAME_KEY: mark.name,
-    }
-    return annotations | ({_RESET_KEY: mark.reset} if mark.reset else {})
+_ENVIRONMENT = "reconciler.environment"
+_TIMELINE = "reconciler.timeline"
+_PROTECTS = "reconciler.protects"
+_PURPOSE = "reconciler.purpose"
+_NAME = "reconciler.branch"
+_RESET = "reconciler.reset"
+_DECLARED = {False: "declared branch", True: "declared branch, schema only"}
 
 
-def child_mark(annotation: Told | None) -> DeclaredAnnotation | None:
-    """Read them; None where they are not those of a declared branch."""
-    value = annotation.maybe("value") if annotation else None
-    purpose = value.maybe_text(_PURPOSE_KEY) if value else ""
-    if value is None or purpose not in _PURPOSES.values():
-        return None
-    environment, name = value.maybe_text(_ENVIRONMENT_KEY), value.maybe_text(_NAME_KEY)
-    return DeclaredAnnotation(environment, name, value.maybe_text(_RESET_KEY), purpose == _PURPOSES[True])
+def of_timeline(mark: Annotation) -> dict[str, str]:
+    """Return the annotations of a branch that carries a timeline."""
+    annotations = {_ENVIRONMENT: mark.environment, _TIMELINE: mark.timeline.name}
+    return annotations | ({_PROTECTS: "primary"} if mark.protects else {})
+
+
+def of_drill(mark: Annotation) -> dict[str, str]:
+    """Return the annotations of a drill's branch."""
+    return of_timeline(mark) | {_PURPOSE: "drill"}
+
+
+def of_declared(mark: DeclaredAnnotation) -> dict[str, str]:
+    """Return the annotations of a declared branch: its name in the file, and which reset the file asked for then."""
+    annotations = {_ENVIRONMENT: mark.environment, _PURPOSE: _DECLARED[mark.schema_only], _NAME: mark.name}
+    return annotations | ({_RESET: mark.reset} if mark.reset else {})
+
+
+def read(annotation: ResponseReader) -> tuple[Annotation | None, DeclaredAnnotation | None]:
+    """Read both kinds of annotations; None where a branch has none of that kind."""
+    value = annotation.section("value")
+    environment, purpose = value.maybe_text(_ENVIRONMENT), value.maybe_text(_PURPOSE)
+    timeline, protects = Timeline.parse(value.maybe_text(_TIMELINE)), bool(value.maybe_text(_PROTECTS))
+    mark = Annotation(environment, timeline, protects) if environment and timeline else None
+    if purpose not in _DECLARED.values():
+        return mark, None
+    name, reset = value.maybe_text(_NAME), value.maybe_text(_RESET)
+    return mark, DeclaredAnnotation(environment, name, reset, purpose == _DECLARED[True])

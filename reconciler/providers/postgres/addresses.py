@@ -1,4 +1,4 @@
-"""Reads the address of a database as libpq does, and tells whether a host is this machine."""
+"""Reads the address of a database as libpq does, and checks whether a host is this machine."""
 
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -51,7 +51,7 @@ def hosts(settings: Mapping[str, str]) -> list[str]:
 
 
 def is_local(host: str) -> bool:
-    """Tell whether a host is this machine: a socket's directory, or a loopback address."""
+    """Whether a host is this machine: a socket's directory, or a loopback address."""
     if host.lower() in ("", "localhost") or host.startswith(("/", "@")):
         return True
     try:
@@ -61,7 +61,7 @@ def is_local(host: str) -> bool:
 
 
 def _without_foreign(address: str) -> str:
-    """Leave out parameters that are somebody else's: Prisma adds `schema`, `connection_limit` and others."""
+    """Remove parameters of other tools: Prisma adds `schema`, `connection_limit` and others."""
     base, _, query = address.partition("?")
     if not query or not base.startswith(("postgresql://", "postgres://")):
         return address

@@ -1,7 +1,7 @@
 """What is in a database: its tables with their rows counted and summed up, and all else that a dump must bring back.
 
-A table's checksum is the sum of a 64-bit hash of each row: no order, no sorting, one pass. It tells accidents from
-sameness; it is no protection against somebody who wants to cheat. One process of the server does it: pg_dump keeps
+A table's checksum is the sum of a 64-bit hash of each row: no order, no sorting, one pass. It detects
+accidents, and does not protect against deliberate collisions. One process of the server does it: pg_dump keeps
 others busy meanwhile, so that it must be cheap. Each column has a hash of its own, and these are hashed together:
 PostgreSQL's own hash of a row takes 1.4 times as long, as it makes a record of every row first. Hashes are the same in
 every version of PostgreSQL, as hash partitions depend on them; those of a record are there since version 14.
@@ -26,7 +26,7 @@ select json_build_object(
             where d.refclassid = 'pg_catalog.pg_authid'::regclass and d.dbid = pg_database.oid))
 from pg_catalog.pg_database where datname = current_database()
 """
-# Not what belongs to an extension, which makes it anew, nor what is in a schema of the system.
+# Not what belongs to an extension, which recreates it, nor what is in a system schema.
 _OURS = """
 n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)'
 and not exists (select from pg_catalog.pg_depend d where d.deptype = 'e'
@@ -116,7 +116,7 @@ def origin(session: Session) -> Origin:
 
 
 class Survey:
-    """What is in a database, asked in two parts: the long one runs while somebody else waits for another thing."""
+    """What is in a database, read in two parts: the long one runs while the caller waits for something else."""
 
     def __init__(self, session: Session) -> None:
         """Ask for what takes no time, and send the rest. Raises SnapshotFailed where the server is too old for it."""
@@ -159,7 +159,7 @@ def _table(name: str, columns: list[Any]) -> str:
 
 
 def _row(columns: list[Any]) -> str:
-    """Return the expression that makes a row one number. Every column has a seed of its own, which stands for null."""
+    """Return the expression that hashes a row. Every column has a seed of its own, which also represents null."""
     parts = (
         f"coalesce(pg_catalog.{_HASHES.get(kind, _TEXT_HASH).format(identifier(column), seed)}, {seed})"
         for seed, (column, kind) in enumerate(columns, 1)

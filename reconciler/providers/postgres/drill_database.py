@@ -47,7 +47,7 @@ join pg_catalog.pg_type t on t.oid = a.atttypid
 where c.relkind = 'r' and c.relpersistence <> 't' and a.attnum > 0 and not a.attisdropped
   and pg_catalog.pg_has_role(c.relowner, 'usage') group by c.oid, c.relname
 """
-# A branch is the drill's own and nobody else is there: its processors may all help to sum up a large table.
+# Only the drill uses its branch, so all processors may help to sum up a large table.
 _PARALLEL = "set max_parallel_workers_per_gather = 2"
 
 
@@ -103,7 +103,7 @@ class DrillDatabase:
             return str(_value(connection, "show server_version"))
 
     def damage(self, choices: Sequence[Destruction]) -> Destruction:
-        """Do the first of these that the database lets be done, and write the row after the target."""
+        """Do the first of these that the database allows, and write the row after the target."""
         with self._connected() as connection:
             refused = []
             for choice in choices:

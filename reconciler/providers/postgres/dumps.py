@@ -33,7 +33,7 @@ def prepared(place: Place, needed: int = 0) -> Place:
     """Return the place with programs that are as new as its server and as `needed`, the version that made a dump.
 
     Nor are they too new: pg_restore sets `transaction_timeout` since version 17, which an older server does not know.
-    Raises InputError where this machine has none, SnapshotFailed where a container's are older, or nobody answers.
+    Raises InputError where this machine has none, SnapshotFailed where a container's are older, or without an answer.
     """
     if not isinstance(place, Plain):
         return place
@@ -140,7 +140,7 @@ def server_version(place: Place) -> int:
 
 
 def exists(place: Place, database: str) -> bool:
-    """Tell whether the server has a database of that name."""
+    """Whether the server has a database of that name."""
     with _administration(place) as connected:
         return bool(connected.ask(f"select to_json(1) from pg_catalog.pg_database where datname = {literal(database)}"))
 
@@ -168,7 +168,7 @@ def swap(place: Place, scratch: str, database: str, kept: str) -> None:
 
 @contextmanager
 def _tried_again(attempt: int) -> Iterator[None]:
-    """Let it be tried again: whoever was in the database did not leave in time."""
+    """Allow a retry: a session did not leave the database in time."""
     try:
         yield
     except SnapshotFailed:
@@ -177,7 +177,7 @@ def _tried_again(attempt: int) -> Iterator[None]:
 
 
 def rename(place: Place, scratch: str, database: str) -> None:
-    """Let a restored database have a name that nobody has."""
+    """Give a restored database a name that is free."""
     with _administration(place) as connected:
         connected.ask(_ending(scratch), f"alter database {identifier(scratch)} rename to {identifier(database)}")
 
@@ -185,7 +185,7 @@ def rename(place: Place, scratch: str, database: str) -> None:
 def _brought_to_disk(descriptor: int, path: Path) -> None:
     try:
         os.fsync(descriptor)
-    except OSError as error:  # such as a disk that is full, which some file systems tell no sooner
+    except OSError as error:  # such as a full disk, which some file systems report only now
         raise SnapshotFailed(f"the dump could not be written to {path.parent}: {error.strerror}") from error
 
 

@@ -1,4 +1,4 @@
-"""Finds a container of Docker or Podman, and where the engine is that has it: both can be told to work elsewhere.
+"""Finds a container of Docker or Podman, and the host of its engine: both can be configured to use another host.
 
 An engine on another machine is not even asked for its containers, unless its host was named.
 """
@@ -13,7 +13,7 @@ from reconciler.providers.postgres.addresses import is_local
 
 
 class _Unfit(Exception):
-    """An engine does not have the container, or could not be asked, or is on a `host` that nobody has named."""
+    """An engine does not have the container, or did not answer, or is on a `host` that was not named."""
 
     def __init__(self, why: str, host: str = "") -> None:
         super().__init__(why)
@@ -57,7 +57,7 @@ def _hosts(engine: str) -> list[str]:
 
 
 def _podman_endpoints() -> list[str]:
-    """Return where Podman may send what it is told. Its versions differ in which variable comes first: so all count."""
+    """Return the endpoints that Podman may use. Its versions rank the variables differently, so all count."""
     named, chosen = os.environ.get("CONTAINER_HOST"), os.environ.get("CONTAINER_CONNECTION")
     if named and not chosen:
         return [named]

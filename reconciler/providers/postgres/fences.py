@@ -45,7 +45,7 @@ _Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a fresh login finds: the setting, where it comes from, and whose sessions are older and still there."""
+    """What a new login finds: the setting, its source, and the users of older sessions that are still open."""
 
     setting: str
     source: str
@@ -53,13 +53,13 @@ class _Found:
 
 
 async def close(owner: Origin, user: Origin) -> None:
-    """Have every new session read-only, and end those that began before. Can be repeated."""
+    """Make new sessions read-only, and end older ones. Can be repeated."""
     found = await _turn(_CLOSE, owner, user)
     where = f"database {user.database} at {user.host}:{user.port}"
     if found.setting != "on":
         raise FenceFailed(
             f"{where} was made read-only, and role {user.role} writes all the same: its own setting "
-            f"(from: {found.source}) stands above the database's",
+            f"(from: {found.source}) overrides the database's",
             hint=f"alter role {user.role} reset default_transaction_read_only, or set primary.fence to false",
         )
     if found.older:
@@ -71,19 +71,19 @@ async def close(owner: Origin, user: Origin) -> None:
 
 
 async def reopen(owner: Origin, user: Origin) -> None:
-    """Let new sessions write again, and end those that began before and can't. Can be repeated."""
+    """Make new sessions writable again, and end older read-only ones. Can be repeated."""
     found = await _turn(_OPEN, owner, user)
     if found.setting == "on" and found.source == "database":
         raise FenceFailed(
             f"database {user.database} at {user.host}:{user.port} is still read-only for role {user.role}",
-            hint="somebody has set default_transaction_read_only on it again: look who, then run it again",
+            hint="default_transaction_read_only was set again: find out by whom, then run it again",
         )
 
 
 async def _turn(statement: str, owner: Origin, user: Origin) -> _Found:
-    """Change the setting, and end every session that began before; a login that comes after it says what holds.
+    """Change the setting, end older sessions, and read the effect in a new login.
 
-    A session that was logging in meanwhile shows only now, so they are ended when that login has succeeded.
+    A session that logs in during the change becomes visible late, so sessions are ended after the new login.
     """
     try:
         async with asyncio.timeout(_SECONDS), _session(owner) as owning:

@@ -19,7 +19,7 @@ from reconciler.ports import Origin
 _CONNECT_SECONDS = 15
 WAKING_SECONDS = 30.0
 _LONGEST_QUOTE = 200
-# How PostgreSQL, and Neon's proxy before it, say that this role will not be let in, however long one waits.
+# How PostgreSQL, and Neon's proxy before it, reject a role for good.
 _FINAL = (
     "authentication failed",
     "does not exist",
@@ -36,7 +36,7 @@ where class.relkind in ('r', 'p', 'f', 'v', 'm')
 
 
 def may_pass(error: BaseException) -> bool:
-    """Tell whether a login may succeed in a moment, as while a compute wakes. A no to the role is final."""
+    """Whether a later login may succeed, as while a compute wakes. A rejected role is final."""
     text = str(error)
     return isinstance(error, psycopg.OperationalError) and not any(said in text for said in _FINAL)
 
@@ -48,7 +48,7 @@ class SqlGates:
         self._statement_seconds = statement_seconds
 
     async def login(self, origin: Origin) -> None:
-        """Log in and ask for nothing. Only this is tried again, while the compute wakes."""
+        """Log in and run no query. Only logins are retried, while the compute wakes."""
         try:
             await self._log_in(origin)
         except psycopg.Error as error:
@@ -77,7 +77,7 @@ class SqlGates:
         _compare(gate, rows)
 
     async def _rows(self, origin: Origin, query: str, most: int) -> Sequence[tuple[Any, ...]]:
-        # The server's own timeout comes first; the other is for a server that has stopped to answer.
+        # The server's own timeout comes first; the other is for a server that no longer answers.
         async with (
             asyncio.timeout(self._statement_seconds + _CONNECT_SECONDS),
             await connect(origin) as connection,
@@ -93,7 +93,7 @@ class SqlGates:
             return await (cursor.fetchall() if most < 0 else cursor.fetchmany(most))
 
     async def tables(self, origin: Origin) -> frozenset[Table]:
-        """List everything that may be asked as a table, but for PostgreSQL's own."""
+        """List every relation that can be queried, except PostgreSQL's own."""
         try:
             rows = await self._rows(origin, _TABLES, most=-1)
         except (psycopg.Error, TimeoutError) as error:
@@ -140,8 +140,8 @@ def _equal(found: Any, expected: Any) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """Say in one line what went wrong, with no secret in it."""
+    """Return what went wrong, in one line without secrets."""
     text = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     said = (text or str(error)).strip() or type(error).__name__
-    # Secrets are taken out before it is cut: the rest of one would not be found any more.
+    # Redact before cutting: the rest of a cut secret would not be found.
     return EVERYWHERE(said).splitlines()[0][:_LONGEST_QUOTE]

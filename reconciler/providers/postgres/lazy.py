@@ -30,7 +30,7 @@ class LazyGates:
         return SqlGates(self._statement_seconds)
 
     async def login(self, origin: Origin) -> None:
-        """Log in, waking the compute if it sleeps."""
+        """Log in, and wake a suspended compute."""
         await self._sql.login(origin)
 
     async def sql(self, origin: Origin, gate: SqlGate) -> None:
@@ -38,11 +38,11 @@ class LazyGates:
         await self._sql.sql(origin, gate)
 
     async def tables(self, origin: Origin) -> frozenset[Table]:
-        """List everything that may be asked as a table, but for PostgreSQL's own."""
+        """List every relation that can be queried, except PostgreSQL's own."""
         return await self._sql.tables(origin)
 
     async def http(self, gate: HttpGate, versions: dict[str, str], *, staged: bool = True) -> None:
-        """Ask until the answer is right, for as long as the gate says at most."""
+        """Send requests until the gate passes or its patience ends."""
         await http_gates.check(gate, versions, staged=staged)
 
 
@@ -50,13 +50,13 @@ class LazyFences:
     """Fences in PostgreSQL (`postgres.fences`)."""
 
     async def close(self, owner: Origin, user: Origin) -> None:
-        """Have every new session read-only, and end those that began before. Can be repeated."""
+        """Make new sessions read-only, and end older ones. Can be repeated."""
         from reconciler.providers.postgres import fences  # noqa: PLC0415  see above
 
         await fences.close(owner, user)
 
     async def open(self, owner: Origin, user: Origin) -> None:
-        """Let new sessions write again, and end those that began before and can't. Can be repeated."""
+        """Make new sessions writable again, and end older read-only ones. Can be repeated."""
         from reconciler.providers.postgres import fences  # noqa: PLC0415  see above
 
         await fences.reopen(owner, user)

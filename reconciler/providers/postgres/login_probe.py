@@ -9,7 +9,7 @@ from reconciler.providers.postgres.gates import connect, first_line, may_pass
 
 
 async def log_in(origin: Origin, seconds: float) -> None:
-    """Log in and ask for nothing. Raises GateFailed where the role is not let in, Unreachable where nobody answers."""
+    """Log in and run no query. Raises GateFailed where the role is rejected, Unreachable without an answer."""
     what = f"role {origin.role}, database {origin.database} at {origin.host}:{origin.port}"
     try:
         async for attempt in stamina.retry_context(on=may_pass, timeout=seconds, attempts=10, wait_initial=0.2):
@@ -18,6 +18,6 @@ async def log_in(origin: Origin, seconds: float) -> None:
                     await connection.execute("select 1")
     except psycopg.Error as error:
         if may_pass(error):
-            raise Unreachable(f"{what}: nobody can log in ({first_line(error)})") from None
+            raise Unreachable(f"{what}: login is not possible ({first_line(error)})") from None
         hint = "compare hyperdrive.role and hyperdrive.database with the branch's roles and databases in Neon"
         raise GateFailed(f"{what}: it is not let in ({first_line(error)})", gate="login", hint=hint) from None

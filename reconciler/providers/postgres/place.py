@@ -29,8 +29,8 @@ from reconciler.providers.postgres.engines import engine_of
 _TERMINATION_SECONDS = 10.0
 _LONGEST_SECONDS = 30.0
 _LOOKS_SECONDS = 1.0
-# In a container the image's own variables say who may do what (those of the official image). None of them may lead to
-# another server than the container's own: what an application's container has been told, for one, is its database.
+# In a container the image's own variables hold user and password (those of the official image). None of them may point
+# to a server other than the container's own, as the variables of an application's container do.
 _INSIDE = (
     'case "${PGHOST:-}" in *,* | 127.*[!0-9.]*) unset PGHOST ;; /* | @* | localhost | 127.* | ::1) ;; '
     "*) unset PGHOST ;; esac; unset PGHOSTADDR PGSERVICE PGSERVICEFILE; "
@@ -211,12 +211,12 @@ def running(
             _end(place, process, variables)
         for stream in (process.stdin, process.stdout):
             if stream is not None:
-                with suppress(BrokenPipeError):  # of what it did not read any more
+                with suppress(BrokenPipeError):  # it stopped reading
                     stream.close()
 
 
 def failure(place: Place, what: str, said: IO[bytes]) -> SnapshotFailed:
-    """Return the error that tells what a program said last on its stderr."""
+    """Return an error with the last line of a program's stderr."""
     said.seek(0)
     text = EVERYWHERE(said.read()[-4000:].decode(errors="replace"))
     lines = [line for line in text.splitlines() if line.strip()]

@@ -95,7 +95,7 @@ def session(place: Place) -> Iterator[Session]:
 
 
 def _write(stream: IO[bytes], text: str) -> None:
-    with suppress(BrokenPipeError):  # whoever waits for the answer is told why
+    with suppress(BrokenPipeError):  # the reader of the answer reports why
         stream.write(text.encode())
         stream.flush()
 

@@ -32,7 +32,7 @@ class Kept:
 
     @property
     def taken(self) -> Taken | None:
-        """The database and the moment, or None where nobody knows."""
+        """The database and the moment, or None where unknown."""
         if self.manifest is None:
             return None
         return Taken(self.path.name, self.manifest.origin.database, datetime.fromisoformat(self.manifest.taken))
@@ -100,7 +100,7 @@ class Shelf:
         return path
 
     def abandoned(self, before: datetime) -> list[Path]:
-        """Return what dumps that were killed have left: nobody has written to it since that time."""
+        """Return what killed dumps left behind: it has not been written to since that time."""
         partials = sorted(self.directory.glob(f"{_PARTIAL}*"))
         return [each for each in partials if each.stat().st_mtime < before.timestamp()]
 
@@ -152,7 +152,7 @@ def root_of(directory: Path, environment: Mapping[str, str]) -> Path | None:
 
 
 def is_ignored(path: Path, environment: Mapping[str, str]) -> bool:
-    """Tell whether Git would leave a path alone: it ignores it, or there is no repository."""
+    """Whether Git ignores a path, or there is no repository."""
     root = root_of(path.parent, environment)
     if root is None:
         return True

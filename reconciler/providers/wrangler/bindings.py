@@ -16,7 +16,7 @@ from reconciler.core.model.worker_bindings import Binding, BindingKind
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the bindings of a kind are listed, and which keys of an entry may say what it leads to."""
+    """Where the bindings of a kind are listed, and which keys of an entry may name its target."""
 
     kind: BindingKind
     names: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ _WITHOUT_DATA = frozenset(
         "worker_loaders",
     ]
 )
-# There is one of these for an account or a Worker, so that a name would only tell apart what is the same.
+# There is one of these for an account or a Worker, so a name would distinguish what is the same.
 _NAMELESS = frozenset((BindingKind.IMAGES, BindingKind.STREAM, BindingKind.EMAIL))
 
 
@@ -80,7 +80,7 @@ def bindings_of(top: dict[str, Any], own: dict[str, Any], script: str) -> tuple[
 
 
 def _entries(own: dict[str, Any], keys: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """List the entries at a place, each with where it stands. A single one may stand without a list."""
+    """List the entries at a place, each with its place. A single one needs no list."""
     value: Any = own
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
@@ -103,7 +103,7 @@ def _binding(place: _Place, entry: dict[str, Any], at: str, script: str) -> Bind
 
 
 def _with_storage(binding: Binding, sqlite: frozenset[str], script: str) -> Binding:
-    """Tell apart the Durable Objects that have a history: how another Worker's are stored is not in this file."""
+    """Mark the Durable Objects with point-in-time recovery: how another Worker's are stored is not in this file."""
     suffix = f" of {script}"
     ours = binding.kind is BindingKind.DURABLE_OBJECT and binding.name.endswith(suffix)
     if ours and binding.name.removesuffix(suffix) in sqlite:

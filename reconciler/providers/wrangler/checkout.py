@@ -30,7 +30,7 @@ class Checkout:
         self._has_fetched = False
 
     def path(self, worker: Worker) -> Path:
-        """Return where a Worker's wrangler.jsonc stands."""
+        """Return the path of a Worker's wrangler.jsonc."""
         return self._root / worker.config
 
     def read(self, worker: Worker) -> WranglerFile:
@@ -39,7 +39,7 @@ class Checkout:
         return WranglerFile(config.script_name, config.binding_id, config.bindings, config.account_id or "")
 
     def write(self, worker: Worker, hyperdrive_id: str) -> None:
-        """Put the id into wrangler.jsonc. Another run may do the same at the same time: what counts is what stands."""
+        """Write the id into wrangler.jsonc. Another run may do so at the same time: the resulting content counts."""
         try:
             write_binding_id(self.path(worker), worker.binding, worker.environment, hyperdrive_id)
         except InputError:
@@ -77,7 +77,7 @@ class Checkout:
 
 
 def _read(notes: Mapping[str, tuple[str, ...]]) -> Iterator[Receipt]:
-    """Read the receipts among the lines, each of which says on which commit it stands."""
+    """Read the receipts among the lines. Each names its commit."""
     for commit, lines in notes.items():
         for line in lines:
             with suppress(ValueError):
@@ -98,11 +98,11 @@ def claims_of(root: Path, now: Instant) -> tuple[Claim, ...]:
 
 
 def _is_plain(root: Path, path: Path) -> bool:
-    """Tell whether it is a file of the tree, and no device or endless thing that a link leads to."""
+    """Whether it is a regular file inside the tree: a link may point to a device or an endless file."""
     try:
         inside = path.resolve().is_relative_to(root.resolve())
         return inside and path.is_file() and path.stat().st_size <= _LONGEST_BYTES
-    except (OSError, RuntimeError):  # a link that leads to itself is the latter
+    except (OSError, RuntimeError):  # a link that points to itself is the latter
         return False
 
 

@@ -116,7 +116,7 @@ class Wrangler:
         return self._checkout.path(worker).resolve().parent
 
     def _for_npx(self, home: str) -> list[str]:
-        """Return what npx is told first, so that no registry that the checkout names can put another program there.
+        """Return the options for npx, so that no registry that the checkout names can put another program there.
 
         Either nothing is downloaded, and it is what is installed in the checkout; or, where `--yes` allows it, the
         checkout is not looked at, neither for programs nor for settings (npm documentation, config: a project's

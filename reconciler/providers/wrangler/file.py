@@ -42,7 +42,7 @@ class WranglerConfig:
 
 
 def read_wrangler_config(path: FilePath, binding: str, environment: str | None) -> WranglerConfig:
-    """Read which Worker an environment deploys and to which Hyperdrive config `binding` leads there.
+    """Read which Worker an environment deploys and to which Hyperdrive config `binding` points there.
 
     `environment` is a name below `env`, or None for the top level. Raises InputError with file, line and
     column where the file can't be read, is ambiguous, or isn't what wrangler would use.
@@ -69,7 +69,7 @@ def _binding_names(own: Any) -> tuple[str, ...]:
 
 
 def write_binding_id(path: FilePath, binding: str, environment: str | None, config_id: str) -> None:
-    """Make `binding` lead to the Hyperdrive config `config_id` and leave every other byte as it is.
+    """Point `binding` to the Hyperdrive config `config_id` and leave every other byte as it is.
 
     The file is replaced at once or not at all, and not touched where the id is right already. Raises
     InputError for everything that `read_wrangler_config` refuses, and where the file can't be written.
@@ -282,7 +282,7 @@ def _decode(path: FilePath, content: bytes) -> str:
 def _replace(path: FilePath, expected: bytes, edited: bytes) -> None:
     """Put `edited` in the place of the file's content, at once and for good; a link keeps its target.
 
-    Raises InputError where the content isn't `expected` any more, and OSError.
+    Raises InputError where the content is no longer `expected`, and OSError.
     """
     target = path.resolve(strict=True)
     status = target.stat()
@@ -310,7 +310,7 @@ def _check_unchanged(path: FilePath, expected: bytes) -> None:
 
 
 def _make_lasting(directory: FilePath) -> None:
-    """Write a directory itself to the disk, or a power cut may bring back what a name stood for before."""
+    """Write a directory itself to the disk, or a power cut may bring back the old file under that name."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

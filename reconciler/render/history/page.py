@@ -1,8 +1,8 @@
 """A history as one page for a browser: a picture of the timelines and the table of what happened.
 
 The page needs nothing else: no script, no font, no network, which its Content-Security-Policy also forbids. It is
-well-formed XML, so that no text can end an element that it stands in. Names and reasons come from commits and notes:
-they are escaped, control and direction marks in them are shown by their number, and each stands in a <bdi>, so that a
+well-formed XML, so that no text can end an element around it. Names and reasons come from commits and notes:
+they are escaped, control and direction marks in them are shown by their number, and each is in a <bdi>, so that a
 name in Hebrew or Arabic turns nothing around it.
 """
 
@@ -137,11 +137,11 @@ def _row(row: Row) -> str:
         _safe(row.took),
         _code(row.undo) if row.undo else "",
     )
-    told = "".join(
+    row_cells = "".join(
         f'<td data-name="{_safe(name)}">{cell}</td>' if cell else "<td></td>"
         for name, cell in zip(_COLUMNS, cells, strict=True)
     )
-    return f'<tr class="{row.part}{" wrong" if row.went_wrong else ""}">{told}</tr>'
+    return f'<tr class="{row.part}{" wrong" if row.went_wrong else ""}">{row_cells}</tr>'
 
 
 def _asked(row: Row) -> str:
@@ -151,7 +151,7 @@ def _asked(row: Row) -> str:
 
 
 def _origin(row: Row) -> str:
-    """Say which commit it is, and lead to the log; only to an address of the web, whoever wrote it."""
+    """Name the commit, and link to the log if its address is on the web."""
     commit = f'<span class="commit">{_safe(row.commit[:SHORT_COMMIT])}</span>'
     if not row.run.startswith("https://"):
         return f'<p class="source">{commit}</p>'
@@ -163,7 +163,7 @@ def _code(command: str) -> str:
 
 
 def _said(text: str) -> str:
-    """Write what somebody else wrote."""
+    """Write text from commits and notes."""
     return f"<bdi>{_safe(text)}</bdi>"
 
 

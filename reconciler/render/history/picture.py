@@ -1,9 +1,8 @@
 """The timelines of an environment as pictures in SVG: a lane for each, the newest on top. Pure.
 
 Places are percentages, so a picture fits a phone as well as a wide screen and its letters stay legible. The axis keeps
-the order of moments and not their distances: half of it goes by the clock, half by counting what happened, so that
-three restores in an hour after a year of peace can be told apart. Many timelines become several pictures, each with an
-axis of its own.
+the order of moments and not their distances: half of it goes by the clock, half by counting events, so that three
+restores in an hour after a year without one stay apart. Many timelines become several pictures, each with its own axis.
 """
 
 import itertools
@@ -49,14 +48,14 @@ class Axis:
         self._places = [(each - first) / length / 2 + number / last / 2 for number, each in enumerate(self._moments)]
 
     def place(self, moment: Instant | None) -> float:
-        """Give a moment's place in percent of the width; one before the axis, or an unknown one, is at its start."""
+        """Return a moment's place in percent of the width; one before the axis, or an unknown one, is at its start."""
         if moment is None:
             return _LEFT
         share = _between(moment.milliseconds, self._moments, self._places)
         return _LEFT + share * (_RIGHT - _LEFT)
 
     def moment(self, share: float) -> Instant:
-        """Give the moment at a share of the axis, from 0 to 1."""
+        """Return the moment at a share of the axis, from 0 to 1."""
         return Instant(round(_between(share, self._places, self._moments)))
 
     @property

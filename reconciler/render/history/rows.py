@@ -56,8 +56,8 @@ class Row:
     """An entry in words. `did` is `what` without the timeline.
 
     `asked` is the moment that was asked for, empty for `origin`. `notes` are sentences: why it was asked for, why it
-    failed. `run` is the address of the log. Names and reasons are as somebody wrote them: whoever shows them makes
-    them harmless.
+    failed. `run` is the address of the log. Names and reasons are not escaped: the formatter
+    does that.
     """
 
     part: str
@@ -81,7 +81,7 @@ class Row:
 
     @property
     def went_wrong(self) -> bool:
-        """Tell whether somebody should look at it."""
+        """Whether it needs attention."""
         return self.outcome in ("refused", "failed", "interrupted") or self.what == _DOES_NOT_PARSE
 
 
@@ -97,7 +97,7 @@ def row(environment: str, entry: Entry) -> Row:
 
 
 def undo_command(environment: str, undo: Undo | None) -> str:
-    """Give what a person types to undo an entry, or nothing."""
+    """Return the command that undoes an entry, or nothing."""
     match undo:
         case None:
             return ""

@@ -1,6 +1,6 @@
 """A history as text, JSON and Markdown, newest first. Pure.
 
-Names and reasons come from commits and notes, so anybody may have written them: what a terminal would obey or hide is
+Names and reasons come from commits and notes, so anyone may have written them: what a terminal would obey or hide is
 shown escaped.
 """
 

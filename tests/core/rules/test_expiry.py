@@ -116,7 +116,7 @@ def test_a_refused_declared_branch_changes_nothing_here(desired, observed, steps
 def test_what_ended_is_never_given_an_expiry():
     context = read(ON, ENDED)
     assert isinstance(context, PlanningContext)
-    assert expiry.give(context) == ()
+    assert expiry.set_expiry(context) == ()
 
 
 def test_an_expiry_within_the_history_is_replaced():

@@ -10,7 +10,7 @@ from reconciler.core.model.desired import Method
 from reconciler.core.model.hyperdrive import CACHING_OFF, NOTHING, Caching, Mtls, Settings, Strategy
 from reconciler.core.model.observed import Unknown
 from reconciler.core.plan.plan import plan
-from reconciler.core.rules.hyperdrive.settings import logged_in_to, most_connections
+from reconciler.core.rules.hyperdrive.upkeep import logged_in_to, most_connections
 from reconciler.core.steps import arguments
 from reconciler.core.steps.hyperdrive import UpdateHyperdrive
 from reconciler.core.values.instant import Instant

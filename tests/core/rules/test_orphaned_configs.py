@@ -145,6 +145,6 @@ def test_status_names_it_with_its_fate():
     facts = facts_of(plan(DESIRED, GONE), GONE) | {"lease": None}
     (told,) = facts["orphans"]
     assert (told["hyperdrive"], told["id"], told["kept_by"]) == (LEAF_CONFIG, IDENTITY, [])
-    assert f'  orphan     Hyperdrive config "{LEAF_CONFIG}" leads to no branch any more ({told["host"]}): an apply' in (
+    assert f'  orphan     Hyperdrive config "{LEAF_CONFIG}" points to no branch ({told["host"]}): an apply' in (
         as_text(facts, "")
     )

@@ -101,7 +101,7 @@ def led_to_held() -> Observed:
 
 
 STEPS = {
-    "the restart is still to come": (ASKED, KILLED, MOVES[1:]),
+    "the restart is in the future": (ASKED, KILLED, MOVES[1:]),
     "the pool is restarted": (ASKED, killed_after(ASKED, KILLED, "RestartPool"), MOVES[2:]),
     "no time of the change is told": (ASKED, with_configs(KILLED, modified_at=None, restarted_at=None), MOVES[1:]),
     "the names are being swapped": (ASKED, renaming(), ["RenameBranch", "SetDefaultBranch"]),

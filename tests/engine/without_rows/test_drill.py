@@ -261,7 +261,7 @@ def test_a_sweep_gives_back_what_a_killed_drill_borrowed(live, drill, own_worker
     before = there(live), serving(live, own_worker)
     drill(sweep=False)
     assert serving(live, own_worker) != before[1]
-    with pytest.raises(InputError, match="is still borrowed by a drill that was killed"):
+    with pytest.raises(InputError, match="is still borrowed by a killed drill"):
         drill(sweep=False)
     assert sweep(live).left == ()
     assert (there(live), serving(live, own_worker)) == before

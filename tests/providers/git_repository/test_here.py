@@ -25,16 +25,16 @@ def test_outside_of_a_repository_there_is_none(tmp_path):
     assert opened(tmp_path) is None
 
 
-def test_a_bare_repository_has_no_work_tree_and_is_none(checkout, tmp_path):
+def test_a_bare_repository_is_none(checkout, tmp_path):
     assert opened(tmp_path / "remote.git") is None
     assert opened(checkout / ".git") is None
 
 
-def test_the_repository_is_found_from_a_directory_below_its_root(checkout):
+def test_the_repository_is_found_from_below_its_root(checkout):
     assert opened(checkout / "läden und mehr").root == checkout
 
 
-def test_variables_that_git_sets_for_a_hook_do_not_lead_to_another_repository(checkout, tmp_path):
+def test_a_hooks_git_variables_are_ignored(checkout, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     git(other, "init", "--quiet")
@@ -48,7 +48,7 @@ def test_variables_that_git_sets_for_a_hook_do_not_lead_to_another_repository(ch
 
 
 @pytest.mark.parametrize(("value", "expected"), [(None, "origin"), ("", None), ("upstream", "upstream")])
-def test_the_remote_is_origin_or_what_the_variable_names(checkout, value, expected):
+def test_the_remote_is_origin_or_the_named_one(checkout, value, expected):
     git(checkout, "remote", "add", "upstream", "https://user:canary@example.invalid/o/r.git")
     given = {} if value is None else {"RECONCILER_REMOTE": value}
     repository = opened(checkout, **given)
@@ -57,12 +57,12 @@ def test_the_remote_is_origin_or_what_the_variable_names(checkout, value, expect
         assert repository.remote_url() == "https://example.invalid/o/r.git"
 
 
-def test_a_remote_that_is_named_and_is_not_there_is_an_error_and_not_no_remote(checkout):
+def test_a_named_but_missing_remote_is_an_error(checkout):
     with pytest.raises(GitError, match="no remote of that name"):
         opened(checkout, RECONCILER_REMOTE="orgin")
 
 
-def test_without_a_remote_all_that_is_here_works_and_the_rest_says_what_is_missing(checkout):
+def test_without_a_remote_local_work_succeeds(checkout):
     git(checkout, "remote", "remove", "origin")
     repository = opened(checkout)
     assert (None, None, "main") == (repository.remote, repository.remote_url(), repository.default_branch())
@@ -87,7 +87,7 @@ def test_before_the_first_commit_there_is_no_head(tmp_path):
     assert (b"1", "First") == (repository.read(first, "a"), repository.about(first).subject)
 
 
-def test_files_of_a_commit_are_read_as_bytes_under_any_name(checkout):
+def test_files_are_read_as_bytes_under_any_name(checkout):
     repository = opened(checkout)
     head = repository.head()
     assert repository.read(head, "desired-state/production.jsonc") == b"{}\r\n"
@@ -98,7 +98,7 @@ def test_files_of_a_commit_are_read_as_bytes_under_any_name(checkout):
     assert repository.list(head, "nothing") == ()
 
 
-def test_a_file_that_the_clone_has_lost_is_an_error_and_not_absent(checkout):
+def test_a_lost_file_is_an_error_not_absent(checkout):
     repository = opened(checkout)
     blob = git(checkout, "rev-parse", "HEAD:desired-state/production.jsonc")
     stored = checkout / ".git" / "objects" / blob[:2] / blob[2:]
@@ -114,7 +114,7 @@ def test_a_commit_tells_who_when_and_what(checkout):
     assert ("Ada Tester", "Grüße", "2026-11-21T08:55:00.000Z") == (told.author, told.subject, told.at.text)
 
 
-def test_the_last_change_of_a_file_is_found_behind_later_commits(checkout):
+def test_a_files_last_change_is_found(checkout):
     changed = commit_files(checkout, {"desired-state/production.jsonc": "[]"}, "Changed")
     later = commit_files(checkout, {"other": "1"}, "Other")
     repository = opened(checkout)
@@ -135,11 +135,11 @@ def test_two_histories_part_at_their_merge_base(checkout):
     assert [True, False] == [repository.is_ancestor(base, one), repository.is_ancestor(one, other)]
 
 
-def test_a_name_that_looks_like_an_option_is_no_commit(checkout):
+def test_an_option_is_no_commit(checkout):
     assert opened(checkout).resolve("--all") is None
 
 
-def test_a_commit_that_is_not_here_is_an_error_that_names_it(checkout):
+def test_a_missing_commit_is_named(checkout):
     with pytest.raises(GitError, match="there is no commit " + "1" * 40):
         opened(checkout).read("1" * 40, "a")
 
@@ -159,7 +159,7 @@ def test_a_changed_file_differs_from_head(checkout, change, differs):
     assert opened(checkout).differs_from_head("desired-state/production.jsonc") is differs
 
 
-def test_a_file_that_is_not_committed_differs_also_when_it_is_ignored(checkout):
+def test_an_uncommitted_file_differs_even_if_ignored(checkout):
     (checkout / ".gitignore").write_text("new\n")
     (checkout / "new").write_text("1")
     repository = opened(checkout)
@@ -169,7 +169,7 @@ def test_a_file_that_is_not_committed_differs_also_when_it_is_ignored(checkout):
     ]
 
 
-def test_line_ends_that_git_would_convert_are_no_difference(checkout):
+def test_converted_line_ends_are_no_difference(checkout):
     commit_files(checkout, {"lines": "a\nb\n"})
     git(checkout, "config", "core.autocrlf", "true")
     (checkout / "lines").write_bytes(b"a\r\nb\r\n")
@@ -179,7 +179,7 @@ def test_line_ends_that_git_would_convert_are_no_difference(checkout):
 # What is made.
 
 
-def test_a_commit_touches_neither_index_nor_work_tree_and_keeps_modes(checkout):
+def test_a_commit_leaves_index_and_work_tree_alone(checkout):
     commit_files(checkout, {"run.sh": "#!/bin/sh\n"})
     git(checkout, "update-index", "--chmod=+x", "run.sh")
     git(checkout, "commit", "--quiet", "-m", "Executable")
@@ -255,7 +255,7 @@ def git_refuses(root, path):
     return done.returncode != 0
 
 
-def test_no_program_of_the_checkout_or_its_configuration_is_run(checkout, tmp_path):
+def test_no_program_of_the_checkout_is_run(checkout, tmp_path):
     trap = tmp_path / "sprung"
     program = tmp_path / "trap.sh"
     program.write_text(f'#!/bin/sh\necho "$0 $*" >> "{trap}"\nexit 1\n')
@@ -279,7 +279,7 @@ def test_no_program_of_the_checkout_or_its_configuration_is_run(checkout, tmp_pa
     assert not trap.exists(), trap.read_text()
 
 
-def test_a_local_branch_is_set_unless_it_is_checked_out(checkout):
+def test_a_branch_is_set_unless_checked_out(checkout):
     repository = opened(checkout)
     made = repository.commit("HEAD", {"a": b"1"}, "a")
     repository.set_branch("restore/production/r-1", made)
@@ -292,14 +292,14 @@ def test_a_local_branch_is_set_unless_it_is_checked_out(checkout):
 # Who commits.
 
 
-def test_without_an_identity_the_error_says_how_to_set_one(checkout):
+def test_without_an_identity_the_error_says_how(checkout):
     repository = opened(checkout, identity=False, EMAIL="somebody@example.invalid")
     with pytest.raises(GitError, match="who you are") as caught:
         repository.commit("HEAD", {"a": b"1"}, "a")
     assert "user.email" in caught.value.hint
 
 
-def test_in_github_actions_the_bot_commits_where_nobody_is_configured(checkout):
+def test_the_bot_commits_in_github_actions(checkout):
     repository = opened(checkout, identity=False, GITHUB_ACTIONS="true")
     made = repository.commit("HEAD", {"a": b"1"}, "a")
     bot = "github-actions[bot] <41898282+github-actions[bot]@users.noreply.github.com>"
@@ -316,7 +316,7 @@ def test_the_configured_identity_commits_also_in_github_actions(checkout):
 # Kinds of clones.
 
 
-def test_a_shallow_clone_says_what_is_missing_and_how_to_get_it(checkout, tmp_path):
+def test_a_shallow_clone_says_what_is_missing(checkout, tmp_path):
     commit_files(checkout, {"other": "1"}, push=True)
     root = clone(SimpleNamespace(url=f"file://{tmp_path}/remote.git"), tmp_path / "shallow", "--depth=1")
     repository = opened(root)
@@ -331,7 +331,7 @@ def test_a_shallow_clone_says_what_is_missing_and_how_to_get_it(checkout, tmp_pa
         assert "fetch-depth: 0" in caught.value.hint
 
 
-def test_a_shallow_clone_with_a_detached_head_can_commit_and_push(checkout, tmp_path):
+def test_a_shallow_detached_clone_can_push(checkout, tmp_path):
     commit_files(checkout, {"other": "1"}, push=True)
     root = clone(SimpleNamespace(url=f"file://{tmp_path}/remote.git"), tmp_path / "shallow", "--depth=1")
     git(root, "checkout", "--quiet", "--detach")
@@ -353,7 +353,7 @@ def test_a_repository_of_sha256_works_all_the_same(tmp_path):
     assert (made, b"1") == (repository.fetch("main"), repository.read("origin/main", "a"))
 
 
-def test_a_second_work_tree_of_a_repository_is_one_too(checkout, tmp_path):
+def test_a_second_work_tree_is_a_repository(checkout, tmp_path):
     git(checkout, "worktree", "add", "--quiet", "--detach", str(tmp_path / "second"))
     repository = opened(tmp_path / "second")
     assert (tmp_path / "second", "origin") == (repository.root, repository.remote)
@@ -364,6 +364,6 @@ def test_a_second_work_tree_of_a_repository_is_one_too(checkout, tmp_path):
 # What git is not run for.
 
 
-def test_git_in_a_directory_that_is_not_there_is_an_error(tmp_path):
+def test_git_in_a_missing_directory_is_an_error(tmp_path):
     with pytest.raises(GitError, match="is not a directory"):
         Git.at(tmp_path / "gone", git_environment()).run("status")

@@ -39,19 +39,19 @@ def test_a_branch_is_pushed_fetched_and_deleted(remote, cloned):
         repository.fetch("new")
 
 
-def test_a_push_goes_forward_only_and_a_moved_branch_rejects_it(remote, cloned):
+def test_a_moved_branch_rejects_a_push(remote, cloned):
     one, other = cloned(remote), cloned(remote, "two")
     first, second = (each.commit("HEAD", {"a": content}, "a") for each, content in ((one, b"1"), (other, b"2")))
     one.push(first, MAIN, expected=None)
-    with pytest.raises(PushRejected, match="somebody was faster"):
+    with pytest.raises(PushRejected, match="another push came first"):
         other.push(second, MAIN, expected=None)
-    with pytest.raises(PushRejected, match="somebody was faster"):
+    with pytest.raises(PushRejected, match="another push came first"):
         one.push(one.head(), MAIN, expected=None)
     assert remote.ref(MAIN) == first
 
 
 @pytest.mark.parametrize("expected", ["", "1" * 40])
-def test_a_ref_that_is_not_what_it_should_be_is_left_alone(remote, cloned, expected):
+def test_an_unexpected_ref_is_left_alone(remote, cloned, expected):
     repository = cloned(remote)
     before, made = repository.head(), repository.commit("HEAD", {"a": b"1"}, "a")
     with pytest.raises(PushRejected):
@@ -76,7 +76,7 @@ def test_a_push_whose_answer_is_lost_was_done(http, cloned):
     assert (0, "") == (http.drop_answers, http.ref("refs/heads/new"))
 
 
-def test_the_default_branch_is_the_remote_s_or_else_the_one_that_is_checked_out(remote, cloned):
+def test_the_default_branch_is_the_remotes_if_any(remote, cloned):
     repository = cloned(remote)
     git(repository.root, "checkout", "--quiet", "-b", "topic")
     assert repository.default_branch() == "main"
@@ -87,7 +87,7 @@ def test_the_default_branch_is_the_remote_s_or_else_the_one_that_is_checked_out(
         repository.default_branch()
 
 
-def test_a_protected_branch_refuses_with_the_remote_s_own_words(remote, cloned):
+def test_a_protected_branch_refuses_in_the_remotes_words(remote, cloned):
     repository = cloned(remote)
     before, made = repository.head(), repository.commit("HEAD", {"a": b"1"}, "a")
     remote.refuse_pushes("GH006: Protected branch update failed", MAIN)
@@ -98,7 +98,7 @@ def test_a_protected_branch_refuses_with_the_remote_s_own_words(remote, cloned):
     assert "rule" in caught.value.hint
 
 
-def test_a_remote_that_is_gone_says_where_it_was_looked_for(checkout):
+def test_a_missing_remote_shows_its_address(checkout):
     (checkout.parent / "remote.git").rename(checkout.parent / "moved.git")
     for ask in (lambda it: it.fetch("main"), lambda it: it.remote_ref(MAIN), lambda it: it.default_branch()):
         with pytest.raises(RemoteUnreachable, match=r"remote\.git.*no repository") as caught:
@@ -115,7 +115,7 @@ def test_a_remote_that_is_gone_says_where_it_was_looked_for(checkout):
         (503, RemoteUnreachable, "503"),
     ],
 )
-def test_what_a_server_refuses_is_told_without_the_credentials(http, cloned, status, kind, said):
+def test_a_servers_refusal_shows_no_credentials(http, cloned, status, kind, said):
     repository = cloned(http)
     made = repository.commit("HEAD", {"a": b"1"}, "a")
     http.status = status
@@ -126,7 +126,7 @@ def test_what_a_server_refuses_is_told_without_the_credentials(http, cloned, sta
         assert http.url in caught.value.report
 
 
-def test_a_remote_that_is_down_is_unreachable_and_told_without_the_credentials(cloned, tmp_path):
+def test_an_unreachable_remote_shows_no_credentials(cloned, tmp_path):
     http = HttpRemote(tmp_path, user="robot", password="canary/p@ss wörd%")
     http.close()
     repository = cloned(http)
@@ -136,7 +136,7 @@ def test_a_remote_that_is_down_is_unreachable_and_told_without_the_credentials(c
         assert "canary" not in caught.value.report + repr(repository.git) + str(repository.remote_url())
 
 
-def test_a_remote_that_repeats_the_credentials_in_its_answer_gives_nothing_away(http, cloned):
+def test_echoed_credentials_are_hidden(http, cloned):
     repository = cloned(http)
     http.refuse_pushes(f"no, {PASSWORD}")
     with pytest.raises(RemoteRefused, match=r"no, \*+") as caught:
@@ -144,7 +144,7 @@ def test_a_remote_that_repeats_the_credentials_in_its_answer_gives_nothing_away(
     assert PASSWORD not in caught.value.report
 
 
-def test_a_remote_that_never_answers_is_given_up_and_its_git_is_ended(http, cloned):
+def test_a_silent_remote_is_given_up(http, cloned):
     repository = cloned(http).patient(0.3)
     http.gate.clear()
     with pytest.raises(RemoteUnreachable, match="did not end within"):
@@ -164,7 +164,7 @@ def alive(process):
         return False
 
 
-def test_no_credential_is_in_an_argument_of_a_process(http, cloned):
+def test_no_process_argument_has_a_credential(http, cloned):
     http.accept_token("canary-token")
     root = cloned(http).root
     git(root, "remote", "set-url", "origin", http.url)
@@ -191,7 +191,7 @@ def readable(path):
         return False
 
 
-def test_in_github_actions_the_token_goes_in_one_header_also_beside_the_one_that_checkout_left(http, cloned):
+def test_github_actions_sends_one_token_header(http, cloned):
     http.accept_token("canary-token")
     root = cloned(http).root
     git(root, "remote", "set-url", "origin", http.url)
@@ -207,7 +207,7 @@ def test_in_github_actions_the_token_goes_in_one_header_also_beside_the_one_that
     assert "canary" not in caught.value.report
 
 
-def test_settings_that_the_caller_gave_in_variables_still_hold(checkout):
+def test_the_callers_git_settings_still_hold(checkout):
     given = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": "From Variables"}
     git(checkout, "config", "user.email", "x@example.invalid")
     repository = opened(checkout, identity=False, **given)
@@ -235,7 +235,7 @@ def test_what_git_said_becomes_one_printable_line(text):
         ("/path/with@sign", "/path/with@sign"),
     ],
 )
-def test_an_address_is_shown_without_what_is_secret_in_it(address, shown):
+def test_an_address_is_shown_without_secrets(address, shown):
     assert without_user(address) == shown
 
 
@@ -263,7 +263,7 @@ except KeyboardInterrupt:
     http.gate.set()
 
 
-def test_credentials_in_any_address_are_left_out_of_what_git_said(checkout):
+def test_credentials_of_any_address_are_hidden(checkout):
     said = "fatal: unable to access 'https://user:p@ss@host/o/r.git/': no"
     assert Git.at(checkout, git_environment()).without_credentials(said) == (
         "fatal: unable to access 'https://host/o/r.git/': no"

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from reconciler.core.lineage.infer import effective_desired, infer_lineage
 from reconciler.core.model.desired import Desired, Waivable
-from reconciler.core.model.observed import Branch, Claim, Observed, ObservedWorker, Operation, Unknown
+from reconciler.core.model.observed import Branch, Claim, Observed, ObservedWorker, Operation, Unknown, known
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.waivers import is_waived
 from reconciler.core.steps import Step
@@ -124,7 +124,7 @@ def overdue(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> li
 
 
 def _branch_called(observed: Observed, identity: str) -> str:
-    branches = () if isinstance(observed.branches, Unknown) else observed.branches
+    branches = known(observed.branches)
     return next((each.name for each in branches if each.id == identity), identity or "none")
 
 
@@ -154,5 +154,5 @@ def conflicts(own: Claim, other: Claim) -> Iterator[Refusal]:
 
 
 def _also_in(other: Claim, account: str, script: str) -> bool:
-    """Tell whether the other has it too: what does not say its account may be in any."""
+    """Whether the other has it too: what does not say its account may be in any."""
     return any(name == script and (not account or not where or account == where) for where, name in other.workers)

@@ -10,6 +10,7 @@ from reconciler.core.model.observed import (
     HyperdriveConfig,
     Project,
 )
+from reconciler.core.model.provider_limits import PAID_CONFIGS, neon_plan
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.waivers import unwaived
 
@@ -101,18 +102,6 @@ def _ends(held: tuple[str, ...]) -> str:
     return f"; {', '.join(held)}. A shorter primary.hold ends it earlier, unless something else still needs it"
 
 
-# Hyperdrive configs of an account on Workers Free and Paid (Hyperdrive documentation, Limits). Which plan an account
-# has, the token is not allowed to read.
-FREE_CONFIGS = 10
-
-
-PAID_CONFIGS = 25
-
-
-# Root branches of a project by plan (Neon documentation, Plans); the kinds of a plan begin with its name.
-ROOT_BRANCHES = {"free": 3, "launch": 5, "scale": 25}
-
-
 def branch_room(desired: Desired, count: int, project: Project, more: int) -> list[Refusal]:
     """Refuse so many more branches than there are where the project's limit is lower."""
     if project.branches_limit is None or count + more <= project.branches_limit:
@@ -129,8 +118,9 @@ def root_room(desired: Desired, count: int, project: Project, more: int = 1) -> 
 
 
 def root_limit(project: Project) -> int | None:
-    """Return how many root branches the project's plan allows; None where that is not known."""
-    return next((roots for plan, roots in ROOT_BRANCHES.items() if project.plan.startswith(plan)), None)
+    """Return how many root branches the project's plan allows; None if that is not known."""
+    plan = neon_plan(project.plan)
+    return plan.root_branches if plan else None
 
 
 def config_room(desired: Desired, configs: tuple[HyperdriveConfig, ...], name: str) -> list[Refusal]:

@@ -38,12 +38,12 @@ class Blocked:
 
     @property
     def is_about_declared_branches(self) -> bool:
-        """Tell whether all that is refused is about declared branches."""
+        """Whether all that is refused is about declared branches."""
         return all(each.about_declared_branch for each in self.refusals)
 
     @property
     def is_verdict(self) -> bool:
-        """Tell whether the steps before it are taken all the same: it ends a putting back, or is about children."""
+        """Whether the steps before it are taken all the same: it ends a putting back, or is about children."""
         return self.is_about_declared_branches or any(isinstance(each, TimelineFailed) for each in self.refusals)
 
 
@@ -60,19 +60,15 @@ class PlanningContext:
     lineage: Lineage
 
     @property
-    def timeline_branch(self) -> TimelineBranch | None:
+    def target(self) -> TimelineBranch | None:
         """The branch that carries the timeline that is asked for."""
         return self.lineage.timeline_branch(self.desired.timeline)
 
     @property
     def config_name(self) -> str:
         """The name of its Hyperdrive config, whether there is one or not."""
-        timeline_branch, seen = self.timeline_branch, self.observed.workers
-        return (
-            config_name(self.desired, timeline_branch, self.lineage, self.branches, self.configs, seen)
-            if timeline_branch
-            else ""
-        )
+        target, seen = self.target, self.observed.workers
+        return config_name(self.desired, target, self.lineage, self.branches, self.configs, seen) if target else ""
 
     @property
     def config(self) -> HyperdriveConfig | None:
@@ -84,14 +80,14 @@ class PlanningContext:
         """Whether a restore leads the Hyperdrive config that serves to another branch, instead of making one."""
         return self.desired.hyperdrive is not None and self.desired.hyperdrive.is_repointed
 
-    def is_serving(self, timeline_branch: TimelineBranch) -> bool:
-        """Tell whether the branch is the primary, or the switch to it has happened and only renames are missing."""
-        if timeline_branch == self.lineage.live:
+    def is_serving(self, target: TimelineBranch) -> bool:
+        """Whether the branch is the primary, or the switch to it has happened and only renames are missing."""
+        if target == self.lineage.live:
             return True
         config = self.config
         switched = config is not None and all(seen.serves_only(config.id) for _, seen in self.workers)
         if config is not None and self.is_repointed:
-            return switched and points_to(config, timeline_branch.branch)
+            return switched and points_to(config, target.branch)
         return switched and bool(self.workers)
 
     @property

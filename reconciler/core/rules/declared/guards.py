@@ -7,10 +7,11 @@ from datetime import timedelta
 from reconciler.core.model.declared_branch import is_ours, record, records
 from reconciler.core.model.desired import DeclaredBranch
 from reconciler.core.model.observed import Branch, HyperdriveConfig, named
+from reconciler.core.model.provider_limits import LONGEST_EXPIRY
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context import limits
 from reconciler.core.rules.context.planning import PlanningContext
-from reconciler.core.rules.project.protection import PROTECTED_BRANCHES, has_room
+from reconciler.core.rules.project.protection import has_room, limit
 from reconciler.core.values.instant import Instant
 
 
@@ -106,8 +107,6 @@ class DeclaredDatabasesUnknown(Refusal):
 
 # Neon sets an expiry again at a reset, from a length that it has rounded.
 NEAR = timedelta(minutes=5)
-# Neon documentation, Branch expiration.
-_LONGEST_LIFE = timedelta(days=30)
 
 
 def parent_name(context: PlanningContext, child: DeclaredBranch) -> str:
@@ -163,18 +162,18 @@ def expiry(context: PlanningContext, branch: Branch, at: Instant) -> list[Refusa
         *(["it is protected"] if branch.protected else []),
         *([f"{', '.join(children)} was made from it"] if children else []),
         *([f"{at} has passed"] if at <= context.observed.at else []),
-        *([f"{at} is more than 30 days ahead"] if at - context.observed.at > _LONGEST_LIFE else []),
+        *([f"{at} is more than 30 days ahead"] if at - context.observed.at > LONGEST_EXPIRY else []),
     )
     return [DeclaredBranchKept(branch.name, "expire", reasons)] if reasons else []
 
 
 def protection(context: PlanningContext, branch: Branch) -> list[Refusal]:
     """Refuse one more protected branch than Neon's plan allows."""
-    if has_room(context.project, context.branches):
+    room = limit(context.project)
+    if room is None or has_room(context.project, context.branches):
         return []
-    limit = next(room for plan, room in PROTECTED_BRANCHES.items() if context.project.plan.startswith(plan))
     count = sum(each.protected for each in context.branches)
-    return [DeclaredBranchLimitReached(branch.name, "protected branches", count, limit)]
+    return [DeclaredBranchLimitReached(branch.name, "protected branches", count, room)]
 
 
 def undeletable(context: PlanningContext, branch: Branch) -> tuple[str, ...]:

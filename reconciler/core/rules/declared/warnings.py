@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.model.declared_branch import is_ours, record, records
 from reconciler.core.model.desired import Desired
-from reconciler.core.model.observed import Branch, Observed, named
+from reconciler.core.model.observed import Branch, Observed, known, named
 from reconciler.core.rules.context.planning import PlanningContext, read
 from reconciler.core.rules.declared.guards import disposable, undeletable
 from reconciler.core.steps import Step
@@ -15,7 +15,7 @@ from reconciler.core.values.instant import Instant
 
 def warnings(desired: Desired, observed: Observed, lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:
     """List what is left to people, and what the steps cost, one sentence each."""
-    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    branches = known(observed.branches)
     if desired.branches is None:
         yield from _undeclared(desired, branches)
         return

@@ -28,20 +28,20 @@ _SAME_CHANGE = timedelta(milliseconds=200)
 
 
 def refusals(
-    context: PlanningContext, hyperdrive: Hyperdrive, config: HyperdriveConfig, timeline_branch: TimelineBranch
+    context: PlanningContext, hyperdrive: Hyperdrive, config: HyperdriveConfig, target: TimelineBranch
 ) -> list[Refusal]:
     """Refuse a config that leads to no timeline of ours: it may be somebody else's, and would be taken from them."""
     left = _left(context, config)
-    return origin.config(context.desired, hyperdrive, config, left or timeline_branch.branch)
+    return origin.config(context.desired, hyperdrive, config, left or target.branch)
 
 
-def repoint(context: PlanningContext, timeline_branch: TimelineBranch) -> tuple[Step, ...] | Blocked:
+def repoint(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ...] | Blocked:
     """Lead the config that serves to the branch, now that everything is proved that can be."""
     hyperdrive, config = context.desired.hyperdrive, context.config
     if hyperdrive is None or config is None or not context.is_repointed:
         return ()
     left = _left(context, config)
-    if left is None or left.id == timeline_branch.branch.id:
+    if left is None or left.id == target.branch.id:
         return ()
     if isinstance(sharers := context.observed.sharers, Unknown):
         part = f'Workers bound to Hyperdrive config "{config.name}", which move with it'
@@ -49,38 +49,38 @@ def repoint(context: PlanningContext, timeline_branch: TimelineBranch) -> tuple[
     step = RepointHyperdrive(
         hyperdrive=config.name,
         leaves=left.name,
-        branch=timeline_branch.branch.name,
+        branch=target.branch.name,
         database=hyperdrive.database,
         role=hyperdrive.role,
-        reason=f'it leads to "{left.name}", and {timeline_branch.timeline} is proved',
+        reason=f'it leads to "{left.name}", and {target.timeline} is proved',
     )
     return (step,)
 
 
-def is_tried_before(context: PlanningContext, timeline_branch: TimelineBranch) -> bool:
-    """Tell whether a version can be tried on the branch before users are on it.
+def is_tried_before(context: PlanningContext, target: TimelineBranch) -> bool:
+    """Whether a version can be tried on the branch before users are on it.
 
     Not while the config that it is bound to leads to another branch, nor once it was led away from that: then it may
     answer with what it holds of that one, and users are on it anyway.
     """
     config = context.config
-    if config is None or not context.is_repointed or timeline_branch == context.lineage.live:
+    if config is None or not context.is_repointed or target == context.lineage.live:
         return True
     was_moved = f"repoint:{config.name}" in context.observed.passed
-    return points_to(config, timeline_branch.branch) and not was_moved and not _is_served(context, config)
+    return points_to(config, target.branch) and not was_moved and not _is_served(context, config)
 
 
 def _is_served(context: PlanningContext, config: HyperdriveConfig) -> bool:
     return any(seen.serves(config.id) for _, seen in context.workers)
 
 
-def drain_replaced_pool(context: PlanningContext, timeline_branch: TimelineBranch) -> tuple[Step, ...]:
+def drain_replaced_pool(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ...]:
     """Have Hyperdrive let go of what it holds of the other branch: its connections, and then its cached answers."""
     config = context.config
     if config is None or not context.is_repointed:
         return ()
-    moved = timeline_branch != context.lineage.live or f"repoint:{config.name}" in context.observed.passed
-    return _restart(context, config, moved=moved) or (_await_cache(context, config, timeline_branch) if moved else ())
+    moved = target != context.lineage.live or f"repoint:{config.name}" in context.observed.passed
+    return _restart(context, config, moved=moved) or (_await_cache(context, config, target) if moved else ())
 
 
 def _restart(context: PlanningContext, config: HyperdriveConfig, *, moved: bool) -> tuple[Step, ...]:
@@ -90,12 +90,10 @@ def _restart(context: PlanningContext, config: HyperdriveConfig, *, moved: bool)
     return (step,) if is_due and step.key not in context.observed.passed else ()
 
 
-def _await_cache(
-    context: PlanningContext, config: HyperdriveConfig, timeline_branch: TimelineBranch
-) -> tuple[Step, ...]:
+def _await_cache(context: PlanningContext, config: HyperdriveConfig, target: TimelineBranch) -> tuple[Step, ...]:
     """A swap of names that has begun says that this was waited for."""
     seconds = config.caching.outlasts
-    if not seconds or context.lineage.makes_way_for(timeline_branch):
+    if not seconds or context.lineage.makes_way_for(target):
         return ()
     reason = "until then it may answer with what another branch has said"
     step = AwaitCache(hyperdrive=config.name, seconds=seconds, reason=reason)

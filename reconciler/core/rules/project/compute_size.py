@@ -7,16 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
-from reconciler.core.model.compute import NEVER, UNSAID, ComputeSettings
+from reconciler.core.model.compute import UNSAID, ComputeSettings
 from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Project
+from reconciler.core.model.provider_limits import neon_plan
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.steps.branch import SetCompute
-
-# Neon documentation: "Plans" for the suspension (in seconds), "Manage computes" for the one size that it states.
-_DEFAULT_SECONDS = 300
-_LARGEST = {"free": 2.0}
-_SUSPENSIONS = {"free": (_DEFAULT_SECONDS,), "launch": (_DEFAULT_SECONDS, NEVER)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +36,10 @@ def beyond_plan(desired: Desired, project: Project) -> list[ComputeBeyondPlan]:
 
 
 def _beyond_plan(asked: ComputeSettings, project: Project) -> Iterator[ComputeBeyondPlan]:
-    kind = next((plan for plan in ("free", "launch") if project.plan.startswith(plan)), "")
-    largest, suspensions = _LARGEST.get(kind), _SUSPENSIONS.get(kind)
+    plan = neon_plan(project.plan)
+    if plan is None:
+        return
+    largest, suspensions = plan.largest_compute, plan.suspensions
     if largest is not None and asked.maximum is not None and asked.maximum > largest:
         what = str(ComputeSettings(asked.minimum, asked.maximum))
         yield ComputeBeyondPlan(what, project.plan, f"up to {largest:g} CU")
@@ -55,13 +53,11 @@ def for_new(desired: Desired, project: Project, lineage: Lineage) -> ComputeSett
     return _wanted(desired, project, lineage).for_new_compute
 
 
-def carry_over(
-    desired: Desired, project: Project, lineage: Lineage, timeline_branch: TimelineBranch
-) -> tuple[SetCompute, ...]:
+def carry_over(desired: Desired, project: Project, lineage: Lineage, target: TimelineBranch) -> tuple[SetCompute, ...]:
     """Give the compute of what becomes the primary what the primary's has."""
-    is_declared = _set(timeline_branch, _asked(desired, project), "")
+    is_declared = _set(target, _asked(desired, project), "")
     why = "of which the file says so" if is_declared else "whose compute is so"
-    return _set(timeline_branch, _wanted(desired, project, lineage), f"it becomes the primary, {why}")
+    return _set(target, _wanted(desired, project, lineage), f"it becomes the primary, {why}")
 
 
 def declared(desired: Desired, project: Project, lineage: Lineage) -> tuple[SetCompute, ...]:
@@ -78,9 +74,9 @@ def _asked(desired: Desired, project: Project) -> ComputeSettings:
     return UNSAID if beyond_plan(desired, project) else desired.primary.compute
 
 
-def _set(timeline_branch: TimelineBranch, wanted: ComputeSettings, reason: str) -> tuple[SetCompute, ...]:
-    found = timeline_branch.branch.endpoint.settings if timeline_branch.branch.endpoint else UNSAID
+def _set(target: TimelineBranch, wanted: ComputeSettings, reason: str) -> tuple[SetCompute, ...]:
+    found = target.branch.endpoint.settings if target.branch.endpoint else UNSAID
     diff = wanted.diff(found)
     if diff == UNSAID:
         return ()
-    return (SetCompute(branch=timeline_branch.branch.name, compute=diff, reason=f"{reason}, and it is {found}"),)
+    return (SetCompute(branch=target.branch.name, compute=diff, reason=f"{reason}, and it is {found}"),)

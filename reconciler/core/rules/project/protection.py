@@ -14,22 +14,20 @@ from collections.abc import Iterator
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Branch, Observed, Project, named
+from reconciler.core.model.provider_limits import neon_plan
 from reconciler.core.steps import Step
 from reconciler.core.steps.prediction import branches_of
 from reconciler.core.steps.primary import ProtectBranch
 
-# Protected branches of a project by plan (Neon documentation, Plans); the kinds of a plan begin with its name.
-PROTECTED_BRANCHES = {"free": 0, "launch": 2, "scale": 5}
-
 
 def is_wanted(desired: Desired, lineage: Lineage) -> bool:
-    """Tell whether the primary is to be protected: as the file says, or, where it does not say, as it was."""
+    """Whether the primary is to be protected: as the file says, or, where it does not say, as it was."""
     declared = desired.primary.protected
     return was_there(lineage) if declared is None else declared
 
 
 def was_there(lineage: Lineage) -> bool:
-    """Tell whether the primary is protected, or was: what it replaced still is, or it was when a candidate was made."""
+    """Whether the primary is protected, or was: what it replaced still is, or it was when a candidate was made."""
     live, held = lineage.live, lineage.held
     if live.branch.protected or any(each.branch.protected and _gave_way_to(live, each) for each in held):
         return True
@@ -42,12 +40,12 @@ def _gave_way_to(live: TimelineBranch, each: TimelineBranch) -> bool:
 
 
 def is_to_return(desired: Desired, lineage: Lineage) -> bool:
-    """Tell whether what is there is to be there again after a restore: all else is the file's, and needs no mark."""
+    """Whether what is there is to be there again after a restore: all else is the file's, and needs no mark."""
     return was_there(lineage) and is_wanted(desired, lineage)
 
 
 def is_taken_at_the_end(desired: Desired, branch: Branch) -> bool:
-    """Tell whether a held branch is unprotected to be deleted: by the file, and as it was protected as the primary."""
+    """Whether a held branch is unprotected to be deleted: by the file, and as it was protected as the primary."""
     return desired.primary.unprotect_held and branch.protected and branch.protects
 
 
@@ -78,9 +76,9 @@ def protect(
 
 
 def has_room(project: Project, branches: tuple[Branch, ...]) -> bool:
-    """Tell whether one more branch can be protected, as far as the plan is known."""
-    limit = _limit(project)
-    return limit is None or _count(branches) < limit
+    """Whether one more branch can be protected, as far as the plan is known."""
+    most = limit(project)
+    return most is None or _count(branches) < most
 
 
 def missing(
@@ -98,13 +96,15 @@ def missing(
     what = "was protected and is not any more" if was_there(lineage) else "is to be protected and is not"
     yield (
         f"the primary {what}{when}: the project has {_count(branches)} protected branches, "
-        f'and Neon\'s plan "{project.plan}" allows {_limit(project)}. Nothing waits for that: in the Neon Console, '
+        f'and Neon\'s plan "{project.plan}" allows {limit(project)}. Nothing waits for that: in the Neon Console, '
         "take the protection from a branch that can do without, and give it to the primary"
     )
 
 
-def _limit(project: Project) -> int | None:
-    return next((room for plan, room in PROTECTED_BRANCHES.items() if project.plan.startswith(plan)), None)
+def limit(project: Project) -> int | None:
+    """Return how many protected branches the project's plan allows; None if that is not known."""
+    plan = neon_plan(project.plan)
+    return plan.protected_branches if plan else None
 
 
 def _count(branches: tuple[Branch, ...]) -> int:

@@ -11,18 +11,16 @@ from datetime import timedelta
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Observed
+from reconciler.core.model.provider_limits import neon_plan
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import Blocked, PlanningContext, read
-from reconciler.core.rules.hyperdrive import settings as hyperdrive_upkeep
+from reconciler.core.rules.hyperdrive import upkeep as hyperdrive_upkeep
 from reconciler.core.rules.project import compute_size, protection
 from reconciler.core.steps import Step
 from reconciler.core.steps.branch import SetCompute
 from reconciler.core.steps.primary import SetHistoryRetention, UnprotectBranch
 from reconciler.core.values.duration import for_people
 from reconciler.core.values.instant import Instant
-
-# The longest history by plan (Neon documentation, Plans); the kinds of a plan begin with its name.
-LONGEST_HISTORY = {"free": timedelta(hours=6), "launch": timedelta(days=7), "scale": timedelta(days=30)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +98,9 @@ def _history_refusals(context: PlanningContext) -> Iterator[Refusal]:
     asked, project = context.desired.primary.history_retention, context.project
     if asked is None or asked == project.history:
         return
-    longest = next((most for plan, most in LONGEST_HISTORY.items() if project.plan.startswith(plan)), asked)
-    if asked > longest:
-        yield HistoryBeyondPlan(asked, project.plan, longest, project.history)
+    plan = neon_plan(project.plan)
+    if plan is not None and asked > plan.history:
+        yield HistoryBeyondPlan(asked, project.plan, plan.history, project.history)
     at = context.observed.at
     for branch, moment in _unproved(context.lineage):
         if at.before(project.history) <= moment < at.before(asked):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired
-from reconciler.core.model.observed import Observed, ObservedWorker, Unknown
+from reconciler.core.model.observed import Observed, ObservedWorker, Unknown, known
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import Blocked, PlanningContext
 from reconciler.core.steps import Step
@@ -36,25 +36,25 @@ def leave_writable(context: PlanningContext) -> tuple[Step, ...] | Blocked:
     return _lift(context, live, "it is live, and takes no writes")
 
 
-def fence(context: PlanningContext, timeline_branch: TimelineBranch) -> tuple[Step, ...] | Blocked:
+def fence(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ...] | Blocked:
     """Have no writes to the old history from right before the switch, and let the next one take them.
 
     The mark says that a fence was begun, so each run makes sure of it once, by SQL; after the renames have begun, no
     more. What comes back was fenced while it was held.
     """
     live = context.lineage.live
-    if timeline_branch == live:
+    if target == live:
         return ()
     step = FenceBranch(
         branch=live.branch.name,
         database=context.desired.verify.database,
         served=True,
-        reason=f"a write to {live.timeline} from now on would be missed on {timeline_branch.timeline}",
+        reason=f"a write to {live.timeline} from now on would be missed on {target.timeline}",
     )
     done = live.branch.fenced and step.key in context.observed.passed
     if _can_be_fenced(context, live) and not done and not context.lineage.swapping:
         return (step,)
-    return _lift(context, timeline_branch, f"{timeline_branch.timeline} was fenced while it was held")
+    return _lift(context, target, f"{target.timeline} was fenced while it was held")
 
 
 def fence_held(context: PlanningContext) -> tuple[Step, ...]:
@@ -68,20 +68,20 @@ def fence_held(context: PlanningContext) -> tuple[Step, ...]:
     )[:1]
 
 
-def _can_be_fenced(context: PlanningContext, timeline_branch: TimelineBranch) -> bool:
-    """Tell whether it is asked, and can be: without a compute, nobody writes anyway."""
+def _can_be_fenced(context: PlanningContext, target: TimelineBranch) -> bool:
+    """Whether it is asked, and can be: without a compute, nobody writes anyway."""
     asked = context.desired.primary.fence and bool(context.desired.verify.database)
-    return asked and timeline_branch.branch.endpoint is not None
+    return asked and target.branch.endpoint is not None
 
 
-def unfence_copy(context: PlanningContext, timeline_branch: TimelineBranch) -> tuple[Step, ...]:
+def unfence_copy(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ...]:
     """What was made from a moment at which its source was fenced is read-only too, and no mark says so.
 
     That is a candidate, and a primary into which a candidate went in place.
     """
     made = (
-        timeline_branch
-        if timeline_branch in context.lineage.candidates and not context.is_serving(timeline_branch)
+        target
+        if target in context.lineage.candidates and not context.is_serving(target)
         else context.lineage.proof_branch
     )
     database = context.desired.verify.database
@@ -91,7 +91,7 @@ def unfence_copy(context: PlanningContext, timeline_branch: TimelineBranch) -> t
     if not context.desired.primary.fence and (source is None or not source.fenced):
         return ()
     reason = "a copy of what was fenced is fenced too, and nothing but a login tells"
-    step = RemoveFence(branch=timeline_branch.branch.name, database=database, reason=reason)
+    step = RemoveFence(branch=target.branch.name, database=database, reason=reason)
     return () if step.key in context.observed.passed else (step,)
 
 
@@ -109,8 +109,7 @@ def unfence_reached(desired: Desired, observed: Observed) -> tuple[RemoveFence, 
     if isinstance(branches, Unknown) or not database:
         return ()
     workers = [each for each in observed.workers if isinstance(each, ObservedWorker)]
-    known = () if isinstance(configs, Unknown) else configs
-    hosts = {(each.host, each.port) for each in known if any(seen.serves(each.id) for seen in workers)}
+    hosts = {(each.host, each.port) for each in known(configs) if any(seen.serves(each.id) for seen in workers)}
     reached = [each for each in branches if each.endpoint and (each.endpoint.host, each.endpoint.port) in hosts]
     primary = [each for each in branches if each.name == desired.primary.branch]
     reason = "users reach it, and it takes no writes"
@@ -119,13 +118,13 @@ def unfence_reached(desired: Desired, observed: Observed) -> tuple[RemoveFence, 
     )
 
 
-def _lift(context: PlanningContext, timeline_branch: TimelineBranch, reason: str) -> tuple[Step, ...] | Blocked:
+def _lift(context: PlanningContext, target: TimelineBranch, reason: str) -> tuple[Step, ...] | Blocked:
     database = context.desired.verify.database
-    if not timeline_branch.branch.fenced:
+    if not target.branch.fenced:
         return ()
     if not database:
-        return Blocked((FenceNotRemovable(timeline_branch.branch.name),))
-    return (RemoveFence(branch=timeline_branch.branch.name, database=database, reason=reason),)
+        return Blocked((FenceNotRemovable(target.branch.name),))
+    return (RemoveFence(branch=target.branch.name, database=database, reason=reason),)
 
 
 def warnings(desired: Desired, lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from reconciler.core.model.observed import (
     Observed,
     Project,
     Unknown,
+    known,
     named,
 )
 from reconciler.core.model.refusal import Refusal
@@ -256,7 +257,7 @@ def _moment(restore: Restore, observed: Observed, project: Project) -> Iterator[
 
 
 def _names_free(desired: Desired, observed: Observed) -> Iterator[Refusal]:
-    branches = () if isinstance(observed.branches, Unknown) else observed.branches
+    branches = known(observed.branches)
     for name in (each(desired.primary.branch, desired.timeline) for each in (candidate_name, failed_name)):
         if named(branches, name) is not None:
             yield NameTaken(name)
@@ -268,7 +269,7 @@ def _room(desired: Desired, observed: Observed, lineage: Lineage, project: Proje
     That is one branch, or three where the last check may have to go back: the failed timeline is kept, and the way back
     is proved on a candidate as well. What a root held becomes one more root; a candidate is a child.
     """
-    branches = () if isinstance(observed.branches, Unknown) else observed.branches
+    branches = known(observed.branches)
     in_place = desired.primary.method is Method.IN_PLACE
     preserved = (2 if _may_go_back(desired, lineage) else 1) if in_place else 0
     more = candidates + preserved + (1 if preserved > 1 else 0)
@@ -279,7 +280,7 @@ def _room(desired: Desired, observed: Observed, lineage: Lineage, project: Proje
 
 
 def _may_go_back(desired: Desired, lineage: Lineage) -> bool:
-    """Tell whether a last check follows that is answered by putting back what was live: only what is new has one."""
+    """Whether a last check follows that is answered by putting back what was live: only what is new has one."""
     is_new = all(each.timeline != desired.timeline for each in lineage.held)
     checked = bool(desired.verify.http and desired.workers)
     return is_new and checked and desired.verify.on_failure is OnFailure.ROLLBACK
@@ -291,7 +292,7 @@ def _config_taken(desired: Desired, observed: Observed) -> Iterator[Refusal]:
         return
     existing = named(observed.configs, desired.hyperdrive.config_for(desired.timeline))
     if existing is not None:
-        branches = () if isinstance(observed.branches, Unknown) else observed.branches
+        branches = known(observed.branches)
         hosts = {(each.endpoint.host, each.endpoint.port) for each in branches if each.endpoint is not None}
         astray = (existing.host, existing.port) in hosts
         yield HyperdriveNameTaken(existing.name, existing.id, existing.host, astray)
@@ -321,18 +322,18 @@ def _expiring(branch: Branch) -> Iterator[Refusal]:
         yield SourceExpires(branch.name, branch.expires_at)
 
 
-def candidate(restore: Restore | None, timeline_branch: TimelineBranch, lineage: Lineage) -> list[Refusal]:
+def candidate(restore: Restore | None, target: TimelineBranch, lineage: Lineage) -> list[Refusal]:
     """Refuse a candidate that is not what is asked: made from another branch, or holding a later moment.
 
     A copy of what is held was told from others by its parent, when the branches were read.
     """
-    is_copy = any(each.timeline == timeline_branch.timeline for each in lineage.held)
-    if timeline_branch not in lineage.candidates or lineage.swapping or is_copy:
+    is_copy = any(each.timeline == target.timeline for each in lineage.held)
+    if target not in lineage.candidates or lineage.swapping or is_copy:
         return []
     if restore is None:
-        return [TimelineNotHeld(timeline_branch.timeline, str(lineage.live.timeline), ())]
+        return [TimelineNotHeld(target.timeline, str(lineage.live.timeline), ())]
     source = lineage.source(restore)
-    return [source] if isinstance(source, Refusal) else _differences(restore, timeline_branch.branch, source)
+    return [source] if isinstance(source, Refusal) else _differences(restore, target.branch, source)
 
 
 def _differences(restore: Restore, branch: Branch, source: TimelineBranch) -> list[Refusal]:

@@ -26,19 +26,17 @@ def check_identity(desired: Desired, branches: tuple[Branch, ...], branch: Branc
         raise _failed(branch, lineage.message, lineage.hint)
     desired = effective_desired(desired, lineage)
     timeline_branches = (lineage.timeline_branch(desired.timeline), lineage.candidate(desired.timeline))
-    timeline_branch = next(
-        (each for each in timeline_branches if each is not None and each.branch.id == branch.id), None
-    )
-    if timeline_branch is None:
+    target = next((each for each in timeline_branches if each is not None and each.branch.id == branch.id), None)
+    if target is None:
         raise _failed(branch, f"it does not carry {desired.timeline}")
-    for refusal in guards.candidate(desired.primary.restore, timeline_branch, lineage):
+    for refusal in guards.candidate(desired.primary.restore, target, lineage):
         raise _failed(branch, refusal.message, refusal.hint)
-    if timeline_branch in lineage.candidates and not _is_told(desired, branch):
+    if target in lineage.candidates and not _is_told(desired, branch):
         raise _failed(branch, "Neon does not tell which moment it holds", "run it again in a moment")
 
 
 def _is_told(desired: Desired, branch: Branch) -> bool:
-    """Tell whether it is known what a candidate holds: its place in the history is what is restored in place."""
+    """Whether it is known what a candidate holds: its place in the history is what is restored in place."""
     restore = desired.primary.restore
     if desired.primary.method is Method.IN_PLACE or (restore is not None and isinstance(restore.to, Lsn)):
         return bool(branch.lsn)

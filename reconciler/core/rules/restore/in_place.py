@@ -10,7 +10,7 @@ from datetime import timedelta
 from reconciler.core.lineage.hyperdrive import points_to
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired, Method
-from reconciler.core.model.observed import Observed, named
+from reconciler.core.model.observed import Observed, known, named
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import Blocked, PlanningContext
 from reconciler.core.rules.project import compute_size, protection
@@ -28,17 +28,17 @@ _SECOND = timedelta(seconds=1)
 
 
 def is_under_way(context: PlanningContext) -> bool:
-    """Tell whether the primary is to be restored. What was begun in a branch of its own is finished there first."""
+    """Whether the primary is to be restored. What was begun in a branch of its own is finished there first."""
     if context.desired.primary.method is not Method.IN_PLACE or context.lineage.swapping:
         return False
     if context.desired.timeline == context.lineage.live.timeline:
         return False
-    timeline_branch, config = context.timeline_branch, context.config
-    if timeline_branch is None or config is None:
+    target, config = context.target, context.config
+    if target is None or config is None:
         return True
     if context.is_repointed:
-        return not points_to(config, timeline_branch.branch)
-    return timeline_branch.held is not None and not any(seen.serves(config.id) for _, seen in context.workers)
+        return not points_to(config, target.branch)
+    return target.held is not None and not any(seen.serves(config.id) for _, seen in context.workers)
 
 
 def create_candidate(context: PlanningContext) -> tuple[Step, ...] | Blocked:
@@ -48,7 +48,7 @@ def create_candidate(context: PlanningContext) -> tuple[Step, ...] | Blocked:
     taken = _proved_name_taken(context)
     if isinstance(source, list) or taken:
         return Blocked((*taken, *(source if isinstance(source, list) else ())))
-    restore = desired.primary.restore if context.timeline_branch is None else None
+    restore = desired.primary.restore if context.target is None else None
     if restore is None:
         reason = f"{desired.timeline} is proved as it was left, before anything is replaced"
     else:
@@ -118,7 +118,7 @@ def restart_pool(context: PlanningContext) -> tuple[Step, ...]:
     return () if is_restarted or step.key in context.observed.passed else (step,)
 
 
-def dispose_of_proof(context: PlanningContext) -> tuple[Step, ...] | Blocked:
+def delete_proof_branch(context: PlanningContext) -> tuple[Step, ...] | Blocked:
     """Say that all is checked, and delete the branch that it was proved on. A branch that must stay is left alone."""
     lineage, primary = context.lineage, context.desired.primary.branch
     for each in lineage.proved:
@@ -153,7 +153,7 @@ def warnings(desired: Desired, observed: Observed, lineage: Lineage, steps: tupl
     if primary.protected:
         after = ", and protected again right after" if desired.primary.protected is not False else ""
         yield f'"{primary.name}" is unprotected while it is being restored{after}'
-    branches = observed.branches if isinstance(observed.branches, tuple) else ()
+    branches = known(observed.branches)
     children = [f'"{each.name}"' for each in branches if each.parent_id == primary.id and each.name != step.proved_on]
     if children:
         yield f'what was made from "{primary.name}" is a child of "{step.keep_as}" after that: {", ".join(children)}'

@@ -16,7 +16,7 @@ from itertools import groupby
 from reconciler.core.lineage.infer import effective_desired, infer_lineage
 from reconciler.core.lineage.lineage import SAME_RESTORE, Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired, Method
-from reconciler.core.model.observed import Branch, Observed, Unknown
+from reconciler.core.model.observed import Branch, Observed, Unknown, known
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.model.roles_and_databases import RoleOrDatabase, RolesAndDatabases
 from reconciler.core.rules.context.waivers import unwaived
@@ -157,19 +157,18 @@ def _other(desired: Desired, lineage: Lineage) -> TimelineBranch | None:
     return source if isinstance(source, TimelineBranch) else None
 
 
-def _of(observed: Observed, timeline_branch: TimelineBranch) -> RolesAndDatabases | None:
-    known = () if isinstance(observed.accounts, Unknown) else observed.accounts
-    return next((each for each in known if each.branch_id == timeline_branch.branch.id), None)
+def _of(observed: Observed, target: TimelineBranch) -> RolesAndDatabases | None:
+    return next((each for each in known(observed.accounts) if each.branch_id == target.branch.id), None)
 
 
-def _tells_when(timeline_branch: TimelineBranch) -> bool:
-    """Tell whether Neon's times on a branch can say when a role was made: not on one that a restore has made."""
-    return not timeline_branch.preserved
+def _tells_when(target: TimelineBranch) -> bool:
+    """Whether Neon's times on a branch can say when a role was made: not on one that a restore has made."""
+    return not target.preserved
 
 
-def _is_younger(account: RoleOrDatabase, timeline_branch: TimelineBranch, moment: Instant) -> bool:
-    """Tell whether it was made after the moment, for certain: not by the making or the resetting of its branch."""
-    branch = timeline_branch.branch
+def _is_younger(account: RoleOrDatabase, target: TimelineBranch, moment: Instant) -> bool:
+    """Whether it was made after the moment, for certain: not by the making or the resetting of its branch."""
+    branch = target.branch
     copied = branch.created_at if branch.parent_id is not None else None
     remade = (at for at in (copied, branch.last_reset_at) if at is not None)
     return account.created_at > moment and all(abs(account.created_at - at) > SAME_RESTORE for at in remade)

@@ -14,6 +14,7 @@ from datetime import timedelta
 from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Branch, Observed, Unknown
+from reconciler.core.model.provider_limits import LONGEST_EXPIRY
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import Blocked, PlanningContext
 from reconciler.core.rules.retention.pruning import QUIET
@@ -38,19 +39,19 @@ class SourceExpires(Refusal):
 
 # So much later than an apply would delete it.
 SLACK = timedelta(days=7)
-# Neon takes at most 30 days from now (documentation, Branch expiration); the rest is for clocks that differ.
-LONGEST = timedelta(days=29)
+# A day less than Neon takes, for clocks that differ.
+LONGEST = LONGEST_EXPIRY - timedelta(days=1)
 
 
 def must_know_uses(desired: Desired, observed: Observed, lineage: Lineage) -> bool:
-    """Tell whether an expiry depends on who uses the Hyperdrive configs of the account."""
+    """Whether an expiry depends on who uses the Hyperdrive configs of the account."""
     return desired.primary.expire_on_neon is True and any(
         each.branch.expires_at is not None or not _against(desired, observed, lineage, each)
         for each in units(desired, observed, lineage)
     )
 
 
-def take_away(context: PlanningContext) -> tuple[Step, ...]:
+def clear_unwanted(context: PlanningContext) -> tuple[Step, ...]:
     """Remove the expiry of what is needed, or held for longer; one at a time, as Neon locks the project."""
     if context.desired.primary.expire_on_neon is None:
         return ()
@@ -66,7 +67,7 @@ def clear(branch: Branch, reason: str) -> tuple[Step, ...]:
     return (ClearExpiry(branch=branch.name, reason=reason),)
 
 
-def give(context: PlanningContext) -> tuple[Step, ...]:
+def set_expiry(context: PlanningContext) -> tuple[Step, ...]:
     """Let the next unit expire that may, and does not or too early. What is not known to be unused never does."""
     held = units(context.desired, context.observed, context.lineage)
     if (
@@ -85,7 +86,7 @@ def give(context: PlanningContext) -> tuple[Step, ...]:
     return ()
 
 
-def freed(context: PlanningContext, refused: Blocked) -> tuple[Step, ...] | Blocked:
+def make_room(context: PlanningContext, refused: Blocked) -> tuple[Step, ...] | Blocked:
     """Remove the expiry of what is held where that alone keeps a branch from being made from it."""
     expiring = {each.source for each in refused.refusals if isinstance(each, SourceExpires)}
     others = [each for each in refused.refusals if not isinstance(each, SourceExpires)]
@@ -100,7 +101,7 @@ def freed(context: PlanningContext, refused: Blocked) -> tuple[Step, ...] | Bloc
 
 
 def _is_fresh(context: PlanningContext, held: tuple[RetainedBranch, ...]) -> bool:
-    """Tell whether something was replaced within the last hour; that it expires already is the later change."""
+    """Whether something was replaced within the last hour; that it expires already is the later change."""
     replaced = [each.replaced_at for each in held if each.replaced_at is not None and each.branch.expires_at is None]
     return any(context.observed.at - each < QUIET for each in replaced)
 

@@ -27,7 +27,7 @@ class Orphan:
     stays: tuple[str, ...]
 
     def may_go(self, at: Instant) -> bool:
-        """Tell whether nothing speaks against deleting it, as far as it was asked who uses it."""
+        """Whether nothing speaks against deleting it, as far as it was asked who uses it."""
         return self.until is not None and self.until <= at and not self.stays
 
     def fate(self, at: Instant) -> str:

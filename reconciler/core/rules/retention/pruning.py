@@ -30,7 +30,7 @@ _ROOM = frozenset({"config-limit", "branch-limit", "root-branch-limit"})
 
 
 def must_know_uses(desired: Desired, observed: Observed, lineage: Lineage) -> bool:
-    """Tell whether something could be deleted: who uses the Hyperdrive configs of the account remains to be asked."""
+    """Whether something could be deleted: who uses the Hyperdrive configs of the account remains to be asked."""
     if any(each.may_go(observed.at) for each in units(desired, observed, lineage)):
         return True
     return any(each.may_go(observed.at) for each in orphans(desired, observed, lineage))

@@ -16,7 +16,7 @@ from reconciler.core.lineage.evidence import Signs
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.declared_branch import needs_parent
 from reconciler.core.model.desired import Desired, Hyperdrive
-from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Unknown
+from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Unknown, known
 from reconciler.core.rules.project import protection
 from reconciler.core.rules.retention.deletion import kept_by_neon
 from reconciler.core.values.duration import for_people
@@ -44,11 +44,11 @@ class RetainedBranch:
         return self.timeline_branch.branch
 
     def has_ended(self, at: Instant) -> bool:
-        """Tell whether its hold is over."""
+        """Whether its hold is over."""
         return self.until is not None and self.until <= at
 
     def may_go(self, at: Instant) -> bool:
-        """Tell whether nothing speaks against deleting it, as far as it was asked who uses it."""
+        """Whether nothing speaks against deleting it, as far as it was asked who uses it."""
         return self.has_ended(at) and not self.stays
 
     def fate(self, at: Instant) -> str:
@@ -80,7 +80,7 @@ def kept_at(
     desired: Desired, observed: Observed, lineage: Lineage, unit: RetainedBranch, at: Instant
 ) -> tuple[str, ...]:
     """Say what will keep a unit at a later moment, as far as that can be told from what there is now."""
-    branches = () if isinstance(observed.branches, Unknown) else observed.branches
+    branches = known(observed.branches)
     return _unit(Signs(desired, replace(observed, at=at), lineage, branches), unit.timeline_branch).stays
 
 

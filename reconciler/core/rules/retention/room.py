@@ -6,7 +6,7 @@ An apply deletes it, and so does a restore that has no room without.
 from dataclasses import dataclass
 
 from reconciler.core.model.desired import Desired
-from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, Unknown
+from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, known
 from reconciler.core.rules.context.planning import PlanningContext, read
 from reconciler.core.rules.retention.pruning import next_to_go
 
@@ -61,8 +61,8 @@ def configs_room(observed: Observed, rest: Observed) -> Room:
 
 
 def _branches(observed: Observed) -> tuple[Branch, ...]:
-    return () if isinstance(observed.branches, Unknown) else observed.branches
+    return known(observed.branches)
 
 
 def _configs(observed: Observed) -> tuple[HyperdriveConfig, ...]:
-    return () if isinstance(observed.configs, Unknown) else observed.configs
+    return known(observed.configs)

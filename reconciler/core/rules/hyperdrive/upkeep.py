@@ -17,7 +17,7 @@ from reconciler.core.lineage.infer import effective_desired, infer_lineage
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired, Hyperdrive
 from reconciler.core.model.hyperdrive import CACHING_ON, NO_CERTIFICATES, Settings
-from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, named
+from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, known, named
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.planning import PlanningContext
 from reconciler.core.steps import Phase, Step
@@ -69,12 +69,12 @@ def of_new(context: PlanningContext, hyperdrive: Hyperdrive, branch: Branch) -> 
     )
 
 
-def sync_settings(context: PlanningContext, timeline_branch: TimelineBranch) -> tuple[Step, ...]:
+def sync_settings(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ...]:
     """Set what differs from the file on the config that serves, as far as the compute takes it."""
     hyperdrive, config = context.desired.hyperdrive, context.config
     if hyperdrive is None or config is None:
         return ()
-    different = _taken_by(timeline_branch.branch, hyperdrive.settings).diff(config.settings)
+    different = _taken_by(target.branch, hyperdrive.settings).diff(config.settings)
     reason = f"the file declares otherwise; it has {_found(different, config)}"
     return (UpdateHyperdrive(hyperdrive=config.name, settings=different, reason=reason),) if different else ()
 
@@ -82,7 +82,7 @@ def sync_settings(context: PlanningContext, timeline_branch: TimelineBranch) -> 
 def beyond_compute(context: PlanningContext) -> list[Refusal]:
     """Refuse what is declared and can't be set on the config of the live branch. Nothing else waits for it."""
     hyperdrive, config, live = context.desired.hyperdrive, context.config, context.lineage.live
-    if hyperdrive is None or config is None or context.timeline_branch != live:
+    if hyperdrive is None or config is None or context.target != live:
         return []
     limit, most = hyperdrive.settings.diff(config.settings).connection_limit, most_connections(live.branch)
     if limit is None or most is None or limit < most:
@@ -108,10 +108,10 @@ def _found(different: Settings, config: HyperdriveConfig) -> str:
     )
 
 
-def renew_password(context: PlanningContext, timeline_branch: TimelineBranch) -> tuple[Step, ...]:
+def renew_password(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ...]:
     """Write a password that has been changed since into the config of what is live, or is to be live again."""
     hyperdrive, config = context.desired.hyperdrive, context.config
-    if hyperdrive is None or config is None or not points_to(config, timeline_branch.branch):
+    if hyperdrive is None or config is None or not points_to(config, target.branch):
         return ()
     changed, proved = context.observed.password_changed_at, config.modified_at
     if changed is None or proved is None or changed - proved <= _CLOCKS:
@@ -119,7 +119,7 @@ def renew_password(context: PlanningContext, timeline_branch: TimelineBranch) ->
     reason = f"Neon has changed role {hyperdrive.role} at {changed}, and Hyperdrive's login was last proved at {proved}"
     step = RenewPassword(
         hyperdrive=config.name,
-        branch=timeline_branch.branch.name,
+        branch=target.branch.name,
         database=hyperdrive.database,
         role=hyperdrive.role,
         reason=reason,
@@ -132,11 +132,11 @@ def logged_in_to(desired: Desired, observed: Observed) -> Branch | None:
     if not isinstance(observed.branches, tuple) or not isinstance(observed.configs, tuple):
         return None
     lineage = infer_lineage(desired, observed.branches)
-    timeline_branch = (
+    target = (
         lineage.timeline_branch(effective_desired(desired, lineage).timeline) if isinstance(lineage, Lineage) else None
     )
-    led_to = timeline_branch is not None and any(points_to(each, timeline_branch.branch) for each in observed.configs)
-    return timeline_branch.branch if timeline_branch and led_to else None
+    led_to = target is not None and any(points_to(each, target.branch) for each in observed.configs)
+    return target.branch if target and led_to else None
 
 
 def most_connections(branch: Branch) -> int | None:
@@ -162,7 +162,7 @@ def warnings(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> I
 
 
 def _about_the_repoint(observed: Observed, step: RepointHyperdrive, *, fenced: bool) -> Iterator[str]:
-    sharers = observed.sharers if isinstance(observed.sharers, tuple) else ()
+    sharers = known(observed.sharers)
     ours = {getattr(each, "script", "") for each in observed.workers}
     others = [name for name in sharers if name not in ours]
     moved = f"; these move too, and the file does not name them: {', '.join(others)}" if others else ""
@@ -176,7 +176,7 @@ def _about_the_repoint(observed: Observed, step: RepointHyperdrive, *, fenced: b
 def _about_connections(
     desired: Desired, observed: Observed, step: RepointHyperdrive | CreateHyperdrive
 ) -> Iterator[str]:
-    branch = named(observed.branches if isinstance(observed.branches, tuple) else (), step.branch)
+    branch = named(known(observed.branches), step.branch)
     most = most_connections(branch) if branch else None
     if most is None:
         return
@@ -196,5 +196,5 @@ def _limit_after(observed: Observed, step: RepointHyperdrive | CreateHyperdrive)
     """Tell which config a step is about, and how many connections that may open right after it."""
     if isinstance(step, CreateHyperdrive):
         return step.name, step.settings.connection_limit
-    config = named(observed.configs if isinstance(observed.configs, tuple) else (), step.hyperdrive)
+    config = named(known(observed.configs), step.hyperdrive)
     return step.hyperdrive, config.connection_limit if config else None

@@ -1,4 +1,4 @@
-"""How GitHub's REST API is talked to: its headers, limits, pages, and what its refusals call for.
+"""Requests to GitHub's REST API: headers, rate limits, pages, and a hint for each refusal.
 
 Sources, all on docs.github.com under REST API: "Rate limits for the REST API", "Best practices for using the REST
 API", "Using pagination in the REST API", "Troubleshooting the REST API".
@@ -13,11 +13,11 @@ import httpx
 
 from reconciler.errors import AnswerLost, ProviderError, Unreachable
 from reconciler.providers.http.client import Api, ApiPolicy, Wait
-from reconciler.providers.http.response import Told, told_list
+from reconciler.providers.http.response import ResponseReader, read_list
 
 _NAME = "GitHub"
 _PAGE = 100
-# A workflow's token has 1,000 requests an hour for a repository: a list that is longer than this is not walked.
+# A workflow's token has 1,000 requests per hour and repository, so longer lists are not read.
 _MOST_PAGES = 200
 # "Otherwise, wait for at least one minute before retrying" ("Rate limits for the REST API").
 _MINUTE = timedelta(minutes=1)
@@ -29,12 +29,12 @@ _HEADERS = {
 _MAY_NOT_PROPOSE = "not permitted to create or approve pull requests"
 _PROPOSE_HINT = (
     'tick "Allow GitHub Actions to create and approve pull requests" in the repository\'s Settings > Actions > '
-    "General > Workflow permissions (or in the organization's), or give GITHUB_TOKEN a token of your own"
+    "General > Workflow permissions (or in the organization's), or set GITHUB_TOKEN to your own token"
 )
 
 
 def explain(body: Any) -> tuple[str, str]:
-    """Find code and message: the errors of a 422 say what is wrong, and its message only "Validation Failed"."""
+    """Return code and message. The message of a 422 is only "Validation Failed": its errors say what is wrong."""
     errors = [each if isinstance(each, dict) else {"message": str(each)} for each in body.get("errors") or []]
     details = [str(each.get("message") or _field(each)) for each in errors]
     code = str(errors[0].get("code") or "") if errors else ""
@@ -46,7 +46,7 @@ def _field(error: dict[str, Any]) -> str:
 
 
 def is_busy(response: httpx.Response) -> Wait:
-    """Tell whether a rate limit was met: by 429, or by a 403 that says so. Nothing was done then."""
+    """Whether a rate limit was reached (429, or a 403 that says so), and how long to wait. Nothing was done then."""
     if response.status_code not in (403, 429):
         return False
     after = _number(response, "retry-after")
@@ -58,7 +58,7 @@ def is_busy(response: httpx.Response) -> Wait:
 
 
 def _until_reset(response: httpx.Response) -> timedelta | None:
-    """Return the time until the limit starts anew, by GitHub's own clock, with a second of grace."""
+    """Return the time until the limit is reset, by GitHub's own clock, plus one second."""
     reset = _number(response, "x-ratelimit-reset")
     try:
         now = parsedate_to_datetime(response.headers.get("date", "")).timestamp()
@@ -72,54 +72,54 @@ def _number(response: httpx.Response, header: str) -> int | None:
     return int(text) if re.fullmatch("[0-9]{1,10}", text) else None
 
 
-POLICY = ApiPolicy(_HEADERS, is_busy)
+POLICY = ApiPolicy(_NAME, explain, _HEADERS, is_busy)
 
 
-class Calls:
-    """Requests about one repository. `permission` names what a workflow's job needs for them."""
+class Requests:
+    """Requests about one repository. `permission` is what a workflow's job needs for the request."""
 
     def __init__(self, api: Api, repository: str) -> None:
         self._api = api
         self._root = f"/repos/{repository}"
         self._repository = repository
 
-    async def read(self, path: str, permission: str, **query: str | int) -> Told:
-        """Read one thing. Raises ProviderError."""
-        return Told(_NAME, (await self._send("GET", path, permission, params=query)).body)
+    async def read(self, path: str, permission: str, **query: str | int) -> ResponseReader:
+        """Read an object. Raises ProviderError."""
+        return ResponseReader(_NAME, (await self._send("GET", path, permission, params=query)).body)
 
-    async def read_list(self, path: str, permission: str) -> list[Told]:
+    async def read_list(self, path: str, permission: str) -> list[ResponseReader]:
         """Read the first page of a list whose items have no id. Raises ProviderError."""
-        return told_list(_NAME, (await self._send("GET", path, permission, params={"per_page": _PAGE})).body)
+        return read_list(_NAME, (await self._send("GET", path, permission, params={"per_page": _PAGE})).body)
 
-    async def read_all(self, path: str, permission: str, **query: str | int) -> list[Told]:
-        """Read every page. Things that moved from page to page meanwhile come once. Raises ProviderError."""
-        found: dict[int, Told] = {}
+    async def read_all(self, path: str, permission: str, **query: str | int) -> list[ResponseReader]:
+        """Read every page. An item that moved to another page meanwhile is returned once. Raises ProviderError."""
+        found: dict[int, ResponseReader] = {}
         for page in range(1, _MOST_PAGES + 1):
             answer = await self._send("GET", path, permission, params={**query, "per_page": _PAGE, "page": page})
-            found |= {item.serial("id"): item for item in told_list(_NAME, answer.body)}
+            found |= {item.serial("id"): item for item in read_list(_NAME, answer.body)}
             if 'rel="next"' not in answer.headers.get("link", ""):
                 return list(found.values())
         raise ProviderError(
-            f"{_NAME}: GET {self._root}{path} has more than {_MOST_PAGES * _PAGE:,} items, and was not read to its end",
-            hint="close what nobody needs any more; where there is less, GitHub's list does not end: run it again",
+            f"{_NAME}: GET {self._root}{path} has more than {_MOST_PAGES * _PAGE:,} items and was not read to its end",
+            hint="close what is no longer needed; if there are fewer, GitHub's paging is at fault: run it again",
         )
 
-    async def write(self, method: str, path: str, permission: str, **fields: Any) -> Told:
-        """Write, once. Raises ProviderError, and AnswerLost where it may have been done."""
+    async def write(self, method: str, path: str, permission: str, **fields: Any) -> ResponseReader:
+        """Write once. Raises ProviderError, and AnswerLost if it may have been done."""
         options = {"json": fields} if fields else {}
-        return Told(_NAME, (await self._send(method, path, permission, **options)).body)
+        return ResponseReader(_NAME, (await self._send(method, path, permission, **options)).body)
 
-    async def settle(self, method: str, path: str, permission: str, **fields: Any) -> Told:
-        """Write what may be written twice without harm: again where the answer was lost. Raises ProviderError."""
+    async def settle(self, method: str, path: str, permission: str, **fields: Any) -> ResponseReader:
+        """Write what is safe to repeat, and repeat it if the answer is lost. Raises ProviderError."""
         try:
             return await self.write(method, path, permission, **fields)
         except AnswerLost:
             return await self.write(method, path, permission, **fields)
 
     async def login(self) -> str | None:
-        """Return whose token it is; None for the token of a workflow or an app, which is nobody's."""
+        """Return the login of the token's owner; None for the token of a workflow or an app."""
         try:
-            return Told(_NAME, await self._api.get("/user")).text("login")
+            return ResponseReader(_NAME, await self._api.get("/user")).text("login")
         except Unreachable:
             raise
         except ProviderError as error:
@@ -146,15 +146,15 @@ def _hint(error: ProviderError, repository: str, permission: str) -> str:
     needed = f'"{permission}" in the job\'s permissions' if permission else "a token that may read the repository"
     match error.status:
         case 401:
-            return "GITHUB_TOKEN is not valid, or has expired: set a new one"
+            return "GITHUB_TOKEN is not valid or has expired: set a new one"
         case 403:
             return (
-                f"GITHUB_TOKEN may not do this: a workflow needs {needed}, a token of your own the same permission; "
-                "on a pull request from a fork a workflow may only read"
+                f"GITHUB_TOKEN lacks a permission: a workflow needs {needed}, your own token the same permission; "
+                "on a pull request from a fork, a workflow can only read"
             )
         case 404:
-            return f"either {repository} has no such thing, or GITHUB_TOKEN may not see it: a workflow needs {needed}"
+            return f"{repository} does not have it, or GITHUB_TOKEN cannot read it: a workflow needs {needed}"
         case 301 | 302 | 307 | 308:
-            return f"{repository} was renamed or moved: give its new name (git remote set-url, or GITHUB_REPOSITORY)"
+            return f"{repository} was renamed or moved: set its new name (git remote set-url, or GITHUB_REPOSITORY)"
         case _:
             return ""

@@ -1,4 +1,4 @@
-"""Texts as long as GitHub takes them: a longer one is refused as a whole, with 422. Without secrets, before any cut."""
+"""Texts within GitHub's limits, because it refuses longer ones with 422. Secrets are removed before a text is cut."""
 
 from reconciler.core.values.redaction import EVERYWHERE
 
@@ -7,21 +7,21 @@ from reconciler.core.values.redaction import EVERYWHERE
 _LONGEST_BODY = 65_000
 _LONGEST_TITLE = 256
 _LONGEST_DESCRIPTION = 140
-_CUT = "\n\n(cut here: GitHub takes no more)\n"
+_CUT = "\n\n(cut here: GitHub accepts no more)\n"
 
 
 def title_of(text: str) -> str:
-    """Make a title of a text: one line, of at most 256 characters."""
+    """Return a text as a title: one line of at most 256 characters."""
     return _shortened(text, _LONGEST_TITLE)
 
 
 def description_of(text: str) -> str:
-    """Make a description of a text: one line, of at most 140 characters."""
+    """Return a text as a description: one line of at most 140 characters."""
     return _shortened(text, _LONGEST_DESCRIPTION)
 
 
 def body_of(text: str, marker: str = "") -> str:
-    """Cut what would be refused. A marker that would be lost by that is kept."""
+    """Return a text as a body of at most 65,536 characters. A marker that would be cut off is kept."""
     text = _clean(text)
     if len(text) <= _LONGEST_BODY:
         return text
@@ -30,7 +30,7 @@ def body_of(text: str, marker: str = "") -> str:
 
 
 def _clean(text: str) -> str:
-    """Take out secrets, and what is no Unicode text, such as a file name in another encoding."""
+    """Remove secrets, and replace what is not Unicode, such as a file name in another encoding."""
     return EVERYWHERE(text).encode("utf-8", "replace").decode()
 
 

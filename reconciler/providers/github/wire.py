@@ -1,14 +1,14 @@
-"""What GitHub has, as far as it matters here, read leniently from its answers.
+"""The parts of GitHub's responses that we use.
 
-What is missing or of another kind is a ProviderError that names it.
+Unknown fields are ignored. A field that is missing or has the wrong type raises a ProviderError that names it.
 """
 
 from dataclasses import dataclass
 from enum import Enum
 
-from reconciler.providers.http.response import Told
+from reconciler.providers.http.response import ResponseReader
 
-# Anybody may write one, so its length must be no reason to read nothing: more than GitHub has ever taken.
+# Anyone may write a body, so a long one must not fail the whole read. GitHub accepts less than this.
 _LONGEST_BODY = 300_000
 
 
@@ -35,7 +35,7 @@ class DeploymentState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """A pull request. `url` is its page; `head_repository` is "owner/name", empty where the fork was deleted."""
+    """A pull request. `url` is its page; `head_repository` is "owner/name", empty if the fork was deleted."""
 
     number: int
     url: str
@@ -49,8 +49,8 @@ class PullRequest:
     head_repository: str = ""
 
     @classmethod
-    def read(cls, item: Told) -> "PullRequest":
-        """Read an answer. A listing has no `merged`, and everything has `merged_at`."""
+    def read(cls, item: ResponseReader) -> "PullRequest":
+        """Read a response. A listing has `merged_at` but no `merged`."""
         head = item.part("head")
         repository = head.maybe("repo")
         return cls(
@@ -77,11 +77,11 @@ class Issue:
     body: str
 
     @classmethod
-    def read(cls, item: Told) -> "Issue":
-        """Read an answer."""
+    def read(cls, item: ResponseReader) -> "Issue":
+        """Read a response."""
         return cls(item.serial("number"), item.text("html_url"), item.maybe_text("title"), body_in(item))
 
 
-def body_in(item: Told) -> str:
-    """Return the body of a comment, an issue or a pull request, which is empty where there is none."""
+def body_in(item: ResponseReader) -> str:
+    """Return the body of a comment, issue or pull request; empty if it has none."""
     return item.maybe_text("body", _LONGEST_BODY)
