@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.console.messages import warn
+from reconciler.cli.console.messages import say, warn
 from reconciler.cli.repository import suspension as suspending
 from reconciler.cli.repository.environments import EnvironmentFile, find
 from reconciler.core.history.entries import History, compile_history
@@ -41,7 +41,7 @@ def command(environment: str | None, form: str | None, page: Path | None, limit:
     history = read(file, fetch=not no_fetch)
     if page is not None:
         write_page(page, history, None if limit == _ALL else limit)
-        click.echo(f"wrote {page}", err=True)
+        say(f"wrote {page}")
     if page is None or form is not None:
         click.echo(_rendered(history, form or "text", limit))
     return 0
@@ -84,15 +84,10 @@ def _fetch(notes: "Notes") -> None:
 
 
 def _rendered(history: History, form: str, limit: int | None) -> str:
-    wanted = None if limit == _ALL else limit
-    match form:
-        case "json":
-            return history_text.as_json(history, wanted)
-        case "markdown":
-            return history_text.as_markdown(history, wanted)
-        case _:
-            newest = _TEXT_LIMIT if limit is None else wanted
-            return history_text.as_text(history, newest, _width())
+    newest = None if limit == _ALL else limit
+    if form == "text":
+        return history_text.as_text(history, _TEXT_LIMIT if limit is None else newest, _width())
+    return (history_text.as_json if form == "json" else history_text.as_markdown)(history, newest)
 
 
 def _width() -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import click
 
 from reconciler.cli.console.exit_status import ExitStatus
+from reconciler.cli.console.messages import warn
 from reconciler.cli.options.moment import read_moment
 from reconciler.cli.repository import environments
 from reconciler.core.drill.not_restored import measured
@@ -60,7 +61,7 @@ def command(environment: str | None, moment: str | None, form: str) -> int:
     target = None if moment is None else _past(read_moment(moment, now), now)
     found = inventory(file.read(), Checkout(file.root), target, now)
     for each in found.unread:
-        click.echo(f"warning: its bindings are not listed: {each.reason}", err=True)
+        warn(f"its bindings are not listed: {each.reason}")
     click.echo(_rendered(found, form))
     return found.status
 
@@ -96,13 +97,9 @@ def _past(target: Instant, now: Instant) -> Instant:
 
 
 def _rendered(found: Inventory, form: str) -> str:
-    match form:
-        case "json":
-            return _as_json(found)
-        case "markdown":
-            return "\n".join(_as_markdown(found))
-        case _:
-            return "\n".join(_as_text(found))
+    if form == "json":
+        return _as_json(found)
+    return "\n".join(_as_markdown(found) if form == "markdown" else _as_text(found))
 
 
 def _heading(found: Inventory) -> str:

@@ -32,13 +32,9 @@ def command(environment: str | None, form: str) -> int:
 
 def rendered(found: Plan, observed: Observed, form: str) -> str:
     """Render a plan in the form that was asked for."""
-    match form:
-        case "json":
-            return as_json(found)
-        case "markdown":
-            return as_markdown(found, observed)
-        case _:
-            return as_text(found, observed)
+    if form == "json":
+        return as_json(found)
+    return as_markdown(found, observed) if form == "markdown" else as_text(found, observed)
 
 
 def status_of(found: Plan) -> ExitStatus:

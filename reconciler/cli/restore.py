@@ -10,7 +10,8 @@ from reconciler.cli.console.exit_status import ExitStatus
 from reconciler.cli.options.moment import read_moment
 from reconciler.cli.proposal import text as proposal_text
 from reconciler.cli.proposal.base import Base, Examined, examine
-from reconciler.cli.proposal.proposal import Change, nothing_to_do, preview, propose, refused, report
+from reconciler.cli.proposal.publish import Change, propose
+from reconciler.cli.proposal.report import nothing_to_do, preview, refused, report
 from reconciler.cli.repository import environments
 from reconciler.core.file.edit import desired_timeline, with_restore
 from reconciler.core.model.desired import Restore

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 import click
 
 from reconciler.cli.console.exit_status import ExitStatus
+from reconciler.cli.console.messages import say
 from reconciler.cli.proposal import text as proposal_text
 from reconciler.cli.proposal.base import Base, Examined, examine
-from reconciler.cli.proposal.proposal import Change, nothing_to_do, preview, propose, refused, report
+from reconciler.cli.proposal.publish import Change, propose
+from reconciler.cli.proposal.report import nothing_to_do, preview, refused, report
 from reconciler.cli.repository import environments
 from reconciler.cli.restore import one_line, timeline_named
 from reconciler.core.file.edit import desired_timeline, restore_text, with_restore, with_restore_text
@@ -79,7 +81,7 @@ async def _propose(
     undo = _to(base, wanted) if wanted else _last(base, now.plan.live)
     examined = _held_only(await examine(base, undo.text, os.environ))
     if wanted is None and (replaced := _replaced_instead(examined)) is not None:
-        click.echo(f"{examined.desired.timeline}, asked for before, is not held; live before was {replaced}", err=True)
+        say(f"{examined.desired.timeline}, asked for before, is not held; live before was {replaced}")
         undo = _to(base, replaced)
         examined = _held_only(await examine(base, undo.text, os.environ))
     if (status := refused(examined, form)) is not None:

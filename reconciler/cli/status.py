@@ -34,13 +34,9 @@ def command(environment: str | None, form: str) -> int:
 
 
 def _rendered(facts: dict[str, Any], stopped: str, form: str) -> str:
-    match form:
-        case "json":
-            return json.dumps(facts, indent=2, ensure_ascii=False)
-        case "markdown":
-            return status.as_markdown(facts, stopped)
-        case _:
-            return status.as_text(facts, stopped)
+    if form == "json":
+        return json.dumps(facts, indent=2, ensure_ascii=False)
+    return status.as_markdown(facts, stopped) if form == "markdown" else status.as_text(facts, stopped)
 
 
 def _lease(file: environments.EnvironmentFile) -> dict[str, str] | None:

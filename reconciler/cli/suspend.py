@@ -5,6 +5,7 @@ from datetime import timedelta
 import click
 
 from reconciler.cli.console.exit_status import ExitStatus
+from reconciler.cli.console.messages import say, warn
 from reconciler.cli.options.duration import Duration
 from reconciler.cli.repository import environments
 from reconciler.cli.repository.shared import actor_here, leads_to_sandbox, shared_repository
@@ -49,9 +50,9 @@ def command(environment: str | None, span: timedelta, reason: str, *, replace: b
         found = ref.look()
         if found is not None and not replace and not _is_over(found, now):
             said = found.readable
-            click.echo(f"{file.name} is suspended already: {said.message}", err=True)
+            say(f"{file.name} is suspended already: {said.message}")
             hint = f"--replace puts yours in its place; reconciler resume {file.name} ends it"
-            click.echo(f"hint: {hint}", err=True)
+            say(f"hint: {hint}")
             return ExitStatus.REFUSED
         try:
             ref.set(wanted, found.id if found else "")
@@ -126,4 +127,4 @@ def _warn_of_others(file: environments.EnvironmentFile) -> None:
     if lease is not None:
         where = f" ({lease.run})" if lease.run else ""
         message = f"{lease.owner} has a lease until {lease.expires_at}{where}: that apply stops before its next step"
-        click.echo(f"warning: {message}; reconciler status {file.name} shows what is live", err=True)
+        warn(f"{message}; reconciler status {file.name} shows what is live")

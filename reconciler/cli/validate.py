@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.console.messages import say
 from reconciler.cli.repository import environments
 from reconciler.core.file.reading import DesiredStateError
 from reconciler.core.model.refusal import Refusal
@@ -27,12 +28,12 @@ def command(environment: tuple[str, ...]) -> int:
         try:
             desired = file.read()
         except DesiredStateError as error:
-            click.echo(error.report, err=True)
+            say(error.report)
             status = 1
         else:
             click.echo(f"{desired.environment}: right, asks for {desired.timeline}")
     for refusal in _claimed_twice({file.root for file in files}):
-        click.echo(f"{refusal.rule}: {refusal.message}\n    hint: {refusal.hint}", err=True)
+        say(f"{refusal.rule}: {refusal.message}\n    hint: {refusal.hint}")
         status = 1
     return status
 

@@ -11,13 +11,7 @@ _SIGNS = {State.FAILED: "FAILED", State.UNKNOWN: "unknown", State.WARNING: "warn
 
 def rendered(found: Diagnosis, form: str) -> str:
     """Render it in the form that was asked for."""
-    match form:
-        case "json":
-            return as_json(found)
-        case "markdown":
-            return as_markdown(found)
-        case _:
-            return as_text(found)
+    return {"json": as_json, "markdown": as_markdown, "text": as_text}[form](found)
 
 
 def as_text(found: Diagnosis) -> str:

@@ -394,10 +394,10 @@ def test_a_link_in_a_circle_is_told_in_a_sentence(desk, github, job):
 # environments
 
 
-def environments(ended):
+def environments(ended, shown=""):
     assert ended.status == 0
     found = json.loads(ended.outputs["environments"])
-    assert f"\n{json.dumps(found)}\n" in ended.stdout
+    assert f"\n{shown or json.dumps(found)}\n" in ended.stdout
     return found
 
 
@@ -433,6 +433,13 @@ def test_where_the_two_commits_are_not_known_all_environments_are_meant(desk, jo
     for before in ("0" * 40, "1" * 40):
         payload = job.github.push_event(before, two)
         assert environments(job("environments", "--format", "json", event="push", payload=payload)) == everything
+
+
+def test_the_form_names_one_environment(job, two):
+    named = job("environments", payload={"inputs": {"environment": "staging"}})
+    assert environments(named, shown="staging") == ["staging"]
+    assert len(environments(job("environments", "--format", "json", payload={"inputs": {"environment": ""}}))) == 2
+    assert "there is no environment" in job("environments", payload={"inputs": {"environment": "x"}}).stderr
 
 
 def test_what_happened_on_main_meanwhile_is_not_the_pull_requests_change(desk, github, job, two):

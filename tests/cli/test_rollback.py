@@ -124,7 +124,7 @@ def test_a_timeline_that_is_not_held_is_refused(desk, run, name):
     wanted = timeline(desk, "inc-43") if name == "candidate" else name
     said = run(desk, "rollback", "--to-timeline", wanted)
     assert said.status == 3
-    assert f'timeline "{wanted}" is not held any more, and "{timeline(desk)}" is live' in said.stdout
+    assert f'timeline "{wanted}" is neither live nor held; "{timeline(desk)}" is live' in said.stdout
     assert "held: origin" in said.stdout
     assert desk.remote_branches() == ["main"]
 
@@ -149,7 +149,7 @@ def test_a_restore_not_yet_applied_is_refused(desk, run):
     assert said.status == 3
     (refusal,) = json.loads(said.stdout)["refusals"]
     assert refusal["rule"] == "not-applied-yet"
-    assert f'asks for timeline "{timeline(desk, "inc-43")}", and "{timeline(desk)}" is still live' in refusal["message"]
+    assert f'asks for timeline "{timeline(desk, "inc-43")}", but "{timeline(desk)}" is still live' in refusal["message"]
     assert "reconciler apply production" in refusal["hint"]
     assert f"git revert {pending}" in refusal["hint"]
     assert desk.remote_branches() == ["main"]
@@ -211,7 +211,7 @@ def test_restore_and_rollback_alternate_by_merges(make_production, tmp_path, run
     held = run(desk, *to)
     assert held.status == 3
     assert "timeline-used" in held.stdout
-    assert "give another --id" in held.stdout
+    assert "choose another --id" in held.stdout
     named = proposed("rollback", "--to-timeline", timeline(desk))
     assert desk.remote_file(named).encode() == restored
     desk.git("push", "--quiet", "origin", "--delete", named)

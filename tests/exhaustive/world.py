@@ -27,13 +27,12 @@ from tests.exhaustive.moment import Moment, PausedApply
 from tests.exhaustive.reserved_ports import ReservedPorts
 from tests.exhaustive.timeless import LoopClock
 from tests.support import database
-from tests.support.production import BINDING
+from tests.support.cloudflare import BINDING, Upload, new_config
 
 ROLE, DATABASE, PRIMARY, NAME = "app", "tech961", "main", "shop"
 SQL_GATE = "select true"
 _BEGUN_SECONDS = 1_767_225_600.0  # the year 2026, whatever the year is: what is done twice has the same names
 _EVERYTHING = re.compile("")
-_MODULE = b"export default { async fetch() { return new Response('ok') } }\n"
 _WRANGLER = """\
 {
   // The reconciler changes the id below, and nothing else.
@@ -173,7 +172,7 @@ class World:
         if self._protected:
             path = f"/projects/{self.project_id}/branches/{self.primary().id}"
             await self.neon("PATCH", path, json={"branch": {"protected": True}})
-        self._uri = httpx.URL(made["connection_uris"][0]["connection_uri"])
+        self._uri = made["connection_uris"][0]["connection_uri"]
         self.loop.leapt += 60
         self.moments = []
         for _ in range(2):
@@ -182,16 +181,10 @@ class World:
         self.loop.leapt += 60
 
     async def _make_workers(self):
-        origin = {"scheme": "postgres", "host": self._uri.host, "port": self._uri.port, "database": DATABASE}
-        origin |= {"user": ROLE, "password": self._uri.password}
-        config = await self.cloudflare("POST", "/hyperdrive/configs", json={"name": NAME, "origin": origin})
+        body = new_config(NAME, self._uri, DATABASE, ROLE)
+        config = await self.cloudflare("POST", "/hyperdrive/configs", json=body)
         for script in self.scripts:
-            binding = {"name": BINDING, "type": "hyperdrive", "id": config["id"]}
-            metadata = {"main_module": "index.js", "bindings": [binding], "compatibility_date": "2025-09-01"}
-            files = [
-                ("metadata", (None, json.dumps(metadata), "application/json")),
-                ("index.js", ("index.js", _MODULE, "application/javascript+module")),
-            ]
+            files = Upload().parts(HYPERDRIVE=config["id"])
             await self.cloudflare("PUT", f"/workers/scripts/{script}", files=files)
             self.wrangler_file(script).write_text(_WRANGLER % (script, config["id"]))
 

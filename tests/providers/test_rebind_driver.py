@@ -46,7 +46,7 @@ def rebound(sandbox, shops, tmp_path_factory):
     before = production.serving(script)
     newer = Upload(bindings=({"name": "GREETING", "type": "plain_text", "text": "never shown"},))
     path = f"/workers/scripts/{script}/versions"
-    production.sandbox.cloudflare("POST", path, files=production.multipart(config, newer))
+    production.sandbox.cloudflare("POST", path, files=newer.parts(HYPERDRIVE=config))
     assert production.versions(script)[0] != before["id"]
     production.ask(production.shop.good)
     assert production.apply().converged

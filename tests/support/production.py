@@ -3,13 +3,8 @@
 import asyncio
 import itertools
 import json
-import os
 import re
-import subprocess
 from collections import Counter
-from dataclasses import dataclass
-
-import httpx
 
 from reconciler.cli.repository.environments import EnvironmentFile
 from reconciler.cli.wiring import connected
@@ -17,18 +12,11 @@ from reconciler.core.lineage.infer import infer_lineage
 from reconciler.engine.loop import Apply
 from reconciler.engine.observe import observe
 from tests.support import database
+from tests.support.cloudflare import BINDING, Upload, new_config
+from tests.support.remotes import git
 from tests.support.shops import DATABASE, PRIMARY, ROLE
 
-BINDING = "HYPERDRIVE"
 _NUMBERS = itertools.count(1)
-_GIT = {
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_AUTHOR_NAME": "test",
-    "GIT_AUTHOR_EMAIL": "test@example.invalid",
-    "GIT_COMMITTER_NAME": "test",
-    "GIT_COMMITTER_EMAIL": "test@example.invalid",
-}
 _WRANGLER = """\
 {
   // The reconciler changes the id below, and nothing else.
@@ -38,16 +26,6 @@ _WRANGLER = """\
   "hyperdrive": [{ "binding": "HYPERDRIVE", "id": "%s" }], /* keep */
 }
 """
-_MODULE = "export default { async fetch() { return new Response('ok') } }\n"
-
-
-@dataclass(frozen=True)
-class Upload:
-    """What the first version of a Worker consists of, besides its binding to Hyperdrive."""
-
-    bindings: tuple = ()
-    modules: tuple = (("index.js", _MODULE.encode(), "application/javascript+module"),)
-    flags: tuple = ()
 
 
 class Production:
@@ -77,14 +55,7 @@ class Production:
     # Making it.
 
     def _create_config(self):
-        origin = httpx.URL(self.uri(self.branch(PRIMARY)))
-        body = {
-            "name": self.name,
-            "origin": {
-                "scheme": "postgres", "host": origin.host, "port": origin.port, "database": DATABASE,
-                "user": ROLE, "password": origin.password,
-            },
-        }  # fmt: skip
+        body = new_config(self.name, self.uri(self.branch(PRIMARY)), DATABASE, ROLE)
         self.sandbox.cloudflare("POST", "/hyperdrive/configs", json=body)
 
     def _deploy_workers(self):
@@ -98,18 +69,7 @@ class Production:
 
     def put_script(self, script, config, upload):
         """Upload and deploy a Worker, as `wrangler deploy` does."""
-        self.sandbox.cloudflare("PUT", f"/workers/scripts/{script}", files=self.multipart(config, upload))
-
-    def multipart(self, config, upload):
-        bindings = [{"name": BINDING, "type": "hyperdrive", "id": config}, *upload.bindings]
-        metadata = {
-            "main_module": upload.modules[0][0],
-            "bindings": bindings,
-            "compatibility_date": "2025-09-01",
-            "compatibility_flags": list(upload.flags),
-        }
-        modules = [(name, (name, content, kind)) for name, content, kind in upload.modules]
-        return [("metadata", (None, json.dumps(metadata), "application/json")), *modules]
+        self.sandbox.cloudflare("PUT", f"/workers/scripts/{script}", files=upload.parts(HYPERDRIVE=config))
 
     def _create_repository(self):
         self.file = self.root / "desired-state" / "production.jsonc"
@@ -118,19 +78,15 @@ class Production:
         self.write("production as it is")
 
     def git(self, *arguments):
-        environment = {**os.environ, **_GIT}
-        done = subprocess.run(["git", *arguments], cwd=self.root, env=environment, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout.decode().strip()
+        return git(self.root, *arguments).strip()
 
     def remove(self):
         """Give back everything that it has in the sandbox."""
         self.sandbox.calm()
         for script in self.scripts:
             self.sandbox.cloudflare("DELETE", f"/workers/scripts/{script}")
-        for name, config in self.configs().items():
-            if name.split("-")[0] == self.name:
-                self.sandbox.cloudflare("DELETE", f"/hyperdrive/configs/{config['id']}")
+        for name in self.own_configs():
+            self.sandbox.cloudflare("DELETE", f"/hyperdrive/configs/{self.config(name)['id']}")
         for branch in self.branches().values():
             if branch["protected"]:
                 self.change_branch(branch, protected=False)
@@ -235,7 +191,7 @@ class Production:
         return self.configs()[name]
 
     def own_configs(self):
-        return sorted(name for name in self.configs() if name.split("-r-")[0] == self.name)
+        return sorted(name for name in self.configs() if name.split("-")[0] == self.name)
 
     def deployments(self, script):
         """Every deployment that there ever was, newest first, each as {version id: percentage}."""
@@ -275,10 +231,6 @@ class Production:
         endpoints = self.sandbox.neon("GET", f"/projects/{self.project}/endpoints")["endpoints"]
         (identity,) = [each["branch_id"] for each in endpoints if each["host"] == host]
         return next(each for each in self.branches().values() if each["id"] == identity)
-
-    def points_to(self, config, branch):
-        """Whether a Hyperdrive config of this production leads to a branch."""
-        return config["name"].split("-")[0] == self.name and self.branch_behind(config)["id"] == branch["id"]
 
     def live_branch(self):
         """The branch that users reach: through Worker and Hyperdrive where there are any."""
@@ -336,14 +288,12 @@ class Production:
         assert self.rows() == rows
         self.check_one_of_each()
         if "hyperdrive" in self.desired:
-            (config,) = [each for each in self.configs().values() if self.points_to(each, primary)]
+            own = [self.config(name) for name in self.own_configs()]
+            (config,) = [each for each in own if self.branch_behind(each)["id"] == primary["id"]]
             for script in self.scripts:
                 assert self.bound_to(self.serving(script)) == config["id"]
-                self._check_wrangler_file(script, config["id"])
+                assert self.wrangler_path(script).read_text() == _WRANGLER % (script, config["id"])
         self.check_never_split()
-
-    def _check_wrangler_file(self, script, identity):
-        assert self.wrangler_path(script).read_text() == _WRANGLER % (script, identity)
 
     def check_one_of_each(self):
         """No timeline has two branches, and no branch two names; configs have unique names."""

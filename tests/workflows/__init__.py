@@ -1,1 +1,1 @@
-"""The workflows of GitHub Actions, and what runs them here."""
+"""The workflows of GitHub Actions, and the commands that they run."""

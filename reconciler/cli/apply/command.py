@@ -9,7 +9,7 @@ import click
 from reconciler.cli.apply.run import DEADLINE, Applied, Applying, live_now
 from reconciler.cli.console.exit_status import ExitStatus
 from reconciler.cli.console.interrupts import ending_in_order
-from reconciler.cli.console.messages import warn
+from reconciler.cli.console.messages import say, warn
 from reconciler.cli.console.progress import Progress
 from reconciler.cli.options.duration import Duration
 from reconciler.cli.plan import rendered, status_of
@@ -60,19 +60,19 @@ def command(environment: str | None, expect: str | None, deadline: timedelta, fo
     except asyncio.CancelledError:
         raise click.Abort from None
     except Superseded as superseded:
-        click.echo(superseded.report, err=True)
+        say(superseded.report)
         return ExitStatus.REFUSED
     error = applied.end.error
     if isinstance(error, PlanChanged):
-        click.echo(error.report, err=True)
+        say(error.report)
         click.echo(rendered(error.fresh, error.observed, form))
         return ExitStatus.REFUSED
     if isinstance(error, Suspended):
         click.echo(_as_json(applied) if form == "json" else _stopped_as_text(desired, applied))
         return ExitStatus.REFUSED
     if error is not None:
-        click.echo(error.report, err=True)
-        click.echo(live_now(desired, applied), err=True)
+        say(error.report)
+        say(live_now(desired, applied))
         return ExitStatus.ERROR
     assert applied.outcome is not None  # without an error there is one
     click.echo(_as_json(applied) if form == "json" else _as_text(desired, applied.outcome))

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from reconciler.cli.apply.receipt import Circumstances, End, receipt
-from reconciler.cli.ci.actions import run_address
 from reconciler.cli.console.progress import Progress
 from reconciler.cli.proposal.base import path_in_repository
 from reconciler.cli.repository.environments import EnvironmentFile
-from reconciler.cli.repository.shared import actor, actor_here, refuse_if_superseded, shared_repository
+from reconciler.cli.repository.shared import actor, actor_here, refuse_if_superseded, run_address, shared_repository
 from reconciler.cli.wiring import connected
 from reconciler.core.model.desired import Desired
 from reconciler.core.plan.plan import Plan, plan

@@ -13,6 +13,7 @@ COMMANDS = {
     "plan": ("reconciler.cli.ci.plan_command", "Plan a pull request and say so on it."),
     "apply": ("reconciler.cli.ci.apply_command", "Make reality what the merged file asks for."),
     "drift": ("reconciler.cli.ci.drift_command", "Compare every environment; keep one issue for each that differs."),
+    "action": ("reconciler.cli.ci.action_command", "Run a command with the inputs of the GitHub action."),
     "drill-report": ("reconciler.cli.ci.drill_report_command", "Open a pull request with what a drill has written."),
 }
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 
 import click
 
+from reconciler.cli.repository.shared import run_address
 from reconciler.core.values.redaction import EVERYWHERE, Redaction
 from reconciler.errors import InputError
 from reconciler.render.markdown import cut
@@ -92,6 +93,12 @@ class Actions:
         if self.event != "push" or before in ("", _NOBODY) or after in ("", _NOBODY):
             return None
         return before, after
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """The inputs of the workflow's form, when it was started by hand."""
+        found = self.payload.get("inputs")
+        return {name: str(value or "") for name, value in found.items()} if isinstance(found, dict) else {}
 
     # What is said.
 
@@ -185,16 +192,6 @@ def _payload(path: str) -> Mapping[str, Any]:
     except ValueError as error:
         raise InputError(f"GITHUB_EVENT_PATH: {path} is not JSON ({error})") from error
     return payload if isinstance(payload, dict) else {}
-
-
-def run_address(environment: Mapping[str, str]) -> str:
-    """Return where the log of this attempt of a workflow's run is; empty elsewhere."""
-    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
-    server, repository, run = (environment.get(name, "") for name in names)
-    if not (server and repository and run):
-        return ""
-    attempt = environment.get("GITHUB_RUN_ATTEMPT") or "1"
-    return f"{server}/{repository}/actions/runs/{run}/attempts/{attempt}"
 
 
 def _path(text: str | None) -> Path | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from reconciler.cli.ci.actions import Actions
-from reconciler.cli.ci.concerned import concerned, span_of
+from reconciler.cli.ci.concerned import Concerned, concerned, span_of
+from reconciler.cli.repository.environments import find_named
 from reconciler.providers.git.repository import Repository
 
 
@@ -17,14 +18,17 @@ from reconciler.providers.git.repository import Repository
 def command(root: Path, form: str) -> None:
     """List the environments that a push or pull request concerns.
 
-    They are those whose desired-state file, or whose Workers' wrangler.jsonc, changed between the two commits of the
-    job's event; all of them where the event has no two commits. They go to stdout and, as a JSON list, to the job's
-    output `environments`. An environment whose file was deleted is named in a notice: nothing is ever deleted
-    because a file is.
+    These are the ones whose desired-state file, or whose Workers' wrangler.jsonc, changed between the two commits of
+    the job's event. Without two commits, these are all; if the workflow's form names an environment, it is that one.
+    They go to stdout and, as a JSON list, to the job's output `environments`. A notice names each environment whose
+    file was deleted: deleting a file deletes nothing else.
     """
     actions = Actions.read(os.environ)
     repository = Repository.containing(root)
-    found = concerned(root, span_of(actions, repository), repository)
+    if chosen := actions.inputs.get("environment"):
+        found = Concerned((find_named(chosen, root),))
+    else:
+        found = concerned(root, span_of(actions, repository), repository)
     names = [file.name for file in found.files]
     for name in found.deleted:
         # A file may have any name, and one with a line end in it must not begin a line of the log.

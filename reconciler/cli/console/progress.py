@@ -5,11 +5,11 @@ import time
 from types import TracebackType
 from typing import Self, assert_never
 
-import click
 from rich.console import Console
 from rich.progress import Progress as Bars
 from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from reconciler.cli.console.messages import say
 from reconciler.cli.console.output import drawing, shown
 from reconciler.core.steps import Step
 from reconciler.engine.events import (
@@ -91,6 +91,6 @@ class Progress:
     def _say(self, line: str) -> None:
         stamped = f"[{time.monotonic() - self._begun:5.1f} s] {line}"
         if self._bars.disable:
-            click.echo(stamped, err=True)
+            say(stamped)
         else:
             self._bars.console.print(shown(stamped), markup=False, highlight=False, soft_wrap=True)

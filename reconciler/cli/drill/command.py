@@ -177,5 +177,5 @@ def status_of(found: Drill) -> int:
 
 
 def _refused(error: DrillRefused) -> int:
-    click.echo(error.report, err=True)
+    say(error.report)
     return _REFUSED

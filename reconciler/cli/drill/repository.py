@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from reconciler.cli.proposal.base import Base, Examined
-from reconciler.cli.proposal.proposal import Change, publish
+from reconciler.cli.proposal.publish import Change, publish
 from reconciler.cli.proposal.text import message, restore_subject
 from reconciler.cli.repository.temporary import TemporaryRepository
 

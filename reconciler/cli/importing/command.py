@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.console.exit_status import ExitStatus
+from reconciler.cli.console.messages import say
 from reconciler.cli.importing.chain import Imported, Wanted, follow
 from reconciler.cli.importing.files import find_root, there_already, worker_files, write_new
 from reconciler.cli.plan import status_of
@@ -78,9 +79,9 @@ def command(  # noqa: PLR0913  one parameter for each option
     choices = () if without_worker else _choices(root, workers, Asked(environment, wrangler_environment, binding))
     proposed = asyncio.run(_propose(root, Wanted(environment, choices, project, branch)))
     for line in _told(proposed):
-        click.echo(line, err=True)
+        say(line)
     if not proposed.plan.in_sync and not even_if_not_in_sync:
-        click.echo("nothing was written: fix that and run it again, or give --even-if-not-in-sync", err=True)
+        say("nothing was written: fix that and run it again, or give --even-if-not-in-sync")
         return ExitStatus.ERROR if status_of(proposed.plan) is ExitStatus.ERROR else ExitStatus.REFUSED
     _write(path, proposed.text, only_print=only_print)
     return ExitStatus.DONE

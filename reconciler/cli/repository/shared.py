@@ -55,6 +55,16 @@ def _user() -> str:
         return "unknown user"
 
 
+def run_address(environment: Mapping[str, str]) -> str:
+    """Return where the log of this attempt of a workflow's run is; empty elsewhere."""
+    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    server, repository, run = (environment.get(name, "") for name in names)
+    if not (server and repository and run):
+        return ""
+    attempt = environment.get("GITHUB_RUN_ATTEMPT") or "1"
+    return f"{server}/{repository}/actions/runs/{run}/attempts/{attempt}"
+
+
 def refuse_if_superseded(file: EnvironmentFile, repository: Repository) -> None:
     """Raise Superseded if the remote's default branch has a change of the file that this checkout lacks.
 

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from reconciler.cli.console.messages import say
 from reconciler.cli.snapshot.place import Where, create, place_options, summary
 from reconciler.cli.snapshot.restore import restore, the_way_back
 from reconciler.errors import InputError
@@ -24,11 +25,11 @@ def command(where: Where, words: tuple[str, ...]) -> int:
     """
     place = prepared(where.place())
     path, manifest = create(where, place)
-    click.echo(f"snapshot {path}: {summary(manifest)}", err=True)
+    say(f"snapshot {path}: {summary(manifest)}")
     status = _run(words)
     if status != 0:
-        click.echo(f"{words[0]} ended with status {status}", err=True)
-        click.echo(f"hint: the way back is {the_way_back(where, path)}", err=True)
+        say(f"{words[0]} ended with status {status}")
+        say(f"hint: the way back is {the_way_back(where, path)}")
         if sys.stdin.isatty() and click.confirm("Restore it now?", err=True):
             restore(where, place, str(path), in_place=False)
     return status

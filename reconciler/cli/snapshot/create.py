@@ -2,6 +2,7 @@
 
 import click
 
+from reconciler.cli.console.messages import say
 from reconciler.cli.snapshot.place import Where, create, place_options, summary
 from reconciler.providers.postgres.dumps import prepared
 
@@ -18,5 +19,5 @@ def command(where: Where) -> int:
     place = prepared(where.place())
     path, manifest = create(where, place)
     click.echo(path)
-    click.echo(f"took a snapshot of {manifest.origin.database} at {place.name}: {summary(manifest)}", err=True)
+    say(f"took a snapshot of {manifest.origin.database} at {place.name}: {summary(manifest)}")
     return 0

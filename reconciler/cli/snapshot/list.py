@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.console.messages import say
 from reconciler.cli.snapshot.place import Where, directory_option, summary
 from reconciler.providers.postgres.snapshot_shelf import Kept
 
@@ -26,7 +27,7 @@ def command(directory: Path | None, shape: str) -> int:
     for each in kept:
         click.echo(_line(each))
     if not kept:
-        click.echo("no snapshots: reconciler snapshot create takes one", err=True)
+        say("no snapshots: reconciler snapshot create takes one")
     return 0
 
 

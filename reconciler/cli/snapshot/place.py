@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from reconciler.cli.console import output
+from reconciler.cli.console.messages import say
 from reconciler.core.snapshot.manifest import Manifest
 from reconciler.core.snapshot.names import file_name
 from reconciler.errors import InputError
@@ -144,7 +145,7 @@ def shown_progress(what: str) -> Iterator[dumps.Progress]:
             drawn.write(f"\r{text:<60}")  # padded, so that it hides the longer one before
             drawn.flush()
         elif seconds - last >= _LINE_SECONDS:
-            click.echo(text, err=True)
+            say(text)
         last = seconds if terminal or seconds - last >= _LINE_SECONDS else last
 
     try:
@@ -169,7 +170,7 @@ def tell_missing(place: Place, manifest: Manifest) -> None:
     """Say which roles are missing, and what follows."""
     if missing := dumps.missing_roles(place, manifest):
         names = ", ".join(missing)
-        click.echo(f"note: the server has no role {names}: owners and privileges are not restored", err=True)
+        say(f"note: the server has no role {names}: owners and privileges are not restored")
 
 
 def _check_ignored(where: Where, shelf: Shelf) -> None:
@@ -178,7 +179,7 @@ def _check_ignored(where: Where, shelf: Shelf) -> None:
         return
     if where.ignore or (sys.stdin.isatty() and click.confirm(f"Add {shelf.directory} to .gitignore?", err=True)):
         file = snapshot_shelf.ignore(shelf.directory, os.environ)
-        click.echo(f"added {shelf.directory.name}/ to {file}", err=True)
+        say(f"added {shelf.directory.name}/ to {file}")
         return
     hint = f"--ignore adds the line /{shelf.directory.name}/ to .gitignore"
     raise InputError(f"Git would commit what is in {shelf.directory}: it does not ignore it", hint=hint)

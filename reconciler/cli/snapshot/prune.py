@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.console.messages import say
 from reconciler.cli.options.duration import Duration
 from reconciler.cli.snapshot.place import Where, directory_option, megabytes
 from reconciler.core.snapshot.names import Taken, to_prune
@@ -48,5 +49,5 @@ def command(directory: Path | None, keep: int, older_than: timedelta, *, dry_run
         if not dry_run:
             path.unlink(missing_ok=True)
         click.echo(f"{'would remove' if dry_run else 'removed'} {path.name}, left by a dump that was killed")
-    click.echo(f"{len(there) - (0 if dry_run else len(going))} of {len(there)} snapshots are there", err=True)
+    say(f"{len(there) - (0 if dry_run else len(going))} of {len(there)} snapshots are there")
     return 0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.console.messages import say, warn
 from reconciler.cli.snapshot import place as shared
 from reconciler.cli.snapshot.place import Where, place_options
 from reconciler.core.snapshot.manifest import Manifest
@@ -91,12 +92,12 @@ def _beside(place: Place, database: str, kept: Kept, manifest: Manifest) -> None
 
 def _in_place(where: Where, place: Place, kept: Kept, manifest: Manifest) -> None:
     before, _ = shared.create(where, place)
-    click.echo(f"what is there now is in {before}", err=True)
+    say(f"what is there now is in {before}")
     way_back = f"{the_way_back(where, before)} puts back what was there"
     with shared.shown_progress("restoring") as progress:
         differing = dumps.put_in_place(place, kept.path, manifest, progress)
     for each in differing:
-        click.echo(f"warning: {each}", err=True)
+        warn(each)
     if differing:
         raise SnapshotFailed(
             f"{kept.path.name} was put into the database, which differs from it in {len(differing)} things",

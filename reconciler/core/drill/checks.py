@@ -1,4 +1,4 @@
-"""What a drill proves: that everything is as it was before the damage, and that it could have told if it were not."""
+"""What a drill proves: everything is as it was before the damage, and the checks would notice if it were not."""
 
 from dataclasses import dataclass, replace
 

@@ -1,6 +1,6 @@
 """A Markdown document as far as its words matter: headings, the sections below them, paragraphs and tables. Pure.
 
-Read by markdown-it, which follows CommonMark and GitHub's tables: what stands in code, comments or strikethrough says
+Read by markdown-it, which follows CommonMark and GitHub's tables: what is in code, comments or strikethrough says
 nothing here.
 """
 

@@ -28,7 +28,7 @@ class DamageForbidden(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where SQL would be sent: what a login leads to."""
+    """Where SQL would be sent: the server that a login reaches."""
 
     host: str
     port: int
@@ -69,8 +69,8 @@ def _leads_elsewhere(
 ) -> Iterator[str]:
     endpoint = branch.endpoint
     if endpoint is None or (endpoint.host, endpoint.port) != (place.host, place.port):
-        yield f"the login leads to {place.host}:{place.port}, which is not its own"
+        yield f"the login reaches {place.host}:{place.port}, which is not its own"
     for config in configs:
-        led = direct(config)
-        if (led.host, led.port) == (place.host, place.port) and not names.has_config(config.name):
-            yield f'Hyperdrive config "{config.name}" leads to it'
+        unpooled = direct(config)
+        if (unpooled.host, unpooled.port) == (place.host, place.port) and not names.has_config(config.name):
+            yield f'Hyperdrive config "{config.name}" points to it'

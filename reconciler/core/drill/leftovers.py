@@ -1,4 +1,4 @@
-"""What a drill has made and may be taken away again: told by names and annotations, and used by nobody else.
+"""What a drill created and may delete again: known by names and annotations, and used by nothing else.
 
 In doubt a thing stays, and the reasons are said. What is empty may go.
 """
@@ -33,7 +33,7 @@ def is_another_drills(
 
 
 def to_serve_again(uploaded: tuple[UploadedVersion, ...]) -> str:
-    """Name the version that served before a Worker was borrowed; empty where nothing tells. Newest first."""
+    """Name the version that served before a Worker was borrowed; empty if unknown. Newest first."""
     return next((version for each in uploaded if (version := lent(each.label))), "")
 
 
@@ -49,7 +49,7 @@ def config_stays(
     return (
         *(f"Worker {each.script} is bound to it" for each in uses if _is_foreign(each, config, scripts)),
         *(
-            f'it leads to branch "{branch.name}"'
+            f'it points to branch "{branch.name}"'
             for branch in branches
             if _points_to(config, branch) and not names.has_branch(branch)
         ),
@@ -77,7 +77,7 @@ def _kept(
             yield f'"{child.name}" was made from it'
     for config in configs:
         if _points_to(config, branch):
-            yield f'Hyperdrive config "{config.name}" leads to it'
+            yield f'Hyperdrive config "{config.name}" points to it'
 
 
 def _bound(deployed: tuple[DeployedVersion, ...], configs: tuple[HyperdriveConfig, ...]) -> tuple[str, ...]:
@@ -90,5 +90,5 @@ def _is_foreign(use: Use, config: HyperdriveConfig, own: frozenset[str]) -> bool
 
 
 def _points_to(config: HyperdriveConfig, branch: Branch) -> bool:
-    led, endpoint = direct(config), branch.endpoint
-    return endpoint is not None and (led.host, led.port) == (endpoint.host, endpoint.port)
+    unpooled, endpoint = direct(config), branch.endpoint
+    return endpoint is not None and (unpooled.host, unpooled.port) == (endpoint.host, endpoint.port)

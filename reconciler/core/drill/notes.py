@@ -1,7 +1,7 @@
 """What people write into a drill's report: kept to the letter when the drill is run again. Pure.
 
-A report says of itself, in its last line, what it was when it was written. So what somebody has changed outside of the
-room for notes is noticed, and then the report is not overwritten: nobody's words are lost unasked.
+A report says of itself, in its last line, what it was when it was written. So a change outside of the
+room for notes is noticed, and then the report is not overwritten: no one's words are lost.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ def with_notes(report: str, earlier: str | None) -> str:
 
 
 def notes_of(text: str) -> str:
-    """Return what stands between the marks of a report, to the letter.
+    """Return the text between the marks of a report, to the letter.
 
     Raises InputError for a text that has no such room, or that was changed outside of it: overwriting it would lose
     what people have written. Ask before the drill, and not only after it.

@@ -1,6 +1,6 @@
 """The report of a drill, in Markdown: what a manager reads first, and what an auditor reads last. Pure.
 
-Every name in it is somebody else's, so each is made harmless where it is written.
+Every name in it comes from elsewhere, so each is escaped where it is written.
 """
 
 import json
@@ -30,7 +30,7 @@ def file_name(begun: Instant) -> str:
 def report(drill: Drill, earlier: str | None, history: Sequence[PastDrill]) -> str:
     """Write the report. `earlier` is the text that it replaces, whose notes are kept; `history` may have this drill.
 
-    Raises InputError where `earlier` is not to be overwritten: `drill.notes.notes_of` tells so before a drill begins.
+    Raises InputError if `earlier` must not be overwritten: `drill.notes.notes_of` checks that before a drill begins.
     """
     parts = [
         _front_matter(drill),
@@ -208,7 +208,7 @@ def _traffic(measured: Round) -> str:
 
 def _stale(seen: Traffic) -> str:
     if seen.stale is None:
-        return "; whether any was stale is not known, as the answers do not tell which database they are of"
+        return "; whether any was stale is unknown, because the answers do not say which database they are from"
     return f", {seen.stale:,} stale (the damaged database answered after the restored one had)"
 
 

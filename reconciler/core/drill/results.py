@@ -87,7 +87,7 @@ class Check:
 class Traffic:
     """What a client saw that asked `per_second` times a second while traffic was switched; the gap is in seconds.
 
-    `stale` is None where answers do not tell which database they are of.
+    `stale` is None if answers do not say which database they are from.
     """
 
     per_second: int

@@ -1,7 +1,7 @@
 """How long restores have taken from drill to drill, as a table in Markdown and as a picture in SVG. Pure.
 
 The picture's scale is logarithmic, as a restore of a minute and a promise of half an hour are to be seen at once. How
-a drill ended is told by shape and in words, not by colour alone.
+a drill ended is shown by shape and in words, not by colour alone.
 """
 
 import math

@@ -72,7 +72,7 @@ class GitRemote:
 
 @dataclass(frozen=True, slots=True)
 class LeaseSign:
-    """Where leases of an environment stand on the remote, and who has one now; empty where nobody has."""
+    """Where the remote keeps leases of an environment, and who holds one now; empty if no one does."""
 
     ref: str
     holder: str = ""
@@ -98,7 +98,7 @@ class SetUp:
     protected: bool | Unknown | Unneeded
 
 
-def told(name: str, unknown: Unknown, needed: frozenset[Method] = EITHER) -> Check:
+def unknown_check(name: str, unknown: Unknown, needed: frozenset[Method] = EITHER) -> Check:
     """Say what could not be read, or is known to be wrong."""
     state = State.FAILED if isinstance(unknown, Wrong) else State.UNKNOWN
     return Check(name, state, unknown.reason, unknown.hint, needed)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from reconciler.core.health.checks import BY_BRANCH, EITHER, NEITHER, Check, SetUp, State, refused, told
+from reconciler.core.health.checks import BY_BRANCH, EITHER, NEITHER, Check, SetUp, State, refused, unknown_check
 from reconciler.core.health.neon import lineage_of
 from reconciler.core.lineage.hyperdrive import config_name
 from reconciler.core.lineage.lineage import Lineage
@@ -22,7 +22,7 @@ def checks(setup: SetUp) -> Iterator[Check]:
     if hyperdrive is None:
         return
     if isinstance(configs, Unknown):
-        yield told("Hyperdrive configs", configs)
+        yield unknown_check("Hyperdrive configs", configs)
     else:
         yield _room(setup, hyperdrive, configs)
         yield _origin(setup.desired, hyperdrive, setup.observed, configs)
@@ -33,7 +33,7 @@ def checks(setup: SetUp) -> Iterator[Check]:
 
 
 def _room(setup: SetUp, hyperdrive: Hyperdrive, configs: tuple[HyperdriveConfig, ...]) -> Check:
-    """Say how many there are: what a restore deletes first, where it needs the room, is in nobody's way."""
+    """Report how many there are, without those that a restore deletes first to make room."""
     name, room = "Hyperdrive configs", configs_room(setup.observed, without_ended(setup.desired, setup.observed))
     count, stay = room.count, room.count - room.going
     if hyperdrive.is_repointed and count:
@@ -43,7 +43,7 @@ def _room(setup: SetUp, hyperdrive: Hyperdrive, configs: tuple[HyperdriveConfig,
         return refused(name, ConfigLimitReached(count, paid, hyperdrive.name), BY_BRANCH)
     seen = f"{count} of {paid} on Workers Paid are there, of {free} on Free{room.leaving}"
     if stay >= free:
-        remedy = "on Workers Free delete one that nobody needs; which plan the account has, a token can't read"
+        remedy = "on Workers Free, delete one that you don't need (a token can't read which plan the account has)"
         return Check(name, State.WARNING, seen, remedy)
     return Check(name, State.OK, seen)
 
@@ -58,14 +58,14 @@ def _origin(
     live = lineage.live
     config = named(configs, config_name(desired, live, lineage, observed.branches, configs, observed.workers))
     if config is None:
-        seen = f'no config leads to "{live.branch.name}", and none is called "{hyperdrive.config_for(live.timeline)}"'
+        seen = f'no config points to "{live.branch.name}", and none is named "{hyperdrive.config_for(live.timeline)}"'
         remedy = "compare hyperdrive.name with `wrangler hyperdrive list`; an apply creates what is missing"
         return Check(name, State.WARNING, seen, remedy)
     if live.branch.endpoint is None:
         return Check(name, State.UNKNOWN, f'"{live.branch.name}" has no compute', "an apply adds one", NEITHER)
     if wrong := origin.config(desired, hyperdrive, config, live.branch):
         return refused(name, wrong[0])
-    return Check(name, State.OK, f'"{config.name}" leads to {config.host}, the direct host of "{live.branch.name}"')
+    return Check(name, State.OK, f'"{config.name}" points to {config.host}, the direct host of "{live.branch.name}"')
 
 
 def _binding(
@@ -74,7 +74,7 @@ def _binding(
     where = f" in env.{worker.environment}" if worker.environment else ""
     name = f"binding {worker.binding}{where}"
     if isinstance(file, Unknown):
-        state = State.FAILED if isinstance(file, Unbound) else told(name, file).state
+        state = State.FAILED if isinstance(file, Unbound) else unknown_check(name, file).state
         return Check(name, state, file.reason, file.hint)
     called = next((f'"{each.name}"' for each in configs if each.id == file), f"config {file}")
     serving = seen.serving if isinstance(seen, ObservedWorker) else None
@@ -86,7 +86,7 @@ def _binding(
 
 def _worker(worker: Worker, seen: ObservedWorker | Unknown) -> Check:
     if isinstance(seen, Unknown):
-        return told(f"Worker of {worker.config}", seen, EITHER)
+        return unknown_check(f"Worker of {worker.config}", seen, EITHER)
     name = f"Worker {seen.script}"
     if seen.serving is None:
         return refused(name, WorkerNotDeployed(seen.script))

@@ -88,8 +88,8 @@ def _rules(found: Iterable[Check]) -> frozenset[str]:
     return frozenset(check.rule for check in found if check.rule)
 
 
-def _trials(setup: SetUp, told: frozenset[str]) -> list[Check]:
-    """Plan a restore that nobody asks for, by each method: without `from`, or where that is needed, with it."""
+def _trials(setup: SetUp, reported: frozenset[str]) -> list[Check]:
+    """Plan a trial restore by each method: without `from`, or with it if it is needed."""
     trial = _trial(setup.desired, setup.observed)
     asks = [each for each in _refusals(trial, setup.observed) if isinstance(each, SourceAmbiguous)]
     found = [
@@ -101,14 +101,14 @@ def _trials(setup: SetUp, told: frozenset[str]) -> list[Check]:
     for refusal in dict.fromkeys(each for some in refusals.values() for each in some):
         if isinstance(refusal, BeforeSourceExisted | BeforeSourceReset):
             found.append(_too_young(refusal))
-        elif refusal.rule not in told:
+        elif refusal.rule not in reported:
             needed = frozenset(method for method, some in refusals.items() if refusal in some)
             found.append(refused("a restore", refusal, needed))
     return found
 
 
 def _too_young(refusal: BeforeSourceExisted | BeforeSourceReset) -> Check:
-    """Say that what is live has only just begun: a moment ago is before that, and in a moment it is not any more."""
+    """Report that the live timeline has only just begun: a moment ago is before it, which soon is no longer so."""
     began = refusal.created_at if isinstance(refusal, BeforeSourceExisted) else refusal.reset_at
     seen = f'what "{refusal.source}" holds began at {began}, so no moment since then can be restored to yet'
     return Check("a restore", State.WARNING, seen, "nothing is wrong: ask again in a minute", NEITHER)
@@ -135,16 +135,14 @@ def _refusals(desired: Desired, observed: Observed) -> tuple[Refusal, ...]:
     return tuple(each for each in plan(desired, observed).refusals if not isinstance(each, _READ_ELSEWHERE))
 
 
-def _asked(setup: SetUp, told: frozenset[str]) -> Check:
+def _asked(setup: SetUp, reported: frozenset[str]) -> Check:
     """Say how far it is to what the file asks for now."""
     name, found = "desired state", plan(setup.desired, setup.observed)
-    untold = [each for each in _refusals(setup.desired, setup.observed) if each.rule not in told]
-    if untold:
-        return refused(name, untold[0], NEITHER) if found.blocks_no_restore else refused(name, untold[0])
+    unreported = [each for each in _refusals(setup.desired, setup.observed) if each.rule not in reported]
+    if unreported:
+        return refused(name, unreported[0], NEITHER) if found.blocks_no_restore else refused(name, unreported[0])
     if found.refusals:
-        return Check(
-            name, State.UNKNOWN, "it can't be told how far it is, as long as something is in the way", needed=NEITHER
-        )
+        return Check(name, State.UNKNOWN, "unknown until the failed checks pass", needed=NEITHER)
     if found.in_sync:
         return Check(name, State.OK, f"in sync, {found.live} is live")
     return Check(

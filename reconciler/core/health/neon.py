@@ -3,7 +3,18 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from reconciler.core.health.checks import EITHER, IN_PLACE, NEITHER, Check, SetUp, State, Unneeded, Wrong, refused, told
+from reconciler.core.health.checks import (
+    EITHER,
+    IN_PLACE,
+    NEITHER,
+    Check,
+    SetUp,
+    State,
+    Unneeded,
+    Wrong,
+    refused,
+    unknown_check,
+)
 from reconciler.core.lineage.infer import infer_lineage
 from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.model.desired import Desired, Method, Waivable
@@ -48,9 +59,9 @@ def checks(setup: SetUp) -> Iterator[Check]:
 
 def _project(project: Project | Unknown) -> Iterator[Check]:
     if isinstance(project, Unknown):
-        yield told("Neon project", project)
+        yield unknown_check("Neon project", project)
         return
-    yield Check("Neon project", State.OK, f'"{project.name}" ({project.id}), plan {project.plan or "not told"}')
+    yield Check("Neon project", State.OK, f'"{project.name}" ({project.id}), plan {project.plan or "unknown"}')
     window = for_people(project.history)
     if not project.history:
         yield refused("history window", HistoryDisabled(project.id))
@@ -64,7 +75,7 @@ def _project(project: Project | Unknown) -> Iterator[Check]:
 def _primary(lineage: Lineage | Refusal | Unknown) -> Check:
     match lineage:
         case Unknown():
-            return told("primary", lineage)
+            return unknown_check("primary", lineage)
         case Refusal():
             return refused("primary", lineage)
     branch = lineage.live.branch
@@ -85,18 +96,18 @@ def _in_place(branch: Branch) -> Check:
         "restore in place",
         State.WARNING,
         f'"{branch.name}" is a child ({branch.parent_id} is its parent): Neon documents moments of root branches only',
-        "whether Neon takes it, its answer tells before anything is changed",
+        "Neon accepts or refuses it before anything changes",
     )
 
 
 def _branches(setup: SetUp, project: Project, rest: Observed) -> Check:
-    """Say how many more branches the project may have: what a restore deletes first, where it needs the room, is none.
+    """Report how many more branches the project may have, without those that a restore deletes first to make room.
 
     `rest` is what there is without that.
     """
     room, name, limit = branches_room(setup.observed, rest), "branches left", project.branches_limit
     if limit is None:
-        return Check(name, State.OK, f"{room}; Neon does not tell the limit")
+        return Check(name, State.OK, f"{room}; Neon does not report the limit")
     stay = room.count - room.going
     refusals = {method: limits.branch_room(setup.desired, stay, project, more) for method, more in _MORE.items()}
     if stopped := frozenset(method for method, some in refusals.items() if some):
@@ -111,7 +122,7 @@ def _roots(setup: SetUp, project: Project, rest: Observed, lineage: Lineage | Re
     """Only what is preserved in place becomes a root: a candidate is a child."""
     name, room, limit = "root branches left", roots_room(setup.observed, rest), limits.root_limit(project)
     if limit is None:
-        return Check(name, State.OK, f"{room}; no limit is known for plan {project.plan or 'not told'}")
+        return Check(name, State.OK, f"{room}; no limit is known for plan {project.plan or '(unknown)'}")
     becomes_root = isinstance(lineage, Lineage) and lineage.live.branch.parent_id is None
     if becomes_root and limits.root_room(setup.desired, room.count - room.going, project):
         return refused(name, RootBranchLimitReached(room.count, limit, project.plan, 1), IN_PLACE)
@@ -122,7 +133,7 @@ def _roots(setup: SetUp, project: Project, rest: Observed, lineage: Lineage | Re
 def _operations(desired: Desired, observed: Observed, running: tuple[Operation, ...] | Unknown) -> Check:
     name = "Neon at work"
     if isinstance(running, Unknown):
-        return told(name, running)
+        return unknown_check(name, running)
     if not running:
         return Check(name, State.OK, "on nothing")
     oldest = min(running, key=lambda each: each.since)
@@ -141,7 +152,7 @@ def _login(login: str | Unknown | Unneeded) -> Check:
             remedy = "name hyperdrive or verify.role in the file, and a restore proves that its branch can be used"
             return Check("login", State.WARNING, reason, remedy, NEITHER)
         case Wrong():
-            return told("login", login, EITHER)
+            return unknown_check("login", login, EITHER)
         case Unknown():
-            return told("login", login, IN_PLACE)
+            return unknown_check("login", login, IN_PLACE)
     return Check("login", State.OK, login)

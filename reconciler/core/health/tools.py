@@ -3,10 +3,20 @@
 import re
 from collections.abc import Iterator
 
-from reconciler.core.health.checks import NEITHER, Check, GitRemote, LeaseSign, Missing, SetUp, State, Unneeded, told
+from reconciler.core.health.checks import (
+    NEITHER,
+    Check,
+    GitRemote,
+    LeaseSign,
+    Missing,
+    SetUp,
+    State,
+    Unneeded,
+    unknown_check,
+)
 from reconciler.core.model.observed import Unknown
 
-_CAN_READ = "lets read; whether it may write too, no provider tells"
+_CAN_READ = "read access works; write access can't be checked"
 # Major versions. The uploads of wrangler 4 are what this is tested with.
 _OLDEST_WRANGLER = (4,)
 # From this one on wrangler needs Node 22 (`engines` in wrangler's package.json: 4.86 is the newest that runs on 20).
@@ -17,7 +27,7 @@ _GIT_NEEDED = "git remote add origin ADDRESS: leases keep two runs apart there, 
 def keys(setup: SetUp) -> Iterator[Check]:
     """Check the keys and tokens."""
     for variable, problem in setup.keys:
-        yield Check(variable, State.OK, _CAN_READ) if problem is None else told(variable, problem)
+        yield Check(variable, State.OK, _CAN_READ) if problem is None else unknown_check(variable, problem)
 
 
 def checks(setup: SetUp) -> Iterator[Check]:
@@ -34,7 +44,7 @@ def _wrangler(version: str | Unknown | Unneeded) -> Check:
         case Unneeded(reason):
             return Check("wrangler", State.OK, reason)
         case Unknown():
-            return told("wrangler", version)
+            return unknown_check("wrangler", version)
     if _numbers(version) < _OLDEST_WRANGLER:
         remedy = 'npm install wrangler@4, or set "deploy": "rebind", which needs none'
         return Check("wrangler", State.FAILED, f"{version} is too old, wrangler 4 is needed", remedy)
@@ -46,7 +56,7 @@ def _node(version: str | Unknown | Unneeded, wrangler: str | Unknown | Unneeded)
         case Unneeded(reason):
             return Check("Node", State.OK, reason)
         case Unknown():
-            return told("Node", version)
+            return unknown_check("Node", version)
     newer = isinstance(wrangler, str) and _numbers(wrangler) >= _WRANGLER_FOR_NODE_22
     least = 22 if newer else 20
     if _numbers(version) < (least,):
@@ -66,7 +76,7 @@ def _remote(remote: GitRemote | Unknown | Missing | Unneeded) -> Check:
         case Missing(reason, remedy):
             return Check("Git remote", State.WARNING, reason, remedy or _GIT_NEEDED)
         case Unknown():
-            return told("Git remote", remote)
+            return unknown_check("Git remote", remote)
     return Check("Git remote", State.OK, f"{remote.said}, default branch {remote.default_branch}")
 
 
@@ -75,7 +85,7 @@ def _lease(lease: LeaseSign | Unknown | Unneeded) -> Check:
         case Unneeded(reason):
             return Check("lease", State.OK, reason)
         case Unknown():
-            return told("lease", lease)
+            return unknown_check("lease", lease)
     if lease.holder:
         return Check("lease", State.WARNING, lease.holder, "an apply waits for it; do not apply beside it")
     seen = f"a push to {lease.ref} is taken, in a dry run that asks no hooks and rules"
@@ -88,7 +98,7 @@ def _protection(setup: SetUp) -> Check:
         case Unneeded(reason):
             return Check(name, State.OK, reason)
         case Unknown():
-            return told(name, protected, NEITHER)
+            return unknown_check(name, protected, NEITHER)
     branch = setup.remote.default_branch if isinstance(setup.remote, GitRemote) else "the default branch"
     if protected:
         return Check(name, State.OK, f"{branch} is protected")

@@ -1,6 +1,6 @@
 """Who asked for what and when, and what came of it: a file's changes in Git and the receipts of applies, as one story.
 
-Nothing that stands in old commits or in notes can stop it: a version that does not parse is an entry that says so, a
+Nothing in old commits or in notes can stop it: a version that does not parse is an entry that says so, a
 note that is no receipt and a receipt that is lost are problems beside the story.
 """
 
@@ -137,7 +137,7 @@ class ReceiptMissing:
 
 @dataclass(frozen=True, slots=True)
 class NotAReceipt:
-    """A line of a note is no receipt: somebody else wrote it, or it is damaged, or from a later version."""
+    """A line of a note is no receipt: it was written by something else, is damaged, or is from a later version."""
 
     commit: str
     line: str
@@ -177,15 +177,15 @@ def compile_history(
     environment: str, changes: Iterable[Change], notes: Mapping[str, Iterable[str]], now: Instant
 ) -> History:
     """Tell the story. `changes` are in the order of the branch, oldest first; `notes` are lines by commit."""
-    told = _Changes(changes)
+    wanted = _Changes(changes)
     found, garbage = _receipts(environment, notes)
     in_order = [receipt for receipt, _ in found]
-    laid_out = lanes(in_order, told.sources, told.hold, now)
-    undo = _Undo(told, in_order, laid_out)
-    changed = [undo.of_change(each) for each in _with_results(told.entries, found)]
-    applied = [undo.of_apply(each) for each in _applies(found, told.entries)]
+    laid_out = lanes(in_order, wanted.sources, wanted.hold, now)
+    undo = _Undo(wanted, in_order, laid_out)
+    changed = [undo.of_change(each) for each in _with_results(wanted.entries, found)]
+    applied = [undo.of_apply(each) for each in _applies(found, wanted.entries)]
     problems: tuple[Problem, ...] = (*_missing(in_order), *garbage)
-    return History(environment, now, _in_time_order(changed, applied), laid_out, told.asked, problems)
+    return History(environment, now, _in_time_order(changed, applied), laid_out, wanted.asked, problems)
 
 
 class _Changes:
@@ -239,13 +239,13 @@ class _Changes:
 class _Undo:
     """Says how an entry is undone, for those that can be: what was before it must still be held."""
 
-    def __init__(self, told: _Changes, receipts: list[Receipt], laid_out: tuple[Lane, ...]) -> None:
+    def __init__(self, wanted: _Changes, receipts: list[Receipt], laid_out: tuple[Lane, ...]) -> None:
         self._held = {each.timeline for each in laid_out if each.state is State.HELD}
         live = next((each.timeline for each in laid_out if each.state is State.LIVE), None)
-        self._settled = live is not None and live == told.asked
+        self._settled = live is not None and live == wanted.asked
         self._last_switch = next((each for each in reversed(receipts) if _switched(each)), None)
-        asking = [each for each in told.entries if each.kind in (ChangeKind.RESTORE, ChangeKind.UNDO)]
-        last = [*(asking[-1:] if told.asked is not None else []), *told.entries[-1:]]
+        asking = [each for each in wanted.entries if each.kind in (ChangeKind.RESTORE, ChangeKind.UNDO)]
+        last = [*(asking[-1:] if wanted.asked is not None else []), *wanted.entries[-1:]]
         self._revertible = {each.change.commit for each in last if each.kind is not ChangeKind.ADDED}
 
     def of_change(self, entry: Changed) -> Changed:
@@ -289,7 +289,7 @@ def _receipts(
 
 
 def _with_results(entries: list[Changed], found: list[tuple[Receipt, str]]) -> Iterator[Changed]:
-    """Add how the last apply of each change ended; one that converged stands, whatever came after."""
+    """Add how the last apply of each change ended; one that converged remains, whatever came after."""
     results: dict[str, Result] = {}
     for receipt, commit in found:
         if results.get(commit) is not Result.CONVERGED:

@@ -1,7 +1,7 @@
 """Which timeline was live from when to when, and which are held: read from receipts alone, for people.
 
 What is live is never decided here: that is read from Neon. Where an apply found another timeline live than the one
-before it had left, somebody changed it without a receipt, and the change is shown at the moment it was found.
+before it had left, it was changed without a receipt, and the change is shown at the moment it was found.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ class State(Enum):
 class Lane:
     """A timeline that was live at some time.
 
-    `source` is the timeline that it was made from, as far as receipts tell, at the moment `timeline.to`. `hold_ends`
+    `source` is the timeline that it was made from, as far as receipts show, at the moment `timeline.to`. `hold_ends`
     is when the file's `hold` runs out, counted from when it was last replaced; None where it is live or kept for ever.
     """
 

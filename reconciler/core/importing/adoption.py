@@ -1,4 +1,4 @@
-"""How a primary that somebody restored by hand is told from then on: by the name of what keeps the history it had.
+"""How a primary that was restored by hand is recognised from then on: by the name of the branch that keeps its history.
 
 Annotations can't be given to a branch that is there, so a name is the only sign that can be set. A branch that Neon's
 Console preserved (`main_old_…`), or that was the primary before another one was renamed into its place, gets the
@@ -53,7 +53,7 @@ class Adoption:
 def adoption(
     desired: Desired, observed: Observed, timeline: Timeline, held: str = "", source: Timeline | None = None
 ) -> Adoption | Refusal:
-    """Find the rename after which the primary is told to carry a timeline.
+    """Find the rename after which the primary is known to carry a timeline.
 
     `held` names what keeps what it had, and `source` the timeline that an LSN belongs to, where that is another one
     than the primary carried before.
@@ -65,9 +65,9 @@ def adoption(
     if primary is None:
         found = infer_lineage(asked, branches)
         return found if isinstance(found, PrimaryMissing) else _unclear(desired, timeline, "no branch has its name")
-    told = _told(asked, branches)
-    if told is not None and not held:
-        return _recorded(asked, None, _made_from(told))
+    lineage = _live_already(asked, branches)
+    if lineage is not None and not held:
+        return _recorded(asked, None, _made_from(lineage))
     if timeline == ORIGIN:
         return _unclear(desired, timeline, f"{_signs(asked, branches)}, and no name can take that back")
     if timeline.moment is not None and timeline.moment > (latest := primary.last_reset_at or primary.created_at):
@@ -83,13 +83,13 @@ def _restore(timeline: Timeline, source: Timeline | None) -> Restore | None:
 
 
 def _recorded(asked: Desired, rename: Rename | None, had: Timeline | None) -> Adoption | Refusal:
-    """Say to which timeline an LSN belongs: where nobody has said another, to what the primary carried before."""
+    """Say which timeline an LSN belongs to: without --from, the one that the primary carried before."""
     restore = asked.primary.restore
     if restore is None or restore.source is not None or not isinstance(restore.to, Lsn):
         return Adoption(asked, rename)
     if had is None:
         return _unclear(
-            asked, asked.timeline, f"nothing tells to which timeline {restore.to} belongs: name it by --from"
+            asked, asked.timeline, f"it is unknown which timeline {restore.to} belongs to: name it with --from"
         )
     return Adoption(replace(asked, primary=replace(asked.primary, restore=replace(restore, source=had))), rename)
 
@@ -98,8 +98,8 @@ def _unclear(desired: Desired, timeline: Timeline, reason: str) -> AdoptionUncle
     return AdoptionUnclear(desired.primary.branch, timeline, reason)
 
 
-def _told(asked: Desired, branches: tuple[Branch, ...]) -> Lineage | None:
-    """Read the lineage, where it tells that what is asked is live."""
+def _live_already(asked: Desired, branches: tuple[Branch, ...]) -> Lineage | None:
+    """Return the lineage if the desired timeline is live already."""
     lineage = infer_lineage(asked, branches)
     if not isinstance(lineage, Lineage) or lineage.swapping:
         return None
@@ -116,11 +116,11 @@ def _made_from(lineage: Lineage) -> Timeline | None:
 
 def _signs(asked: Desired, branches: tuple[Branch, ...]) -> str:
     lineage = infer_lineage(asked, branches)
-    return f"it is told to carry {lineage.live.timeline}" if isinstance(lineage, Lineage) else lineage.message
+    return f"it is known to carry {lineage.live.timeline}" if isinstance(lineage, Lineage) else lineage.message
 
 
 def _keeper(desired: Desired, primary: Branch, branches: tuple[Branch, ...], held: str) -> Branch | str:
-    """Find the one branch that keeps what the primary held; or say why it can't be told."""
+    """Find the one branch that keeps what the primary held, or say why it is unknown."""
     strays = [each for each in branches if _may_keep(desired, primary, each)]
     if held:
         strays = [each for each in strays if each.name == held]
@@ -152,7 +152,7 @@ def _named_so(asked: Desired, primary: Branch, keeper: Branch, branches: tuple[B
     in_place, number = primary.last_reset_at is not None, last.sequence + 1 if last else 1
     name = HeldName(primary.name, had, timeline, number, in_place).name
     after = tuple(replace(each, name=name) if each == keeper else each for each in branches)
-    if _told(asked, after) is None:
+    if _live_already(asked, after) is None:
         return _unclear(asked, timeline, f'were "{keeper.name}" called "{name}", {_signs(asked, after)}')
     return _recorded(asked, Rename(keeper.name, name, f"it keeps what {had} held"), had)
 

@@ -20,7 +20,7 @@ _OF_A_TIMELINE = re.compile(rf"(?P<name>.+)-{_TIMELINE}")
 class Found:
     """The primary as the file is to name it, and what its timeline and its method were read from.
 
-    `lineage` is None where it can't be told which timeline is live.
+    `lineage` is None if the live timeline is unknown.
     """
 
     primary: Primary
@@ -46,11 +46,11 @@ def refuse_ours(branch: Branch) -> None:
     found = _OURS.fullmatch(branch.name)
     if found is not None:
         raise InputError(
-            f'what is bound leads to branch "{branch.name}", which is no primary: a restore of "{found["primary"]}" '
+            f'what is bound points to branch "{branch.name}", which is no primary: a restore of "{found["primary"]}" '
             "was interrupted, or a Worker was deployed with an old id",
             hint=(
                 "take the file out of the Git history (git log -- desired-state/), and run apply with it; or deploy "
-                "the Worker with the id that leads to the primary, and import then"
+                "the Worker with the id that points to the primary, then import"
             ),
         )
 
@@ -58,19 +58,19 @@ def refuse_ours(branch: Branch) -> None:
 def primary_of(environment: str, project: str, branch: str, branches: tuple[Branch, ...]) -> Found:
     """Read which timeline is live from annotations and held names: those of an environment that has lost its file.
 
-    Where they do not tell it, `origin` is assumed, and the plan of that refuses with the signs.
+    If they do not show it, `origin` is assumed, and the plan then refuses with the signs.
     """
     primary = Primary(project, branch)
     lineage = infer_lineage(Desired(environment, primary), branches)
     if not isinstance(lineage, Lineage):
-        return Found(primary, "cannot be told", "the default")
+        return Found(primary, "unknown", "the default")
     live, newest = lineage.live.timeline, lineage.newest
     in_place = newest is not None and newest.held is not None and newest.held.in_place
     method = Method.IN_PLACE if in_place else Method.BRANCH
     how = f'as "{newest.branch.name}" was replaced' if newest else "the default: restore to a fresh branch"
     if live.to is None:
-        told = f'"{newest.branch.name}" tells that it is live again' if newest else "no branch tells of a restore"
-        return Found(Primary(project, branch, method=method), f"the original timeline: {told}", how, lineage)
-    told = "told by the branch's annotations" if lineage.live.branch.mark else "told by the names of held branches"
+        sign = f'"{newest.branch.name}" shows that it is live again' if newest else "no branch shows a restore"
+        return Found(Primary(project, branch, method=method), f"the original timeline: {sign}", how, lineage)
+    sign = "from the branch's annotations" if lineage.live.branch.mark else "from the names of held branches"
     source = lineage.made_from if isinstance(live.to, Lsn) else None
-    return Found(Primary(project, branch, Restore(live.to, live.id, source=source), method), told, how, lineage)
+    return Found(Primary(project, branch, Restore(live.to, live.id, source=source), method), sign, how, lineage)

@@ -1,4 +1,4 @@
-"""What else Neon and Cloudflare tell of an environment that had a file: how long, by which strategy, which branches.
+"""What else Neon and Cloudflare show of an environment that had a file: how long, by which strategy, which branches.
 
 What a file leaves out is left as it is, and a restore carries it over. So settings of the project, of the compute and
 of a Hyperdrive config are not written: whoever changes one at its provider would find it changed back.
@@ -22,7 +22,10 @@ def hold_of(lineage: Lineage | None) -> tuple[timedelta | None, str]:
     """Choose how long a replaced timeline is kept, and say why: what is held already must not go by a default."""
     held = [] if lineage is None else [*lineage.held, *lineage.superseded, *lineage.failed]
     if held:
-        return None, f'nothing tells how long "{held[0].branch.name}" is to be held: shorten it to let it go'
+        return (
+            None,
+            f'it is unknown how long "{held[0].branch.name}" was to be held: set a shorter hold to have it deleted',
+        )
     return _DEFAULT_HOLD, "the default: how long a replaced timeline is kept at least"
 
 
@@ -40,7 +43,7 @@ def declared_branches_of(
 ) -> tuple[DeclaredBranch, ...] | None:
     """Declare the branches that we have made for this environment, as they are; None where there are none.
 
-    If they were left out, the first branch that somebody declares would have all of these deleted.
+    If they were left out, the first declared branch would cause all of these to be deleted.
     """
     ours = sorted((each for each in branches if is_ours(environment, each)), key=lambda each: each.name)
     return tuple(_child(each, lineage, branches) for each in ours) or None

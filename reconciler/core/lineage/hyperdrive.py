@@ -43,7 +43,7 @@ def shared_config(
 ) -> HyperdriveConfig | None:
     """Find the one config that is repointed: the one that serves. None if there is none.
 
-    It points to the live branch, to the desired timeline's branch, or to what has just failed, and the Workers serve from
+    It points to the live branch, to the desired timeline's branch, or to what has just failed, and Workers serve from
     it. If none serves, or no Worker is known, it is the config of the live branch or of the desired timeline's branch;
     then any that serves; then the one of that very name. Of several, it is the one changed last, because each restore
     changes the config that it repoints.

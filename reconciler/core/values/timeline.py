@@ -32,7 +32,7 @@ _NAME = rf"origin|{RESTORED_NAME}(?:-{ID_PATTERN})?"
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """One continuous history of the data: `origin`, or a restore to the moment or LSN `to`. `id` sets restores to one apart."""
+    """One continuous history of the data: `origin`, or a restore to the moment or LSN `to`, with an `id` of its own."""
 
     to: Point | None = None
     id: str = ""

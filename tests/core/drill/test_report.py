@@ -173,7 +173,7 @@ def test_the_report_shows_what_was_seen():
 
 def test_unknown_stale_answers_are_said_to_be():
     unknown = replace(DRILL, rounds=(replace(ROUND, traffic=replace(ROUND.traffic, stale=None)),))
-    assert "812 requests, 0 failed; whether any was stale is not known, as" in report(unknown, None, ())
+    assert "812 requests, 0 failed; whether any was stale is unknown, because" in report(unknown, None, ())
 
 
 def named(table, name):

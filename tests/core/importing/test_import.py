@@ -111,7 +111,7 @@ def test_a_restored_world_is_read_again(method):
     world = after(first, WORLD)
     found = primary_of("production", PROJECT.id, "main", world.branches)
     assert found.primary == replace(DESIRED.primary, restore=Restore(hours_ago(1), "inc-42"), method=method)
-    assert "told by the" in found.restore
+    assert "from the" in found.restore
     undone = after(asking(None, method=method), world)
     found = primary_of("production", PROJECT.id, "main", undone.branches)
     assert found.primary.restore is None
@@ -122,13 +122,13 @@ def test_a_primary_never_restored_is_on_origin():
     found = primary_of("production", PROJECT.id, "main", WORLD.branches)
     assert (found.primary, found.restore) == (
         Primary(PROJECT.id, "main"),
-        "the original timeline: no branch tells of a restore",
+        "the original timeline: no branch shows a restore",
     )
 
 
 def test_where_signs_disagree_the_timeline_cannot_be_told():
     marked = replace(MAIN, mark=Annotation("another", Timeline(NOW)))
-    assert primary_of("production", PROJECT.id, "main", (marked,)).restore == "cannot be told"
+    assert primary_of("production", PROJECT.id, "main", (marked,)).restore == "unknown"
 
 
 def test_a_branch_of_a_restore_is_no_primary():

@@ -76,13 +76,6 @@ def test_an_interrupted_reset_is_done_once(live, is_killed):
     assert live.names() == ["main", "staging", RECORD]
 
 
-@pytest.mark.parametrize("kind", ["drop-before", "drop-after"])
-def test_a_creation_whose_answer_is_lost_makes_one_branch(live, kind):
-    live.fault(kind, "POST", "/branches$")
-    assert declare(live, RESET).converged
-    assert live.names() == ["main", "staging"]
-
-
 def test_a_reset_keeps_children_with_what_was_held(live):
     declare(live, RESET)
     make_by_hand(live, "by-hand", "staging")

@@ -38,11 +38,16 @@ async def nothing(_plot, _branch):
 
 @pytest.fixture
 def drill(live, tmp_path):
-    """Make what a drill makes, run `use(target, branch)`, and sweep; return what the drill has said."""
+    """Make what a drill makes, run `use(target, branch)`, and sweep; return what the drill has said.
+
+    When a test has ended, all must be as it was before its first drill.
+    """
+    before = []
 
     def run(use=nothing, *, sweep=True):
-        said, directory = [], tmp_path / str(len(list(tmp_path.iterdir())))
+        said, directory = [], tmp_path / str(len(before))
         directory.mkdir()
+        before.append(there(live))
 
         async def do(desired, ports):
             target = target_of(live, desired, ports, said.append)
@@ -57,7 +62,18 @@ def drill(live, tmp_path):
         live.connected(do)
         return said
 
-    return run
+    yield run
+    assert there(live) == before[0]
+
+
+def there(simulation):
+    """The branches, the configs, and which versions of each Worker serve."""
+    workers = simulation.world.account.scripts
+    return simulation.names(), simulation.configs(), {name: serving(simulation, name) for name in workers}
+
+
+def serving(simulation, script):
+    return simulation.world.account.scripts[script].deployments[0].split
 
 
 def sweep(simulation):
@@ -69,22 +85,13 @@ def sweep(simulation):
     return simulation.connected(run)
 
 
-def there(simulation):
-    return simulation.names(), simulation.configs(), sorted(simulation.world.account.scripts)
-
-
-def serving(simulation, script):
-    scripts = simulation.world.account.scripts
-    return scripts[script].deployments[0].split if script in scripts else None
-
-
-def copy_worker(simulation, name, note):
-    """Deploy a copy of the Worker under another name, as somebody who is no drill."""
+def copy_worker(simulation, name):
+    """Deploy a copy of the Worker under another name, which is no drill's."""
 
     async def copy(desired, ports):
         (worker,), script = desired.workers, simulation.script.name
         (serving,) = await ports.cloudflare.deployed(script, worker.binding)
-        change = Rebinding(worker.binding, serving.hyperdrive_id, note, note)
+        change = Rebinding(worker.binding, serving.hyperdrive_id, "ours", "ours")
         await ports.cloudflare.copy_worker(script, serving.id, name, change)
 
     simulation.connected(copy)
@@ -98,13 +105,13 @@ def own_worker(live):
     environment = {"name": name, "hyperdrive": [{"binding": "HYPERDRIVE", "id": "0" * 32}]}
     path.write_text(json.dumps(jsonc.read(before).value | {"env": {"rehearsal": environment}}))
     live.change(drill={"worker": "rehearsal"})
-    copy_worker(live, name, "theirs")
+    copy_worker(live, name)
     yield name
     path.write_text(before)
 
 
-def test_what_a_drill_makes_is_its_own_and_goes(live, drill):
-    before, found = there(live), []
+def test_what_a_drill_makes_is_its_own_and_goes(drill):
+    found = []
 
     async def use(target, branch):
         await drill_site.refuse_unless_own(target, await drill_site.owner(target, branch))
@@ -117,7 +124,6 @@ def test_what_a_drill_makes_is_its_own_and_goes(live, drill):
     assert (branch.default, branch.protected, branch.expires_at > branch.created_at) == (False, False, True)
     assert [each.script for each in uses if each.script.endswith("-drill")]
     assert len([each for each in said if each.startswith("deleted")]) == 3
-    assert there(live) == before
 
 
 def test_a_drill_does_without_an_expiry_that_neon_lacks(live, drill, monkeypatch):
@@ -132,22 +138,20 @@ def test_a_drill_does_without_an_expiry_that_neon_lacks(live, drill, monkeypatch
 
 
 def test_lost_answers_make_nothing_twice(live, drill):
-    before, found = there(live), []
     for path in ("/branches$", "/hyperdrive/configs$"):
         live.fault("drop-after", "POST", path)
+    found = []
 
     async def use(target, branch):
-        found.extend(
-            each.name for each in await target.ports.neon.branches(target.project) if target.names.has_branch(each)
-        )
+        found.extend(each for each in live.names() if ".drill." in each)
         assert found == [branch.name]
 
     drill(use)
-    assert there(live) == before
+    assert found
 
 
 def test_a_foreign_config_forbids_damage_and_deletion(live, drill):
-    before, refused = there(live), []
+    refused = []
 
     async def use(target, branch):
         origin = await target.ports.neon.origin(target.project, branch.id, *target.login)
@@ -160,11 +164,10 @@ def test_a_foreign_config_forbids_damage_and_deletion(live, drill):
     assert [each.rule for each in refused] == ["damage-forbidden"]
     assert '"theirs"' in refused[0].message
     assert [each for each in said if "stays" in each and '"theirs"' in each]
-    names, configs, _ = there(live)
-    assert (len(names), "theirs" in configs) == (len(before[0]) + 1, True)
+    assert len(live.names()) == 2
     del live.world.account.configs[live.config("theirs").id]
     swept = sweep(live)
-    assert (len(swept.gone), swept.left, there(live)) == (1, (), before)
+    assert (len(swept.gone), swept.left) == (1, ())
 
 
 def test_production_itself_is_never_damaged(drill):
@@ -177,30 +180,25 @@ def test_production_itself_is_never_damaged(drill):
 
 
 def test_a_worker_of_that_name_is_neither_replaced_nor_deleted(live, drill):
-    copy_worker(live, f"{live.script.name}-drill", "mine")
-    before = there(live)
+    copy_worker(live, f"{live.script.name}-drill")
     with pytest.raises(InputError, match=f"there is a Worker {live.script.name}-drill already"):
         drill()
-    assert there(live) == before
 
 
 def test_the_next_sweep_does_what_one_could_not(live, drill):
-    before = there(live)
     drill(sweep=False)
-    assert there(live) != before
     live.fault("status", "DELETE", "/branches/", 403)
     with pytest.raises(ProviderError):
         sweep(live)
-    assert (len(sweep(live).gone), there(live)) == (1, before)
+    assert len(sweep(live).gone) == 1
 
 
 def test_a_failed_sweep_hides_neither_cause_nor_remedy(live):
     said = []
 
     async def run(desired, ports):
-        await DrillRound(target_of(live, desired, ports, said.append), DrillOptions(20), {}).run(
-            DestructionSpec.parse("truncate")
-        )
+        options, target = DrillOptions(20), target_of(live, desired, ports, said.append)
+        await DrillRound(target, options, {}).run(DestructionSpec.parse("truncate"))
 
     live.fault("status", "POST", "/hyperdrive/configs$", 403)
     live.fault("status", "DELETE", "/branches/", 403)
@@ -211,28 +209,22 @@ def test_a_failed_sweep_hides_neither_cause_nor_remedy(live):
 
 @pytest.mark.parametrize("is_borrowed", [False, True])
 def test_a_second_drill_at_once_takes_nothing_of_the_first(live, drill, tmp_path, request, is_borrowed):
-    own = request.getfixturevalue("own_worker") if is_borrowed else None
-    before, seen = (there(live), own and serving(live, own)), []
+    if is_borrowed:
+        request.getfixturevalue("own_worker")
+    seen = []
 
-    async def begin_another(desired, ports):
-        target = target_of(live, desired, ports, lambda _: None, later=timedelta(seconds=1))
+    async def use(first, _):
+        seen.append(there(live))
+        target = target_of(live, first.production, first.ports, lambda _: None, later=timedelta(seconds=1))
         repository = DrillRepository(tmp_path, target.names.environment)
-        try:
-            with pytest.raises(InputError, match="is still borrowed" if is_borrowed else "there is a Worker"):
-                await drill_site.make(target, repository)
-        finally:
-            repository.close()
-            await Sweeper(desired, ports, lambda _: None).sweep(target.names)
-
-    async def use(target, _):
-        script = target.script(target.production.workers[0])
-        for another in (nothing, begin_another):
-            await another(target.production, target.ports)
-            seen.append((there(live), serving(live, script)))
+        with pytest.raises(InputError, match="is still borrowed" if is_borrowed else "there is a Worker"):
+            await drill_site.make(target, repository)
+        repository.close()
+        await Sweeper(first.production, first.ports, lambda _: None).sweep(target.names)
+        seen.append(there(live))
 
     drill(use)
     assert seen[0] == seen[1]
-    assert (there(live), own and serving(live, own)) == before
 
 
 @pytest.mark.parametrize("lacks", ["worker", "login"])
@@ -246,56 +238,49 @@ def test_what_the_file_lacks_is_said_before_anything_is_made(live, drill, lacks)
     assert live.writes() == []
 
 
-def test_a_borrowed_worker_is_given_back(live, drill, own_worker):
-    before, borrowed = (there(live), serving(live, own_worker)), []
+def test_a_borrowed_worker_is_given_back(drill, own_worker):
+    borrowed = []
 
     async def use(target, _):
         borrowed.append(target.script(target.production.workers[0]))
 
     drill(use)
     assert borrowed == [own_worker]
-    assert (there(live), serving(live, own_worker)) == before
 
 
 def test_a_sweep_gives_back_what_a_killed_drill_borrowed(live, drill, own_worker):
-    before = there(live), serving(live, own_worker)
+    before = serving(live, own_worker)
     drill(sweep=False)
-    assert serving(live, own_worker) != before[1]
+    assert serving(live, own_worker) != before
     with pytest.raises(InputError, match="is still borrowed by a killed drill"):
         drill(sweep=False)
     assert sweep(live).left == ()
-    assert (there(live), serving(live, own_worker)) == before
 
 
 def test_a_stale_list_ends_a_drill_that_is_swept(live, drill, own_worker):
-    before = there(live)
     live.fault("stale", "GET", "-rehearsal/versions$", nth=2)
     with pytest.raises(NotConverged, match="was uploaded, and is not there"):
         drill()
-    assert there(live) == before
+
+
+REQUESTS = [
+    ("POST", "/branches$"),
+    ("POST", "/hyperdrive/configs$"),
+    ("PUT", "/scripts/"),
+    ("POST", "/subdomain$"),
+    ("POST", "-rehearsal/versions"),
+    ("POST", "-rehearsal/deployments"),
+]
 
 
 @pytest.mark.parametrize("kind", ["status", "status-after"])
-@pytest.mark.parametrize(
-    "request_",
-    [
-        "POST /branches$",
-        "POST /hyperdrive/configs$",
-        "PUT /scripts/",
-        "POST /subdomain$",
-        "POST -rehearsal/versions",
-        "POST -rehearsal/deployments",
-    ],
-)
-def test_a_sweep_finds_what_a_drill_left_wherever_it_died(live, drill, own_worker, request_, kind):
+@pytest.mark.parametrize(("method", "path"), REQUESTS)
+def test_a_sweep_finds_what_a_drill_left_wherever_it_died(live, drill, own_worker, method, path, kind):
     """Right before each of its requests is done, and right after it."""
-    method, path = request_.split()
     if "rehearsal" not in path:
         live.leave_out("drill")
-    before = there(live), serving(live, own_worker)
     # A branch that may not expire is asked for once more.
     live.fault(kind, method, path, 403, times=2 if path == "/branches$" else 1)
     with pytest.raises(ProviderError):
         drill(sweep=False)
     assert sweep(live).left == ()
-    assert (there(live), serving(live, own_worker)) == before

@@ -122,17 +122,18 @@ def test_a_left_fence_is_lifted_first(left):
     assert left.converge()[0] == "LiftFence"
 
 
-def test_a_left_fence_is_lifted_though_suspended(left):
-    with pytest.raises(Suspended):
-        left.apply(consent=EndsWhen(lambda: True, Suspended("ada suspended production")))
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"consent": EndsWhen(lambda: True, Suspended("ada suspended production"))}, Suspended),
+        ({"expect": "0123", "permit": EndsWhen(lambda: False)}, PlanChanged),
+    ],
+    ids=["suspended", "another plan"],
+)
+def test_a_left_fence_is_lifted_though_nothing_else_may_be_done(left, arguments, error):
+    with pytest.raises(error):
+        left.apply(**arguments)
     assert {"LiftFence"} == set(names(event.step for event in left.events))
-    assert not is_closed(left)
-
-
-def test_a_left_fence_is_lifted_though_another_plan_was_approved(left):
-    with pytest.raises(PlanChanged):
-        left.apply(expect="0123", permit=EndsWhen(lambda: False))
-    assert names(each.step for each in left.reported(StepFinished)) == ["LiftFence"]
     assert not is_closed(left)
 
 

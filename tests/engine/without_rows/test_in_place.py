@@ -101,12 +101,6 @@ def test_what_is_reset_by_hand_right_before_is_left_alone(first):
     assert "POST restore" not in first.writes()
 
 
-def test_a_restore_whose_answer_is_lost_is_not_repeated(first):
-    first.fault("drop-after", "POST", "/restore$")
-    first.converge()
-    assert first.writes().count("POST restore") == 1
-
-
 def test_a_proved_branch_protected_by_hand_is_not_deleted(first):
     name = f"main.proved.{first.timeline}"
     outcome = first.apply(DeleteBranch=lambda: setattr(first.branch(name), "protected", True))

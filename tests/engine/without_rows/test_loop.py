@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from reconciler.engine.events import LooksAgain, PlanChanged, StepFailed, StepStarted, StepUncertain
-from reconciler.errors import GateFailed, LeaseLost, NotConverged, Suspended
+from reconciler.errors import GateFailed, LeaseLost, NotConverged, ReconcilerError, Suspended
 from reconciler.sandbox import timestamps
+from reconciler.sandbox.without_postgres.storage import lsn_at
 from tests.engine.without_rows.simulation import GATED, EndsWhen, after, names, rules, taken
 from tests.exhaustive.invariants import bound_to
 from tests.exhaustive.scenarios import SCENARIOS
@@ -182,7 +183,7 @@ def test_a_failed_last_check_puts_back_what_was_live(unhealthy, is_approved):
 
 def test_a_way_back_goes_on_though_the_check_would_pass(unhealthy):
     unhealthy.fault("status", "POST", "/versions$", 400, nth=2)
-    with pytest.raises(Exception, match="400"):
+    with pytest.raises(ReconcilerError, match="400"):
         unhealthy.apply()
     unhealthy.world.calm()
     unhealthy.world.route.heal()
@@ -309,3 +310,24 @@ def test_a_moment_is_restored_again_only_under_another_id(first):
     assert first.apply().taken == ()
     first.world.ask(first.world.moments[0], id="two")
     assert "CreateBranch" in first.converge()
+
+
+@pytest.mark.parametrize(("method", "made"), [("branch", 1), ("in-place", 3)])
+def test_an_lsn_is_restored_undone_and_restored_again(simulate, method, made):
+    simulation = simulate(primary={"method": method})
+    restore = {"to_lsn": lsn_at(simulation.world.moments[0]), "from": "origin"}
+    for asked in (restore, None, restore):
+        simulation.ask(asked)
+        simulation.converge()
+        assert simulation.plan().in_sync
+        assert str(simulation.plan().live) == simulation.timeline
+    assert [name for name in simulation.names() if f".held.origin.before.{simulation.timeline}" in name]
+    assert simulation.writes().count("POST branches") == made
+
+
+def test_an_lsn_beyond_the_history_changes_nothing(first):
+    first.ask({"to_lsn": lsn_at(timestamps.now() + timedelta(days=365)), "from": "origin"})
+    before = first.names()
+    with pytest.raises(ReconcilerError, match="after the end of the history"):
+        first.apply()
+    assert first.names() == before

@@ -1,6 +1,5 @@
 """Repoint: what is sent to Cloudflare, what is looked at again, and how a run that died is continued."""
 
-import json
 from datetime import timedelta
 
 import pytest
@@ -9,6 +8,7 @@ from reconciler.core.model.hyperdrive import CACHING_OFF
 from reconciler.core.model.observed import Unknown
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.simulation import GATED, rules, taken
+from tests.support.cloudflare import Upload
 
 ONCE = ["PATCH config", "POST restart"]
 CACHED = timedelta(seconds=75)
@@ -54,12 +54,7 @@ def to_hyperdrive(simulation):
 
 def put_worker(simulation, name):
     """Deploy a Worker by hand that the file knows nothing about."""
-    binding = {"name": "DB", "type": "hyperdrive", "id": config(simulation).id}
-    metadata = {"main_module": "index.js", "bindings": [binding], "compatibility_date": "2025-09-01"}
-    files = [
-        ("metadata", (None, json.dumps(metadata), "application/json")),
-        ("index.js", ("index.js", b"export default {}\n", "application/javascript+module")),
-    ]
+    files = Upload().parts(DB=config(simulation).id)
     simulation.do(simulation.world.cloudflare("PUT", f"/workers/scripts/{name}", files=files))
 
 
@@ -90,12 +85,6 @@ def test_a_killed_run_is_continued_to_the_restart(first, method, path):
     assert "VerifyBranch" not in steps, "what serves has been proved"
     assert "AwaitCache" in steps
     assert to_hyperdrive(first) == ONCE
-
-
-def test_a_lost_answer_repeats_no_change(first):
-    first.fault("drop-after", "PATCH", "/configs/")
-    first.converge()
-    assert to_hyperdrive(first).count("PATCH config") == 1
 
 
 def test_a_config_repointed_right_before_is_left_alone(first):

@@ -1,17 +1,23 @@
-"""A restore whose source Neon leaves open, with the receipts of a real repository beside the file."""
+"""With a real Git repository: its receipts settle what Neon leaves open, and its lease is the permit of a run."""
 
 import shutil
 from dataclasses import replace
 
 import pytest
 
+from reconciler.engine.events import StepStarted
+from reconciler.engine.loop import Apply
+from reconciler.errors import LeaseLost
+from reconciler.providers.git.lease import GitLease
 from reconciler.providers.git.notes import Notes
 from reconciler.providers.git.repository import Repository
 from tests.engine.without_rows.simulation import rules
 from tests.support.long_history import example
-from tests.support.remotes import git
+from tests.support.remotes import BareRemote, clone, git
 
 HOUR_SECONDS = 3600
+LEASE_SECONDS = 60
+LEASE = "refs/reconciler/lease/production"
 
 
 @pytest.fixture
@@ -59,3 +65,30 @@ def test_a_run_killed_after_its_branch_was_made_goes_on(undone):
     receive(undone)
     undone.kill_after("POST", "/branches$")
     undone.converge()
+
+
+def take_over(remote):
+    """Have the lease be another run's, whatever it is now."""
+    tree = git(remote.path, "hash-object", "-t", "tree", "-w", "/dev/null")
+    commit = git(remote.path, "commit-tree", tree, "-m", "another run's")
+    git(remote.path, "update-ref", LEASE, commit)
+
+
+def test_nothing_changes_after_the_lease_was_taken_over(first, tmp_path):
+    remote = BareRemote(tmp_path / "hub")
+    clone(remote, tmp_path / "clone")
+    repository = Repository.containing(tmp_path / "clone", {})
+
+    def report(event):
+        if isinstance(event, StepStarted) and event.step.wire_name == "CreateHyperdrive":
+            take_over(remote)
+            first.leap(LEASE_SECONDS)
+
+    async def run(desired, ports):
+        async with GitLease(repository, "production", "us", ports.clock, seconds=LEASE_SECONDS) as lease:
+            await Apply(desired, ports, report, lease).run()
+
+    with pytest.raises(LeaseLost):
+        first.connected(run)
+    assert first.writes() == ["POST branches", "POST configs"]
+    assert git(remote.path, "log", "-1", "--format=%B", LEASE) == "another run's"

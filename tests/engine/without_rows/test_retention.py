@@ -1,27 +1,33 @@
-"""The deletion of what was held long enough: what is asked before it, and what is done by hand right before."""
+"""What is held: deleted when its hold has ended, or given an expiry at Neon, unless it is needed."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from reconciler.engine.events import StepDropped
+from reconciler.errors import ProviderError
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.neon.state import PLANS
 from tests.engine.without_rows.simulation import DAY_SECONDS, names
 
-BOTH = pytest.mark.parametrize("path", ["/hyperdrive/configs/", "/branches/"])
+
+def put_back(simulation, seconds, **primary):
+    """Restore the production and put it back, so long ago, with a file that has these keys since."""
+    simulation.restore = simulation.desired["primary"]["restore"]
+    simulation.converge()
+    simulation.leap(60)
+    simulation.change(primary={"restore": None, **primary})
+    simulation.converge()
+    simulation.leap(seconds)
+    simulation.watch.requests.clear()
+    return simulation
 
 
 @pytest.fixture
 def due(first):
-    """A production that was restored and put back, eight days ago."""
-    first.converge()
-    first.leap(60)
-    first.ask(None)
-    first.converge()
-    first.leap(8 * DAY_SECONDS)
-    first.watch.requests.clear()
-    return first
+    """A production whose hold of eight days has ended."""
+    return put_back(first, 8 * DAY_SECONDS)
 
 
 @pytest.fixture
@@ -38,14 +44,23 @@ def shielded(simulate):
     return simulate("hold ended, protected")
 
 
-def is_gone(simulation):
-    return (simulation.names(), simulation.configs()) == (["main"], ["shop"])
+@pytest.fixture
+def expiring(first):
+    """A production in whose file what it has held for two hours is to expire."""
+    return put_back(first, 2 * 3600, expire_on_neon=True)
+
+
+def expiry(simulation):
+    return simulation.branch(simulation.held).expires_at
+
+
+# Deletions
 
 
 def test_what_is_held_too_long_goes_with_its_config(due):
     assert due.converge() == ["DeleteHyperdrive", "DeleteBranch"]
     assert [path.split("/")[-2] for method, path, _ in due.watch.requests if method != "GET"] == ["configs", "branches"]
-    assert is_gone(due)
+    assert (due.names(), due.configs()) == (["main"], ["shop"])
     assert due.converge() == []
 
 
@@ -55,19 +70,11 @@ def test_within_the_hold_no_other_worker_is_listed(due):
     assert due.reads("/workers/scripts") == []
 
 
-@pytest.mark.parametrize("kind", ["drop-before", "drop-after", "status"])
-@BOTH
-def test_a_lost_answer_or_busy_provider_ends_with_both_gone(due, kind, path):
-    due.fault(kind, "DELETE", path, 503 if kind == "status" else 0)
-    due.converge()
-    assert is_gone(due)
-
-
-@BOTH
+@pytest.mark.parametrize("path", ["/hyperdrive/configs/", "/branches/"])
 def test_a_run_killed_at_a_deletion_is_continued(due, path):
     due.kill_after("DELETE", path)
     due.converge()
-    assert is_gone(due)
+    assert (due.names(), due.configs()) == (["main"], ["shop"])
 
 
 def test_a_branch_protected_right_before_stays(due):
@@ -85,11 +92,11 @@ def test_a_worker_bound_right_before_keeps_config_and_branch(due):
 
 
 def test_a_worker_put_back_right_before_is_switched_first(due):
-    def put_back():
+    def put_back_by_hand():
         old = replace(due.script.deployments[1], id="by-hand", created_on=timestamps.now())
         due.script.deployments.insert(0, old)
 
-    steps = due.converge(DeleteHyperdrive=put_back)
+    steps = due.converge(DeleteHyperdrive=put_back_by_hand)
     assert steps.index("SwitchTraffic") < steps.index("DeleteHyperdrive") < steps.index("DeleteBranch")
     assert not [each for each in due.watch.violations if "reach no database" in each]
     due.watch.violations.clear()  # users were put back by hand
@@ -100,6 +107,14 @@ def test_an_unreadable_list_of_workers_deletes_nothing(due):
     assert due.plan().in_sync
     assert due.converge() == []
     assert due.held
+
+
+def test_a_declared_branch_gets_the_room(due, monkeypatch):
+    monkeypatch.setitem(PLANS, "launch_v3", replace(PLANS["launch_v3"], branches=2))
+    due.change(branches=[{"name": "staging"}])
+    assert due.converge() == ["DeleteHyperdrive", "DeleteBranch", "CreateChild"]
+    assert due.names() == ["main", "staging"]
+    assert due.converge() == []
 
 
 def test_the_config_of_a_branch_deleted_by_hand_goes(orphaned):
@@ -140,9 +155,46 @@ def test_a_run_killed_after_unprotecting_holds_once_more(shielded):
     assert shielded.names() == ["main"]
 
 
-def test_a_declared_branch_gets_the_room(due, monkeypatch):
-    monkeypatch.setitem(PLANS, "launch_v3", replace(PLANS["launch_v3"], branches=2))
-    due.change(branches=[{"name": "staging"}])
-    assert due.converge() == ["DeleteHyperdrive", "DeleteBranch", "CreateChild"]
-    assert due.names() == ["main", "staging"]
-    assert due.converge() == []
+# Expiries
+
+
+def test_an_expiry_is_given_once_by_one_request(expiring):
+    assert expiring.converge() == ["ExpireHeld"]
+    assert [each.split()[0] for each in expiring.writes()] == ["PATCH"]
+    left = expiry(expiring) - expiring.branch(expiring.held).updated_at
+    assert abs(left - timedelta(days=14)) < timedelta(minutes=1)
+    expiring.leap(4 * DAY_SECONDS)
+    assert expiring.converge() == []
+
+
+def test_a_run_killed_after_an_expiry_leaves_nothing_to_do(expiring):
+    expiring.kill_after("PATCH", "/branches/")
+    assert expiring.converge() == []
+    assert expiry(expiring) is not None
+
+
+def test_where_neon_has_no_expiries_the_hint_says_so(expiring, monkeypatch):
+    monkeypatch.setattr(expiring.world.sandbox.states[0].switches, "expires_at_available", False)
+    with pytest.raises(ProviderError, match="expiration is not available") as raised:
+        expiring.apply()
+    assert "leave primary.expire_on_neon out" in raised.value.hint
+
+
+def test_an_expiry_is_taken_away_when_the_file_says_so(expiring):
+    expiring.converge()
+    expiring.change(primary={"expire_on_neon": False})
+    assert expiring.converge() == ["ClearExpiry"]
+    assert expiry(expiring) is None
+
+
+def test_a_worker_bound_right_before_keeps_the_branch(expiring):
+    with expiring.bound_by_hand() as bind:
+        expiring.converge(ExpireHeld=bind)
+    assert expiry(expiring) is None
+
+
+def test_what_becomes_live_loses_its_expiry_first(expiring):
+    expiring.converge()
+    expiring.ask(expiring.restore)
+    assert expiring.converge()[0] == "ClearExpiry"
+    assert expiring.branch("main").expires_at is None

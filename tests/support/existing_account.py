@@ -1,24 +1,22 @@
-"""What somebody has built without the reconciler: a Neon project, Hyperdrive configs, Workers, and their checkout."""
+"""An account that was built without reconciler: a Neon project, Hyperdrive configs, Workers, and their checkout."""
 
 import itertools
 import json
 
-import httpx
-
+from tests.support.cloudflare import Upload, new_config
 from tests.support.waiting import eventually
 
 ROLE = "app"
 _NUMBERS = itertools.count(1)
-_MODULE = "export default { async fetch() { return new Response('ok') } }\n"
 
 
-class Estate:
+class ExistingAccount:
     """One project, whose root branch and databases have these names; `put` builds on."""
 
     def __init__(self, sandbox, root, branch="main", databases=("shop",)):
         self.sandbox, self.root = sandbox, root
         self.configs = []
-        self.name = f"estate{next(_NUMBERS)}"
+        self.name = f"account{next(_NUMBERS)}"
         (root / ".git").mkdir(parents=True)
         first = {"name": branch, "role_name": ROLE, "database_name": databases[0]}
         made = sandbox.neon("POST", "/projects", json={"project": {"name": self.name, "branch": first}})
@@ -49,12 +47,9 @@ class Estate:
     def config(self, name="", database="shop", branch=None, host=None):
         """Create the Hyperdrive config of a database; return its id."""
         query = {"branch_id": branch or self.branch, "database_name": database, "role_name": ROLE}
-        uri = httpx.URL(self.sandbox.neon("GET", f"/projects/{self.project}/connection_uri", params=query)["uri"])
-        origin = {
-            "scheme": "postgres", "host": host or uri.host, "port": uri.port, "database": database,
-            "user": ROLE, "password": uri.password,
-        }  # fmt: skip
-        body = {"name": name or f"{self.name}-{database}", "origin": origin}
+        uri = self.sandbox.neon("GET", f"/projects/{self.project}/connection_uri", params=query)["uri"]
+        override = {"host": host} if host else {}
+        body = new_config(name or f"{self.name}-{database}", uri, database, ROLE, **override)
         self.configs.append(self.sandbox.cloudflare("POST", "/hyperdrive/configs", json=body)["id"])
         return self.configs[-1]
 
@@ -65,13 +60,7 @@ class Estate:
 
     def deploy(self, script, **bindings):
         """Deploy a Worker with Hyperdrive bindings, each a config's id."""
-        listed = [{"name": name, "type": "hyperdrive", "id": config} for name, config in bindings.items()]
-        metadata = {"main_module": "index.js", "bindings": listed, "compatibility_date": "2025-09-01"}
-        parts = [
-            ("metadata", (None, json.dumps(metadata), "application/json")),
-            ("index.js", ("index.js", _MODULE.encode(), "application/javascript+module")),
-        ]
-        self.sandbox.cloudflare("PUT", f"/workers/scripts/{script}", files=parts)
+        self.sandbox.cloudflare("PUT", f"/workers/scripts/{script}", files=Upload().parts(**bindings))
 
     def wrangler(self, path="wrangler.jsonc", env=None, name=None, **bindings):
         """Write a wrangler.jsonc: bindings of the top level, and of each environment."""
