@@ -62,7 +62,7 @@ class _Adopting:
         self._repository = shared_repository(file, os.environ)
 
     async def run(self, timeline: Timeline, held: str, source: Timeline | None, *, yes: bool) -> int:
-        async with connected(self._desired, self._file.root) as ports, self._permitted(ports.clock, yes=yes) as permit:
+        async with connected(self._desired, self._file.root) as ports, self._leased(ports.clock, yes=yes) as lease:
             observed = await observe(self._desired, ports)
             now = plan(self._desired, observed)
             if now.unreadable:
@@ -83,17 +83,17 @@ class _Adopting:
             if not yes:
                 click.echo("nothing was changed: give --yes to do it")
                 return ExitStatus.PENDING
-            await self._record(ports, observed, found, permit)
+            await self._record(ports, observed, found, lease)
             return ExitStatus.DONE
 
-    async def _record(self, ports: Ports, observed: Observed, found: Adoption, permit: Lease | None) -> None:
+    async def _record(self, ports: Ports, observed: Observed, found: Adoption, lease: Lease | None) -> None:
         """Rename first: a file that asks for a timeline without its name would have it restored once more."""
         if self._repository is not None:
-            leased = permit is not None
+            leased = lease is not None
             watch = SuspensionWatch(self._repository, self._desired.environment, ports.clock, warn, leased=leased)
             await watch.confirm()
-        if permit is not None:
-            await permit.confirm()
+        if lease is not None:
+            await lease.confirm()
         if found.rename is not None:
             branches = known(observed.branches)
             branch = named(branches, found.rename.branch)
@@ -114,7 +114,7 @@ class _Adopting:
             hint = "the branch has its name already: run it again once the file can be written"
             raise InputError(f"{path}: can't be written: {error.strerror}", hint=hint) from error
 
-    def _permitted(self, clock: Clock, *, yes: bool) -> AbstractAsyncContextManager[Lease | None]:
+    def _leased(self, clock: Clock, *, yes: bool) -> AbstractAsyncContextManager[Lease | None]:
         repository = self._repository
         if not yes or repository is None or repository.remote is None:
             return nullcontext()

@@ -2,7 +2,7 @@
 
 Nothing is remembered between runs: a run that was killed is continued by running again. An answer that is lost
 is no error but a reason to look. Success is what is read back, so a step counts as done when the rules do not ask for
-it any more. Before each wave the permit is asked whether this run may still go on, and whether somebody has suspended
+it any more. Before each wave the lease is asked whether this run may still go on, and whether somebody has suspended
 the environment: that stops it too, but never keeps it from letting users write again.
 """
 
@@ -62,14 +62,14 @@ class Apply:
         desired: Desired,
         ports: Ports,
         report: Report,
-        permit: Lease | None = None,
-        consent: SuspensionCheck | None = None,
+        lease: Lease | None = None,
+        suspension: SuspensionCheck | None = None,
     ) -> None:
         self._desired = desired
         self._ports = ports
         self._report = report
-        self._permit = permit
-        self._consent = consent
+        self._lease = lease
+        self._suspension = suspension
         self.planned: Plan | None = None
         self.observed: Observed | None = None
         self.taken: list[StepFinished] = []
@@ -114,8 +114,8 @@ class Apply:
         observed = await self._look(frozenset())
         planned = plan(self._desired, observed)
         self.planned, self.observed = planned, observed
-        if self._consent is not None:
-            await self._consent.confirm()  # now that a fence which an earlier run has left can be seen, and lifted
+        if self._suspension is not None:
+            await self._suspension.confirm()  # now that a fence which an earlier run has left can be seen, and lifted
         if expect is not None:
             self._approve(planned, observed, expect)
         return planned, observed
@@ -148,10 +148,10 @@ class Apply:
     async def _take(self, wave: tuple[Step, ...], observed: Observed) -> Observed:
         """Take steps that do not depend on each other, and look until each is seen to be done."""
         self._check_approval(wave, observed)
-        if self._permit is not None:
-            await self._permit.confirm()
-        if self._consent is not None:
-            await self._consent.confirm()
+        if self._lease is not None:
+            await self._lease.confirm()
+        if self._suspension is not None:
+            await self._suspension.confirm()
         self.under_way = list(wave)
         for step in wave:
             self._count(step)
@@ -190,8 +190,8 @@ class Apply:
             return
         try:
             async with asyncio.timeout(_MENDING_SECONDS):
-                if self._permit is not None:
-                    await self._permit.confirm()
+                if self._lease is not None:
+                    await self._lease.confirm()
                 observed = await self._look(frozenset())
                 if isinstance(observed.branches, Unknown):
                     self._report(NotMended(observed.branches.reason))

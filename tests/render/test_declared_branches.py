@@ -1,6 +1,5 @@
 """What a person reads of declared branches: in the plan, in the comment, in the status."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -13,16 +12,6 @@ from reconciler.core.model.hyperdrive import Settings
 from reconciler.core.model.observed import Branch
 from reconciler.core.plan.drift import Answer
 from reconciler.core.plan.plan import plan
-from reconciler.core.steps import Phase, arguments
-from reconciler.core.steps.branch import ExpireHeldBranch
-from reconciler.core.steps.declared import (
-    CreateDatabase,
-    CreateDeclaredBranch,
-    DeleteDeclaredBranch,
-    ExpireDeclaredBranch,
-    ProtectDeclaredBranch,
-    ResetDeclaredBranch,
-)
 from reconciler.render import declared_branches
 from reconciler.render.comment import Planned, Subject, comment
 from reconciler.render.plan import as_text
@@ -33,44 +22,6 @@ from tests.core.worlds import MAIN, WORLD
 
 SUBJECT = Subject("0123456789abcdef", "https://github.example/acme/shop/actions/runs/1/attempts/1")
 SOMEBODYS = Branch("br-x", "somebodys", CREATED, MAIN.id)
-MADE = {"source": "main", "environment": "production", "reset": "", "reason": ""}
-
-
-def test_each_step_has_a_sentence():
-    steps = {
-        CreateDeclaredBranch(
-            name="a", schema_only=True, compute=True, **MADE
-        ): 'create branch "a" from the schema of "main" as it is',
-        CreateDeclaredBranch(name="a", schema_only=False, compute=False, **MADE): (
-            'create branch "a" from "main" as it is, without a compute'
-        ),
-        ResetDeclaredBranch(branch="a", source="main", keep_as="a.before-reset.x", reason=""): (
-            'reset branch "a" to "main" as it is, and keep what it holds as "a.before-reset.x"'
-        ),
-        ExpireDeclaredBranch(branch="a", seconds=7 * 86_400, at=None, reason=""): (
-            'let branch "a" expire 7 d after it was made or reset'
-        ),
-        ExpireDeclaredBranch(branch="a", seconds=None, at=hours_ago(-1), reason=""): (
-            f'let branch "a" expire at {hours_ago(-1)}'
-        ),
-        ProtectDeclaredBranch(branch="a", protected=True, reason=""): 'protect branch "a"',
-        ProtectDeclaredBranch(branch="a", protected=False, reason=""): 'take protection from branch "a"',
-        CreateDatabase(
-            branch="a", database="d", owner="app", reason=""
-        ): 'create database d on branch "a", owned by app',
-        DeleteDeclaredBranch(branch="a", reason=""): 'delete branch "a"',
-    }
-    assert {step.describe() for step in steps} == set(steps.values())
-    for step, words in steps.items():
-        assert step.describe() == words
-        assert (step.target, step.phase) == ("a", Phase.DECLARED_BRANCHES)
-        assert json.loads(json.dumps(arguments(step))) == arguments(step)
-
-
-def test_an_expiry_is_described_as_a_deletion():
-    step = ExpireHeldBranch(branch="a", seconds=14 * 86_400, reason="")
-    assert step.describe() == 'have Neon delete branch "a" 14 d from then, where no apply has deleted it'
-    assert (step.target, step.phase) == ("a", Phase.PROMOTE)
 
 
 def test_a_refused_branch_leaves_the_other_steps():

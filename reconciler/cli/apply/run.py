@@ -84,16 +84,16 @@ class Applying:
         Raises LeaseHeld, GitError (no lease), Superseded and InputError; nothing was done then.
         """
         connection = connected(self._desired, self._file.root, self._environment, self._progress.waiting)
-        async with connection as ports, self._permitted(ports.clock, wanted=lease) as permit:
-            if permit is not None and self._repository is not None:
+        async with connection as ports, self._leased(ports.clock, wanted=lease) as held:
+            if held is not None and self._repository is not None:
                 # Only now: during a long wait for the lease, the default branch may have changed.
                 refuse_if_superseded(self._file, self._repository)
-            applied = await self._run(ports, permit, expect)
+            applied = await self._run(ports, held, expect)
             if then is not None:
                 await then(applied)
             return applied
 
-    def _permitted(self, clock: Clock, *, wanted: bool) -> AbstractAsyncContextManager[Lease | None]:
+    def _leased(self, clock: Clock, *, wanted: bool) -> AbstractAsyncContextManager[Lease | None]:
         repository = self._repository
         if not wanted or repository is None or repository.remote is None:
             return nullcontext()
@@ -101,16 +101,16 @@ class Applying:
         name = self._desired.environment
         return GitLease(repository, name, owner, clock, run=run_address(self._environment), waiting=self._waiting)
 
-    def _consent(self, clock: Clock, *, leased: bool) -> SuspensionCheck | None:
+    def _suspension_check(self, clock: Clock, *, leased: bool) -> SuspensionCheck | None:
         if self._repository is None:
             return None
         return SuspensionWatch(self._repository, self._desired.environment, clock, self._warn, leased=leased)
 
-    async def _run(self, ports: Ports, permit: Lease | None, expect: str | None) -> Applied:
+    async def _run(self, ports: Ports, lease: Lease | None, expect: str | None) -> Applied:
         clock = ports.clock
         around, begun = self._circumstances(clock), clock.elapsed()
-        consent = self._consent(clock, leased=permit is not None)
-        apply = Apply(self._desired, ports, self._progress.report, permit, consent)
+        suspension = self._suspension_check(clock, leased=lease is not None)
+        apply = Apply(self._desired, ports, self._progress.report, lease, suspension)
         try:
             end, outcome = await self._end(ports, apply, expect)
         except asyncio.CancelledError:

@@ -36,13 +36,14 @@ class SetHistoryRetention(Step):
 
     def describe(self) -> str:
         """Name both lengths."""
-        former, wanted = (for_people(timedelta(seconds=each)) or "none" for each in (self.former, self.seconds))
+        former, wanted = (
+            for_people(timedelta(seconds=each)) if each else "none" for each in (self.former, self.seconds)
+        )
         return f"set the history of project {self.project} from {former} to {wanted}"
 
     def predict(self, observed: Observed) -> Observed:
         """Change the project."""
-        if not isinstance(observed.project, Project):
-            return observed
+        assert isinstance(observed.project, Project)  # the rules set nothing on what could not be read
         return replace(observed, project=replace(observed.project, history=timedelta(seconds=self.seconds)))
 
 

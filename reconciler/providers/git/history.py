@@ -56,29 +56,14 @@ def changes_of(root: Path, path: str, environment: Mapping[str, str] = os.enviro
     if git.attempt("rev-parse", "--quiet", "--verify", "HEAD^{commit}").status != 0:
         return ()
     landed = _landed(tuple(_records(git.run(*_LOG, "HEAD", "--", path).content)))
-    texts = _texts(git, {blob for each in landed for blob in (each.record.before, each.record.after) if blob})
+    blobs = git.blobs(blob for each in landed for blob in (each.record.before, each.record.after) if blob)
+    texts = {blob: content.decode("utf-8", errors="surrogateescape") for blob, content in blobs.items()}
     return tuple(_change(each, texts) for each in landed)
 
 
 def is_shallow(root: Path, environment: Mapping[str, str] = os.environ) -> bool:
     """Whether the clone is shallow, so that older changes can't be read."""
     return Git.at(root, environment).run("rev-parse", "--is-shallow-repository").text == "true"
-
-
-def _texts(git: Git, blobs: set[str]) -> dict[str, str]:
-    """Read blobs, all in one go. One that the clone does not have is left out."""
-    wanted = sorted(blobs)
-    answer = git.run("cat-file", "--batch", given="".join(f"{blob}\n" for blob in wanted).encode()).content
-    found: dict[str, str] = {}
-    at = 0
-    for blob in wanted:
-        end = answer.index(b"\n", at)
-        header, at = answer[at:end].split(b" "), end + 1
-        if len(header) == 3:
-            size = int(header[2])
-            found[blob] = answer[at : at + size].decode("utf-8", errors="surrogateescape")
-            at += size + 1
-    return found
 
 
 def _records(log: bytes) -> Iterator[_Record]:

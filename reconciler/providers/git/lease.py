@@ -47,7 +47,7 @@ class _Watch:
 
 
 class GitLease:
-    """A lease of one environment: `async with GitLease(...) as permit`. Implements the port `Lease`.
+    """A lease of one environment: `async with GitLease(...) as lease`. Implements the port `Lease`.
 
     `owner` and `run` show others who has it and where its log is. `seconds` is how long it lasts without renewal,
     `patience` for how many seconds to wait for another run's; `waiting` is called once for each owner that is

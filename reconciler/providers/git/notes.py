@@ -49,7 +49,7 @@ class Notes:
         if not tip:
             return {}
         tree = self._tree(tip)
-        contents = self._contents(blob for blobs in tree.notes.values() for blob in blobs)
+        contents = self._git.blobs(blob for blobs in tree.notes.values() for blob in blobs)
         return {commit: _lines(*(contents[blob] for blob in blobs)) for commit, blobs in tree.notes.items()}
 
     def add(self, commit: str, line: str) -> None:
@@ -113,7 +113,7 @@ class Notes:
     def _with_line(self, tip: str, commit: str, line: str) -> str:
         tree = self._tree(tip)
         blobs = tree.notes.get(commit, ())
-        contents = self._contents(blobs)
+        contents = self._git.blobs(blobs)
         lines = _lines(*(contents[blob] for blob in blobs))
         if line in lines:
             return tip
@@ -137,7 +137,7 @@ class Notes:
     def _united(self, notes: Mapping[str, tuple[str, ...]]) -> Mapping[str, str]:
         """Make one blob of all that a commit has, with the lines of each, sorted so that two machines agree."""
         several = {commit: blobs for commit, blobs in notes.items() if len(blobs) > 1}
-        contents = self._contents(blob for blobs in several.values() for blob in blobs)
+        contents = self._git.blobs(blob for blobs in several.values() for blob in blobs)
         united = {
             commit: write_blob(self._git, _content(sorted(_lines(*(contents[blob] for blob in blobs)))))
             for commit, blobs in several.items()
@@ -159,21 +159,6 @@ class Notes:
             else:
                 others[path] = mode, blob
         return _Tree(notes, others)
-
-    def _contents(self, blobs: Iterable[str]) -> dict[str, bytes]:
-        """Read blobs, by their ids, in one go."""
-        wanted = tuple(dict.fromkeys(blobs))
-        if not wanted:
-            return {}
-        stream = self._git.run("cat-file", "--batch", given="".join(f"{blob}\n" for blob in wanted).encode()).content
-        contents: dict[str, bytes] = {}
-        start = 0
-        for blob in wanted:
-            end = stream.index(b"\n", start)
-            size = int(stream[start:end].split(b" ")[2])
-            contents[blob] = stream[end + 1 : end + 1 + size]
-            start = end + 1 + size + 1
-        return contents
 
 
 def _union(one: _Tree, other: _Tree) -> _Tree:

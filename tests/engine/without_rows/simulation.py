@@ -18,7 +18,7 @@ from reconciler.engine.observe import observe
 from reconciler.errors import LeaseLost
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.faults import Action, Fault, Kind, parse_latencies
-from tests.exhaustive.campaign import Bench
+from tests.exhaustive.campaign import Worlds
 from tests.exhaustive.invariants import Watch
 
 FIRST = "first restore, rebind"
@@ -41,7 +41,7 @@ def worlds_of_this_process():
     with pytest.MonkeyPatch.context() as patch:
         for owner, name in _CHANGED:
             patch.setattr(owner, name, getattr(owner, name))
-        worlds = Bench()
+        worlds = Worlds()
         try:
             yield worlds
         finally:
@@ -55,7 +55,7 @@ class Killed(BaseException):
 
 
 class EndsWhen:
-    """A permit, or a consent, that ends with an error as soon as `is_over()`."""
+    """A lease, or a suspension, that ends with an error as soon as `is_over()`."""
 
     def __init__(self, is_over, error=None):
         self._is_over = is_over
@@ -243,7 +243,7 @@ class Simulation:
     def plan(self):
         return plan(*self.observe())
 
-    def apply(self, expect=None, permit=None, consent=None, **meddling):
+    def apply(self, expect=None, lease=None, suspension=None, **meddling):
         """Apply. `meddling` says what happens by hand at the moment that the first step of a kind begins."""
 
         def report(event):
@@ -252,7 +252,7 @@ class Simulation:
                 meddle()
 
         async def run(desired, ports):
-            return await Apply(desired, ports, report, permit, consent).run(expect)
+            return await Apply(desired, ports, report, lease, suspension).run(expect)
 
         outcome = self.connected(run)
         assert not meddling, "that step was never begun"

@@ -100,9 +100,9 @@ def test_lifting_that_takes_too_long_is_reported(fenced, monkeypatch):
     assert fenced.events[-1] == NotMended("no answer within 1 s")
 
 
-def test_a_run_without_its_permit_lifts_nothing(fenced):
+def test_a_run_without_its_lease_lifts_nothing(fenced):
     with pytest.raises(LeaseLost):
-        fenced.apply(permit=EndsWhen(lambda: fenced.reported(StepFinished) and is_closed(fenced)))
+        fenced.apply(lease=EndsWhen(lambda: fenced.reported(StepFinished) and is_closed(fenced)))
     assert is_closed(fenced)
     assert isinstance(fenced.events[-1], NotMended)
 
@@ -110,7 +110,7 @@ def test_a_run_without_its_permit_lifts_nothing(fenced):
 def test_a_suspension_keeps_no_fence_up(fenced):
     suspended = EndsWhen(lambda: is_closed(fenced), Suspended("ada suspended production"))
     with pytest.raises(Suspended):
-        fenced.apply(consent=suspended)
+        fenced.apply(suspension=suspended)
     assert names(event.step for event in fenced.events[-3:-1]) == ["FenceBranch", "LiftFence"]
     assert not is_closed(fenced)
 
@@ -125,8 +125,8 @@ def test_a_left_fence_is_lifted_first(left):
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ({"consent": EndsWhen(lambda: True, Suspended("ada suspended production"))}, Suspended),
-        ({"expect": "0123", "permit": EndsWhen(lambda: False)}, PlanChanged),
+        ({"suspension": EndsWhen(lambda: True, Suspended("ada suspended production"))}, Suspended),
+        ({"expect": "0123", "lease": EndsWhen(lambda: False)}, PlanChanged),
     ],
     ids=["suspended", "another plan"],
 )

@@ -111,7 +111,7 @@ def test_a_proved_branch_protected_by_hand_is_not_deleted(first):
 
 def test_a_run_killed_before_the_deletion_is_continued(first):
     with pytest.raises(LeaseLost):
-        first.apply(permit=EndsWhen(lambda: any(".proved." in name for name in first.names())))
+        first.apply(lease=EndsWhen(lambda: any(".proved." in name for name in first.names())))
     assert first.converge() == ["DeleteBranch"]
     assert first.names() == ["main", first.held]
 

@@ -66,18 +66,18 @@ def test_a_step_that_was_not_approved_is_not_taken(first):
 
 
 @pytest.mark.parametrize("waves", [0, 1, 3])
-def test_no_wave_begins_without_the_permit(first, waves):
+def test_no_wave_begins_without_the_lease(first, waves):
     with pytest.raises(LeaseLost):
-        first.apply(permit=EndsWhen(after(waves)))
+        first.apply(lease=EndsWhen(after(waves)))
     assert first.writes() == ["POST branches", "POST configs"][: (waves + 1) // 2]
 
 
 @pytest.mark.parametrize(("waves", "written"), [(0, []), (2, ["POST branches"])])
 def test_a_suspension_ends_a_run_before_each_wave(first, waves, written):
     with pytest.raises(Suspended):
-        first.apply(consent=EndsWhen(after(waves), Suspended("ada suspended production")))
+        first.apply(suspension=EndsWhen(after(waves), Suspended("ada suspended production")))
     assert first.writes() == written
-    assert first.apply(consent=EndsWhen(after(100))).converged
+    assert first.apply(suspension=EndsWhen(after(100))).converged
 
 
 # What cannot be read back
@@ -103,7 +103,7 @@ def test_what_may_lag_is_looked_at_again_for_30_s(first):
 def test_branches_that_lag_behind_configs_are_looked_at_again(first):
     """A run has died after it made the config, and Neon does not show the branch to the next one yet."""
     with pytest.raises(LeaseLost):
-        first.apply(permit=EndsWhen(after(3)))
+        first.apply(lease=EndsWhen(after(3)))
     assert first.writes() == ["POST branches", "POST configs"]
     first.fault("stale", "GET", "/branches$")
     first.converge()
@@ -225,7 +225,7 @@ def test_a_failed_last_check_may_hold_the_run(unhealthy):
 
 def test_a_candidate_gets_a_compute_and_loses_its_expiry(first):
     with pytest.raises(LeaseLost):
-        first.apply(permit=EndsWhen(after(1)))
+        first.apply(lease=EndsWhen(after(1)))
     branch = first.candidate
     first.change_branch(branch.name, expires_at=(timestamps.now() + timedelta(days=1)).isoformat())
     first.neon("DELETE", f"/endpoints/{first.compute(branch.name).id}")

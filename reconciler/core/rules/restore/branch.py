@@ -1,5 +1,6 @@
 """The rules of the branch that is to be live: usable, verified, and at last promoted to the primary's name."""
 
+from reconciler.core.lineage.infer import timeline_before
 from reconciler.core.lineage.lineage import TimelineBranch
 from reconciler.core.rules.context.planning import Blocked, PlanningContext
 from reconciler.core.rules.context.waivers import unwaived
@@ -9,6 +10,7 @@ from reconciler.core.rules.retention import expiry
 from reconciler.core.steps import Step
 from reconciler.core.steps.branch import AddCompute, AwaitBranch, VerifyBranch
 from reconciler.core.steps.primary import RenameBranch, SetDefaultBranch
+from reconciler.core.values.timeline import failed_name
 
 
 def make_usable(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ...]:
@@ -61,6 +63,14 @@ def _log_in_again(context: PlanningContext) -> tuple[Step, ...]:
     reason = "its compute sleeps after a restore, and Hyperdrive's role must be able to log in"
     step = VerifyBranch(branch=context.lineage.live.branch.name, gates=(), reason=reason)
     return () if step.key in context.observed.passed else (step,)
+
+
+def mark_failed(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ...]:
+    """Name a branch after its failed last check: it is left next, and no run tries it again by itself."""
+    proof, timeline = context.lineage.proof_branch, target.timeline
+    left = proof.branch.name if proof else target.branch.name
+    reason = f"the last check of {timeline} has failed, so {timeline_before(context.lineage, timeline)} is put back"
+    return (RenameBranch(branch=left, to=failed_name(context.desired.primary.branch, timeline), reason=reason),)
 
 
 def promote(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ...]:

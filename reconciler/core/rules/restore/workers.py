@@ -8,8 +8,8 @@ from reconciler.core.model.desired import DeployDriver, Desired, Worker
 from reconciler.core.model.observed import HyperdriveConfig, ObservedWorker, UploadedVersion
 from reconciler.core.rules.context.planning import PlanningContext
 from reconciler.core.rules.hyperdrive import repoint
+from reconciler.core.rules.restore import branch
 from reconciler.core.steps import Step
-from reconciler.core.steps.primary import RenameBranch
 from reconciler.core.steps.worker import (
     StageVersion,
     SwitchTraffic,
@@ -18,7 +18,6 @@ from reconciler.core.steps.worker import (
     VerifyWorker,
     WriteBinding,
 )
-from reconciler.core.values.timeline import failed_name
 
 
 def write_bindings(context: PlanningContext) -> tuple[Step, ...]:
@@ -105,8 +104,7 @@ def verify_live(context: PlanningContext, target: TimelineBranch) -> tuple[Step,
     gates = _request_gates(context)
     if not gates or not context.workers or context.lineage.makes_way_for(target):
         return ()
-    primary, timeline, proof = context.desired.primary.branch, target.timeline, context.lineage.proof_branch
-    before = timeline_before(context.lineage, timeline)
+    timeline, before = target.timeline, timeline_before(context.lineage, target.timeline)
     step = VerifyLive(
         scripts=tuple(seen.script for _, seen in context.workers),
         gates=gates,
@@ -115,9 +113,7 @@ def verify_live(context: PlanningContext, target: TimelineBranch) -> tuple[Step,
         reason=f"{before} can be put back at once until users are seen to be served by {timeline}",
     )
     if step.key in context.observed.failed:
-        reason = f"the last check of {timeline} has failed, so {before} is put back"
-        left = proof.branch.name if proof else target.branch.name
-        return (RenameBranch(branch=left, to=failed_name(primary, timeline), reason=reason),)
+        return branch.mark_failed(context, target)
     return () if step.key in context.observed.passed else (step,)
 
 
