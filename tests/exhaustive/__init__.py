@@ -1,25 +1,23 @@
-"""Every failure at every point, on a sandbox without PostgreSQL: thousands of runs, in which nothing may be lost.
+"""Every fault at every request, on a sandbox without PostgreSQL. Nothing may be lost in any of thousands of runs.
 
-    python -m tests.exhaustive                   all of it, as CI does
-    python -m tests.exhaustive --hidden          all faults in the scenarios, too, that vary another one
-    python -m tests.exhaustive --whole           without the shortcuts of `sameness` and `moment`
+    python -m tests.exhaustive                   all trials (.ci/run --thorough)
+    python -m tests.exhaustive --every 8         a fixed sample (.ci/run): see `campaign.sample`
+    python -m tests.exhaustive --hidden          all faults, also in scenarios that vary another one
+    python -m tests.exhaustive --whole           without the shortcuts of `fingerprints` and `checkpoints`
     python -m tests.exhaustive --scenario "revert" --fault "524 after"
-    python -m tests.exhaustive --postgres        fewer of them with rows: see `with_postgres`
-    python -m tests.exhaustive.mutations         three ways to break the code, each of which must be seen
+    python -m tests.exhaustive --postgres        fewer trials, with rows: see `with_postgres`
+    python -m tests.exhaustive.mutations         breaks the code in three ways, each of which a trial must notice
 
-A trial is a scenario (`scenarios`), a fault (`faults`) and the request that it befalls, counted from 1 in the order
-of the clean run. It is run again until it is done, and the invariants (`invariants`) are judged after every single
-request. A scenario that varies another one (`Scenario.varies`) is spared what sending one request again hides from the
-rules (423, 429 and 503), and what comes to the same for them as another fault (500, malformed JSON). A trial goes on
-from the last moment of the clean run before its fault (`moment`), and ends where it meets a moment from which a run was
-watched to a good end (`sameness`). What is found is printed with the three, all that is needed to see it again.
+A trial is a scenario (`scenarios`), a fault (`faults`), and the number of the request at which it happens, counted from
+1 in a run without faults. The apply is repeated until it converges. The invariants (`invariants`) are checked after
+every request. A failure is printed with these three, which is all you need to repeat it.
 
-Providers, engine and core are the real ones, over HTTP on loopback; time is the event loop's own, so that no pause
-costs any (`timeless`). What is left out: rows (a gate asks `select true`; that it *fails* on the wrong rows is tested
-with PostgreSQL, and `with_postgres` looks at rows), the lease and the receipts around an apply, and the real wrangler,
-for which `upload_stand_in` stands.
+- A scenario that varies another one (`Scenario.varies`) skips faults that a retry hides (423, 429, 503), and faults
+  that the code turns into the same error as another one (500, malformed JSON).
+- A trial resumes from the last checkpoint before its fault (`checkpoints`). It ends when it reaches a state from which
+  another run is known to end well (`fingerprints`).
 
-The three mutations: *repeat a create without looking* (a write whose answer is lost is sent again at once), *promote
-before gates* (a branch is promoted without its gates), *delete before evidence* (what was replaced is deleted as soon
-as its successor is the default branch).
+Providers, engine and core are the real ones, over HTTP on loopback, on a clock of their own that skips pauses
+(`virtual_time`). Not covered: rows (`with_postgres` checks them), the lease and the receipts around an apply, and the
+real wrangler (`upload_stand_in` replaces it).
 """

@@ -20,8 +20,8 @@ from pathlib import Path
 from tests.exhaustive import with_postgres
 from tests.exhaustive.faults import FAULTS, NOTHING
 from tests.exhaustive.scenarios import SCENARIOS
-from tests.exhaustive.timeless import TimelessLoop
 from tests.exhaustive.trial import End, attempt, clean
+from tests.exhaustive.virtual_time import VirtualTimeLoop
 from tests.exhaustive.world import World, prepare_process
 
 _CHUNK = 40
@@ -31,12 +31,12 @@ _MEMORY = next((path for path in ("/dev/shm",) if os.access(path, os.W_OK)), Non
 _FAULTS = {fault.name: fault for fault in FAULTS}
 
 
-class Bench:
+class Worlds:
     """The worlds of one process, each made when it is first asked for."""
 
     def __init__(self, scenarios=SCENARIOS, *, lean=True):
         self._scenarios = scenarios
-        self.loop = TimelessLoop()
+        self.loop = VirtualTimeLoop()
         asyncio.set_event_loop(self.loop)
         prepare_process(self.loop, lean=lean)
         self._worlds = {}
@@ -73,22 +73,22 @@ class Bench:
         self.loop.close()
 
 
-_bench = None
+_worlds = None
 
 
 def _begin(lean):
-    global _bench  # noqa: PLW0603  one per process of the pool
-    _bench = Bench(lean=lean)
+    global _worlds  # noqa: PLW0603  one per process of the pool
+    _worlds = Worlds(lean=lean)
     gc.freeze()
 
 
 def _requests(name):
-    return name, _bench.requests(name)
+    return name, _worlds.requests(name)
 
 
 def _trials(chunk):
     whole, trials = chunk
-    return [_bench.attempt(*each, whole=whole) for each in trials]
+    return [_worlds.attempt(*each, whole=whole) for each in trials]
 
 
 def plan(pool, scenarios, faults, *, hidden):

@@ -13,10 +13,10 @@ from enum import StrEnum
 
 from reconciler.core.rules.context.planning import TimelineFailed
 from reconciler.errors import ReconcilerError
+from tests.exhaustive.checkpoints import Checkpoint, memory_of
 from tests.exhaustive.faults import NOTHING
+from tests.exhaustive.fingerprints import memory_now, world_now
 from tests.exhaustive.invariants import Watch
-from tests.exhaustive.moment import Moment, memory_of
-from tests.exhaustive.sameness import memory_now, world_now
 from tests.exhaustive.scenarios import config_names
 
 _MOST_RUNS = 4
@@ -55,10 +55,10 @@ class _SeenBefore(BaseException):
 
 
 @dataclass(frozen=True)
-class Stage:
+class ResumePoint:
     """Where the clean run was about to take steps: the world, what was noticed until then, what the run remembered."""
 
-    moment: Moment
+    moment: Checkpoint
     noticed: tuple
     memory: tuple
     requests: int
@@ -66,29 +66,29 @@ class Stage:
 
 @dataclass
 class Memory:
-    """Of one scenario: the moments from which runs were watched to a good end (see `sameness`), and the `stages`."""
+    """States of one scenario from which a run is known to end well (`fingerprints`), and points to resume from."""
 
     waves: set = field(default_factory=set)
     starts: set = field(default_factory=set)
-    stages: list = field(default_factory=list)
+    resume_points: list = field(default_factory=list)
 
-    def stage_before(self, number):
-        """The last stage before the request of this number; None where only the beginning is."""
-        return next((each for each in reversed(self.stages) if each.requests < number), None)
+    def resume_point_before(self, number):
+        """The last resume_point before the request of this number; None where only the beginning is."""
+        return next((each for each in reversed(self.resume_points) if each.requests < number), None)
 
 
 async def clean(world, scenario):
     """Make a run in which nothing goes wrong; give its requests, and what is to be remembered of it."""
-    memory, stages = Memory(), []
-    trial = await _tried(world, scenario, NOTHING, 0, memory, stages=stages)
+    memory, resume_points = Memory(), []
+    trial = await _tried(world, scenario, NOTHING, 0, memory, resume_points=resume_points)
     assert trial.end is End.AT_ONCE, trial
     if trial.violations:
         return trial.requests, None
-    for stage in stages:
-        again = await _tried(world, scenario, NOTHING, 0, memory, stage)
+    for resume_point in resume_points:
+        again = await _tried(world, scenario, NOTHING, 0, memory, resume_point)
         # Requests that are sent at the same time may come in another order, if seldom.
         if again.requests == trial.requests[: len(again.requests)] and not again.violations:
-            memory.stages.append(stage)
+            memory.resume_points.append(resume_point)
     return trial.requests, memory
 
 
@@ -97,20 +97,20 @@ async def attempt(world, scenario, fault, number, memory=None):
 
     With a memory, what was seen before is not watched again.
     """
-    return await _tried(world, scenario, fault, number, memory, memory and memory.stage_before(number))
+    return await _tried(world, scenario, fault, number, memory, memory and memory.resume_point_before(number))
 
 
-async def _tried(world, scenario, fault, number, memory, stage=None, *, stages=None):
-    await world.put_back(scenario.name, stage and stage.moment)
+async def _tried(world, scenario, fault, number, memory, resume_point=None, *, resume_points=None):
+    await world.put_back(scenario.name, resume_point and resume_point.moment)
     world.route.live = not scenario.fails
     watch = Watch(world, world.desired["verify"])
-    if stage is not None:
-        watch.put_back(stage.noticed)
+    if resume_point is not None:
+        watch.put_back(resume_point.noticed)
     for name, value in fault.switches:
         setattr(world.sandbox.states[0].switches, name, value)
     trial = Trial(scenario.name, fault.name, number, End.STUCK, shared=len(watch.requests))
     world.strike(fault.strikes(number - trial.shared))
-    runs = _Runs(world, watch, trial, scenario, fault, memory, stage and stage.memory, stages)
+    runs = _Runs(world, watch, trial, scenario, fault, memory, resume_point and resume_point.memory, resume_points)
     try:
         if fault.kills:
             await _killed(runs)
@@ -156,7 +156,7 @@ async def _killed(runs):
 class _Runs:
     """The runs of one trial, and when one of them is at a moment that was seen before.
 
-    The first one goes on with what another one remembered, if `begins_with` that. `stages` are to be noted.
+    The first one goes on with what another one remembered, if `begins_with` that. `resume_points` are to be noted.
     """
 
     world: object
@@ -166,7 +166,7 @@ class _Runs:
     fault: object
     memory: Memory | None
     begins_with: tuple | None = None
-    stages: list | None = None
+    resume_points: list | None = None
     met: list = field(default_factory=list)
 
     def begun_with(self):
@@ -211,17 +211,19 @@ class _Runs:
     def _wave(self, apply):
         if self.memory is None or not self._is_over:
             return
-        if self.stages is not None:
-            self._note_stage(apply)
+        if self.resume_points is not None:
+            self._note_resume_point(apply)
         moment = world_now(self.world, self.watch), memory_now(self.world, apply)
         self.met.append(moment)
         if moment in self.memory.waves and not self.watch.violations:
             raise _SeenBefore
 
-    def _note_stage(self, apply):
+    def _note_resume_point(self, apply):
         if not self.world.project.busy:  # what Neon is at work on is not kept
             kept = self.watch.kept()
-            self.stages.append(Stage(Moment.of(self.world), kept, memory_of(apply), len(self.watch.requests)))
+            self.resume_points.append(
+                ResumePoint(Checkpoint.of(self.world), kept, memory_of(apply), len(self.watch.requests))
+            )
 
 
 async def _converge(runs):

@@ -19,13 +19,13 @@ from reconciler.sandbox import timestamps
 from reconciler.sandbox.faults import Fault as SandboxFault
 from reconciler.sandbox.server import NEON_PREFIX, Sandbox
 from tests.exhaustive import upload_stand_in
-from tests.exhaustive.dice import throw_dice
+from tests.exhaustive.checkpoints import Checkpoint, PausedApply
 from tests.exhaustive.fence_stand_in import FenceStandIn
 from tests.exhaustive.histories import Histories
 from tests.exhaustive.lean_transport import LeanTransport
-from tests.exhaustive.moment import Moment, PausedApply
 from tests.exhaustive.reserved_ports import ReservedPorts
-from tests.exhaustive.timeless import LoopClock
+from tests.exhaustive.seeded_ids import seed_ids
+from tests.exhaustive.virtual_time import LoopClock
 from tests.support import database
 from tests.support.cloudflare import BINDING, Upload, new_config
 
@@ -54,7 +54,7 @@ def prepare_process(loop, *, lean=True):
     if lean:
         httpx._client.AsyncHTTPTransport = LeanTransport
     gc.set_threshold(50_000)
-    throw_dice()
+    seed_ids()
     timestamps.read_clock = loop.wall_clock
     ssl.create_default_context = functools.cache(ssl.create_default_context)
 
@@ -208,7 +208,7 @@ class World:
     async def keep(self, name):
         await self.settle()
         self.sandbox._before.clear()  # who sees none of what its owner did has nothing to do
-        self._snapshots[name] = Moment.of(self), tuple(self.moments)
+        self._snapshots[name] = Checkpoint.of(self), tuple(self.moments)
 
     async def put_back(self, name, moment=None):
         """Put everything back as it was kept, or as it was at a moment of a run that began there."""

@@ -11,27 +11,27 @@ import sys
 import time
 from collections import Counter
 
-from tests.randomised.bench import PlayBench
 from tests.randomised.machine import explore
 from tests.randomised.replay import replay_file
-from tests.randomised.smaller import smaller
+from tests.randomised.shrink import shrink
+from tests.randomised.worlds import ScheduleWorlds
 
 _SEED, _EXAMPLES, _STEPS, _SHARE = 961, 320, 16, 10
-_bench, _seconds = None, 0.0
+_worlds, _seconds = None, 0.0
 
 
 def _begin(seconds):
-    global _bench, _seconds  # noqa: PLW0603  one per process of the pool
+    global _worlds, _seconds  # noqa: PLW0603  one per process of the pool
     _seconds = seconds
-    _bench = PlayBench()
+    _worlds = ScheduleWorlds()
     gc.freeze()
 
 
 def _explore(share):
-    counts, violated = explore(_bench, *share)
+    counts, violated = explore(_worlds, *share)
     if violated is not None:
         print(f"seed {share[0]}: {violated}: it is made smaller now", file=sys.stderr)
-        violated = smaller(_bench, violated, _seconds)
+        violated = shrink(_worlds, violated, _seconds)
     return share, counts, violated and (violated.violations, violated.script)
 
 

@@ -16,8 +16,8 @@ from tests.randomised.schedule import (
     ByHand,
     Change,
     Death,
-    Hand,
     Health,
+    ManualChange,
     Note,
     Run,
     Settle,
@@ -61,17 +61,17 @@ _CHANGES = st.builds(
 )
 
 
-def machine(bench, counts):  # noqa: C901  one method per rule, and no more
-    """Make the class of a state machine that plays on the worlds of a bench, and adds to `counts` what it did."""
+def machine(worlds, counts):  # noqa: C901  one method per rule, and no more
+    """Make the class of a state machine that plays on the worlds, and adds to `counts` what it did."""
 
     class Schedules(RuleBasedStateMachine):
         @initialize(workers=st.sampled_from([1, 1, 2]), method=st.sampled_from(METHODS))
         def begin(self, workers, method):
-            self.play = bench.begin(workers, counts)
+            self.play = worlds.begin(workers, counts)
             self._do(Change(method))
 
         def _do(self, action):
-            bench.play(self.play, self.play.do(action))
+            worlds.play(self.play, self.play.do(action))
 
         @rule(ask=_ASKS)
         def ask(self, ask):
@@ -98,7 +98,7 @@ def machine(bench, counts):  # noqa: C901  one method per rule, and no more
         def time_passes(self, time):
             self._do(time)
 
-        @rule(what=st.sampled_from(Hand), which=st.integers(0, 5))
+        @rule(what=st.sampled_from(ManualChange), which=st.integers(0, 5))
         def by_hand(self, what, which):
             self._do(ByHand(what, which))
 
@@ -109,15 +109,15 @@ def machine(bench, counts):  # noqa: C901  one method per rule, and no more
 
         def teardown(self):
             if hasattr(self, "play"):
-                bench.play(self.play, self.play.finish())
+                worlds.play(self.play, self.play.finish())
 
     return Schedules
 
 
-def explore(bench, number, examples, steps):
+def explore(worlds, number, examples, steps):
     """Play as many schedules, drawn by a seed. Return what was done, and the first that violates something."""
     counts = Counter()
-    drawn = seed(number)(machine(bench, counts))
+    drawn = seed(number)(machine(worlds, counts))
     wanted = settings(
         max_examples=examples,
         stateful_step_count=steps,

@@ -7,11 +7,23 @@ from dataclasses import asdict, dataclass
 from reconciler.sandbox import timestamps
 from tests.exhaustive.faults import FAULTS
 from tests.exhaustive.trial import delete_unfinished
-from tests.randomised.hands import Hands
-from tests.randomised.judgement import is_right_error, wrong_refusals
+from tests.randomised.allowed_endings import is_right_error, wrong_refusals
+from tests.randomised.manual_changes import ManualChanges
 from tests.randomised.runners import Runner, alternate
-from tests.randomised.schedule import Ask, ByHand, Change, Hand, Health, Note, Run, Settle, Together, Wait, script
-from tests.randomised.watch import WatchWithHands
+from tests.randomised.schedule import (
+    Ask,
+    ByHand,
+    Change,
+    Health,
+    ManualChange,
+    Note,
+    Run,
+    Settle,
+    Together,
+    Wait,
+    script,
+)
+from tests.randomised.watch import WatchWithManualChanges
 
 _MOST_RUNS = 6
 _FAULTS = {each.name: each for each in FAULTS}
@@ -66,8 +78,8 @@ class Play:
         self._counts = counts
         self._done = []
         self._before = 0
-        self.hands = Hands(world)
-        self._watch = WatchWithHands(world, self.hands.traces)
+        self.manual = ManualChanges(world)
+        self._watch = WatchWithManualChanges(world, self.manual.traces)
         self._asked = ["origin"]
         self._does = {
             Ask: self._ask,
@@ -143,7 +155,7 @@ class Play:
         """Note a moment, where it is beyond doubt which timeline is live."""
         world, primary = self._world, self._world.primary()
         serving = [self._watch.serving(script) for script in world.scripts]
-        if primary is None or self.hands.traces.names_moved or any(each is not primary for each in serving):
+        if primary is None or self.manual.traces.names_moved or any(each is not primary for each in serving):
             return
         world.loop.leapt += 60
         self._watch.live_at[len(world.moments)] = primary.cluster
@@ -153,7 +165,7 @@ class Play:
     async def _by_hand(self, action):
         self._watch.is_ours = False
         self._world.loop.leapt += _LAG_SECONDS
-        if await self.hands.do(action.what, action.which):
+        if await self.manual.do(action.what, action.which):
             self._counts["by hand", action.what.value] += 1
         await self._world.settle()
         self._watch.is_ours = True
@@ -217,7 +229,7 @@ class Play:
         """Judge an end; tell whether another run is called for."""
         self._watch.check_writable()
         if runner.error is not None:
-            if is_right_error(runner.error, self._world, self._watch, self.hands.traces):
+            if is_right_error(runner.error, self._world, self._watch, self.manual.traces):
                 self._counts["settled", f"error: {getattr(runner.error, 'gate', 'Neon tells')}"] += 1
                 return False
             if not await self._delete_unfinished():
@@ -241,13 +253,13 @@ class Play:
     def _judge(self, refusals):
         for each in refusals:
             self._counts["settled", f"refused: {each.rule}"] += 1
-        for each in wrong_refusals(refusals, self._world, self._watch, self.hands.traces):
+        for each in wrong_refusals(refusals, self._world, self._watch, self.manual.traces):
             self._watch.violations.append(f"refused for no reason: {each.rule}: {each.message}")
 
     async def finish(self):
         """Settle as it is, and once more when all that was done by hand is put right."""
         if not self.has_settled:
             await self.do(Settle())
-        if self.hands.traces.names_moved or self.hands.traces.wrangler or self.hands.traces.edited:
-            await self.do(ByHand(Hand.PUT_RIGHT))
+        if self.manual.traces.names_moved or self.manual.traces.wrangler or self.manual.traces.edited:
+            await self.do(ByHand(ManualChange.PUT_RIGHT))
             await self.do(Settle())

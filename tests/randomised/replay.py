@@ -5,24 +5,24 @@ from collections import Counter
 from pathlib import Path
 from runpy import run_path
 
-from tests.randomised.bench import PlayBench
 from tests.randomised.play import Violated
+from tests.randomised.worlds import ScheduleWorlds
 
 
 def replay(workers, schedule):
     """Play a schedule, saying what is done, and exit: 1 where it violates something, 0 where it does not."""
-    bench = PlayBench()
+    worlds = ScheduleWorlds()
     try:
-        play = bench.begin(workers, Counter())
+        play = worlds.begin(workers, Counter())
         for action in schedule:
             print(action)
-            bench.play(play, play.do(action))
+            worlds.play(play, play.do(action))
     except Violated as violated:
         print("violated:")
         print("\n".join(f"  {each}" for each in violated.violations))
         sys.exit(1)
     finally:
-        bench.close()
+        worlds.close()
     print("nothing is violated")
 
 

@@ -54,7 +54,7 @@ class Note:
     """Business goes on for two minutes, and the moment in their middle can be asked for from now on."""
 
 
-class Hand(StrEnum):
+class ManualChange(StrEnum):
     """What somebody does by hand, who does not know of the reconciler."""
 
     RENAME_PRIMARY = "rename the primary"
@@ -80,7 +80,7 @@ class Hand(StrEnum):
 class ByHand:
     """Somebody does something by hand."""
 
-    what: Hand
+    what: ManualChange
     which: int = 0
 
 
@@ -136,7 +136,7 @@ _SCRIPT = '''\
 """
 
 from tests.randomised.schedule import (  # noqa: F401
-    Ask, ByHand, Change, Death, Hand, Health, Note, Run, Settle, Strike, Together, Wait,
+    Ask, ByHand, Change, Death, ManualChange, Health, Note, Run, Settle, Strike, Together, Wait,
 )
 
 WORKERS = {workers}
@@ -160,6 +160,6 @@ def script(workers, actions, violations):
 
 def _text(action):
     text = repr(action)
-    for each in Hand:
-        text = text.replace(repr(each), f"Hand.{each.name}")
+    for each in ManualChange:
+        text = text.replace(repr(each), f"ManualChange.{each.name}")
     return text

@@ -1,12 +1,12 @@
-"""The invariants of the exhaustive run, and more, in a world in which people work by hand.
+"""The invariants of the exhaustive run, and more, in a world that people change by hand.
 
-What hands have done is not held against the reconciler, and nothing else is left out:
+The reconciler is not blamed for manual changes, but for everything else:
 
-- what somebody has deleted is no loss, and may be made again;
-- a branch that was renamed by hand, or took a name of ours, has the wrong name until somebody puts it right;
-- a config that somebody has pointed elsewhere leads elsewhere, and is never edited back;
-- two runs at once, without the lease that an apply holds, may both upload a version: that costs nothing, and is not
-  counted. Everything else, one branch and one config per timeline above all, holds without a lease.
+- what was deleted by hand is no loss, and may be made again;
+- a branch that was renamed by hand, or that took one of our names, has the wrong name until that is repaired;
+- a config that was pointed elsewhere by hand stays so, and is never edited back;
+- two runs at once may both upload a version, as no lease keeps them apart here: that is not counted. Everything else
+  holds without a lease, above all one branch and one config per timeline.
 """
 
 import re
@@ -19,7 +19,7 @@ from tests.exhaustive.world import NAME, PRIMARY
 _ROOM = neon_plan("launch").protected_branches
 
 
-class WatchWithHands(Watch):
+class WatchWithManualChanges(Watch):
     """Judges after every request, and knows what is true, which the reconciler has to find out.
 
     `live_at` says which cluster was live at each moment that can be asked for; `primaries` are the clusters that
@@ -132,7 +132,7 @@ class WatchWithHands(Watch):
                 self.violations.append(f"converged, and {branch.name} carries {timeline}")
 
     def _check_lasting(self, primary):
-        """Hands deploy as they like. What they have protected stays so, wherever it can be known, and there is room."""
+        """What was protected by hand stays protected, as far as it can be known and Neon's plan has room for it."""
         branches = self._world.project.branches.values()
         has_room = sum(each.protected for each in branches) < _ROOM
         if self._traces.protected and not primary.protected and has_room:

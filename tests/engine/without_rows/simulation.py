@@ -18,7 +18,7 @@ from reconciler.engine.observe import observe
 from reconciler.errors import LeaseLost
 from reconciler.sandbox import timestamps
 from reconciler.sandbox.faults import Action, Fault, Kind, parse_latencies
-from tests.exhaustive.campaign import Bench
+from tests.exhaustive.campaign import Worlds
 from tests.exhaustive.invariants import Watch
 
 FIRST = "first restore, rebind"
@@ -41,7 +41,7 @@ def worlds_of_this_process():
     with pytest.MonkeyPatch.context() as patch:
         for owner, name in _CHANGED:
             patch.setattr(owner, name, getattr(owner, name))
-        worlds = Bench()
+        worlds = Worlds()
         try:
             yield worlds
         finally:

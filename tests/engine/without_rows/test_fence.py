@@ -125,8 +125,8 @@ def test_a_left_fence_is_lifted_first(left):
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ({"consent": EndsWhen(lambda: True, Suspended("ada suspended production"))}, Suspended),
-        ({"expect": "0123", "permit": EndsWhen(lambda: False)}, PlanChanged),
+        ({"suspension": EndsWhen(lambda: True, Suspended("ada suspended production"))}, Suspended),
+        ({"expect": "0123", "lease": EndsWhen(lambda: False)}, PlanChanged),
     ],
     ids=["suspended", "another plan"],
 )

@@ -1,8 +1,8 @@
-"""An event loop in which waiting costs nothing, and the clock that belongs to it.
+"""An event loop that skips pauses, and its clock.
 
-When nothing is ready and nobody outside the process is at work, the loop's time leaps to the next thing that is due.
-Sandbox and client live in the same loop and read the same clock, so that both see the leap: a pause of 45 seconds ends
-at once, and for everybody 45 seconds later. Time passes in no other way, so that a run goes every time as it went once.
+When nothing is ready, and no thread or child process is at work, the loop's time jumps to the next timer. Sandbox and
+client share the loop and its clock: a pause of 45 seconds ends at once, 45 seconds later for both. Time passes in no
+other way, so a run is repeatable.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ class Endless(AssertionError):
     """What was to be done is not done after as many turns of the loop as were allowed."""
 
 
-class TimelessLoop(asyncio.SelectorEventLoop):
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """Leaps over idle time, except while a thread or a child process of the loop is at work.
 
     After as many turns as `turns_left` says (None: however many) it ends with Endless. Turns are counted and not time:

@@ -1,23 +1,23 @@
-"""What somebody does by hand, who does not know of the reconciler, and what is remembered of it.
+"""Changes that people make by hand, without knowing the reconciler, and a record of them until they are repaired.
 
-Nobody here destroys the only copy of data that users have seen without our counting it as theirs (`deleted`), and
-nobody sends users to a version that never served: what such hands break, no program can mend. Nor does anybody delete
-what was replaced in place where no other held branch is left: then no sign at all is left that there was a restore.
+Some changes no program could repair, so they are not made: the only copy of data that users have seen is deleted only
+with a record (`deleted`); users are never sent to a version that has never served; what was replaced in place is not
+deleted where it is the only held branch, as then no sign is left that there was a restore.
 """
 
 import re
 from dataclasses import dataclass, field
 
 from tests.exhaustive.world import BINDING, DATABASE, NAME, PRIMARY, ROLE
-from tests.randomised.schedule import Hand
+from tests.randomised.schedule import ManualChange
 
 _BY_HAND = ".by-hand"
 _FOREIGN = "analytics"
 
 
 @dataclass
-class Traces:
-    """What hands have left, and is not put right yet.
+class Unrepaired:
+    """What was changed by hand and is not repaired yet.
 
     `protected` is whether somebody has protected the primary, and nobody has taken a protection since. `renamed` is the
     former name by branch id, `taken` the ids of branches that somebody made under a name of ours, `default_moved`
@@ -42,30 +42,30 @@ class Traces:
         return bool(self.renamed or self.taken or self.default_moved)
 
 
-class Hands:
-    """Hands on a world. What a provider refuses is not done."""
+class ManualChanges:
+    """Changes one world. What a provider refuses is not done."""
 
     def __init__(self, world):
         self._world = world
-        self.traces = Traces()
+        self.traces = Unrepaired()
         self._does = {
-            Hand.RENAME_PRIMARY: self._rename_primary,
-            Hand.RENAME_HELD: self._rename_held,
-            Hand.RENAME_CANDIDATE: self._rename_candidate,
-            Hand.MOVE_DEFAULT: self._move_default,
-            Hand.PROTECT: self._protect,
-            Hand.UNPROTECT: self._unprotect,
-            Hand.DELETE_CANDIDATE: self._delete_candidate,
-            Hand.DELETE_HELD: self._delete_held,
-            Hand.TAKE_NAME: self._take_name,
-            Hand.DEPLOY_OLD: self._deploy_old,
-            Hand.OTHER_ID: self._other_id,
-            Hand.NO_BINDING: self._no_binding,
-            Hand.NO_JSON: self._no_json,
-            Hand.EDIT_CONFIG: self._edit_config,
-            Hand.DELETE_CONFIG: self._delete_config,
-            Hand.FOREIGN_CONFIG: self._foreign_config,
-            Hand.PUT_RIGHT: self._put_right,
+            ManualChange.RENAME_PRIMARY: self._rename_primary,
+            ManualChange.RENAME_HELD: self._rename_held,
+            ManualChange.RENAME_CANDIDATE: self._rename_candidate,
+            ManualChange.MOVE_DEFAULT: self._move_default,
+            ManualChange.PROTECT: self._protect,
+            ManualChange.UNPROTECT: self._unprotect,
+            ManualChange.DELETE_CANDIDATE: self._delete_candidate,
+            ManualChange.DELETE_HELD: self._delete_held,
+            ManualChange.TAKE_NAME: self._take_name,
+            ManualChange.DEPLOY_OLD: self._deploy_old,
+            ManualChange.OTHER_ID: self._other_id,
+            ManualChange.NO_BINDING: self._no_binding,
+            ManualChange.NO_JSON: self._no_json,
+            ManualChange.EDIT_CONFIG: self._edit_config,
+            ManualChange.DELETE_CONFIG: self._delete_config,
+            ManualChange.FOREIGN_CONFIG: self._foreign_config,
+            ManualChange.PUT_RIGHT: self._put_right,
         }
 
     async def do(self, what, which):

@@ -1,8 +1,7 @@
-"""Which refusals, and which errors, are right at the end of a run in which nothing went wrong.
+"""Which refusals and errors a run without faults may end with.
 
-Every type of refusal has a condition here, by what is true and not by what the reconciler says of it; a type that is
-not here is never right. An error is no way to end, but for a gate that has failed, and a branch that Neon failed to
-make.
+Each type of refusal has a condition here, by the state of the sandbox and not by what the reconciler says. A type that
+is missing here is never right. The only errors allowed are a failed gate, and a branch that Neon failed to make.
 """
 
 import re

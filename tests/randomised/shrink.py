@@ -10,18 +10,18 @@ from tests.randomised.schedule import Run, Together
 _SECONDS = 60.0
 
 
-def play(bench, workers, actions, counts=None):
+def play(worlds, workers, actions, counts=None):
     """Play a schedule; return how it was violated, None where it was not."""
-    played = bench.begin(workers, Counter() if counts is None else counts)
+    played = worlds.begin(workers, Counter() if counts is None else counts)
     try:
         for action in actions:
-            bench.play(played, played.do(action))
+            worlds.play(played, played.do(action))
     except Violated as violated:
         return violated
     return None
 
 
-def smaller(bench, violated, seconds=_SECONDS):
+def shrink(worlds, violated, seconds=_SECONDS):
     """Return the smallest schedule that is found in time and is violated too; the same where none is."""
     until = time.monotonic() + seconds
     improved = True
@@ -30,7 +30,7 @@ def smaller(bench, violated, seconds=_SECONDS):
         for actions in _attempts(violated.actions):
             if time.monotonic() > until:
                 return violated
-            if (found := play(bench, violated.workers, actions)) is not None:
+            if (found := play(worlds, violated.workers, actions)) is not None:
                 violated, improved = found, True
                 break
     return violated

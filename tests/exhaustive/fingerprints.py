@@ -1,9 +1,7 @@
-"""When two moments of two runs are the same, so that what comes after them needs not be seen twice.
+"""Fingerprints of the state of a world and of a run's memory: what follows a state that was seen before can be skipped.
 
-What happens next depends on the world, on what the run remembers, and on nothing else. Both are written down here with
-all that cannot matter left out: times, passwords, and which ids were drawn, of which only the order of their appearance
-counts. A run that meets, its fault behind it, a moment of another run that had its fault behind it and ended well,
-goes on as that one did; a new run on a world on which a new run was seen to end well does so again.
+What happens next depends on these two alone. Times and passwords are left out; ids are replaced by the order of their
+appearance. A run whose fault is over, and that reaches a state from which another such run ended well, ends well too.
 """
 
 import re
@@ -11,7 +9,7 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 
 from reconciler.core.values.instant import Instant
-from tests.exhaustive.moment import memory_of
+from tests.exhaustive.checkpoints import memory_of
 from tests.exhaustive.world import SQL_GATE
 
 _DRAWN = re.compile(

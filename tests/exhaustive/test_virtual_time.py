@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.exhaustive.timeless import Endless, TimelessLoop, waits
+from tests.exhaustive.virtual_time import Endless, VirtualTimeLoop, waits
 
 # So late that what is added to it below is lost in rounding.
 _LATE_SECONDS, _NOTHING_SECONDS = 2.0**17, 1e-12
@@ -13,7 +13,7 @@ _HALF_A_YEAR_SECONDS = 16_934_155.767699834
 
 @pytest.fixture
 def loop():
-    made = TimelessLoop()
+    made = VirtualTimeLoop()
     yield made
     for task in asyncio.all_tasks(made):
         task.cancel()

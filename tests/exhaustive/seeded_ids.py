@@ -1,6 +1,6 @@
-"""Where the sandbox's ids come from: drawn as they are elsewhere, and the same ones every time.
+"""Ids of the sandbox from a seeded generator, so that a run that is repeated gets the same ones.
 
-The order of two branches may be that of their ids. What is to go as it went before must draw the same ones.
+The order of two branches may be that of their ids.
 """
 
 import random
@@ -10,7 +10,7 @@ from reconciler.sandbox.cloudflare import scripts, state, uploads, versions
 from reconciler.sandbox.neon import identifiers, operations
 
 
-class Dice(random.Random):
+class SeededIds(random.Random):
     """Draws as `secrets` and `uuid` do."""
 
     def randbelow(self, end):
@@ -23,12 +23,12 @@ class Dice(random.Random):
         return uuid.UUID(bytes=self.randbytes(16), version=4)
 
 
-DICE = Dice(961)
-"""Those of this process."""
+SEEDED = SeededIds(961)
+"""The one of this process."""
 
 
-def throw_dice():
-    """Let the sandboxes of this process take their ids from the dice; those of requests matter to nobody."""
-    identifiers.secrets = DICE
+def seed_ids():
+    """Have the sandboxes of this process draw their ids here, except for the ids of requests."""
+    identifiers.secrets = SEEDED
     for module in (operations, scripts, state, uploads, versions):
-        module.uuid = DICE
+        module.uuid = SEEDED

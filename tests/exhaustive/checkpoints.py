@@ -1,8 +1,7 @@
-"""Moments of a run at which steps are about to be taken, from which another run can go on.
+"""Checkpoints of a run right before it takes steps, from which another run can resume.
 
-What a run does next depends on the world and on what the run remembers (`sameness`). Both are kept whole, so that a
-fault at a late request needs not wait for all requests before it: the run goes on from the last moment before that.
-That it does go on in the same way is demanded of each moment before it is used, request by request (`trial.clean`).
+A checkpoint keeps the world and the run's memory. A trial whose fault is at a late request resumes from the last
+checkpoint before it. `trial.clean` first makes sure, request by request, that each checkpoint resumes in the same way.
 """
 
 import copy
@@ -10,7 +9,7 @@ import random
 from dataclasses import dataclass
 
 from reconciler.engine.loop import Apply
-from tests.exhaustive.dice import DICE
+from tests.exhaustive.seeded_ids import SEEDED
 
 _SEED = 961
 # What a run is given, and does not change.
@@ -53,7 +52,7 @@ class PausedApply(Apply):
 
 
 @dataclass(frozen=True)
-class Moment:
+class Checkpoint:
     """A world as it was, but for the faults in it."""
 
     sandbox: bytes
@@ -77,7 +76,7 @@ class Moment:
             world.histories.kept(),
             world.loop.wall_clock(),
             frozenset(world.route.proved),
-            DICE.getstate(),
+            SEEDED.getstate(),
         )
 
     async def put_back(self, world):
@@ -89,5 +88,5 @@ class Moment:
         world.fences.put_back(self.turns)
         world.histories.put_back(self.histories)
         world.route.proved = set(self.proved)
-        DICE.setstate(self.dice)
+        SEEDED.setstate(self.dice)
         random.seed(_SEED)  # pauses before a request is sent again

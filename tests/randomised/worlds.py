@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import random
 
-from tests.exhaustive.campaign import Bench
-from tests.exhaustive.dice import DICE
+from tests.exhaustive.campaign import Worlds
 from tests.exhaustive.scenarios import Scenario
-from tests.exhaustive.timeless import Endless, waits
+from tests.exhaustive.seeded_ids import SEEDED
+from tests.exhaustive.virtual_time import Endless, waits
 from tests.randomised.play import Play, Violated
 
 
@@ -23,21 +23,21 @@ _SEED = 961
 _MOST_TURNS = 100_000
 
 
-class PlayBench(Bench):
+class ScheduleWorlds(Worlds):
     """Makes what is played twice go twice in the same way."""
 
     def __init__(self):
-        DICE.seed(_SEED)
+        SEEDED.seed(_SEED)
         super().__init__(_WORLDS)
 
     def begin(self, workers, counts):
         """Begin a schedule, on a world with so many Workers."""
-        DICE.seed(workers)  # other ids than what follows, which are in the same world
+        SEEDED.seed(workers)  # other ids than what follows, which are in the same world
         world = self.world(workers)
         self.run(world.put_back(_WORLDS[workers].name))
         world.sandbox.states[0].switches.child_as_target = True  # or nothing promoted is ever restored in place
         random.seed(_SEED)
-        DICE.seed(_SEED)
+        SEEDED.seed(_SEED)
         return Play(world, counts)
 
     def run(self, awaitable):
