@@ -4,6 +4,7 @@ import copy
 import json
 import re
 from datetime import timedelta
+from operator import attrgetter
 
 import pytest
 from hypothesis import assume, given
@@ -13,10 +14,33 @@ from openapi_schema_validator import OAS31Validator
 from reconciler.core.file.model import json_schema
 from reconciler.core.file.reading import DesiredStateError, Problem, read_desired_state
 from reconciler.core.model.compute import NEVER, UNSAID, ComputeSettings
-from reconciler.core.model.desired import FOREVER, Desired, HttpGate, Method, OnFailure, Outside, Restore, WriteBack
+from reconciler.core.model.desired import (
+    FOREVER,
+    DeployDriver,
+    Desired,
+    HttpGate,
+    Method,
+    OnFailure,
+    Outside,
+    Restore,
+    SqlGate,
+    Worker,
+    WriteBack,
+)
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN, Timeline
-from tests.core.file.malformed import HYPERDRIVE, MALFORMED, PRIMARY, WORKER
+from tests.core.file.malformed import (
+    HYPERDRIVE,
+    MALFORMED,
+    PRIMARY,
+    WORKER,
+    file,
+    http_gate,
+    outside,
+    primary,
+    restore,
+    verify,
+)
 
 NOW = Instant.parse_strict("2026-11-22T10:00:00Z")
 
@@ -43,98 +67,90 @@ def standing_at(text: str, problem: Problem) -> str:
     return lines[problem.line - 1][problem.column - 1 :] if problem.line <= len(lines) else ""
 
 
-def test_a_whole_file_is_read():
-    text = """// production
-    {
-      "$schema": "./schema.json",
-      "primary": {
-        "project": "aged-wildflower-123456", "branch": "main",
-        "restore": {
-          "to": "2026-11-21T10:55:00.5+01:00", "id": "inc-42", "reason": "0042 dropped Listing", "from": "origin",
-        },
-        "method": "in-place", "hold": "forever", "fence": true,
-      },
-      "hyperdrive": { "name": "tech961", "database": "tech961", "role": "app" },
-      "worker": [ { "config": "a/wrangler.jsonc", "binding": "H" }, { "config": "b/wrangler.jsonc", "binding": "H" } ],
-      "verify": { "sql": [ { "name": "n", "query": "select 5", "expect": 5 } ] },
-    }"""
-    desired = read(text)
-    to = Instant.parse_strict("2026-11-21T09:55:00.500Z")
-    assert Restore(to, "inc-42", "0042 dropped Listing", ORIGIN) == desired.primary.restore
-    assert Timeline(to, "inc-42") == desired.timeline
-    assert (Method.IN_PLACE, None) == (desired.primary.method, desired.primary.hold)
-    assert desired.primary.fence
-    assert ["a/wrangler.jsonc", "b/wrangler.jsonc"] == [worker.config for worker in desired.workers]
-    assert ("tech961", "app", 5) == (desired.verify.database, desired.verify.role, desired.verify.sql[0].expect)
+@pytest.mark.parametrize("times", [1, 2])
+def test_only_some_of_many_mistakes_are_listed(times):
+    with pytest.raises(DesiredStateError) as caught:
+        read("{" + ", ".join(f'"unknown{number}": 1' for number in [*range(1000)] * times) + "}")
+    assert 10 <= len(caught.value.problems) <= 100
 
 
-def test_one_worker_needs_no_list():
-    desired = read("{" + ", ".join((PRIMARY, HYPERDRIVE, WORKER)) + "}")
-    assert (["wrangler.jsonc"], timedelta(days=7)) == ([w.config for w in desired.workers], desired.primary.hold)
-    assert ORIGIN == desired.timeline
-    assert not desired.primary.fence
-    assert desired.primary.expire_on_neon is None
+TO = Instant.parse_strict("2026-11-21T09:55:00.500Z")
+RESTORED = restore(
+    '{"to": "2026-11-21T10:55:00.5+01:00", "id": "inc-42", "reason": "0042 dropped Listing", "from": "origin",}'
+)
+TWO_WORKERS = [Worker("a/wrangler.jsonc", "H"), Worker("b/wrangler.jsonc", "H", "production", DeployDriver.WRANGLER)]
+WORKERS = file(
+    PRIMARY, HYPERDRIVE,
+    """"worker": [ // both
+      {"config": "a/wrangler.jsonc", "binding": "H"},
+      {"config": "b/wrangler.jsonc", "binding": "H", "environment": "production", "deploy": "wrangler"},
+    ]""",
+)  # fmt: skip
+SQL = verify('"sql": [{"name": "n", "query": "select 5", "expect": 5}]')
+COMPUTE = primary('"compute": {"min": 0.25, "max": 2, "suspend": "5m"}')
+OUTSIDE = outside("""[
+  { "name": "Axiom", "retention": "30d", "recovery": "query it by _time" },
+  { "name": "R2 cold archive", "retention": "forever" },
+  { "name": "the accountant" },
+]""")
+KEPT = (
+    Outside("Axiom", timedelta(days=30), "query it by _time"),
+    Outside("R2 cold archive", FOREVER),
+    Outside("the accountant"),
+)
+NO_HYPERDRIVE = file(PRIMARY[:-1] + ', "fence": true}', '"verify": {"database": "shop", "role": "app"}')
+LEAST = file(PRIMARY)
+READ = [
+    (RESTORED, "primary.restore", Restore(TO, "inc-42", "0042 dropped Listing", ORIGIN)),
+    (RESTORED, "timeline", Timeline(TO, "inc-42")),
+    (LEAST, "timeline", ORIGIN),
+    (primary('"method": "in-place"'), "primary.method", Method.IN_PLACE),
+    (LEAST, "primary.hold", timedelta(days=7)),
+    (primary('"hold": "forever"'), "primary.hold", None),
+    (LEAST, "primary.fence", False),
+    (NO_HYPERDRIVE, "primary.fence", True),
+    (LEAST, "primary.expire_on_neon", None),
+    (primary('"expire_on_neon": true'), "primary.expire_on_neon", True),
+    (primary('"expire_on_neon": false'), "primary.expire_on_neon", False),
+    (LEAST, "primary.history_retention", None),
+    (primary('"history_retention": "2w"'), "primary.history_retention", timedelta(days=14)),
+    (LEAST, "primary.protected", None),
+    (primary('"protected": false'), "primary.protected", False),
+    (LEAST, "primary.compute", UNSAID),
+    (COMPUTE, "primary.compute", ComputeSettings(0.25, 2, 300)),
+    (primary('"compute": {"suspend": "never"}'), "primary.compute", ComputeSettings(suspend=NEVER)),
+    (file(PRIMARY, HYPERDRIVE, WORKER), "workers", (Worker("wrangler.jsonc", "HYPERDRIVE"),)),
+    (WORKERS, "workers", tuple(TWO_WORKERS)),
+    (SQL, "verify.sql", (SqlGate("n", "select 5", 5),)),
+    (SQL, "verify.database", "tech961"),
+    (SQL, "verify.role", "app"),
+    (OUTSIDE, "outside", KEPT),
+    (LEAST, "write_back", WriteBack.PUSH),
+    (file(PRIMARY, '"write_back": "pull-request"'), "write_back", WriteBack.PULL_REQUEST),
+    (LEAST, "verify.on_failure", OnFailure.ROLLBACK),
+    (verify('"on_failure": "hold"'), "verify.on_failure", OnFailure.HOLD),
+]
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-def test_an_expiry_at_neon_is_read(wanted):
-    text = PRIMARY.replace("null}", f'null, "expire_on_neon": {json.dumps(wanted)}}}')
-    assert read("{" + text + "}").primary.expire_on_neon is wanted
+@pytest.mark.parametrize(("text", "path", "value"), READ)
+def test_a_value_is_read(text, path, value):
+    assert value == attrgetter(path)(read(text))
 
 
-def test_settings_of_the_project_are_read():
-    settings = '"history_retention": "2w", "protected": false, "compute": {"min": 0.25, "max": 2, "suspend": "5m"}'
-    primary = read("{" + PRIMARY.replace("null}", f"null, {settings}}}") + "}").primary
-    assert (timedelta(days=14), False) == (primary.history_retention, primary.protected)
-    assert ComputeSettings(0.25, 2, 300) == primary.compute
-    never = read("{" + PRIMARY.replace("null}", 'null, "compute": {"suspend": "never"}}') + "}").primary
-    assert ComputeSettings(suspend=NEVER) == never.compute
-    left_out = read("{" + PRIMARY + "}").primary
-    assert (None, None, UNSAID) == (left_out.history_retention, left_out.protected, left_out.compute)
-
-
-def test_a_fence_needs_a_database_alone():
-    text = "{" + PRIMARY.replace("null}", 'null, "fence": true}') + ', "verify": {"database": "shop", "role": "app"}}'
-    assert read(text).primary.fence
-
-
-def test_retentions_outside_are_read():
-    text = """"outside": [
-      { "name": "Axiom Logpush archive", "retention": "30d", "recovery": "query it by _time" },
-      { "name": "R2 cold archive", "retention": "forever" },
-      { "name": "the accountant" },
-    ]"""
-    axiom, archive, accountant = read("{" + PRIMARY + ", " + text + "}").outside
-    assert Outside("Axiom Logpush archive", timedelta(days=30), "query it by _time") == axiom
-    assert (FOREVER, "") == (archive.retention, archive.recovery)
-    assert Outside("the accountant", None, "") == accountant
-
-
-def test_a_push_writes_back_by_default():
-    asked = '"write_back": "pull-request"'
-    assert WriteBack.PUSH is read("{" + PRIMARY + "}").write_back
-    assert WriteBack.PULL_REQUEST is read("{" + PRIMARY + ", " + asked + "}").write_back
+def test_a_plain_http_gate_has_defaults():
+    plain = read(verify('"http": [{"name": "plain", "url": "https://x.example/"}]')).verify.http[0]
+    assert HttpGate("plain", "https://x.example/") == plain
+    assert (timedelta(seconds=10), None, False) == (plain.patience, plain.within, plain.tells_version)
 
 
 def test_an_http_gate_is_read():
-    text = """"verify": { "on_failure": "hold", "http": [
-      { "name": "plain", "url": "https://x.example/" },
-      {
-        "name": "whole", "url": "https://x.example/", "status": 204, "contains": "up", "within": "500ms", "for": "2m",
-        "json": { "/status": "ok", "/count": 25, "/ready": true, "/error": null, "/load": 0.5, "": "{version}" },
-      },
-    ] }"""
-    verify = read("{" + ", ".join((PRIMARY, HYPERDRIVE, WORKER, text)) + "}").verify
-    plain, whole = verify.http
-    assert OnFailure.HOLD is verify.on_failure
-    assert HttpGate("plain", "https://x.example/") == plain
-    assert (timedelta(seconds=10), None, False) == (plain.patience, plain.within, plain.tells_version)
+    (whole,) = read(http_gate(
+        '"status": 204, "contains": "up", "within": "500ms", "for": "2m", "json": '
+        '{"/status": "ok", "/count": 25, "/ready": true, "/error": null, "/load": 0.5, "": "{version}"}'
+    )).verify.http  # fmt: skip
     values = (("/status", "ok"), ("/count", 25), ("/ready", True), ("/error", None), ("/load", 0.5), ("", "{version}"))
-    assert (204, "up", values) == (whole.status, whole.contains, whole.json)
-    assert (timedelta(milliseconds=500), timedelta(minutes=2), True) == (
-        whole.within, whole.patience, whole.tells_version,
-    )  # fmt: skip
-    assert OnFailure.ROLLBACK is read("{" + PRIMARY + "}").verify.on_failure
+    assert (204, "up", values, True) == (whole.status, whole.contains, whole.json, whole.tells_version)
+    assert (timedelta(milliseconds=500), timedelta(minutes=2)) == (whole.within, whole.patience)
 
 
 @pytest.mark.parametrize("name", ["Production", "-a", "a b", "a/b", "x" * 41, "", "..", "a\n"])

@@ -148,7 +148,3 @@ def test_an_adoption_is_refused(world, timeline, held, said):
     found = adoption(BY_BRANCH if world is SWAPPING else DESIRED, world, timeline, held)
     assert not isinstance(found, Adoption)
     assert said in found.message
-
-
-def test_a_reset_after_a_restore_is_not_guessed():
-    assert rules(BY_BRANCH, reset_after_a_restore()) == ["provenance-unknown"]

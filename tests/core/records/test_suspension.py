@@ -26,7 +26,7 @@ def test_a_suspension_is_read_without_terminal_codes(suspension):
     assert "\n" not in line
     read = Suspension.parse(line, "production")
     assert (read.since, read.until) == (suspension.since, suspension.until)
-    assert read.by == (shown(suspension.by, 200) or "somebody")
+    assert read.by == (shown(suspension.by, 200) or "(unknown)")
     assert read.reason == (shown(suspension.reason, LONGEST_REASON) or "(no reason)")
     assert Suspension.parse(read.line, "production") == read
 

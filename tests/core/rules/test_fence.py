@@ -100,15 +100,6 @@ def test_a_fence_comes_right_before(desired, observed, steps):
     assert any(found[at : at + len(steps)] == steps for at in range(len(found)))
 
 
-def test_a_held_branch_stays_fenced():
-    (held,) = lineage_of(RESTORED).held
-    assert held.branch.fenced
-
-
-def test_what_is_live_is_never_left_fenced():
-    assert not lineage_of(after(FENCED, RESTORED)).live.branch.fenced
-
-
 def test_it_is_lifted_before_the_refusal_is_known():
     assert next_steps(REFUSED, LEFT) == (RemoveFence(branch="main", database="tech961", reason=""),)
     assert "outside-history-window" in [each.rule for each in plan(REFUSED, LEFT).refusals]

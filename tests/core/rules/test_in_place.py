@@ -122,8 +122,7 @@ def test_a_child_restored_in_place_changes_parent(undo):
 
 
 @pytest.mark.parametrize(
-    "words",
-    ["rewinds every database and role", "its query cache", f'"{HELD}" keeps origin whole', "a root branch"],
+    "words", ["rewinds every database and role", "its query cache", f'"{HELD}" keeps origin whole', "a root branch"]
 )
 def test_the_plan_says_what_it_costs(words):
     assert warnings(ASKED, WORLD, words)

@@ -35,11 +35,7 @@ DRIFT = {
     "traffic is split over two databases": (DESIRED, deployed(("v1", 50, "c0"), ("v2", 50, "other")), SWITCH),
     "traffic is split over two versions": (DESIRED, deployed(("v1", 50, "c0"), ("v2", 50, "c0")), []),
     "another database waits at 0 %": (DESIRED, deployed(("v1", 0, "other"), ("v2", 100, "c0")), []),
-    "a killed run has uploaded": (
-        DESIRED,
-        deployed(("v9", 100, "other"), uploaded=UPLOADED),
-        ["SwitchTraffic"],
-    ),
+    "a killed run has uploaded": (DESIRED, deployed(("v9", 100, "other"), uploaded=UPLOADED), ["SwitchTraffic"]),
     "code was deployed since": (DESIRED, deployed(("v11", 100, "other"), uploaded=UPLOADED), SWITCH),
     "the default was moved": (DESIRED, with_main(default=False), ["SetDefaultBranch"]),
     "the branch is being changed": (DESIRED, with_main(ready=False), ["AwaitBranch"]),

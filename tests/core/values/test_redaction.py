@@ -75,6 +75,7 @@ def test_every_new_secret_is_hidden_everywhere():
     secret = Secret(value)
     assert EVERYWHERE(f"a {value} b") == f"a {STARS} b"
     assert value not in f"{secret} {secret!r} {[secret]} {secret!s:>40}"
+    assert value == secret.reveal()
 
 
 def test_a_secret_cannot_be_serialised():
