@@ -18,7 +18,7 @@ CORES = 2  # not `os.cpu_count()`: stages wait for PostgreSQL and for files as w
 
 PYTEST = ".venv/bin/pytest"
 QUICK = "tests/core tests/engine/without_rows"
-SHIFTED = f"{QUICK} tests/cli tests/providers -n 1 -m 'not hypothesis and not thorough'"
+SHIFTED = f"{QUICK} tests/cli tests/render tests/providers -n 1 -m 'not hypothesis and not thorough'"
 
 
 @dataclass

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.providers.cloudflare import workers
 from reconciler.providers.cloudflare.uploads import modules as modules_of
 from reconciler.providers.http.client import Answer
 from tests.support.database import GOOD
@@ -96,8 +97,10 @@ def test_going_back_keeps_the_code(rebound):
 
 
 def test_a_fresh_config_is_waited_for(production, monkeypatch):
-    monkeypatch.setattr("reconciler.providers.cloudflare.workers._FRESH_PAUSE_SECONDS", 0.2)
-    production.sandbox.switch("cloudflare", fresh_config_unknown_s=1)
+    monkeypatch.setattr(workers, "_FRESH_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(workers, "_FRESH_TRIES", 100)
+    # Longer than a busy machine needs from the config to the upload.
+    production.sandbox.switch("cloudflare", fresh_config_unknown_s=4)
     production.ask(production.shop.good)
     assert production.apply().converged
     uploads = [each for each in production.sandbox.writes() if each.path.endswith("/versions")]

@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 NOT_INHERITED = re.compile("not automatically inherited|not inherited by|must be specified separately")
 OWN = Binding(BindingKind.HYPERDRIVE, "7f3c9a52e1d04b6f8a2c5e9d1b3f7a60", "HYPERDRIVE")
 
+K, of = BindingKind, Binding
+
 
 def read(top, environment=None):
     own = top["env"][environment] if environment else top
@@ -33,37 +35,28 @@ def only(config):
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({"r2_buckets": [{"binding": "A", "bucket_name": "photos"}]}, Binding(BindingKind.R2, "photos", "A")),
-        ({"kv_namespaces": [{"binding": "A", "id": "0f2a"}]}, Binding(BindingKind.KV, "0f2a", "A")),
-        (
-            {"d1_databases": [{"binding": "A", "database_id": "0f2a", "database_name": "carts"}]},
-            Binding(BindingKind.D1, "carts", "A"),
-        ),
-        ({"d1_databases": [{"binding": "A", "database_id": "0f2a"}]}, Binding(BindingKind.D1, "0f2a", "A")),
-        (
-            {"analytics_engine_datasets": [{"binding": "A", "dataset": "clicks"}]},
-            Binding(BindingKind.ANALYTICS_ENGINE, "clicks", "A"),
-        ),
-        ({"queues": {"producers": [{"binding": "A", "queue": "q"}]}}, Binding(BindingKind.QUEUE, "q", "A")),
-        ({"queues": {"consumers": [{"queue": "q"}]}}, Binding(BindingKind.QUEUE, "q", "")),
-        ({"vectorize": [{"binding": "A", "index_name": "i"}]}, Binding(BindingKind.VECTORIZE, "i", "A")),
-        (
-            {"workflows": [{"binding": "A", "name": "orders", "class_name": "Orders"}]},
-            Binding(BindingKind.WORKFLOW, "orders", "A"),
-        ),
-        ({"pipelines": [{"binding": "A", "pipeline": "p"}]}, Binding(BindingKind.PIPELINE, "p", "A")),
-        ({"ai_search": [{"binding": "A", "instance_name": "i"}]}, Binding(BindingKind.AI_SEARCH, "i", "A")),
-        ({"images": {"binding": "A"}}, Binding(BindingKind.IMAGES, "", "A")),
-        ({"stream": {"binding": "A"}}, Binding(BindingKind.STREAM, "", "A")),
-        ({"send_email": [{"name": "A"}]}, Binding(BindingKind.EMAIL, "", "A")),
+        ({"r2_buckets": [{"binding": "A", "bucket_name": "photos"}]}, of(K.R2, "photos", "A")),
+        ({"kv_namespaces": [{"binding": "A", "id": "0f2a"}]}, of(K.KV, "0f2a", "A")),
+        ({"d1_databases": [{"binding": "A", "database_id": "0f2a", "database_name": "carts"}]}, of(K.D1, "carts", "A")),
+        ({"d1_databases": [{"binding": "A", "database_id": "0f2a"}]}, of(K.D1, "0f2a", "A")),
+        ({"analytics_engine_datasets": [{"binding": "A", "dataset": "clicks"}]}, of(K.ANALYTICS_ENGINE, "clicks", "A")),
+        ({"queues": {"producers": [{"binding": "A", "queue": "q"}]}}, of(K.QUEUE, "q", "A")),
+        ({"queues": {"consumers": [{"queue": "q"}]}}, of(K.QUEUE, "q", "")),
+        ({"vectorize": [{"binding": "A", "index_name": "i"}]}, of(K.VECTORIZE, "i", "A")),
+        ({"workflows": [{"binding": "A", "name": "orders", "class_name": "Orders"}]}, of(K.WORKFLOW, "orders", "A")),
+        ({"pipelines": [{"binding": "A", "pipeline": "p"}]}, of(K.PIPELINE, "p", "A")),
+        ({"ai_search": [{"binding": "A", "instance_name": "i"}]}, of(K.AI_SEARCH, "i", "A")),
+        ({"images": {"binding": "A"}}, of(K.IMAGES, "", "A")),
+        ({"stream": {"binding": "A"}}, of(K.STREAM, "", "A")),
+        ({"send_email": [{"name": "A"}]}, of(K.EMAIL, "", "A")),
         (
             {"secrets_store_secrets": [{"binding": "A", "store_id": "s", "secret_name": "key"}]},
-            Binding(BindingKind.SECRET, "key", "A"),
+            of(K.SECRET, "key", "A"),
         ),
-        ({"hyperdrive": [{"binding": "A", "id": "c9"}]}, Binding(BindingKind.HYPERDRIVE, "c9", "A")),
-        ({"services": [{"binding": "A", "service": "auth"}]}, Binding(BindingKind.SERVICE, "auth", "A")),
-        ({"tail_consumers": [{"service": "log"}]}, Binding(BindingKind.TAIL, "log", "")),
-        ({"vpc_networks": [{"binding": "A", "tunnel_id": "t"}]}, Binding(BindingKind.PRIVATE_NETWORK, "t", "A")),
+        ({"hyperdrive": [{"binding": "A", "id": "c9"}]}, of(K.HYPERDRIVE, "c9", "A")),
+        ({"services": [{"binding": "A", "service": "auth"}]}, of(K.SERVICE, "auth", "A")),
+        ({"tail_consumers": [{"service": "log"}]}, of(K.TAIL, "log", "")),
+        ({"vpc_networks": [{"binding": "A", "tunnel_id": "t"}]}, of(K.PRIVATE_NETWORK, "t", "A")),
     ],
 )
 def test_each_kind_names_its_target(config, expected):

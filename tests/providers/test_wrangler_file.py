@@ -246,9 +246,7 @@ class TestWriting:
         path = wrangler_jsonc(place)
         write_binding_id(path, "HYPERDRIVE", environment, NEW)
         assert path.read_text() == CONFIG.replace(old, NEW)
-        assert [entry.name for entry in place.iterdir()] == [".git", "wrangler.jsonc"] or len(
-            list(place.iterdir())
-        ) == 2
+        assert len(list(place.iterdir())) == 2
 
     @pytest.mark.parametrize(
         "encode",

@@ -111,7 +111,7 @@ class Sweeper:
             self._note(f'branch "{name}"', reasons)
 
     def _note(self, what: str, stays: tuple[str, ...]) -> None:
-        noted, told = (self._left, f"{what} stays: {'; '.join(stays)}") if stays else (self._gone, f"deleted {what}")
-        if told not in noted:
-            noted[told] = None
-            self._say(told)
+        noted, line = (self._left, f"{what} stays: {'; '.join(stays)}") if stays else (self._gone, f"deleted {what}")
+        if line not in noted:
+            noted[line] = None
+            self._say(line)

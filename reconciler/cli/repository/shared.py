@@ -68,8 +68,8 @@ def run_address(environment: Mapping[str, str]) -> str:
 def refuse_if_superseded(file: EnvironmentFile, repository: Repository) -> None:
     """Raise Superseded if the remote's default branch has a change of the file that this checkout lacks.
 
-    A local change on top of the newest version may be applied. Raises GitError if the branches can't be
-    told.
+    A local change on top of the newest version may be applied. Raises GitError
+    if the branches can't be compared.
     """
     path, head, branch = path_in_repository(file, repository), repository.head(), repository.default_branch()
     tip = repository.fetch(branch)

@@ -1,187 +1,33 @@
 """The shape of a desired-state file, as pydantic models: one source for validation and for the JSON Schema."""
 
-import re
-from datetime import timedelta
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from reconciler.core.file.drill import DrillModel
 from reconciler.core.file.hyperdrive import HyperdriveOptions
-from reconciler.core.model.compute import NEVER
-from reconciler.core.model.desired import Waivable
-from reconciler.core.model.provider_limits import LARGEST_COMPUTE, LONGEST_EXPIRY, LONGEST_HISTORY, SMALLEST_COMPUTE
-from reconciler.core.values.duration import parse_duration
-from reconciler.core.values.instant import Instant
-from reconciler.core.values.json_pointer import is_pointer
-from reconciler.core.values.lsn import Lsn
-from reconciler.core.values.timeline import ID_PATTERN, Timeline
-
-
-def _instant(text: str) -> str:
-    try:
-        Instant.parse_strict(text)
-    except ValueError as error:
-        raise PydanticCustomError("instant", "{problem}", {"problem": str(error)}) from error
-    return text
-
-
-def _lsn(text: str) -> str:
-    try:
-        Lsn.parse_strict(text)
-    except ValueError as error:
-        raise PydanticCustomError("lsn", "{problem}", {"problem": str(error)}) from error
-    return text
-
-
-def _timeline(text: str) -> str:
-    if Timeline.parse(text) is None:
-        problem = 'is not the name of a timeline; it is "origin" or like "r-20261121T095500000Z" or "lsn-0-1A2B3C8"'
-        raise PydanticCustomError("timeline", "{problem}", {"problem": problem})
-    return text
-
-
-def _short_utf8(text: str) -> str:
-    if len(text.encode()) > 63:
-        problem = f"is {len(text.encode())} bytes long, and PostgreSQL takes at most 63"
-        raise PydanticCustomError("identifier", "{problem}", {"problem": problem})
-    return text
-
-
-def _printable(text: str) -> str:
-    if text != text.strip() or not text.isprintable():
-        problem = "must not begin or end with white space, or hold control characters"
-        raise PydanticCustomError("printable", "{problem}", {"problem": problem})
-    return text
-
-
-def _inside(path: str) -> str:
-    parts = path.replace("\\", "/").split("/")
-    if path.startswith(("/", "~")) or ":" in parts[0] or ".." in parts or not path.isprintable():
-        problem = "must be a path inside the repository, from its root"
-        raise PydanticCustomError("path", "{problem}", {"problem": problem})
-    if not path.endswith((".json", ".jsonc")):
-        raise PydanticCustomError("path", "{problem}", {"problem": "must end in .jsonc or .json"})
-    return path
-
-
-def _web_address(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        right = parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
-    except ValueError:
-        right = False
-    if not right:
-        problem = "is not an address that begins with https:// or http://"
-        raise PydanticCustomError("url", "{problem}", {"problem": problem})
-    return url
-
-
-def _scalar(value: Any) -> Any:
-    if not isinstance(value, bool | int | float | str):
-        raise PydanticCustomError("scalar", "must be true, false, a number or text")
-    return value
-
-
-def _json_scalar(value: Any) -> Any:
-    return None if value is None else _scalar(value)
-
-
-def _pointer(text: str) -> str:
-    if not is_pointer(text):
-        problem = 'is not a JSON pointer (RFC 6901): it begins with "/", such as "/status"'
-        raise PydanticCustomError(WRONG_KEY, "{problem}", {"problem": problem})
-    return text
-
-
-def _at_most_ten_seconds(text: str) -> str:
-    return _at_most(text, timedelta(seconds=10))
-
-
-def _at_most_ten_minutes(text: str) -> str:
-    return _at_most(text, timedelta(minutes=10))
-
-
-def _at_most(text: str, longest: timedelta) -> str:
-    if parse_duration(text) > longest:
-        problem = f"must be at most {longest.total_seconds():g}s, and is {text}"
-        raise PydanticCustomError("delay", "{problem}", {"problem": problem})
-    return text
-
-
-def _at_most_thirty_days(text: str) -> str:
-    if (given := span(text)) is not None and given > LONGEST_HISTORY:
-        raise PydanticCustomError("span", "{problem}", {"problem": f"must be at most 30d, and is {text}"})
-    return text
-
-
-def _units(value: float) -> float:
-    if not SMALLEST_COMPUTE <= value <= LARGEST_COMPUTE:
-        problem = f"must be from {SMALLEST_COMPUTE} to {LARGEST_COMPUTE:g} CU, and is {value:g}"
-        raise PydanticCustomError("units", "{problem}", {"problem": problem})
-    return value
-
-
-def _suspension(text: str) -> str:
-    if text != "never" and not 60 <= suspension(text) <= 604_800:
-        problem = f"must be from 1m to 7d, or never, and is {text}"
-        raise PydanticCustomError("suspension", "{problem}", {"problem": problem})
-    return text
-
-
-def suspension(text: str) -> int:
-    """Read `90s`, `5m`, `1h` or `7d` in seconds, or `never`, as Neon does: -1."""
-    return NEVER if text == "never" else int(parse_duration(text).total_seconds())
-
-
-def span(text: str) -> timedelta | None:
-    """Read `36h`, `7d` or `2w`; None for ever."""
-    return None if text == "forever" else parse_duration(text)
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, dict) else value
-
-
-def _life(text: str) -> str:
-    if _SPAN.fullmatch(text) is None:
-        return _instant(text) if text[:1].isdigit() and "-" in text else _no_life(text)
-    if parse_duration(text) > LONGEST_EXPIRY:
-        problem = f"must be at most 30d, as Neon lets no branch expire later, and is {text}"
-        raise PydanticCustomError("life", "{problem}", {"problem": problem})
-    return text
-
-
-def _no_life(text: str) -> str:
-    if text != "forever":
-        problem = f'must look like "7d", "36h", "2w", "2026-12-24T18:00:00Z" or "forever", and is "{text[:40]}"'
-        raise PydanticCustomError("life", "{problem}", {"problem": problem})
-    return text
-
-
-def _waivable(guard: Any) -> Any:
-    """Say why a guard can't be waived; the type refuses what is not text."""
-    if isinstance(guard, str) and guard not in WAIVABLE:
-        problem = f"is not a guard that can be waived; those are {', '.join(WAIVABLE)}"
-        raise PydanticCustomError("waivable", "{problem}", {"problem": problem})
-    return guard
-
-
-# The type of an error that is about a key: pydantic ends its path with a mark, which a file may have as a key too.
-WRONG_KEY: Final = "wrong_key"
-WAIVABLE = tuple(guard.value for guard in Waivable)
-Identifier = Annotated[str, Field(min_length=1), AfterValidator(_short_utf8), AfterValidator(_printable)]
-# Neon's API description: EndpointUpdateRequest and ProjectUpdateRequest; sizes by its documentation (Manage computes).
-_SPAN = re.compile(r"[1-9][0-9]{0,3}[hdw]")
-Delay = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}(ms|s|m)$")]
-JsonScalar = str | bool | int | float | None
-Span = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,3}[hdw]|forever)$")]
-History = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}[hdw]$"), AfterValidator(_at_most_thirty_days)]
-Units = Annotated[float, AfterValidator(_units)]
-Suspension = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,5}[smhd]|never)$"), AfterValidator(_suspension)]
-Label = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+from reconciler.core.file.value_types import (
+    AnswerTime,
+    GuardName,
+    History,
+    Identifier,
+    JsonExpectations,
+    Label,
+    Life,
+    Line,
+    LogPlace,
+    Moment,
+    Patience,
+    Scalar,
+    Span,
+    Suspension,
+    TimelineName,
+    Units,
+    WebAddress,
+    WranglerPath,
+    listed,
+)
+from reconciler.core.values.timeline import ID_PATTERN
 
 
 class _Model(BaseModel):
@@ -193,15 +39,15 @@ class RestoreModel(_Model):
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["to"]}, {"required": ["to_lsn", "from"]}]})
 
-    to: Annotated[str, AfterValidator(_instant), Field(examples=["2026-11-21T09:55:00.000Z"])] | None = None
+    to: Moment | None = None
     """The moment to go back to: RFC 3339 with a time zone, at most milliseconds."""
-    to_lsn: Annotated[str, AfterValidator(_lsn), Field(examples=["0/1A2B3C8"])] | None = None
+    to_lsn: LogPlace | None = None
     """Instead of a moment: the place in the write-ahead log of the timeline that from names, such as 0/1A2B3C8."""
     id: Annotated[str, Field(pattern=f"^{ID_PATTERN}$", max_length=40)] | None = None
     """Tells two restores to the same moment or LSN apart, such as an incident's number."""
     reason: Annotated[str, Field(max_length=500)] = ""
     """Why, for those who look back later."""
-    source: Annotated[str, AfterValidator(_timeline)] | None = Field(default=None, alias="from")
+    source: TimelineName | None = Field(default=None, alias="from")
     """The timeline to take the moment from, where it is not the one that was live then. An LSN needs it."""
 
 
@@ -259,11 +105,11 @@ class HyperdriveModel(HyperdriveOptions):
 class WorkerModel(_Model):
     """A Worker that uses the Hyperdrive config."""
 
-    config: Annotated[str, AfterValidator(_inside)]
+    config: WranglerPath
     """Its wrangler.jsonc, as a path from the repository's root."""
     binding: Annotated[str, Field(pattern=r"^[A-Za-z_$][A-Za-z0-9_$]{0,63}$")]
     """The name of its Hyperdrive binding."""
-    environment: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)] | None = None
+    environment: Annotated[Line, Field(min_length=1, max_length=64)] | None = None
     """Its wrangler environment, where it is not the top level of the file."""
     deploy: Literal["rebind", "wrangler"] = "rebind"
     """rebind: the live code again with another binding. wrangler: build and upload the code of this checkout."""
@@ -276,7 +122,7 @@ class SqlGateModel(_Model):
     """What it proves, in a few words."""
     query: Annotated[str, Field(min_length=1, max_length=10_000)]
     """Runs read-only, as the role that Hyperdrive uses."""
-    expect: Annotated[bool | int | float | str, BeforeValidator(_scalar)] = True
+    expect: Scalar = True
     """The value that must come back."""
 
 
@@ -285,19 +131,19 @@ class HttpGateModel(_Model):
 
     name: Label
     """What it proves, in a few words."""
-    url: Annotated[str, AfterValidator(_web_address)]
+    url: WebAddress
     """Asked with GET, through the new version of the Worker, before any user reaches it."""
     status: Annotated[int, Field(ge=100, le=599)] = 200
     """The status that must come back."""
     contains: Annotated[str, Field(max_length=1_000)] = ""
     """Text that must stand in the answer; {version} in it is the id of the new version."""
-    json_: dict[Annotated[str, AfterValidator(_pointer)], Annotated[JsonScalar, BeforeValidator(_json_scalar)]] = Field(
+    json_: JsonExpectations = Field(
         default_factory=dict, alias="json", max_length=50, examples=[{"/status": "ok", "/version": "{version}"}]
     )
     """Values that must stand in the answer, each at its JSON pointer (RFC 6901): "/status": "ok"."""
-    within: Annotated[Delay, AfterValidator(_at_most_ten_seconds)] | None = None
+    within: AnswerTime | None = None
     """How long an answer may take, until its last byte: 500ms, 2s; at most 10s, after which it is given up anyway."""
-    for_: Annotated[Delay, AfterValidator(_at_most_ten_minutes)] = Field(default="10s", alias="for")
+    for_: Patience = Field(default="10s", alias="for")
     """How long it is tried again until it passes; one right answer is enough, and none in this time fails the gate."""
 
 
@@ -323,27 +169,16 @@ class OutsideModel(_Model):
     """What it is, such as Axiom Logpush archive."""
     retention: Span | None = None
     """How long it is kept: hours, days, weeks (36h, 30d, 2w) or forever, which is until it is deleted."""
-    recovery: Annotated[str, Field(max_length=500), AfterValidator(_printable)] = ""
+    recovery: Line = ""
     """How it is recovered on its own, in one line."""
 
 
 class WaiverModel(_Model):
     """A guard that must not refuse here. Only a few can be waived, each by name and with a reason."""
 
-    guard: Annotated[
-        Literal[
-            "branch-limit",
-            "root-branch-limit",
-            "config-limit",
-            "operation-running",
-            "pooled-origin",
-            "tables-unprovable",
-            "login-too-young",
-        ],
-        BeforeValidator(_waivable),
-    ]
+    guard: GuardName
     """The name of the guard, as its refusal prints it."""
-    reason: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_printable)]
+    reason: Annotated[Line, Field(min_length=1)]
     """Why, in one line: it is shown in every plan, comment and receipt."""
 
 
@@ -363,7 +198,7 @@ class BranchModel(_Model):
     """The branch that it is made from and reset to, as that is then. Left out: the primary."""
     reset: ResetModel | None = None
     """It is to have had this reset from its parent. What it held is kept under a name of its own."""
-    expires: Annotated[str, AfterValidator(_life)] | None = Field(default=None, examples=["7d", "2026-12-24T18:00:00Z"])
+    expires: Life | None = Field(default=None, examples=["7d", "2026-12-24T18:00:00Z"])
     """How long it lives after it was made or reset (36h, 7d, 2w; at most 30d), until when, or forever."""
     protected: bool | None = None
     """Whether Neon protects it against deletion and reset. Left out: as it is."""
@@ -384,7 +219,7 @@ class FileModel(_Model):
     """Which timeline of the data is live."""
     hyperdrive: HyperdriveModel | None = None
     """Leave it out where nothing connects through Hyperdrive."""
-    worker: Annotated[list[WorkerModel], BeforeValidator(_listed)] = Field(default_factory=list)
+    worker: Annotated[list[WorkerModel], BeforeValidator(listed)] = Field(default_factory=list)
     """The Worker that uses the config, or a list of them. Leave it out where there is none."""
     verify: VerifyModel = Field(default_factory=VerifyModel)
     """The gates."""

@@ -2,46 +2,23 @@
 
 import difflib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.core.file import declared as child_file
-from reconciler.core.file import hyperdrive as hyperdrive_file
 from reconciler.core.file import jsonc
-from reconciler.core.file import restore as restore_file
-from reconciler.core.file.drill import drill_settings
+from reconciler.core.file.contradictions import contradictions, value_at
+from reconciler.core.file.conversion import to_desired
 from reconciler.core.file.model import (
-    WRONG_KEY,
     FileModel,
-    HttpGateModel,
-    OutsideModel,
-    PrimaryModel,
-    VerifyModel,
-    span,
-    suspension,
 )
-from reconciler.core.model.compute import ComputeSettings
+from reconciler.core.file.value_types import WRONG_KEY
 from reconciler.core.model.desired import (
-    FOREVER,
-    DeployDriver,
     Desired,
-    HttpGate,
-    Method,
-    OnFailure,
-    Outside,
-    Primary,
-    SqlGate,
-    Verify,
-    Waivable,
-    Waiver,
-    Worker,
-    WriteBack,
 )
-from reconciler.core.values.duration import for_people, parse_duration
+from reconciler.core.values.duration import for_people
 from reconciler.core.values.instant import Instant
 from reconciler.errors import InputError, JsoncError
 
@@ -102,7 +79,7 @@ def read_desired_state(text: str, *, file: str, environment: str, now: Instant) 
     reader.meaning(now)
     if reader.problems or model is None:
         raise DesiredStateError(tuple(sorted(reader.problems, key=lambda each: (each.line, each.column))))
-    return _desired(environment, model)
+    return to_desired(environment, model)
 
 
 class _Reader:
@@ -130,13 +107,13 @@ class _Reader:
         if not isinstance(self.document.value, dict):
             return
         self._no_future(now)
-        for path, message, hint in _contradictions(self.document.value):
+        for path, message, hint in contradictions(self.document.value):
             self._add(self._place(path), message, hint)
 
     def _no_future(self, now: Instant) -> None:
         path = ("primary", "restore", "to")
         try:
-            to = Instant.parse_strict(_at(self.document.value, path))
+            to = Instant.parse_strict(value_at(self.document.value, path))
         except (TypeError, ValueError, KeyError):
             return
         if to > now:
@@ -270,158 +247,6 @@ def _model_in(annotation: Any) -> Any:
     return _model_in(inner[0]) if inner else annotation
 
 
-def _contradictions(value: dict[str, Any]) -> Iterator[tuple[tuple[int | str, ...], str, str]]:
-    given = value.get("verify")
-    verify: dict[str, Any] = given if isinstance(given, dict) else {}
-    if value.get("worker") and not value.get("hyperdrive"):
-        hint = "add hyperdrive, or leave worker out"
-        yield ("worker",), "worker needs hyperdrive: its binding has nothing to point to", hint
-    if verify.get("http") and not value.get("worker"):
-        hint = "add worker, or prove it with verify.sql"
-        yield (
-            ("verify", "http"),
-            "verify.http needs worker: without one, nothing answers from the new branch",
-            hint,
-        )
-    if verify.get("sql") and not value.get("hyperdrive") and not (verify.get("database") and verify.get("role")):
-        hint = "add verify.database and verify.role"
-        yield ("verify", "sql"), "verify.sql does not know which database and role to use", hint
-    yield from restore_file.contradictions(value)
-    yield from _half_a_size(value)
-    yield from hyperdrive_file.contradictions(value)
-    yield from _fence_without_database(value, verify)
-    yield from child_file.contradictions(value)
-    yield from _other_credentials(value, verify)
-    for kind in ("sql", "http"):
-        yield from _repeated_names(("verify", kind), f"{kind} gates", verify.get(kind))
-    yield from _repeated_names(("outside",), "entries of outside", value.get("outside"))
-    for key in ("waive", "lift"):
-        yield from _repeated_names((key,), f"entries of {key}", value.get(key), "guard")
-    if value.get("waive") and value.get("lift"):
-        yield ("lift",), "lift is the former name of waive, and the file has both", "move its entries to waive"
-
-
-def _half_a_size(value: dict[str, Any]) -> Iterator[tuple[tuple[int | str, ...], str, str]]:
-    """Neon changes each size by itself, and refuses a least one above the largest."""
-    primary = value.get("primary")
-    given = primary.get("compute") if isinstance(primary, dict) else None
-    compute: dict[str, Any] = given if isinstance(given, dict) else {}
-    least, most = compute.get("min"), compute.get("max")
-    if (least is None) != (most is None):
-        hint = "give both: the same size twice is a compute that does not scale"
-        yield ("primary", "compute"), "primary.compute has only one of min and max", hint
-    elif isinstance(least, int | float) and isinstance(most, int | float) and least > most:
-        message = f"primary.compute.min is {least:g}, and max is {most:g}"
-        yield ("primary", "compute", "min"), message, "the least size comes first"
-
-
-def _fence_without_database(
-    value: dict[str, Any], verify: dict[str, Any]
-) -> Iterator[tuple[tuple[int | str, ...], str, str]]:
-    primary = value.get("primary")
-    asked = isinstance(primary, dict) and primary.get("fence") is True
-    if asked and not value.get("hyperdrive") and not (verify.get("database") and verify.get("role")):
-        hint = "add hyperdrive, or verify.database and verify.role"
-        yield ("primary", "fence"), "primary.fence does not know which database is to be read-only, for whom", hint
-
-
-def _other_credentials(
-    value: dict[str, Any], verify: dict[str, Any]
-) -> Iterator[tuple[tuple[int | str, ...], str, str]]:
-    """Gates that log in as another role prove nothing about the credentials that Hyperdrive will hold."""
-    given = value.get("hyperdrive")
-    hyperdrive: dict[str, Any] = given if isinstance(given, dict) else {}
-    for key in ("database", "role"):
-        if isinstance(verify.get(key), str) and isinstance(hyperdrive.get(key), str) and verify[key] != hyperdrive[key]:
-            message = f'verify.{key} is "{verify[key]}", and hyperdrive.{key} is "{hyperdrive[key]}"'
-            yield ("verify", key), message, f"leave verify.{key} out: gates use what Hyperdrive will hold"
-
-
-def _repeated_names(
-    at: tuple[str, ...], what: str, entries: Any, key: str = "name"
-) -> Iterator[tuple[tuple[int | str, ...], str, str]]:
-    names: set[str] = set()
-    for index, entry in enumerate(entries if isinstance(entries, list) else []):
-        name = entry.get(key) if isinstance(entry, dict) else None
-        if isinstance(name, str) and name in names:
-            yield (*at, index, key), f'two {what} are named "{name}"', "tell them apart, or keep one"
-        names.add(str(name))
-
-
-def _at(value: Any, path: tuple[str, ...]) -> Any:
-    for step in path:
-        value = value[step]
-    return value
-
-
 def _dotted(path: tuple[int | str, ...]) -> str:
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.removeprefix(".") or "the file"
-
-
-def _desired(environment: str, model: FileModel) -> Desired:
-    given = model.hyperdrive
-    return Desired(
-        environment=environment,
-        primary=_primary(model.primary),
-        hyperdrive=hyperdrive_file.hyperdrive(given.name, given.database, given.role, given) if given else None,
-        workers=tuple(
-            Worker(each.config, each.binding, each.environment, DeployDriver(each.deploy)) for each in model.worker
-        ),
-        verify=_verify(model.verify, model),
-        outside=tuple(_outside(each) for each in model.outside),
-        write_back=WriteBack(model.write_back),
-        waivers=tuple(Waiver(Waivable(each.guard), each.reason) for each in (*model.waive, *model.lift)),
-        notices=('"lift" is now called "waive": rename the key in the file',) if model.lift else (),
-        branches=None if model.branches is None else tuple(child_file.child(each) for each in model.branches),
-        drill=drill_settings(model.drill),
-    )
-
-
-def _primary(model: PrimaryModel) -> Primary:
-    asked = None if model.restore is None else restore_file.restore(model.restore)
-    compute, history = model.compute, model.history_retention
-    suspend = None if compute.suspend is None else suspension(compute.suspend)
-    return Primary(
-        project=model.project,
-        branch=model.branch,
-        restore=asked,
-        method=Method(model.method),
-        hold=span(model.hold),
-        fence=model.fence,
-        expire_on_neon=model.expire_on_neon,
-        unprotect_held=model.unprotect_held,
-        history_retention=None if history is None else span(history),
-        protected=model.protected,
-        compute=ComputeSettings(compute.min, compute.max, suspend),
-        default=model.default,
-    )
-
-
-def _outside(model: OutsideModel) -> Outside:
-    if model.retention is None:
-        return Outside(model.name, None, model.recovery)
-    return Outside(model.name, span(model.retention) or FOREVER, model.recovery)
-
-
-def _verify(verify: VerifyModel, model: FileModel) -> Verify:
-    hyperdrive = model.hyperdrive
-    return Verify(
-        sql=tuple(SqlGate(each.name, each.query, each.expect) for each in verify.sql),
-        http=tuple(_http_gate(each) for each in verify.http),
-        database=verify.database or (hyperdrive.database if hyperdrive else ""),
-        role=verify.role or (hyperdrive.role if hyperdrive else ""),
-        on_failure=OnFailure(verify.on_failure),
-    )
-
-
-def _http_gate(model: HttpGateModel) -> HttpGate:
-    return HttpGate(
-        name=model.name,
-        url=model.url,
-        status=model.status,
-        contains=model.contains,
-        json=tuple(model.json_.items()),
-        within=None if model.within is None else parse_duration(model.within),
-        patience=parse_duration(model.for_),
-    )

@@ -43,17 +43,14 @@ class CreateBranch(Step):
 
     @property
     def target(self) -> str:
-        """The candidate."""
         return self.name
 
     def describe(self) -> str:
-        """Name the source, the moment and the size."""
         at = f"at {spelled(self.at)}" if self.at else "as it is"
         made = f'create branch "{self.name}" from "{self.source}" {at}'
         return f"{made}, with a compute of {self.compute}" if self.compute.maximum is not None else made
 
     def predict(self, observed: Observed) -> Observed:
-        """Add the candidate."""
         source = named(branches_of(observed), self.source)
         branch = Branch(
             id=f"(id of {self.name}, made at {observed.at})",
@@ -82,11 +79,9 @@ class AwaitBranch(BranchStep):
     needs_approval = False
 
     def describe(self) -> str:
-        """Name the branch."""
         return f'wait for branch "{self.branch}"'
 
     def predict(self, observed: Observed) -> Observed:
-        """Make it ready."""
         return with_branch(observed, self.branch, lambda branch: replace(branch, ready=True))
 
 
@@ -102,11 +97,9 @@ class AddCompute(BranchStep):
     compute: ComputeSettings = UNSAID
 
     def describe(self) -> str:
-        """Name the branch and the size."""
         return f'add a compute to branch "{self.branch}"' + (f": {self.compute}" if str(self.compute) else "")
 
     def predict(self, observed: Observed) -> Observed:
-        """Add the compute."""
         endpoint = new_endpoint(self.branch, self.compute)
         return with_branch(observed, self.branch, lambda branch: replace(branch, endpoint=endpoint))
 
@@ -124,11 +117,9 @@ class SetCompute(BranchStep):
     compute: ComputeSettings
 
     def describe(self) -> str:
-        """Name what changes."""
         return f'set the compute of branch "{self.branch}": {self.compute}'
 
     def predict(self, observed: Observed) -> Observed:
-        """Change the settings that are given."""
         return with_branch(
             observed,
             self.branch,
@@ -148,11 +139,9 @@ class ClearExpiry(BranchStep):
     locks_project = True
 
     def describe(self) -> str:
-        """Name the branch."""
         return f'remove the expiry of branch "{self.branch}"'
 
     def predict(self, observed: Observed) -> Observed:
-        """Remove the expiry."""
         return with_branch(observed, self.branch, lambda branch: replace(branch, expires_at=None))
 
 
@@ -169,12 +158,10 @@ class ExpireHeldBranch(BranchStep):
     seconds: int
 
     def describe(self) -> str:
-        """Name the branch and the time."""
         span = for_people(timedelta(seconds=self.seconds))
         return f'have Neon delete branch "{self.branch}" {span} from then, where no apply has deleted it'
 
     def predict(self, observed: Observed) -> Observed:
-        """Set the expiry."""
         until = observed.at.after(timedelta(seconds=self.seconds))
         return with_branch(observed, self.branch, lambda branch: replace(branch, expires_at=until))
 
@@ -204,11 +191,9 @@ class VerifyBranch(BranchStep):
         return f"sql:{self.branch}"
 
     def describe(self) -> str:
-        """Name the checks."""
         return f'verify branch "{self.branch}": {", ".join(self.checks)}'
 
     def predict(self, observed: Observed) -> Observed:
-        """Record that it passed."""
         return with_passed(observed, self.key)
 
 
@@ -254,11 +239,9 @@ class FenceBranch(_FenceStep):
         return self.served
 
     def describe(self) -> str:
-        """Name the database."""
         return f'fence branch "{self.branch}": database {self.database} is read-only from here on'
 
     def predict(self, observed: Observed) -> Observed:
-        """Fence the branch."""
         return self._fenced(observed, fenced=True)
 
 
@@ -277,11 +260,9 @@ class RemoveFence(_FenceStep):
         return f"lift:{self.branch}"
 
     def describe(self) -> str:
-        """Name the database."""
         return f'lift the fence of branch "{self.branch}": database {self.database} takes writes'
 
     def predict(self, observed: Observed) -> Observed:
-        """Remove the fence."""
         return self._fenced(observed, fenced=False)
 
     def is_seen_done(self, observed: Observed) -> bool:

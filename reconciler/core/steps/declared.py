@@ -32,17 +32,14 @@ class CreateDeclaredBranch(Step):
 
     @property
     def target(self) -> str:
-        """The new branch."""
         return self.name
 
     def describe(self) -> str:
-        """Name the parent, and what is left out."""
         part = "the schema of " if self.schema_only else ""
         compute = "" if self.compute else ", without a compute"
         return f'create branch "{self.name}" from {part}"{self.source}" as it is{compute}'
 
     def predict(self, observed: Observed) -> Observed:
-        """Add the branch, with the databases of its parent."""
         source = named(branches_of(observed), self.source)
         branch = Branch(
             id=f"(id of {self.name})",
@@ -77,7 +74,6 @@ class ResetDeclaredBranch(BranchStep):
     keep_as: str
 
     def describe(self) -> str:
-        """Name the parent, and what keeps the present data."""
         return f'reset branch "{self.branch}" to "{self.source}" as it is, and keep what it holds as "{self.keep_as}"'
 
     def predict(self, observed: Observed) -> Observed:
@@ -118,12 +114,10 @@ class ExpireDeclaredBranch(BranchStep):
         return expires
 
     def describe(self) -> str:
-        """Name the branch and the time."""
         since = f"{for_people(timedelta(seconds=self.seconds or 0))} after it was made or reset"
         return f'let branch "{self.branch}" expire {f"at {self.at}" if self.at else since}'
 
     def predict(self, observed: Observed) -> Observed:
-        """Set the expiry."""
         return with_branch(observed, self.branch, lambda branch: replace(branch, expires_at=self.expires_at(branch)))
 
 
@@ -140,11 +134,9 @@ class ProtectDeclaredBranch(BranchStep):
     protected: bool
 
     def describe(self) -> str:
-        """Name the branch."""
         return f'{"protect" if self.protected else "take protection from"} branch "{self.branch}"'
 
     def predict(self, observed: Observed) -> Observed:
-        """Set the protection."""
         return with_branch(observed, self.branch, lambda branch: replace(branch, protected=self.protected))
 
 
@@ -161,11 +153,9 @@ class CreateDatabase(BranchStep):
     owner: str
 
     def describe(self) -> str:
-        """Name the database, the branch and the owner."""
         return f'create database {self.database} on branch "{self.branch}", owned by {self.owner}'
 
     def predict(self, observed: Observed) -> Observed:
-        """Add the database to those of the branch."""
         branch = named(branches_of(observed), self.branch)
         assert branch is not None  # the rules ask for a database on what is there
         return replace(
@@ -190,9 +180,7 @@ class DeleteDeclaredBranch(BranchStep):
     locks_project = True
 
     def describe(self) -> str:
-        """Name the branch."""
         return f'delete branch "{self.branch}"'
 
     def predict(self, observed: Observed) -> Observed:
-        """Remove the branch."""
         return without_branch(observed, self.branch)

@@ -29,18 +29,15 @@ class CreateHyperdrive(Step):
 
     @property
     def target(self) -> str:
-        """The new config."""
         return self.name
 
     def describe(self) -> str:
-        """Name where it points, as whom, and its settings."""
         return (
             f'create Hyperdrive config "{self.name}" for database {self.database} as role {self.role} '
             f'on "{self.branch}"' + (f" ({self.settings})" if self.settings else "")
         )
 
     def predict(self, observed: Observed) -> Observed:
-        """Add the config."""
         endpoint = host_of(observed, self.branch)
         config = HyperdriveConfig(
             id=f"(id of {self.name})",
@@ -66,7 +63,6 @@ class _ConfigStep(Step):
 
     @property
     def target(self) -> str:
-        """The config."""
         return self.hyperdrive
 
     def _without_pool(self, passed: frozenset[str]) -> frozenset[str]:
@@ -88,11 +84,9 @@ class RestartPool(_ConfigStep):
         return f"pool:{self.hyperdrive}"
 
     def describe(self) -> str:
-        """Name the config."""
         return f'restart the connection pool of Hyperdrive config "{self.hyperdrive}"'
 
     def predict(self, observed: Observed) -> Observed:
-        """Set when its pool was restarted."""
         configs = configs_of(observed)
         now = after_all(configs)
         restarted = tuple(replace(each, restarted_at=now) if each.name == self.hyperdrive else each for each in configs)
@@ -130,14 +124,12 @@ class RepointHyperdrive(_ConfigStep):
         return self._without_pool(passed) - {f"cache:{self.hyperdrive}"}
 
     def describe(self) -> str:
-        """Name both branches and the login."""
         return (
             f'repoint Hyperdrive config "{self.hyperdrive}" from "{self.leaves}" to "{self.branch}", '
             f"database {self.database} as role {self.role}"
         )
 
     def predict(self, observed: Observed) -> Observed:
-        """Change host and port."""
         endpoint = host_of(observed, self.branch)
         moved = replace(observed, passed=self.still_passed(observed.passed) | {self.key})
         return with_config(
@@ -160,11 +152,9 @@ class AwaitCache(_ConfigStep):
         return f"cache:{self.hyperdrive}"
 
     def describe(self) -> str:
-        """Name the time in seconds."""
         return f'wait {self.seconds} s, until no answer in the query cache of "{self.hyperdrive}" is older'
 
     def predict(self, observed: Observed) -> Observed:
-        """Record the wait."""
         return with_passed(observed, self.key)
 
 
@@ -183,11 +173,9 @@ class UpdateHyperdrive(_ConfigStep):
         return self._without_pool(passed)
 
     def describe(self) -> str:
-        """Name what changes."""
         return f'update Hyperdrive config "{self.hyperdrive}": {self.settings}'
 
     def predict(self, observed: Observed) -> Observed:
-        """Change the settings that are given."""
         edited = replace(observed, passed=self.still_passed(observed.passed))
         return with_config(edited, self.hyperdrive, self._set)
 
@@ -224,11 +212,9 @@ class RenewPassword(_ConfigStep):
         return self._without_pool(passed)
 
     def describe(self) -> str:
-        """Name the config and the role."""
         return f'give Hyperdrive config "{self.hyperdrive}" the password that role {self.role} has now'
 
     def predict(self, observed: Observed) -> Observed:
-        """Change when the config was changed: Neon's time of the password is no longer the later one."""
         passed = self.still_passed(observed.passed) | {self.key}
         renewed = replace(observed, passed=passed, password_changed_at=None)
         return with_config(renewed, self.hyperdrive, lambda config: config)
@@ -248,14 +234,11 @@ class DeleteHyperdrive(Step):
 
     @property
     def target(self) -> str:
-        """The config."""
         return self.name
 
     def describe(self) -> str:
-        """Name the config and its branch."""
         points = f'points to "{self.branch}"' if self.branch else "points to no branch"
         return f'delete Hyperdrive config "{self.name}", which {points}'
 
     def predict(self, observed: Observed) -> Observed:
-        """Remove the config."""
         return replace(observed, configs=tuple(each for each in configs_of(observed) if each.name != self.name))

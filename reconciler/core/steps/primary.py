@@ -31,18 +31,15 @@ class SetHistoryRetention(Step):
 
     @property
     def target(self) -> str:
-        """The project."""
         return self.project
 
     def describe(self) -> str:
-        """Name both lengths."""
         former, wanted = (
             for_people(timedelta(seconds=each)) if each else "none" for each in (self.former, self.seconds)
         )
         return f"set the history of project {self.project} from {former} to {wanted}"
 
     def predict(self, observed: Observed) -> Observed:
-        """Change the project."""
         assert isinstance(observed.project, Project)  # the rules set nothing on what could not be read
         return replace(observed, project=replace(observed.project, history=timedelta(seconds=self.seconds)))
 
@@ -65,11 +62,9 @@ class RenameBranch(BranchStep):
         return self.to if ".held." in self.to else ""
 
     def describe(self) -> str:
-        """Name both names."""
         return f'rename branch "{self.branch}" to "{self.to}"'
 
     def predict(self, observed: Observed) -> Observed:
-        """Change the name, and with it when the branch was last changed."""
         return with_branch(observed, self.branch, lambda branch: replace(branch, name=self.to, updated_at=observed.at))
 
 
@@ -84,11 +79,9 @@ class SetDefaultBranch(BranchStep):
     locks_project = True
 
     def describe(self) -> str:
-        """Name the branch."""
         return f'make "{self.branch}" the default branch'
 
     def predict(self, observed: Observed) -> Observed:
-        """Make it the only default."""
         branches = tuple(replace(each, default=each.name == self.branch) for each in branches_of(observed))
         return replace(observed, branches=branches)
 
@@ -105,11 +98,9 @@ class ProtectBranch(BranchStep):
     is_safety_net = True
 
     def describe(self) -> str:
-        """Name the branch."""
         return f'protect branch "{self.branch}"'
 
     def predict(self, observed: Observed) -> Observed:
-        """Protect it."""
         return with_branch(observed, self.branch, lambda branch: replace(branch, protected=True))
 
 
@@ -136,14 +127,12 @@ class UnprotectBranch(BranchStep):
         return True
 
     def describe(self) -> str:
-        """Name the branch, and where the protection is recorded until then."""
         if self.for_good:
             return f'take protection from branch "{self.branch}"'
         noted = f', as the name of the compute of "{self.noted_on}" says until then' if self.noted_on else ""
         return f'take protection from branch "{self.branch}" while it is restored{noted}'
 
     def predict(self, observed: Observed) -> Observed:
-        """Take the protection, after it is recorded."""
         noted = with_branch(
             observed,
             self.noted_on,
@@ -180,7 +169,6 @@ class RestoreBranch(BranchStep):
         return passed & {f"sql:{self.proved_on}"}
 
     def describe(self) -> str:
-        """Name the point, and what keeps the present data."""
         return (
             f'restore branch "{self.branch}" in place to the point of "{self.proved_on}" in "{self.source}", '
             f'and keep what it holds as "{self.keep_as}"'
@@ -220,11 +208,9 @@ class DeleteBranch(BranchStep):
     unprotects: bool = False
 
     def describe(self) -> str:
-        """Name the branch."""
         if self.unprotects:
             return f'take protection from branch "{self.branch}", and delete it'
         return f'delete branch "{self.branch}"'
 
     def predict(self, observed: Observed) -> Observed:
-        """Remove the branch."""
         return without_branch(observed, self.branch)

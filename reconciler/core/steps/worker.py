@@ -29,7 +29,6 @@ class WriteBinding(Step):
 
     @property
     def target(self) -> str:
-        """The file."""
         return self.config
 
     @property
@@ -38,12 +37,10 @@ class WriteBinding(Step):
         return self.config
 
     def describe(self) -> str:
-        """Name the place in the file."""
         place = f" (env.{self.environment})" if self.environment else ""
         return f'write the id of "{self.hyperdrive}" into {self.config}{place}, binding {self.binding}'
 
     def predict(self, observed: Observed) -> Observed:
-        """Change what the file says."""
         identity, place = config_id(observed, self.hyperdrive), (self.config, self.environment)
         return with_worker(
             observed,
@@ -63,11 +60,9 @@ class _ScriptStep(Step):
 
     @property
     def target(self) -> str:
-        """The Worker."""
         return self.script
 
     def predict(self, observed: Observed) -> Observed:
-        """Change the Worker, if it could be read."""
         return with_worker(
             observed, lambda seen: seen.script == self.script, lambda seen: self._changed(observed, seen)
         )
@@ -91,7 +86,6 @@ class UploadVersion(_ScriptStep):
     label: str
 
     def describe(self) -> str:
-        """Name the config and the driver."""
         return f'upload Worker "{self.script}" bound to "{self.hyperdrive}" ({self.driver.value}), without traffic'
 
     def _changed(self, observed: Observed, seen: ObservedWorker) -> ObservedWorker:
@@ -121,7 +115,6 @@ class StageVersion(_DeployStep):
     wire_name = "StageVersion"
 
     def describe(self) -> str:
-        """Name the Worker and the config."""
         return f'stage Worker "{self.script}" bound to "{self.hyperdrive}" at 0 %'
 
     def _changed(self, observed: Observed, seen: ObservedWorker) -> ObservedWorker:
@@ -141,7 +134,6 @@ class SwitchTraffic(_DeployStep):
         return self.script
 
     def describe(self) -> str:
-        """Name the Worker and the config."""
         return f'switch Worker "{self.script}" to "{self.hyperdrive}", 100 %'
 
     def _changed(self, observed: Observed, seen: ObservedWorker) -> ObservedWorker:
@@ -160,7 +152,6 @@ class _RequestStep(Step):
 
     @property
     def target(self) -> str:
-        """The Workers."""
         return ", ".join(self.scripts)
 
     @property
@@ -169,7 +160,6 @@ class _RequestStep(Step):
         return self.gates
 
     def predict(self, observed: Observed) -> Observed:
-        """Record that they passed."""
         return with_passed(observed, self.key)
 
 
@@ -186,7 +176,6 @@ class VerifyWorker(_RequestStep):
         return f"http:{self.hyperdrive}"
 
     def describe(self) -> str:
-        """Name the Workers and the gates."""
         return f"verify {self.target} at 0 %: {', '.join(self.gates)}"
 
 
@@ -210,7 +199,6 @@ class VerifyLive(_RequestStep):
         return self.on_failure is OnFailure.ROLLBACK
 
     def describe(self) -> str:
-        """Name the Workers, the gates, and what follows a failure."""
         gates = ", ".join(self.gates)
         return f"verify {self.target} as users reach it: {gates}; if it fails, {_ON_FAILURE[self.on_failure]}"
 
