@@ -209,7 +209,7 @@ def test_somebodys_own_work_on_the_branch_of_the_write_back_is_left_alone(desk, 
     desk.git("checkout", "--quiet", "main")
     said = apply()
     assert said.status == 1
-    assert "work that is not this job's" in said.stdout
+    assert "work that this job did not write" in said.stdout
     assert desk.remote.ref("refs/heads/write-back/production") == own
     assert production.rows() == GOOD
 
@@ -219,5 +219,5 @@ def test_what_github_does_not_take_stands_in_the_way_of_nothing(desk, github, ap
     said = apply()
     assert said.status == 0, said.stdout
     assert production.rows() == GOOD
-    assert "GitHub was not told" in said.stdout
+    assert "could not be updated" in said.stdout
     check_committed(desk, production)

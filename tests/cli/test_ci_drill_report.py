@@ -99,7 +99,7 @@ def test_work_of_somebody_else_on_the_branch_is_left_alone(desk, job):
     desk.git("checkout", "--quiet", "main")
     ended = job()
     assert ended.status == 1
-    assert "holds work that is not this job's" in ended.stderr
+    assert "holds work that this job did not write" in ended.stderr
 
 
 def test_where_a_drill_has_left_nothing_new_it_says_so(desk, job, github):

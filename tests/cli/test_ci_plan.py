@@ -190,7 +190,7 @@ def test_a_fork_is_told_that_it_has_no_secrets_and_its_mistakes_all_the_same(des
     assert "comes from a fork" in ended.summary
     assert "::error title=production%3A could not be planned::this pull request comes from a fork" in ended.stdout
     assert f"::error file={STAGING},line=1" in ended.stdout
-    assert "::notice title=no comment and no status::a fork's job may not write here" in ended.stdout
+    assert "::notice title=no comment and no status::a job of a fork can't write here" in ended.stdout
     assert github.comments(number) == []
     assert desk.sandbox.requests() == []
 
@@ -236,7 +236,7 @@ def test_a_job_of_a_commit_that_is_not_the_last_any_more_leaves_the_comment_alon
     desk.git("checkout", "--quiet", "--detach", merge)
     ended = job("plan", event="pull_request", payload=stale)
     assert the_comment(github, number).body == body
-    assert "is not the pull request's last commit any more" in ended.stdout
+    assert "is no longer the pull request's last commit" in ended.stdout
     assert "reconciler/plan/production" in statuses(github, old)
 
 
@@ -246,7 +246,7 @@ def test_where_github_refuses_the_comment_the_plan_is_in_the_summary_and_the_job
     github.admit("token-that-reads", permissions={"contents": "read", "pull-requests": "read"})
     ended = job.on_pull_request(number, "plan", token="token-that-reads")
     assert ended.status == 1
-    assert "::error title=the pull request could not be told::" in ended.stdout
+    assert "::error title=the pull request could not be updated::" in ended.stdout
     assert "pull-requests: write" in ended.stdout
     assert "origin is live, r-" in ended.summary
 
@@ -305,7 +305,7 @@ def test_a_link_that_leads_out_of_the_tree_is_not_followed(desk, github, job, tm
     number = github.open_pull(BRANCH)
     assert job.on_pull_request(number, "plan").status == 1
     body = the_comment(github, number).body
-    assert "leads to a place outside of the tree" in body
+    assert "points to a place outside of the tree" in body
     assert "canary" not in body
 
 
@@ -360,7 +360,7 @@ def test_a_commit_that_is_not_checked_out_is_never_told_to_be_planned(desk, gith
     assert ended.status == 1
     assert statuses(github, evil) == {}
     assert the_comment(github, number).body == body
-    assert "::error title=another commit than the pull request's::" in ended.stdout
+    assert "::error title=not the pull request's last commit::" in ended.stdout
     assert f"the last commit of the pull request is {evil[:12]}" in ended.stdout
     assert "run it again" in ended.summary
 

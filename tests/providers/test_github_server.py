@@ -50,7 +50,6 @@ def test_every_endpoint_answers_as_it_is_described(strict):
     calls = [
         ("GET", "", None),
         ("POST", "/issues", {"title": "an issue", "labels": ["a label"]}),
-        ("GET", "/issues/1", None),
         ("PATCH", "/issues/1", {"state": "closed", "state_reason": "completed"}),
         ("GET", "/issues?state=all", None),
         ("POST", "/issues/1/comments", {"body": "a comment"}),
@@ -90,13 +89,6 @@ def test_the_refs_of_a_pull_request_follow_its_branches_until_it_is_merged(githu
     assert [_show(github_bare, f"{merged}^{parent}") for parent in (1, 2)] == [moved, newest]
     assert _show(github_bare, f"refs/pull/{number}/head") == newest
     assert _show(github_bare, "topic") == ""
-
-
-def test_a_squashed_merge_has_one_parent(github_with_code, github_bare):
-    add_commit(github_bare, "topic", "one")
-    merged = github_with_code.merge(github_with_code.open_pull("topic"), squash=True)
-    assert _show(github_bare, "main") == merged
-    assert _show(github_bare, f"{merged}^2") == ""
 
 
 def _show(bare, name):

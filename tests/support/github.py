@@ -90,10 +90,6 @@ class GitHubServer:
         named = {name.replace("_", "-"): str(value) for name, value in headers.items()}
         self._faults.append(Injected(fault, method, re.compile(path), times, named))
 
-    def heal(self):
-        """Let nothing go wrong any more."""
-        self._faults.clear()
-
     # What it knows
 
     def comments(self, number):
@@ -145,10 +141,10 @@ class GitHubServer:
         with self._lock:
             return self.state.add_comment(author, number, body)
 
-    def merge(self, number, *, squash=False, delete_branch=False):
+    def merge(self, number, *, delete_branch=False):
         """Merge a pull request, as a person would. Gives the id of the commit that the base branch is at then."""
         with self._lock:
-            commit = self.state.merge(number, squash=squash)
+            commit = self.state.merge(number)
             if delete_branch:
                 self.state.bare.set(f"refs/heads/{self.state.pull(number).head}", "")
             return commit

@@ -64,21 +64,15 @@ def rules_of_branch(call, branch):
 
 @endpoint("GET", "/issues", 200, ISSUES)
 def list_issues(call):
-    labels = set(filter(None, call.query.get("labels", "").split(",")))
-    found = [each for each in call.state.issues if _in_state(each, call.query) and labels <= set(each.labels)]
+    found = [each for each in call.state.issues if _in_state(each, call.query)]
     return [call.shapes.issue(each) for each in _sorted(found, call.query)]
 
 
 @endpoint("POST", "/issues", 201, ISSUES)
 def open_issue(call):
-    labels = [each if isinstance(each, str) else each["name"] for each in call.body.get("labels") or ()]
-    _check_title(call.body["title"], "Issue")
-    return call.shapes.issue(call.state.add_issue(call.author, call.body["title"], call.body.get("body"), labels))
-
-
-@endpoint("GET", "/issues/{issue_number}", 200, COMMENTS)
-def read_issue(call, issue_number):
-    return call.shapes.issue(call.state.issue(issue_number))
+    title, body, labels = (call.body.get(name) for name in ("title", "body", "labels"))
+    _check_title(title, "Issue")
+    return call.shapes.issue(call.state.add_issue(call.author, title, body, labels or ()))
 
 
 @endpoint("PATCH", "/issues/{issue_number}", 200, ISSUES)
@@ -120,9 +114,7 @@ def list_pulls(call):
     found = [
         each
         for each in call.state.pulls()
-        if _in_state(each, call.query)
-        and call.query.get("base", each.base) == each.base
-        and call.query.get("head", _label(each)) == _label(each)
+        if _in_state(each, call.query) and call.query.get("head", _label(each)) == _label(each)
     ]
     return [call.shapes.pull(each, listed=True) for each in _sorted(found, call.query)]
 
@@ -149,12 +141,6 @@ def change_pull(call, pull_number):
     return call.shapes.pull(pull)
 
 
-@endpoint("PUT", "/pulls/{pull_number}/merge", 200, ("contents",))
-def merge(call, pull_number):
-    commit = call.state.merge(int(pull_number), squash=(call.body or {}).get("merge_method") == "squash")
-    return {"sha": commit, "merged": True, "message": "Pull Request successfully merged"}
-
-
 @endpoint("GET", "/commits/{commit_sha}/pulls", 200, PULLS)
 def pulls_with(call, commit_sha):
     commit = call.state.resolve(commit_sha)
@@ -175,11 +161,11 @@ def set_status(call, sha):
 
 @endpoint("GET", "/deployments", 200, DEPLOYMENTS)
 def list_deployments(call):
-    wanted = {"commit": "sha", "environment": "environment", "ref": "ref", "task": "task"}
+    commit, environment = (call.query.get(name) for name in ("sha", "environment"))
     found = [
         each
         for each in call.state.deployments
-        if all(getattr(each, name) == call.query.get(key, getattr(each, name)) for name, key in wanted.items())
+        if commit in (None, each.commit) and environment in (None, each.environment)
     ]
     return [call.shapes.deployment(each) for each in reversed(found)]
 
@@ -191,12 +177,6 @@ def deploy(call):
     made = Deployment(state.id(), state.resolve(body["ref"]), body["ref"], *what, call.author, state.now())
     state.deployments.append(made)
     return call.shapes.deployment(made)
-
-
-@endpoint("GET", "/deployments/{deployment_id}/statuses", 200, DEPLOYMENTS)
-def list_deployment_states(call, deployment_id):
-    deployment = call.state.deployment(deployment_id)
-    return [call.shapes.deployment_state(deployment, each) for each in reversed(deployment.states)]
 
 
 @endpoint("POST", "/deployments/{deployment_id}/statuses", 201, DEPLOYMENTS)
@@ -212,13 +192,8 @@ def _change(call, issue):
     for name in ("title", "body"):
         setattr(issue, name, call.body.get(name, getattr(issue, name)))
     _check_title(issue.title, type(issue).__name__)
-    if call.body.get("labels") is not None:
-        issue.labels = list(call.body["labels"])
-    match call.body.get("state", issue.state), issue.state:
-        case "closed", "open":
-            call.state.close(issue, call.body.get("state_reason", "completed"))
-        case "open", "closed":
-            issue.state, issue.state_reason, issue.closed_at = "open", "reopened", None
+    if (call.body.get("state"), issue.state) == ("closed", "open"):
+        call.state.close(issue, call.body.get("state_reason", "completed"))
 
 
 def _check_title(title, resource):

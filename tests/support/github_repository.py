@@ -32,13 +32,12 @@ class BareRepository:
         """Give the ids of what `head` has and `base` has not."""
         return self._git("rev-list", f"{base}..{head}").split()
 
-    def merged(self, base, head, message, *, squash=False):
+    def merged(self, base, head, message):
         """Make a merge, and give its id; "" where it conflicts."""
         made = self._run("merge-tree", "--write-tree", base, head)
         if made.returncode != 0:
             return ""
-        parents = ["-p", base] if squash else ["-p", base, "-p", head]
-        return self._git("commit-tree", made.stdout.strip(), *parents, "-m", message).strip()
+        return self._git("commit-tree", made.stdout.strip(), "-p", base, "-p", head, "-m", message).strip()
 
     def set(self, ref, commit):
         """Set a ref, or delete it where the commit is ""."""

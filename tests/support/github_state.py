@@ -197,13 +197,14 @@ class State:
         self.bare.set(f"refs/pull/{pull.number}/head", head)
         self.bare.set(f"refs/pull/{pull.number}/merge", pull.merge_commit)
 
-    def merge(self, number, *, squash=False):
+    def merge(self, number):
         """Merge a pull request into its base, as the button does. Gives the id of the commit that it made."""
         self.refresh()
         pull = self.pull(number)
         if pull.state != "open":
             raise Blocked(405, "Pull Request is not mergeable")
-        commit = self.bare.merged(pull.base_commit, pull.head_commit, _message(pull, squash), squash=squash)
+        message = f"Merge pull request #{number} from {pull.head}\n\n{pull.title}"
+        commit = self.bare.merged(pull.base_commit, pull.head_commit, message)
         if not commit:
             raise Blocked(405, "Pull Request has merge conflicts")
         self.bare.advance(pull.base, commit, pull.base_commit)
@@ -212,11 +213,3 @@ class State:
         self.close(pull, None)
         pull.merged_at = pull.closed_at
         return commit
-
-
-def _message(pull, squash):
-    if squash:
-        return f"{pull.title} (#{pull.number})\n\n{pull.body}"
-    return (
-        f"Merge pull request #{pull.number} from {pull.head_repository.partition('/')[0]}/{pull.head}\n\n{pull.title}"
-    )

@@ -1,4 +1,4 @@
-"""The pull request that accepts what is live: a branch of this job's own, `accept/<environment>`, kept up to date."""
+"""The branch of the pull request that accepts what is live: `accept/<environment>`, which only this job writes."""
 
 from dataclasses import dataclass
 
@@ -21,9 +21,9 @@ class Accepting:
 
     @classmethod
     def of(cls, base: Base, desired: Desired, found: Acceptable) -> "Accepting":
-        """Edit the file as it is on the default branch. Raises InputError where that is not the file compared."""
+        """Edit the file of the default branch. Raises InputError if it is not the file that was compared."""
         if base.read(base.text) != desired:
-            hint = "the next comparison looks at the new one"
+            hint = "the next comparison reads the new one"
             raise InputError(f"{base.path} on {base.where} is not the file that was compared", hint=hint)
         text = found.edit(base.text)
         if base.read(text) != found.desired:
@@ -46,17 +46,17 @@ class Accepting:
         return "\n".join([self.title, "", *(f"- {change}" for change in self.found.changes), ""])
 
     def body(self, seen: Instant) -> str:
-        """Write the pull request's text; `seen` is when what it accepts was seen to be live."""
+        """Return the pull request's body; `seen` is when the state that it accepts was observed."""
         changes = "\n".join(f"- {prose(change)}" for change in self.found.changes)
         file = code(self.base.path)
         parts = [f"As of {seen}, what is live is not what {file} asks for. This changes the file:", changes]
         parts.append(self.caution(seen))
         plan = code("gh workflow run plan.yml -f pull_request=NUMBER")
-        parts.append(f"{plan}, with the number of this pull request, plans it as of now: GitHub does not by itself.")
-        return "\n\n".join([*parts, "It is closed by itself when the two agree again."])
+        parts.append(f"{plan}, with the number of this pull request, plans it again: GitHub starts no workflow for it.")
+        return "\n\n".join([*parts, "It is closed automatically when the two agree again."])
 
     def caution(self, seen: Instant) -> str:
-        """Say in Markdown what merging it does: nothing in the world, unless that has moved since."""
+        """Say in Markdown what the apply after a merge does."""
         if self.found.corrected:
             names = ", ".join(code(name) for name in self.found.corrected)
             then = f"the apply that follows the merge only puts the id of the live Hyperdrive config into {names}"
@@ -64,12 +64,12 @@ class Accepting:
             then = "the apply that follows the merge finds nothing to do"
         asked, look = code(str(self.found.desired.timeline)), code(f"reconciler status {self.base.environment}")
         moved = f"If what is live has moved since, merging it would take the world back to {asked} as it was then"
-        return f"As of {seen}, {then}. **{moved}**: {look} tells what is live now."
+        return f"As of {seen}, {then}. **{moved}**: {look} shows what is live now."
 
     def push(self) -> str:
-        """Have the change on its branch of the remote; return the commit.
+        """Push the change to its branch, unless it is there; return the commit.
 
-        Raises InputError where somebody has put work of their own on the branch; GitError from the remote.
+        Raises InputError if the branch has commits of someone else, and GitError.
         """
         base, repository, ref = self.base, self.base.repository, f"refs/heads/{self.branch}"
         standing = repository.remote_ref(ref)
@@ -85,5 +85,5 @@ class Accepting:
 
 
 def branch_of(environment: str) -> str:
-    """Name the branch that accepts what is live in an environment."""
+    """Return the name of the branch that accepts what is live in an environment."""
     return f"accept/{environment}"

@@ -1,4 +1,4 @@
-"""Has what is live put up for acceptance: the pull request with its plan on it, and what the issue says of both."""
+"""The pull request that accepts what is live, its plan comment, and what the drift issue says about both."""
 
 import os
 
@@ -26,7 +26,7 @@ class AcceptReview:
         self._github = github
 
     async def offer(self, file: EnvironmentFile, drift: Drift) -> str:
-        """Have a pull request that accepts what is live, and say where it is; or say why there is none."""
+        """Open or update a pull request that accepts what is live. Returns its description, or why there is none."""
         found = acceptance(drift.plan.desired, drift.observed)
         if isinstance(found, Unacceptable):
             why = f"It cannot be accepted by a change of the file alone: {found.reason}."
@@ -40,7 +40,7 @@ class AcceptReview:
         return await self._review(change, commit, drift)
 
     async def take_back(self, environment: str, why: str) -> None:
-        """Close the pull request that would accept what is not so any more."""
+        """Close the pull request, because what it accepts is no longer live."""
         opened = await self._github.find_pull_request(branch_of(environment))
         if opened is not None:
             await self._github.close_pull_request(opened.number, self._actions.redacted(why))
@@ -62,9 +62,9 @@ class AcceptReview:
         return f"Merge #{opened.number}, which changes the file:\n\n{says}\n\n{change.caution(seen)} {planned}"
 
     async def _plan(self, opened: PullRequest, change: Accepting, commit: str, drift: Drift) -> str:
-        """Put the plan on the pull request: GitHub starts no workflows for one that a workflow opens.
+        """Comment the plan on the pull request, once per commit.
 
-        Once for each commit: what the plan would say of the same one has not changed.
+        GitHub starts no workflow for a pull request that a workflow opens.
         """
         again = code(f"gh workflow run plan.yml -f pull_request={opened.number}")
         subject = Subject(commit, self._actions.run_url)
@@ -72,12 +72,12 @@ class AcceptReview:
         try:
             standing = [each for each in await self._github.comments(opened.number) if plan_comment.MARKER in each]
             if not any(plan_comment.footer(commit) in each for each in standing):
-                await self._tell(opened, section, subject)
+                await self._comment(opened, section, subject)
         except ReconcilerError as error:
             return f"{prose(f'Its plan could not be put on it: {error.message}.')} {again} does that."
         return f"Its plan of then is on it, and {again} plans it anew."
 
-    async def _tell(self, opened: PullRequest, section: Planned, subject: Subject) -> None:
+    async def _comment(self, opened: PullRequest, section: Planned, subject: Subject) -> None:
         redacted = self._actions.redacted
         state, description = judged(section)
         context = f"reconciler/plan/{section.environment}"

@@ -1,9 +1,9 @@
-"""What GitHub Actions tells a job, and the ways to say something back.
+"""The surroundings of a GitHub Actions job, and its ways to report.
 
 Variables, files and workflow commands are GitHub's ("Variables reference", "Workflow commands for GitHub Actions").
-Outside of Actions nothing is missed: what would go to the job summary goes to stdout, annotations go to stderr.
+Outside of Actions, the job summary goes to stdout and annotations go to stderr.
 
-Every text that leaves passes `Actions.redacted` first, whatever it is and wherever it goes.
+Every text is redacted before it leaves.
 """
 
 import json
@@ -20,15 +20,15 @@ from reconciler.core.values.redaction import EVERYWHERE, Redaction
 from reconciler.errors import InputError
 from reconciler.render.markdown import cut
 
-# A step's summary may have 1 MiB; one byte more, and all of it is thrown away.
+# GitHub discards a step's summary that is larger than 1 MiB.
 SUMMARY_BYTES = 1024 * 1024
-_NOBODY = "0" * 40
+_NO_COMMIT = "0" * 40
 _Level = Literal["error", "warning", "notice"]
 
 
 @dataclass(frozen=True, slots=True)
 class PullRequestEvent:
-    """The pull request of the event. A fork's jobs get no secrets and a token that can only read."""
+    """The pull request of the event. Jobs of a fork get no secrets, and a read-only token."""
 
     number: int
     head: str
@@ -38,10 +38,10 @@ class PullRequestEvent:
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """One job's environment. Texts are empty where a variable is missing, as they are outside of Actions.
+    """One job's environment. Missing variables are empty, as they are outside of Actions.
 
-    `event` is the event's name and `payload` its content; `sha` and `ref` are what the job was started for (of a pull
-    request: a merge commit that nobody wrote, see `pull_request`); `actor` is who started it; `run_url` is its log.
+    `event` is the event's name and `payload` its content. `sha` and `ref` are what the job was started for: for a pull
+    request, GitHub's merge commit (see `pull_request`). `actor` started it. `run_url` is the URL of its log.
     """
 
     running: bool
@@ -58,7 +58,7 @@ class Actions:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:
-        """Read it. Raises InputError where the event's file cannot be read."""
+        """Read it. Raises InputError if the event's file cannot be read."""
         return cls(
             running=environment.get("GITHUB_ACTIONS") == "true",
             event=environment.get("GITHUB_EVENT_NAME", ""),
@@ -82,15 +82,15 @@ class Actions:
         if not isinstance(found, dict):
             return None
         head, base = found["head"], found["base"]
-        # A fork that was deleted since has no repository any more.
+        # A deleted fork has no repository.
         home = (head.get("repo") or {}).get("full_name")
         return PullRequestEvent(found["number"], head["sha"], base["sha"], home != base["repo"]["full_name"])
 
     @property
     def pushed(self) -> tuple[str, str] | None:
-        """The commits before and after a push; None where there is no before: a new branch, or no push."""
+        """The commits before and after a push; None for a new branch, or another event."""
         before, after = str(self.payload.get("before") or ""), str(self.payload.get("after") or self.sha)
-        if self.event != "push" or before in ("", _NOBODY) or after in ("", _NOBODY):
+        if self.event != "push" or before in ("", _NO_COMMIT) or after in ("", _NO_COMMIT):
             return None
         return before, after
 
@@ -100,21 +100,21 @@ class Actions:
         found = self.payload.get("inputs")
         return {name: str(value or "") for name, value in found.items()} if isinstance(found, dict) else {}
 
-    # What is said.
+    # What it reports.
 
     def redacted(self, text: str) -> str:
-        """Return a text as it may leave: with stars for every credential of this job."""
+        """Return a text with stars in place of every credential of this job."""
         return self.redaction(text).encode("utf-8", "replace").decode()
 
     def mask(self, secret: str) -> None:
-        """Have a secret hidden from now on: by us in everything, by the runner in the log."""
+        """Hide a secret from now on: in every text here, and by the runner in the log."""
         self.redaction.hide(secret)
         if self.running:
             for line in filter(None, secret.splitlines()):
                 click.echo(f"::add-mask::{_data(line)}")
 
     def say(self, text: str) -> None:
-        """Write data to stdout. No line of it is taken for a workflow command, whoever wrote it."""
+        """Write data to stdout. GitHub takes no line of it for a workflow command."""
         shown = self.redacted(text)
         if not self.running:
             click.echo(shown)
@@ -123,7 +123,7 @@ class Actions:
         click.echo(f"::stop-commands::{token}\n{shown}\n::{token}::")
 
     def summary(self, markdown: str) -> None:
-        """Append to the job summary; what goes beyond its limit is cut from the middle."""
+        """Append to the job summary. A text beyond the limit is cut in the middle."""
         shown = self.redacted(markdown)
         if self.summary_file is None:
             click.echo(shown)
@@ -133,12 +133,12 @@ class Actions:
             file.write(cut(shown, SUMMARY_BYTES - used - 2, "the rest is in the artefact") + "\n\n")
 
     def output(self, name: str, value: str) -> None:
-        """Set one of the step's outputs. Outside of Actions it is only mentioned."""
+        """Set an output of the step. Outside of Actions, it goes to stderr."""
         shown = self.redacted(value)
         if self.output_file is None:
             click.echo(f"{name}: {shown}", err=True)
             return
-        # Nobody can guess the delimiter, so no value can end itself and go on with an output of its own.
+        # The delimiter cannot be guessed, so no value can end itself and add another output.
         delimiter = f"end-{secrets.token_hex(16)}"
         with self.output_file.open("a", encoding="utf-8", newline="") as file:
             file.write(f"{name}<<{delimiter}\n{shown}\n{delimiter}\n")
@@ -148,15 +148,15 @@ class Actions:
         self._annotate("error", title, message, file, line)
 
     def warning(self, title: str, message: str, file: str | None = None, line: int | None = None) -> None:
-        """Annotate with a warning."""
+        """Annotate the run, or a line of a file, with a warning."""
         self._annotate("warning", title, message, file, line)
 
     def notice(self, title: str, message: str, file: str | None = None, line: int | None = None) -> None:
-        """Annotate with something worth knowing."""
+        """Annotate the run, or a line of a file, with a notice."""
         self._annotate("notice", title, message, file, line)
 
     def write(self, path: Path, text: str) -> None:
-        """Write a file that others will read, such as an artefact. Raises InputError."""
+        """Write a file, such as an artefact. Raises InputError."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(self.redacted(text), encoding="utf-8", newline="")
@@ -177,7 +177,7 @@ class Actions:
 
 
 def _learned(environment: Mapping[str, str]) -> Redaction:
-    """Have the credentials of a job hidden in everything that this process says, wherever it says it."""
+    """Hide the credentials of the job in everything that this process writes."""
     EVERYWHERE.learn(environment)
     return EVERYWHERE
 

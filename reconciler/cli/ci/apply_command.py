@@ -1,4 +1,4 @@
-"""`reconciler ci apply`: what a merge starts. Apply, commit wrangler.jsonc back, and say on GitHub how it went."""
+"""`reconciler ci apply`: what a merge starts. Apply, commit wrangler.jsonc, and report on GitHub."""
 
 import asyncio
 import os
@@ -51,7 +51,7 @@ def command(name: str, expect: str | None, root: Path) -> int:
     """
     actions = Actions.read(os.environ)
     try:
-        # By name only: a path would be applied under another GitHub environment than its reviewers guard.
+        # By name only: a path could be applied under a GitHub environment with other reviewers.
         return asyncio.run(_guarded(environments.find_named(name, root), actions, expect))
     except asyncio.CancelledError:
         actions.error(f"{name}: interrupted", "nothing is lost: run the workflow again, and it goes on from here")
@@ -59,7 +59,7 @@ def command(name: str, expect: str | None, root: Path) -> int:
 
 
 async def _guarded(file: EnvironmentFile, actions: Actions, expect: str | None) -> ExitStatus:
-    """Run the job; whatever ends it early is told to GitHub as well as to the log."""
+    """Run the job. Whatever ends it early is reported on GitHub and in the log."""
     async with AsyncExitStack() as stack:
         stack.enter_context(ending_in_order(lambda said: click.echo(said, err=True)))
         github = await stack.enter_async_context(connected_github()) if os.environ.get("GITHUB_TOKEN") else None
@@ -81,7 +81,7 @@ async def _guarded(file: EnvironmentFile, actions: Actions, expect: str | None) 
 
 
 class _Job:
-    """One environment's apply, from reading the file to the last word on GitHub."""
+    """One environment's apply, from reading the file to the report on GitHub."""
 
     def __init__(self, file: EnvironmentFile, actions: Actions, github: GitHub | None, deployment: Deployment) -> None:
         self._file = file
@@ -147,7 +147,7 @@ class _Job:
         return ExitStatus.DONE
 
     async def _stand_back(self, newer: Superseded) -> ExitStatus:
-        """A newer commit asks for something else, and its own run applies that: an older wish must not undo it."""
+        """Do nothing: a newer commit changes the file, and its own run applies that."""
         said = f"superseded: {newer.message}"
         self._actions.notice(self._file.name, said)
         self._actions.summary(f"### {self._file.name}: superseded\n\n{prose(newer.message)}")
@@ -160,7 +160,7 @@ class _Job:
 
 
 def _advice(desired: Desired, applied: Applied) -> str:
-    """Say what happened, what is live and what to do, as far as an annotation can hold."""
+    """Return what happened, what is live and what to do next, for an annotation."""
     error = applied.end.error
     happened = [error.message, error.hint] if error else [each.message for each in applied.final.refusals]
     return "\n".join([*filter(None, happened), live_now(desired, applied)])

@@ -1,4 +1,4 @@
-"""What a job says of an apply: the Markdown of its summary, and the one line of a deployment. Pure."""
+"""The report of an apply: the Markdown of the job summary, and the line of a deployment. Pure."""
 
 from reconciler.cli.apply.run import Applied
 from reconciler.core.model.desired import Desired
@@ -11,7 +11,7 @@ from reconciler.render.wording import counted
 
 
 def one_line(desired: Desired, applied: Applied) -> str:
-    """Say how it ended, for a deployment's description."""
+    """Return in one line how it ended, for a deployment's description."""
     error = applied.end.error
     if error is not None:
         return f"{applied.end.result.value}: {error.message}"
@@ -23,7 +23,7 @@ def one_line(desired: Desired, applied: Applied) -> str:
 
 
 def summary(desired: Desired, applied: Applied, notes: list[str]) -> str:
-    """Say all of it, in Markdown: what happened, what is live now, what to do next."""
+    """Return the report in Markdown: what happened, what is live now, what to do next."""
     return "\n".join(
         [
             f"### {prose(one_line(desired, applied))}",

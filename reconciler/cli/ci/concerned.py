@@ -1,6 +1,6 @@
 """Which environments a change concerns: those whose desired-state file, or whose Workers' wrangler.jsonc, it touches.
 
-The tree is read as data: JSONC, and nothing in it is run. A file that leads out of it, or into `.git`, is refused.
+The tree is only read as JSONC: nothing in it is run. A link to a file outside of it, or in `.git`, is refused.
 """
 
 from collections.abc import Sequence
@@ -26,14 +26,14 @@ class Concerned:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Two commits, and what lies between them is the change."""
+    """Two commits. The change is the difference between them."""
 
     old: str
     new: str
 
 
 def concerned(root: Path, span: Span | None, repository: Repository | None) -> Concerned:
-    """Find the environments of the tree at `root` that the change concerns: all, where it is not known."""
+    """Find the environments of the tree at `root` that the change concerns; all of them if the change is not known."""
     files = every(root)
     if span is None or repository is None:
         return Concerned(files)
@@ -53,9 +53,9 @@ def every(root: Path) -> tuple[EnvironmentFile, ...]:
 
 
 def span_of(actions: Actions, repository: Repository | None, proposed: Span | None = None) -> Span | None:
-    """Return what the job's event changed; None where it is not known, as after a dispatch or on a new branch.
+    """Return what the job's event changed; None if not known, as for a dispatch or a new branch.
 
-    `proposed` are the base and the last commit of a pull request that is not the event's.
+    `proposed` is the base and the last commit of a pull request other than the event's.
     """
     if (event := actions.pull_request) is not None:
         proposed = proposed or Span(event.base, event.head)
@@ -64,7 +64,7 @@ def span_of(actions: Actions, repository: Repository | None, proposed: Span | No
     if repository is None:
         return proposed
     if repository.resolve("HEAD^2") == proposed.new:
-        # GitHub's own merge of the two: what happened on the base branch since is not part of the change.
+        # GitHub's merge of the two: later commits of the base branch are not part of the change.
         return Span("HEAD^1", "HEAD")
     if repository.resolve(proposed.old) is None or repository.resolve(proposed.new) is None:
         return proposed
@@ -72,7 +72,7 @@ def span_of(actions: Actions, repository: Repository | None, proposed: Span | No
 
 
 def read(file: EnvironmentFile) -> Desired:
-    """Read a file of a tree that nobody has reviewed. Raises DesiredStateError with every mistake, and InputError."""
+    """Read a file of an unreviewed tree. Raises DesiredStateError with every mistake, and InputError."""
     _refuse_outside(file.path, file.root)
     desired = file.read()
     for worker in desired.workers:
@@ -84,20 +84,20 @@ def _refuse_outside(path: Path, root: Path) -> None:
     shown, top = path.relative_to(root).as_posix(), root.resolve()
     try:
         real = path.resolve()
-    except (OSError, RuntimeError) as error:  # a link that leads to itself
-        raise InputError(f"{shown} is a link in a circle", hint="put the file itself there, not a link") from error
+    except (OSError, RuntimeError) as error:  # a link to itself
+        raise InputError(f"{shown} is a link in a circle", hint="replace the link with the file") from error
     if not real.is_relative_to(top) or ".git" in real.relative_to(top).parts:
-        raise InputError(f"{shown} leads to a place outside of the tree", hint="put the file itself there, not a link")
+        raise InputError(f"{shown} points to a place outside of the tree", hint="replace the link with the file")
 
 
 def _below(inside: Path, path: str) -> str:
-    """Name a path of the repository from the tree's root; empty where it is outside of it."""
+    """Return a repository path relative to the tree's root; empty if it is outside of the tree."""
     found = Path(path)
     return found.relative_to(inside).as_posix() if found.is_relative_to(inside) else ""
 
 
 def _environment(path: str) -> str:
-    """Return the environment that a path is the file of; empty where it is none's."""
+    """Return the environment whose file this path is; empty if it is another file."""
     directory, _, name = path.rpartition("/")
     return name.removesuffix(_ENDING) if directory == DIRECTORY and name.endswith(_ENDING) else ""
 
@@ -107,6 +107,6 @@ def _is_touched(file: EnvironmentFile, changed: set[str]) -> bool:
         return True
     try:
         desired = read(file)
-    except InputError:  # which files belong to it cannot be told
+    except InputError:  # its files are not known
         return any(path.endswith((".json", _ENDING)) and not path.startswith(f"{DIRECTORY}/") for path in changed)
     return any(Path(worker.config).as_posix() in changed for worker in desired.workers)

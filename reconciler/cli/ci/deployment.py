@@ -1,7 +1,7 @@
 """The GitHub deployment of an apply: in progress, then success, or failure with the reason.
 
-GitHub makes one by itself for a job with an `environment`, and that one is used. What GitHub does not take is told
-as a warning: the report of a restore must never stand in the way of the restore.
+GitHub creates one for a job with an `environment`, and that one is used. If GitHub refuses an update, the job only
+warns: a report must never stop a restore.
 """
 
 from collections.abc import Awaitable
@@ -13,7 +13,7 @@ from reconciler.providers.github.wire import DeploymentState
 
 
 class Deployment:
-    """One deployment. Without `github` (outside of Actions) nothing is told to anybody."""
+    """One deployment. Without `github` (outside of Actions), nothing is sent."""
 
     def __init__(self, github: GitHub | None, actions: Actions, environment: str) -> None:
         self._github = github
@@ -22,25 +22,25 @@ class Deployment:
         self._id: int | None = None
 
     async def begin(self, description: str) -> None:
-        """Find or make the deployment of the job's commit, and say that it is in progress."""
+        """Find or create the deployment of the job's commit, and set it in progress."""
         if self._github is not None:
             await self._tolerant(self._find(self._github, description))
         await self.say(DeploymentState.IN_PROGRESS, description)
 
     async def say(self, state: DeploymentState, description: str) -> None:
-        """Say how it stands."""
+        """Set the state."""
         if self._github is not None and self._id is not None:
             shown = self._actions.redacted(description)
-            telling = self._github.set_deployment_state(self._id, state, shown, self._actions.run_url)
-            await self._tolerant(telling)
+            sending = self._github.set_deployment_state(self._id, state, shown, self._actions.run_url)
+            await self._tolerant(sending)
 
     async def _find(self, github: GitHub, description: str) -> None:
         self._id = await github.deployment(
             environment=self._environment, commit=self._actions.sha, description=description
         )
 
-    async def _tolerant(self, telling: Awaitable[None]) -> None:
+    async def _tolerant(self, sending: Awaitable[None]) -> None:
         try:
-            await telling
+            await sending
         except ReconcilerError as error:
-            self._actions.warning(self._environment, f"GitHub was not told of the deployment: {error.message}")
+            self._actions.warning(self._environment, f"the deployment on GitHub could not be updated: {error.message}")

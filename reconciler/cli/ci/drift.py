@@ -1,9 +1,9 @@
-"""Compares an environment with its file, and tells drift from what is merely on its way.
+"""Compares an environment with its file, and separates drift from changes in progress.
 
-A change that was merged and not applied yet is waiting; while a lease is held, somebody is applying. What was applied
-once, and is not so any more, has drifted; and what an apply tried and did not reach has failed.
+A merged change that is not applied yet is waiting. While a lease is held, an apply is running. What was applied and has
+changed since is drift. What an apply tried and did not reach has failed.
 
-Only receipts of commits that were merged count: what somebody applied from a branch was never asked for here.
+Only receipts of merged commits count: an apply from another branch is not part of the desired state.
 """
 
 import itertools
@@ -33,30 +33,30 @@ from reconciler.providers.git.notes import Notes
 from reconciler.providers.git.repository import Repository
 from reconciler.render.wording import counted
 
-# A lease expires by its owner's clock, which need not be ours.
+# A lease expires by its owner's clock, which may differ from ours.
 _SKEW = timedelta(minutes=2)
 _TO_BE_MERGED = (
-    "it is live, and wrangler.jsonc does not name it yet: merge the pull request of branch {branch}; where there is "
-    "none, an apply opens it"
+    "it is live, but wrangler.jsonc does not name it yet: merge the pull request of branch {branch}. If there is none, "
+    "apply opens it"
 )
 
 
 class Kind(Enum):
-    """How an environment stands."""
+    """The result of a comparison."""
 
     IN_SYNC = "in sync"
     DRIFTED = "drifted"
     FAILED = "not applied"
     WAITING = "waiting to be applied"
-    APPLYING = "an apply is at work"
+    APPLYING = "an apply is running"
     UNREADABLE = "could not be read"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a comparison found. `plan` and `observed` are None where nothing was read; `detail` is for people.
+    """What a comparison found. `plan` and `observed` are None if nothing was read; `detail` is a sentence.
 
-    `failed` is the receipt of the last apply, where that did not converge.
+    `failed` is the receipt of the last apply, if that did not converge.
     """
 
     environment: str
@@ -68,8 +68,8 @@ class Finding:
     failed: Receipt | None = None
 
     @property
-    def needs_somebody(self) -> bool:
-        """Whether it stays as it is until somebody does something: an issue is kept for it."""
+    def needs_action(self) -> bool:
+        """Whether it stays so until a person acts. An issue is kept for it."""
         return self.kind in (Kind.DRIFTED, Kind.FAILED)
 
     @property
@@ -81,7 +81,7 @@ class Finding:
 
 
 class Comparison:
-    """Compares environments of one repository with reality. `receipts` are all there are."""
+    """Compares the environments of one repository with reality."""
 
     def __init__(self, repository: Repository, environment: Mapping[str, str] = os.environ) -> None:
         self._repository = repository
@@ -89,7 +89,7 @@ class Comparison:
         self._receipts: tuple[Receipt, ...] = ()
 
     def read_receipts(self) -> None:
-        """Bring the receipts here. Raises GitError."""
+        """Fetch the receipts. Raises GitError."""
         notes = Notes(self._repository)
         notes.fetch()
         head = self._repository.head()
@@ -97,14 +97,14 @@ class Comparison:
         self._receipts = tuple(each for each in _parsed(notes) if each.commit in merged and not each.changed)
 
     async def look(self, file: EnvironmentFile) -> Finding:
-        """Compare one environment. Raises ReconcilerError where it cannot be done."""
+        """Compare one environment. Raises ReconcilerError if it can't be read."""
         path = path_in_repository(file, self._repository)
         desired = file.read()
         if applying := self._applying(desired, path):
             return applying
         async with connected(desired, file.root, self._environment) as ports:
             observed = await observe(desired, ports)
-        # An apply that began meanwhile would look like drift.
+        # An apply that started meanwhile would look like drift.
         seen = suspending.look(file, self._environment)
         found = suspending.shown_in(plan(desired, observed), seen)
         finding = self._applying(desired, path) or self._judged(found, observed, path)
@@ -113,8 +113,8 @@ class Comparison:
     def _applying(self, desired: Desired, path: str) -> Finding | None:
         lease = GitLease.look(self._repository, desired.environment)
         if lease is None or _now() - lease.expires_at > _SKEW:
-            return None  # of an owner that is dead, nothing more is to come
-        detail = f"{lease.owner} has been at work since {lease.taken_at}"
+            return None  # its owner has died
+        detail = f"{lease.owner} has been applying since {lease.taken_at}"
         return Finding(desired.environment, Kind.APPLYING, detail, file=path)
 
     def _judged(self, found: Plan, observed: Observed, path: str) -> Finding:
@@ -134,20 +134,20 @@ class Comparison:
         return Finding(desired.environment, kind, detail, found, observed, path, failed)
 
     def _failed(self, desired: Desired, path: str) -> Receipt | None:
-        """Return the receipt of the last apply, where that was of a file that asks for the same and missed it."""
+        """Return the receipt of the last apply, if it was for the same desired state and did not reach it."""
         last = latest(self._receipts, desired.environment)
         if last is None or last.result is Result.CONVERGED or not self._asked(last, desired, path):
             return None
         return last
 
     def _was_applied(self, desired: Desired, path: str) -> bool:
-        """Whether the last apply that converged was one of a file that asks for the same."""
+        """Whether the last converged apply was for the same desired state."""
         converged = (each for each in self._receipts if each.result is Result.CONVERGED)
         last = latest(converged, desired.environment)
         return last is not None and self._asked(last, desired, path)
 
     def _asked(self, last: Receipt, desired: Desired, path: str) -> bool:
-        """Whether what was applied is what the file asks for now."""
+        """Whether the applied file asks for the same as the file now."""
         content = self._repository.read(last.commit, path)
         with suppress(InputError, UnicodeDecodeError):
             text = (content or b"").decode()
@@ -156,7 +156,7 @@ class Comparison:
 
 
 def _is_to_be_merged(found: Plan) -> bool:
-    """Whether all that is left is to commit what is deployed, and that is asked for by a pull request."""
+    """Whether only wrangler.jsonc is left to commit, by a pull request."""
     only_files = bool(found.steps) and all(step.writes_file for step in found.steps)
     return only_files and not found.refusals and found.desired.write_back is WriteBack.PULL_REQUEST
 
@@ -171,7 +171,7 @@ def _now() -> Instant:
 
 
 def _parsed(notes: Notes) -> list[Receipt]:
-    """Read every receipt; what is none was written by somebody else, and is left alone."""
+    """Read every receipt. A note that is not a receipt is ignored."""
     found = []
     for line in itertools.chain.from_iterable(notes.all().values()):
         with suppress(ValueError):

@@ -31,9 +31,9 @@ from reconciler.render.markdown import prose
 def command(root: Path) -> int:
     """Compare every environment with its file, and keep exactly one issue for each that has drifted.
 
-    The issue says what differs, since when that is known, and the two ways out: make it so, or accept it by a pull
-    request that is ready and planned. It is closed when the two agree, or the file is deleted. What was merged and not
-    applied yet is no drift, unless the last apply of it failed; while one is at work nothing is reported. Needs
+    The issue says what differs, since when this is known, and the two ways out: apply the file, or merge a planned pull
+    request that accepts what is live. It is closed when the two agree, or the file is deleted. A merged change that is
+    not applied yet is not drift, unless its last apply failed. While an apply is running, nothing is reported. Needs
     GITHUB_TOKEN with contents, issues, pull-requests and statuses: write; without one, outside of Actions, it only
     says what it finds.
 
@@ -55,10 +55,10 @@ async def _run(actions: Actions, root: Path, repository: Repository) -> ExitStat
     for _, each in found:
         _annotate(actions, each)
     if actions.running or os.environ.get("GITHUB_TOKEN"):
-        failed |= not await _Desk.told(actions, repository, found)
+        failed |= not await _Issues.update(actions, repository, found)
     if failed:
         return ExitStatus.ERROR
-    return ExitStatus.PENDING if any(each.needs_somebody for _, each in found) else ExitStatus.DONE
+    return ExitStatus.PENDING if any(each.needs_action for _, each in found) else ExitStatus.DONE
 
 
 _Compared = tuple[EnvironmentFile, Finding]
@@ -72,7 +72,7 @@ async def _compared(comparison: Comparison, file: EnvironmentFile) -> _Compared:
         return file, Finding(file.name, Kind.UNREADABLE, detail)
 
 
-class _Desk:
+class _Issues:
     """Keeps the issues and the pull requests that accept what is live."""
 
     def __init__(self, actions: Actions, github: GitHub) -> None:
@@ -81,23 +81,23 @@ class _Desk:
         self._review = AcceptReview(actions, github)
 
     @classmethod
-    async def told(cls, actions: Actions, repository: Repository, found: list[_Compared]) -> bool:
-        """Tell GitHub what was found, one environment after the other; return whether it took all of it."""
+    async def update(cls, actions: Actions, repository: Repository, found: list[_Compared]) -> bool:
+        """Report the findings on GitHub, one after another. Returns whether GitHub accepted all of them."""
         address = repository.remote_url()
         taken = True
         try:
             async with connected_github(os.environ, address) as github:
-                desk = cls(actions, github)
+                issues = cls(actions, github)
                 for file, each in found:
-                    taken &= await desk._tell(file, each)
+                    taken &= await issues._report(file, each)
                 for name in await _orphans(github, repository, found):
-                    taken &= await desk._forget(name)
+                    taken &= await issues._close_deleted(name)
         except ReconcilerError as error:
-            _complain(actions, "nothing could be told to GitHub", error)
+            _complain(actions, "GitHub could not be reached, or refused the report", error)
             return False
         return taken
 
-    async def _tell(self, file: EnvironmentFile, finding: Finding) -> bool:
+    async def _report(self, file: EnvironmentFile, finding: Finding) -> bool:
         try:
             match finding.kind:
                 case Kind.IN_SYNC:
@@ -105,7 +105,7 @@ class _Desk:
                 case Kind.DRIFTED | Kind.FAILED:
                     await self._keep(file, finding)
                 case Kind.WAITING | Kind.APPLYING | Kind.UNREADABLE:
-                    pass  # no issue is opened or closed on what is on its way, or cannot be told
+                    pass  # it may change by itself, or is not known: open and close nothing
                 case _:
                     assert_never(finding.kind)
         except ReconcilerError as error:
@@ -128,9 +128,9 @@ class _Desk:
         kept = await self._github.keep_issue(marker, redacted(drift_report.title(drift)), body, drift_report.LABEL)
         click.echo(redacted(f"{drift.environment}: {kept.url}"))
 
-    async def _forget(self, environment: str) -> bool:
+    async def _close_deleted(self, environment: str) -> bool:
         """Close the issue and the pull request of an environment whose file was deleted."""
-        says = f"The file of {environment} was deleted, and nobody compares it any more. What is live stays as it is."
+        says = f"The file of {environment} was deleted, so it is no longer compared. What is live stays as it is."
         try:
             await self._github.close_issue(drift_report.marker(environment), says)
             await self._review.take_back(environment, says)
@@ -141,7 +141,7 @@ class _Desk:
 
 
 async def _orphans(github: GitHub, repository: Repository, found: list[_Compared]) -> list[str]:
-    """Name the environments that have an issue and no file any more, wherever in the repository it was."""
+    """Return the environments that have an issue but no file anywhere in the repository."""
     named = {drift_report.environment_of(each.body) for each in await github.issues_with(drift_report.MARKERS)}
     left = named - {"", *(file.name for file, _ in found)}
     head = repository.head() if left else ""
@@ -170,6 +170,6 @@ def _summary(found: list[_Compared]) -> str:
     rows = [f"| {prose(each.environment)} | {each.kind.value} | {prose(each.detail)} |" for _, each in found]
     parts = ["## Desired state and reality", "\n".join(["| environment | | |", "|---|---|---|", *rows])]
     for _, each in found:
-        if each.needs_somebody:
+        if each.needs_action:
             parts.append(drift_report.difference(each.drift))
     return "\n\n".join(parts)

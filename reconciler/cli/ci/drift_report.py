@@ -1,6 +1,6 @@
-"""What a drift issue says: what is asked for, what is live instead, and the two ways out. Pure.
+"""The text of a drift issue: what the file asks for, what is live instead, and the two ways out. Pure.
 
-The text changes only when the drift does, so that an issue is not edited every hour.
+The text changes only with the drift, so that the issue is not edited every hour.
 """
 
 import re
@@ -20,7 +20,7 @@ from reconciler.render.wording import counted
 
 LABEL = "reconciler-drift"
 LIMIT_BYTES = 60_000
-# What every issue of ours begins with.
+# How every issue of ours begins.
 MARKERS = "<!-- reconciler:drift:"
 _MARKER = re.compile(rf"{MARKERS}([a-z0-9-]+) -->")
 _ENDED = {
@@ -34,9 +34,9 @@ _SINCE = re.compile(r"<!-- since (\S+) -->")
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """An environment that is not what its file asks for, although that was applied once.
+    """An environment whose state is not what its file asks for.
 
-    `failed` is the receipt of the last apply, where that did not converge.
+    `failed` is the receipt of the last apply, if that did not converge.
     """
 
     plan: Plan
@@ -51,12 +51,12 @@ class Drift:
 
 
 def marker(environment: str) -> str:
-    """Return what an environment's issue is found again by."""
+    """Return the hidden marker of an environment's issue."""
     return f"{MARKERS}{environment} -->"
 
 
 def environment_of(body: str) -> str:
-    """Return the environment that an issue is about; empty where it is none of ours."""
+    """Return the environment of an issue's body; empty if it is not ours."""
     found = _MARKER.search(body)
     return found[1] if found else ""
 
@@ -69,7 +69,7 @@ def title(drift: Drift) -> str:
 
 
 def failure(receipt: Receipt) -> str:
-    """Say in a sentence of an apply that did not converge: when, by whom, why, and where its log is."""
+    """Return in a sentence when an apply failed, who started it, why it failed and where its log is."""
     log = f"its log: {receipt.run}" if receipt.run else f"it ran by hand: {receipt.actor} has its log"
     why = receipt.detail or "no reason is known"
     ended = f"the last apply of {receipt.asked}, begun {receipt.began} by {receipt.actor}, {_ENDED[receipt.result]}"
@@ -77,7 +77,7 @@ def failure(receipt: Receipt) -> str:
 
 
 def since(body: str) -> Instant | None:
-    """Read from an issue's body since when its drift is known."""
+    """Return since when the drift is known, from an issue's body (UTC)."""
     found = _SINCE.search(body)
     try:
         return Instant.parse(found[1]) if found else None
@@ -86,27 +86,27 @@ def since(body: str) -> Instant | None:
 
 
 def issue(drift: Drift, known_since: Instant, accepting: str) -> str:
-    """Return the issue's body. `accepting` says in Markdown how to accept what is live, or why that cannot be."""
+    """Return the issue's body. `accepting` is Markdown: how to accept what is live, or why that is not possible."""
     parts = [
         f"{_happened(drift)} Known since {known_since}.",
         *_suspended(drift),
         difference(drift),
         *("### Make it so", _make_it_so(drift), "### Accept it", accepting),
-        "This issue is kept up to date, and is closed as soon as the two agree.",
+        "This issue is kept up to date, and closed when the two agree.",
     ]
     head = f"{marker(drift.environment)}\n<!-- since {known_since} -->\n"
     return head + cut("\n\n".join(parts), LIMIT_BYTES - len(head), "the job summary has all of it")
 
 
 def difference(drift: Drift) -> str:
-    """Return in Markdown what is asked for and live, and the steps from one to the other or what forbids them."""
+    """Return in Markdown what is asked for and what is live, with the steps between them or what blocks these."""
     plan, parts = drift.plan, []
     if differences := list(_differences(drift)):
         parts.append("\n".join(["| | asked for | live |", "|---|---|---|", *differences]))
     if plan.drift:
         parts += ["**What was changed**", "\n".join(f"- {prose(str(each))}" for each in plan.drift)]
     if plan.refusals:
-        parts += ["**What stands in the way**", "\n".join(f"- {_refusal(each)}" for each in plan.refusals)]
+        parts += ["**What blocks it**", "\n".join(f"- {_refusal(each)}" for each in plan.refusals)]
     else:
         steps = [f"| {n} | {prose(step.describe())} | {prose(step.reason)} |" for n, step in enumerate(plan.steps, 1)]
         parts += ["**What would set it right**", "\n".join(["| | step | because |", "|---|---|---|", *steps])]
@@ -129,10 +129,10 @@ def _refusal(refusal: Refusal) -> str:
 
 
 def _differences(drift: Drift) -> Iterator[str]:
-    """Say each thing that differs, as rows of a table."""
+    """Yield each difference as a row of a table."""
     plan, desired = drift.plan, drift.plan.desired
     if plan.live != desired.timeline:
-        yield f"| timeline | {code(str(desired.timeline))} | {code(str(plan.live or 'cannot be told'))} |"
+        yield f"| timeline | {code(str(desired.timeline))} | {code(str(plan.live or 'not known'))} |"
     for refusal in plan.refusals:
         if isinstance(refusal, PrimaryMissing):
             yield f"| primary branch | {code(desired.primary.branch)} | {code(refusal.default)} is the default |"
@@ -157,9 +157,9 @@ def _of_worker(worker: ObservedWorker, name: str, identity: str, observed: Obser
 def _make_it_so(drift: Drift) -> str:
     name, plan = drift.environment, drift.plan
     if drift.failed is not None and not plan.refusals:
-        return "Mend what the apply failed at, and run it again: it goes on from what it finds.\n\n" + _commands(name)
+        return "Fix the cause of the failure, then apply again: it continues from what it finds.\n\n" + _commands(name)
     if plan.refusals and not (plan.blocks_no_restore and plan.steps):
-        return "Nothing can be done by an apply until what stands in the way is gone; after that:\n\n" + _commands(name)
+        return "No apply can change anything until what blocks it is gone. Then:\n\n" + _commands(name)
     return f"Bring reality back to what the file asks for, in {counted(len(plan.steps))}:\n\n" + _commands(name)
 
 

@@ -1,4 +1,4 @@
-"""`reconciler ci drill-report`: a pull request with what a drill has written."""
+"""`reconciler ci drill-report`: a pull request with the report of a drill."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ _LEFT_OUT = re.compile(r"(?m)^!\[.*\n|^## Notes\n(?s:.*)")
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a drill has written and nobody has committed: paths from the repository's root, and their bytes."""
+    """The uncommitted files of a drill: paths from the repository's root, with their content."""
 
     environment: str
     begun: Instant
@@ -39,7 +39,7 @@ class Written:
 
     @property
     def branch(self) -> str:
-        """The branch's name. Each drill has its own: the line of one that is not merged yet is not lost."""
+        """The branch's name. Each drill has its own, so that an unmerged report is not lost."""
         return f"drill/{self.environment}-{self.begun.compact}"
 
     @property
@@ -58,10 +58,12 @@ class Written:
     help="The checkout that it ran in; by default this directory.",
 )
 def command(environment: str, reports: str | None, root: Path) -> int:
-    """Open a pull request with the report, the history and the picture that a drill has just written.
+    """Open a pull request with the report, the history and the chart of the last drill.
 
-    The report is put into the job summary too. Needs GITHUB_TOKEN with contents and pull-requests: write. Repeated, it
-    brings the same pull request up to date. Exit status: 0 opened, 1 error.
+    The report goes to the job summary too. Needs GITHUB_TOKEN with contents and pull-requests: write. A second run
+    updates the same pull request.
+
+    Exit status: 0 opened, 1 error.
     """
     actions = Actions.read(os.environ)
     repository = Repository.containing(root)
@@ -74,19 +76,19 @@ def command(environment: str, reports: str | None, root: Path) -> int:
 
 
 def _written(repository: Repository, environment: str, directory: Path) -> Written:
-    """Find what the last drill has written. Raises InputError where there is nothing new."""
+    """Return the files of the last drill. Raises InputError if there is nothing new."""
     drills = [each for each in recorded(directory) if isinstance(each, Done) and each.environment == environment]
     names = {path: _inside(repository, path) for path in _ours(directory)}
     files = {name: path.read_bytes() for path, name in names.items() if repository.differs_from_head(name)}
     if not drills or not files:
-        hint = "the log of the drill says why; a report that could not be written is told there"
+        hint = "see the log of the drill: it says if the report could not be written"
         raise InputError(f"no drill of {environment} has written anything new below {directory}", hint=hint)
     texts = [content.decode("utf-8", "replace") for name, content in files.items() if name.endswith(".md")]
     return Written(environment, drills[-1].begun, files, texts[-1] if texts else "")
 
 
 def _ours(directory: Path) -> list[Path]:
-    """List the files that a drill writes."""
+    """Return the files that a drill writes."""
     return sorted([*directory.glob("????-Q?-dr-test.md"), *directory.glob(FILE), *directory.glob(PICTURE)])
 
 
@@ -117,7 +119,7 @@ async def _propose(actions: Actions, repository: Repository, written: Written) -
 
 
 def _push(repository: Repository, written: Written, parent: str) -> None:
-    """Push the commit; a branch that has these files already is left. Raises InputError and GitError."""
+    """Push the commit, unless the branch has these files. Raises InputError and GitError."""
     ref = f"refs/heads/{written.branch}"
     standing = repository.remote_ref(ref)
     if standing:

@@ -1,4 +1,4 @@
-"""`reconciler ci plan`: plan what a pull request proposes, and say so on it."""
+"""`reconciler ci plan`: plan what a pull request proposes, and comment the plan on it."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ from reconciler.render.plan_description import headline
 @click.option("--pull-request", "number", type=click.IntRange(1), help="Its number; by default the event's.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the full plan here too.")
 def command(root: Path, number: int | None, output: Path | None) -> int:
-    """Plan a pull request and say so on it: one comment, kept up to date, and one commit status per environment.
+    """Plan a pull request and report on it: one comment, kept up to date, and one commit status per environment.
 
     Every environment is planned whose desired-state file, or whose Workers' wrangler.jsonc, the pull request changes.
     The full plan goes to the job summary. Needs GITHUB_TOKEN with pull-requests and statuses: write; by hand, without
@@ -45,7 +45,7 @@ def command(root: Path, number: int | None, output: Path | None) -> int:
 
 
 class _Job:
-    """One run: from the event to the last word on GitHub."""
+    """One run, from the event to the report on GitHub."""
 
     def __init__(self, actions: Actions, root: Path, repository: Repository | None) -> None:
         self._actions = actions
@@ -65,12 +65,12 @@ class _Job:
         planned = await sections(found.files, os.environ, from_fork=self._from_fork)
         commit = proposed.new if proposed else repository.head() if repository else ""
         subject = Subject(commit, self._actions.run_url, found.deleted)
-        self._tell(planned, subject, output)
+        self._report(planned, subject, output)
         said = number is None or await self._say(number, planned, subject)
         return _status(planned) if said else ExitStatus.ERROR
 
     async def _proposed(self, number: int) -> Span:
-        """Return the base and the last commit of a pull request: as the event has them, or else as they are now."""
+        """Return the base and the last commit of a pull request: those of the event, or else the current ones."""
         if self._event is not None and self._event.number == number:
             return Span(self._event.base, self._event.head)
         async with self._connected() as github:
@@ -78,26 +78,26 @@ class _Job:
         return Span(self._tip(found.base_branch), found.head_commit)
 
     def _tip(self, branch: str) -> str:
-        """Return the tip of a branch, which a checkout of the proposal alone may not have; a merge has it as parent."""
+        """Return the tip of the base branch; empty if the checkout is a merge, which has it as a parent."""
         repository = self._repository
         if repository is None or repository.remote is None or repository.resolve("HEAD^2"):
             return ""
         return repository.resolve(f"refs/remotes/{repository.remote}/{branch}") or repository.fetch(branch)
 
     def _is_checked_out(self, commit: str) -> bool:
-        """Whether what is planned is this commit, or GitHub's merge of it into its base."""
+        """Whether the checkout is this commit, or GitHub's merge of it into its base."""
         head = self._repository.head() if self._repository else ""
         if self._repository is None or not head:
             return False
         return commit in (head, *self._repository.parents(head)[1:])
 
     def _is_another(self, commit: str) -> ExitStatus:
-        """Say nothing on the pull request: a plan of another tree must not be taken for its own."""
+        """Fail without a comment: the plan of another tree must not appear on the pull request."""
         head = self._repository.head() if self._repository else ""
-        found = f"{head[:12]} is checked out" if head else f"{self._root} is no checkout of it"
+        found = f"{head[:12]} is checked out" if head else f"{self._root} is not a checkout of it"
         message = f"{found}, and the last commit of the pull request is {commit[:12]}: nothing was planned"
-        hint = "run it again, which checks out what is proposed now; a pull request with conflicts needs them resolved"
-        self._actions.error("another commit than the pull request's", f"{message}\n{hint}")
+        hint = "run it again, to check out the last commit; if the pull request has conflicts, resolve them first"
+        self._actions.error("not the pull request's last commit", f"{message}\n{hint}")
         self._actions.summary(f"## Not planned\n\n{message}: {hint}.")
         return ExitStatus.ERROR
 
@@ -105,8 +105,8 @@ class _Job:
         address = self._repository.remote_url() if self._repository else None
         return connected_github(os.environ, address)
 
-    def _tell(self, planned: tuple[Section, ...], subject: Subject, output: Path | None) -> None:
-        """Put everything where it is whole: the summary, the file, and one annotation per mistake."""
+    def _report(self, planned: tuple[Section, ...], subject: Subject, output: Path | None) -> None:
+        """Write the whole plan to the summary and the file, with one annotation per mistake."""
         everything = plan_comment.full(planned, subject)
         self._actions.summary(everything)
         if output is not None:
@@ -129,20 +129,20 @@ class _Job:
                 self._actions.notice(headline(plan), f"digest {plan.digest}")
 
     def _from_the_top(self, file: str) -> str:
-        """Name a file of the tree from the repository's top, as annotations want it."""
+        """Return the path of a file from the repository's root, as annotations need it."""
         if self._repository is None:
             return file
         return (self._root.resolve().relative_to(self._repository.root.resolve()) / file).as_posix()
 
     async def _say(self, number: int, planned: tuple[Section, ...], subject: Subject) -> bool:
-        """Keep the comment and set the statuses; return whether GitHub took them."""
+        """Update the comment and set the statuses. Returns whether GitHub accepted them."""
         commit = subject.commit
         try:
             async with self._connected() as github:
                 if (await github.pull_request(number)).head_commit == commit:
                     await self._keep_comment(github, number, planned, subject)
                 else:
-                    self._actions.notice("no comment", f"{commit[:12]} is not the pull request's last commit any more")
+                    self._actions.notice("no comment", f"{commit[:12]} is no longer the pull request's last commit")
                 for each in planned:
                     await self._set_status(github, commit, each)
         except ReconcilerError as error:
@@ -157,7 +157,7 @@ class _Job:
         )
 
     async def _keep_comment(self, github: GitHub, number: int, planned: tuple[Section, ...], subject: Subject) -> None:
-        """Say it in the comment. Where there is nothing to say, only a comment that is there is brought up to date."""
+        """Update the comment. If there is nothing to report, update only an existing one."""
         nothing = not planned and not subject.deleted
         if nothing and not any(plan_comment.MARKER in body for body in await github.comments(number)):
             return
@@ -165,12 +165,12 @@ class _Job:
         await github.keep_comment(number, plan_comment.MARKER, body)
 
     def _unsaid(self, error: ReconcilerError) -> bool:
-        """Say that GitHub did not take it. A fork's job may only read: there, nothing else is to be expected."""
+        """Report that GitHub refused. For a fork this is expected: its job can only read."""
         message = "\n".join(part for part in (error.message, error.hint) if part)
         if self._from_fork:
-            self._actions.notice("no comment and no status", f"a fork's job may not write here; {message}")
+            self._actions.notice("no comment and no status", f"a job of a fork can't write here; {message}")
             return True
-        self._actions.error("the pull request could not be told", f"{message}\nthe plan is in the job summary")
+        self._actions.error("the pull request could not be updated", f"{message}\nthe plan is in the job summary")
         return False
 
 

@@ -1,4 +1,4 @@
-"""Plans the environments of a tree that nobody has reviewed: each becomes a section, whatever comes of it."""
+"""Plans the environments of an unreviewed tree: one section for each, whatever the result."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -18,16 +18,16 @@ from reconciler.render.comment import Mistaken, Planned, Section, Unplanned
 
 _FORK = Unplanned(
     "",
-    "this pull request comes from a fork, and GitHub gives no secrets to the jobs of a fork: nothing could be asked of "
-    "Neon or Cloudflare. The file itself was read, and no mistake was found in it",
-    "somebody who may push to this repository pushes the branch to it, and opens the pull request from there",
+    "this pull request comes from a fork, and GitHub gives its jobs no secrets: Neon and Cloudflare could not be read. "
+    "The file was checked, and has no mistakes",
+    "push the branch to this repository, and open the pull request from there",
 )
 
 
 async def sections(
     files: Sequence[EnvironmentFile], environment: Mapping[str, str], *, from_fork: bool
 ) -> tuple[Section, ...]:
-    """Plan every file, side by side."""
+    """Plan every file, concurrently."""
     return tuple(await asyncio.gather(*(_section(file, environment, from_fork=from_fork) for file in files)))
 
 
@@ -48,7 +48,7 @@ async def _section(file: EnvironmentFile, environment: Mapping[str, str], *, fro
 
 
 def _named_from(root: Path, observed: Observed) -> Observed:
-    """Name files in what could not be read from the tree's root, and not from where this machine has the tree."""
+    """Make paths in messages relative to the tree's root."""
     prefix = f"{root}/"
 
     def named(worker: ObservedWorker | Unknown) -> ObservedWorker | Unknown:

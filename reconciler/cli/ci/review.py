@@ -1,4 +1,4 @@
-"""Whether what was applied is what was reviewed: the plan's digest in the comment on the pull request."""
+"""Compares the applied plan with the reviewed one, by the digest in the pull request's comment."""
 
 import re
 
@@ -9,9 +9,9 @@ from reconciler.render.comment import MARKER
 
 
 async def compared(github: GitHub | None, commit: str, planned: Plan) -> str:
-    """Say how the plan that was applied compares with the one on the pull request of a commit; empty if there is none.
+    """Return how the applied plan compares with the one on the commit's pull request; empty if there is none.
 
-    A plan is made anew before it is applied: reality may have moved since, and a restore that is right is not held up.
+    An apply always plans again. A difference is reported, and does not stop it.
     """
     if github is None or not planned.steps:
         return ""
@@ -23,7 +23,7 @@ async def compared(github: GitHub | None, commit: str, planned: Plan) -> str:
         return ""
     if reviewed == planned.digest:
         return f"exactly the plan that was reviewed: {reviewed}"
-    return f"reality has moved since the review: the plan then was {reviewed}, and the one applied {planned.digest}"
+    return f"reality has changed since the review: the plan was {reviewed} then, and {planned.digest} is applied"
 
 
 async def _reviewed(github: GitHub, commit: str, environment: str) -> str:

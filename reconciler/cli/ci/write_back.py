@@ -1,7 +1,7 @@
-"""Commits the wrangler.jsonc that is deployed back to the default branch, or proposes it as a pull request.
+"""Commits the deployed wrangler.jsonc to the default branch, or proposes it as a pull request.
 
-Nothing is merged: the ids are written anew into the file as it is on the branch now, so a branch that moved costs
-one more try, and a push that was lost is made up for by the next run, which finds the old id on the branch.
+Nothing is merged: the ids are written into the file as it is on the branch now. If the branch moves, the push is
+tried again. If a push is lost, the next run finds the old id on the branch and repeats it.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _MOST_TRIES = 8
 
 @dataclass(frozen=True, slots=True)
 class WrittenBack:
-    """What was done about the files: the commit that holds them, and the pull request that asks for it."""
+    """What was done: the commit with the files, and the pull request that proposes it."""
 
     said: str
     commit: str = ""
@@ -32,7 +32,7 @@ class WrittenBack:
 async def write_back(
     desired: Desired, observed: Observed, file: EnvironmentFile, repository: Repository, github: GitHub | None
 ) -> WrittenBack:
-    """Bring the ids that are deployed to the default branch. Raises GitError, InputError, ProviderError."""
+    """Write the deployed ids to the default branch. Raises GitError, InputError, ProviderError."""
     branch = repository.default_branch()
     content = _Content(desired, observed, file, repository, branch)
     if desired.write_back is WriteBack.PUSH:
@@ -68,8 +68,8 @@ class _Content:
         config = expected_config(self.desired, self.observed)
         return (
             f"{names}: as deployed, on {config}\n\n"
-            f"{self.desired.environment} is on {self.desired.timeline}. This records what is deployed already, and\n"
-            "changes nothing.\n"
+            f"{self.desired.environment} is on {self.desired.timeline}. This records what is already deployed,\n"
+            "and changes nothing.\n"
         )
 
     def _deployed(self) -> list[tuple[Worker, str]]:
@@ -82,8 +82,8 @@ class _Content:
     def _read(self, tip: str, path: str) -> bytes:
         content = self.repository.read(tip, path)
         if content is None:
-            hint = "put it back, or correct worker.config in the desired-state file"
-            raise InputError(f"{path} is not on {self.branch} any more, so its id cannot be written there", hint=hint)
+            hint = "restore it, or correct worker.config in the desired-state file"
+            raise InputError(f"{path} is no longer on {self.branch}, so its id cannot be written there", hint=hint)
         return content
 
 
@@ -98,10 +98,10 @@ def _push(content: _Content) -> WrittenBack:
         try:
             repository.push(commit, f"refs/heads/{content.branch}", expected=tip)
         except PushRejected:
-            continue  # somebody else was faster: write the same ids into what they have made of the branch
+            continue  # another push was faster: write the same ids into the new tip
         return WrittenBack(f"{', '.join(sorted(files))} committed to {content.branch} as {commit[:12]}", commit)
     raise GitError(
-        f"{content.branch} moved {_MOST_TRIES} times while the deployed wrangler.jsonc was pushed to it",
+        f"{content.branch} moved during each of {_MOST_TRIES} pushes of the deployed wrangler.jsonc",
         hint="nothing is lost: the next run of apply commits it",
     )
 
@@ -119,7 +119,7 @@ async def _propose(content: _Content, github: GitHub) -> WrittenBack:
 
 
 def _pushed_proposal(content: _Content, name: str, tip: str, files: dict[str, bytes]) -> str:
-    """Push the branch of the pull request; one that says the same already is left, so that its reviews are kept."""
+    """Push the pull request's branch. If it has the same files, leave it, so that its reviews stay valid."""
     repository, ref = content.repository, f"refs/heads/{name}"
     there = repository.remote_ref(ref)
     if there:
@@ -135,5 +135,5 @@ def _pushed_proposal(content: _Content, name: str, tip: str, files: dict[str, by
 async def _withdraw(content: _Content, name: str, github: GitHub) -> WrittenBack:
     left = await github.find_pull_request(name)
     if left is not None:
-        await github.close_pull_request(left.number, f"{content.branch} names what is deployed already.")
+        await github.close_pull_request(left.number, f"{content.branch} already names what is deployed.")
     return WrittenBack(f"{content.branch} names what is deployed")

@@ -95,7 +95,7 @@ def test_a_renamed_primary_is_accepted(desk, github, job, world):
     branch = world.branch(PRIMARY)
     world.change_branch(branch, name="production-db")
     assert job.on_main("drift").status == 2
-    assert "What stands in the way" in the_issue(github).body
+    assert "What blocks it" in the_issue(github).body
     (pull,) = github.pulls()
     github.merge(pull.number)
     assert merged_file(desk).primary.branch == "production-db"
@@ -154,7 +154,7 @@ def test_work_of_somebody_else_on_the_branch_is_left_alone(desk, github, job, wo
     serve_from_elsewhere(world, "second")
     assert job.on_main("drift").status == 2
     assert desk.remote.ref(f"refs/heads/{ACCEPT}") == own
-    assert "holds work that is not this job" in the_issue(github).body
+    assert "holds work that this job did not write" in the_issue(github).body
 
 
 def test_where_actions_may_not_open_pull_requests_the_issue_says_how_to(desk, github, job, world):

@@ -100,7 +100,7 @@ def test_an_apply_that_did_not_reach_what_was_asked_is_an_issue_until_it_is_live
         assert expected in warning
         assert expected in issue.body
     assert "the &lt;b&gt;database&lt;/b&gt; was away" in issue.body
-    assert "Mend what the apply failed at" in issue.body
+    assert "Fix the cause of the failure" in issue.body
     writes = len(github.writes())
     assert job.on_main("drift").status == 2
     assert len(github.writes()) == writes, "nothing changed, so nothing is edited"
@@ -165,7 +165,7 @@ def test_the_issue_of_an_environment_of_another_directory_is_left_alone(desk, gi
     the_issue(github)
 
 
-@pytest.mark.parametrize(("target", "said"), [("/etc/hostname", "leads out of"), ("staging.jsonc", "in a circle")])
+@pytest.mark.parametrize(("target", "said"), [("/etc/hostname", "points outside"), ("staging.jsonc", "circular link")])
 def test_a_file_that_is_a_link_to_somewhere_else_is_told_in_a_sentence(desk, github, job, target, said):
     (desk.root / "desired-state/staging.jsonc").symlink_to(target)
     desk.git("add", "--all")
@@ -206,7 +206,7 @@ def test_while_an_apply_is_at_work_nothing_is_reported(desk, github, job, world)
 
     ended = asyncio.run(meanwhile())
     assert ended.status == 0
-    assert "ada on a laptop has been at work since" in ended.summary
+    assert "ada on a laptop has been applying since" in ended.summary
     assert github.writes() == []
     assert job.on_main("drift").status == 2
 

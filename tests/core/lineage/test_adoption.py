@@ -139,7 +139,7 @@ REFUSED = {
     "live before": (LIVE_BEFORE, BY_HAND, "", "give the restore another id"),
     "signs disagree": (beside(CLAIMS, replace(CLAIMS, id="br-d", name="mine")), BY_HAND, "", "whose branch would be"),
     "a swap": (SWAPPING, BY_HAND, "", "no branch has its name"),
-    "an LSN of nothing": (ALONE, LSN, "", "to which timeline 0/1A2B3C8 belongs: name it by --from"),
+    "an LSN of nothing": (ALONE, LSN, "", "0/1A2B3C8 belongs to: name it with --from"),
 }
 
 

@@ -173,6 +173,12 @@ def test_a_run_killed_after_an_expiry_leaves_nothing_to_do(expiring):
     assert expiry(expiring) is not None
 
 
+def test_an_expiry_whose_answer_is_lost_is_given(expiring):
+    expiring.fault("drop-before", "PATCH", "/branches/")
+    expiring.converge()
+    assert expiry(expiring) is not None
+
+
 def test_where_neon_has_no_expiries_the_hint_says_so(expiring, monkeypatch):
     monkeypatch.setattr(expiring.world.sandbox.states[0].switches, "expires_at_available", False)
     with pytest.raises(ProviderError, match="expiration is not available") as raised:
