@@ -6,7 +6,7 @@ and a tuple as a list, with semicolons where the template says `{reasons:;}`.
 
 import string
 from abc import ABC
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -44,31 +44,20 @@ class Refusal(ABC):
     @property
     def message(self) -> str:
         """What is wrong, in one sentence with the numbers."""
-        return _SENTENCE.vformat(self.problem, (), _Attributes(self))
+        return _SENTENCE.format(self.problem, self)
 
     @property
     def hint(self) -> str:
         """What to do about it."""
-        return _SENTENCE.vformat(self.way_out, (), _Attributes(self))
-
-
-class _Attributes(Mapping[str, Any]):
-    """The fields and properties of a refusal, by name."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        self._refusal = refusal
-
-    def __getitem__(self, name: str) -> Any:
-        return getattr(self._refusal, name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(dir(self._refusal))
-
-    def __len__(self) -> int:
-        return len(dir(self._refusal))
+        return _SENTENCE.format(self.way_out, self)
 
 
 class _Sentence(string.Formatter):
+    """Fills in a template from the attributes of a refusal, the one positional argument."""
+
+    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG002
+        return getattr(args[0], str(key))
+
     def format_field(self, value: Any, format_spec: str) -> Any:
         if isinstance(value, timedelta):
             return for_people(value)
