@@ -134,6 +134,10 @@ MALFORMED: dict[str, tuple[str, dict[str, str]]] = {
     "a role that is too long": (
         file(PRIMARY, HYPERDRIVE.replace("app", "ä" * 32)), {'"äääääääääääää': "64 bytes"}
     ),
+    "a query of no length": (verify('"sql": [{"name": "n", "query": ""}]'), {'""}]}': "must have at least 1 characters"}),
+    "a text that is too long": (
+        http_gate('"contains": "' + "y" * 1_001 + '"'), {'"yyyy': "must have at most 1000 characters, and has 1001"}
+    ),
     "two problems at once": (
         '{\n  "primary": {"project": "P!", "branch": "main",\n    "restore": {"to": "2026-11-21T09:55:00"}}\n}',
         {'"P!", "branch"': "aged-wildflower-123456", '"2026-11-21T09': "no time zone"},
