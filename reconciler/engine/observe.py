@@ -229,11 +229,7 @@ async def _with_uses(desired: Desired, observed: Observed, ports: Ports) -> Obse
 
 
 async def _upload(
-    desired: Desired,
-    worker: Worker,
-    seen: ObservedWorker | Unknown,
-    config: HyperdriveConfig | None,
-    ports: Ports,
+    desired: Desired, worker: Worker, seen: ObservedWorker | Unknown, config: HyperdriveConfig | None, ports: Ports
 ) -> ObservedWorker | Unknown:
     if isinstance(seen, Unknown) or config is None or not seen.deployed or seen.serves_only(config.id):
         return seen

@@ -58,9 +58,8 @@ class Step(ABC):
 
     `wire_name` is its name in receipts, JSON and digests. It never changes, whatever the class is called.
     `touches` is what its effect can change. `rechecks` is what is read again right before its call, because the
-    provider does not refuse the call when that has changed; where it `depends_on_uses`, everything is read again once
-    the uses of Hyperdrive configs are known. `locks_project` is true of a write to Neon, which locks the whole
-    project: a wave has one such step at most.
+    provider does not refuse the call when that has changed. A step that `depends_on_uses` has everything read again
+    once the uses of Hyperdrive configs are known. A write to Neon `locks_project`: a wave has one such step at most.
     """
 
     wire_name: ClassVar[str]
@@ -70,14 +69,18 @@ class Step(ABC):
     depends_on_uses: ClassVar[bool] = False
     locks_project: ClassVar[bool] = False
     waits_for_operations: ClassVar[bool] = True
-    """Whether it waits until operations of others on the project have ended, where it locks the project."""
+    """Whether a step that locks the project waits until the operations of others have ended."""
     is_safety_net: ClassVar[bool] = False
-    """Whether it completes what an earlier run left half done, and so is taken even where all else is refused."""
+    """Whether it completes what an earlier run left half done, and so is taken even if all else is refused."""
     needs_approval: ClassVar[bool] = True
     """Whether an approved plan must contain it. If not, it completes a step that the plan contains."""
     is_taken_once: ClassVar[bool] = False
     """Whether a run never repeats it: the provider accepts a second one, and a list may lag behind the first."""
     creates_config: ClassVar[bool] = False
+    key_prefix: ClassVar[str] = ""
+    """What its key begins with; empty if the providers show its effect."""
+    outdates: ClassVar[tuple[str, ...]] = ()
+    """The prefixes of the keys that its effect makes untrue for its target."""
 
     reason: str = field(compare=False)
 
@@ -92,16 +95,16 @@ class Step(ABC):
 
     @abstractmethod
     def predict(self, observed: Observed) -> Observed:
-        """Return what will be observed once its effect is done, everything else being as it was."""
+        """Return what will be observed after its effect, if nothing else changes."""
 
     @property
     def key(self) -> str:
-        """The key in `Observed.passed` that records it for this run; empty where the providers show its effect."""
-        return ""
+        """The key in `Observed.passed` that records it for this run; empty if the providers show its effect."""
+        return f"{self.key_prefix}:{self.target}" if self.key_prefix else ""
 
     def still_passed(self, passed: frozenset[str]) -> frozenset[str]:
         """Return the part of `Observed.passed` that is still true after it."""
-        return passed
+        return passed - {f"{each}:{self.target}" for each in self.outdates}
 
     @property
     def checks(self) -> tuple[str, ...]:
@@ -110,17 +113,17 @@ class Step(ABC):
 
     @property
     def holds(self) -> str:
-        """The name of the branch that holds the replaced timeline after it; empty where it replaces none."""
+        """The name of the branch that holds the replaced timeline after it; empty if it replaces none."""
         return ""
 
     @property
     def switches(self) -> str:
-        """The Worker or Hyperdrive config whose users it moves to another branch; empty where it moves none."""
+        """The Worker or Hyperdrive config whose users it moves to another branch; empty if it moves none."""
         return ""
 
     @property
     def writes_file(self) -> str:
-        """The path of the file that it changes in the working tree; empty where it changes none."""
+        """The path of the file that it changes in the working tree; empty if it changes none."""
         return ""
 
     @property
@@ -135,17 +138,20 @@ class Step(ABC):
 
     @property
     def rolls_back(self) -> bool:
-        """Whether the rules answer its failure by putting back what was live, so that the run goes on."""
+        """Whether the rules answer its failure with a rollback, so that the run goes on."""
         return False
 
     def is_seen_done(self, observed: Observed) -> bool:  # noqa: ARG002  most need the rules to know
-        """Whether its effect shows there, even where the rules refuse and so decide nothing."""
+        """Whether `observed` shows its effect, even if the rules refuse and so decide nothing."""
         return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BranchStep(Step):
-    """A step on one branch."""
+    """A step on one branch: by default a write to Neon."""
+
+    touches = NEON_BRANCHES
+    locks_project = True
 
     branch: str
 

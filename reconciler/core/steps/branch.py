@@ -7,13 +7,7 @@ from datetime import timedelta
 from reconciler.core.model.compute import UNSAID, ComputeSettings
 from reconciler.core.model.observed import Annotation, Branch, Observed, named
 from reconciler.core.steps.base import BRANCHES, NEON_BRANCHES, BranchStep, Part, Phase, Step
-from reconciler.core.steps.prediction import (
-    branches_of,
-    new_endpoint,
-    with_branch,
-    with_endpoint,
-    with_passed,
-)
+from reconciler.core.steps.prediction import branches_of, new_endpoint, with_branch, with_endpoint, with_passed
 from reconciler.core.values.duration import for_people
 from reconciler.core.values.timeline import Point, Timeline, spelled
 
@@ -75,7 +69,7 @@ class AwaitBranch(BranchStep):
 
     wire_name = "AwaitBranch"
     phase = Phase.BRANCH
-    touches = NEON_BRANCHES
+    locks_project = False
     needs_approval = False
 
     def describe(self) -> str:
@@ -91,8 +85,6 @@ class AddCompute(BranchStep):
 
     wire_name = "AddCompute"
     phase = Phase.COMPUTE
-    touches = NEON_BRANCHES
-    locks_project = True
 
     compute: ComputeSettings = UNSAID
 
@@ -110,9 +102,7 @@ class SetCompute(BranchStep):
 
     wire_name = "SetCompute"
     phase = Phase.COMPUTE
-    touches = NEON_BRANCHES
     rechecks = BRANCHES
-    locks_project = True
 
     compute: ComputeSettings
 
@@ -135,8 +125,6 @@ class ClearExpiry(BranchStep):
 
     wire_name = "ClearExpiry"
     phase = Phase.COMPUTE
-    touches = NEON_BRANCHES
-    locks_project = True
 
     def describe(self) -> str:
         return f'remove the expiry of branch "{self.branch}"'
@@ -151,9 +139,7 @@ class ExpireHeldBranch(BranchStep):
 
     wire_name = "ExpireHeld"
     phase = Phase.PROMOTE
-    touches = NEON_BRANCHES
     depends_on_uses = True
-    locks_project = True
 
     seconds: int
 
@@ -174,7 +160,9 @@ class VerifyBranch(BranchStep):
     """
 
     wire_name = "VerifyBranch"
+    key_prefix = "sql"
     phase = Phase.VERIFY_BRANCH
+    locks_project = False
     touches = frozenset({Part.CHECKS, Part.OPERATIONS})
 
     gates: tuple[str, ...]
@@ -184,11 +172,6 @@ class VerifyBranch(BranchStep):
     def checks(self) -> tuple[str, ...]:
         """The branch's own checks, then the gates."""
         return ("identity", "login", *(("tables",) if self.tables_at else ()), *self.gates)
-
-    @property
-    def key(self) -> str:
-        """Set once all checks have passed."""
-        return f"sql:{self.branch}"
 
     def describe(self) -> str:
         return f'verify branch "{self.branch}": {", ".join(self.checks)}'
@@ -204,7 +187,6 @@ class _FenceStep(BranchStep):
     phase = Phase.DEPLOY
     touches = frozenset({Part.BRANCHES, Part.OPERATIONS, Part.CHECKS})
     rechecks = BRANCHES
-    locks_project = True
 
     database: str
 
@@ -225,13 +207,9 @@ class FenceBranch(_FenceStep):
     """
 
     wire_name = "FenceBranch"
+    key_prefix = "fence"
 
     served: bool
-
-    @property
-    def key(self) -> str:
-        """Set once this run has made the fence and seen that it holds."""
-        return f"fence:{self.branch}"
 
     @property
     def stops_writes(self) -> bool:
@@ -250,14 +228,10 @@ class RemoveFence(_FenceStep):
     """Make a database of a branch accept writes again."""
 
     wire_name = "LiftFence"
+    key_prefix = "lift"
     waits_for_operations = False  # SQL removes the fence; the name of the compute only records it
     is_safety_net = True
     needs_approval = False
-
-    @property
-    def key(self) -> str:
-        """Set once this run has removed the fence and seen that writes are possible."""
-        return f"lift:{self.branch}"
 
     def describe(self) -> str:
         return f'lift the fence of branch "{self.branch}": database {self.database} takes writes'

@@ -68,7 +68,6 @@ class ResetDeclaredBranch(BranchStep):
     phase = Phase.DECLARED_BRANCHES
     touches = _WITH_DATABASES
     rechecks = BRANCHES
-    locks_project = True
 
     source: str
     keep_as: str
@@ -100,9 +99,7 @@ class ExpireDeclaredBranch(BranchStep):
 
     wire_name = "ExpireChild"
     phase = Phase.DECLARED_BRANCHES
-    touches = NEON_BRANCHES
     rechecks = BRANCHES
-    locks_project = True
 
     seconds: int | None
     at: Instant | None
@@ -127,9 +124,7 @@ class ProtectDeclaredBranch(BranchStep):
 
     wire_name = "ProtectChild"
     phase = Phase.DECLARED_BRANCHES
-    touches = NEON_BRANCHES
     rechecks = BRANCHES
-    locks_project = True
 
     protected: bool
 
@@ -147,7 +142,6 @@ class CreateDatabase(BranchStep):
     wire_name = "CreateDatabase"
     phase = Phase.DECLARED_BRANCHES
     touches = frozenset({Part.ROLES_AND_DATABASES, Part.OPERATIONS})
-    locks_project = True
 
     database: str
     owner: str
@@ -175,9 +169,7 @@ class DeleteDeclaredBranch(BranchStep):
 
     wire_name = "DeleteChild"
     phase = Phase.DECLARED_BRANCHES
-    touches = NEON_BRANCHES
     rechecks = BRANCHES
-    locks_project = True
 
     def describe(self) -> str:
         return f'delete branch "{self.branch}"'

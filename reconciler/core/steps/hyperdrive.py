@@ -65,23 +65,15 @@ class _ConfigStep(Step):
     def target(self) -> str:
         return self.hyperdrive
 
-    def _without_pool(self, passed: frozenset[str]) -> frozenset[str]:
-        """After a change of the config, its pool is older than the config again."""
-        return passed - {f"pool:{self.hyperdrive}"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartPool(_ConfigStep):
     """Make a Hyperdrive config drop its connections and open new ones."""
 
     wire_name = "RestartPool"
+    key_prefix = "pool"  # Cloudflare's clock is not compared with Neon's
     touches = _CONFIGS_AND_CHECKS
     needs_approval = False
-
-    @property
-    def key(self) -> str:
-        """Set once this run has restarted it: Cloudflare's clock is not compared with Neon's."""
-        return f"pool:{self.hyperdrive}"
 
     def describe(self) -> str:
         return f'restart the connection pool of Hyperdrive config "{self.hyperdrive}"'
@@ -101,6 +93,8 @@ class RepointHyperdrive(_ConfigStep):
     """
 
     wire_name = "RepointHyperdrive"
+    key_prefix = "repoint"
+    outdates = ("pool", "cache")  # connections and cached answers are old again
     touches = _CONFIGS_AND_CHECKS
     rechecks = _RECHECKS
 
@@ -113,15 +107,6 @@ class RepointHyperdrive(_ConfigStep):
     def switches(self) -> str:
         """The config: everything that uses it moves."""
         return self.hyperdrive
-
-    @property
-    def key(self) -> str:
-        """Set once this run has repointed it."""
-        return f"repoint:{self.hyperdrive}"
-
-    def still_passed(self, passed: frozenset[str]) -> frozenset[str]:
-        """Leave out the pool and the cache: connections and cached answers are old again."""
-        return self._without_pool(passed) - {f"cache:{self.hyperdrive}"}
 
     def describe(self) -> str:
         return (
@@ -142,14 +127,10 @@ class AwaitCache(_ConfigStep):
     """Wait for as long as Hyperdrive may answer from its query cache with rows of another branch."""
 
     wire_name = "AwaitCache"
+    key_prefix = "cache"
     touches = frozenset({Part.CHECKS})
 
     seconds: int
-
-    @property
-    def key(self) -> str:
-        """Set once this run has waited."""
-        return f"cache:{self.hyperdrive}"
 
     def describe(self) -> str:
         return f'wait {self.seconds} s, until no answer in the query cache of "{self.hyperdrive}" is older'
@@ -163,14 +144,11 @@ class UpdateHyperdrive(_ConfigStep):
     """Set what differs on a Hyperdrive config, and nothing else."""
 
     wire_name = "UpdateHyperdrive"
+    outdates = ("pool",)
     touches = _CONFIGS_AND_CHECKS
     rechecks = _RECHECKS
 
     settings: Settings
-
-    def still_passed(self, passed: frozenset[str]) -> frozenset[str]:
-        """Leave out the pool."""
-        return self._without_pool(passed)
 
     def describe(self) -> str:
         return f'update Hyperdrive config "{self.hyperdrive}": {self.settings}'
@@ -194,6 +172,8 @@ class RenewPassword(_ConfigStep):
     """Give a Hyperdrive config the password that its role has on a branch now."""
 
     wire_name = "RenewPassword"
+    key_prefix = "password"  # the clocks of two providers prove nothing
+    outdates = ("pool",)
     touches = _CONFIGS_AND_CHECKS
     rechecks = _RECHECKS
     needs_approval = False
@@ -201,15 +181,6 @@ class RenewPassword(_ConfigStep):
     branch: str
     database: str
     role: str
-
-    @property
-    def key(self) -> str:
-        """Set once this run has done it: the clocks of two providers are no proof of that."""
-        return f"password:{self.hyperdrive}"
-
-    def still_passed(self, passed: frozenset[str]) -> frozenset[str]:
-        """Leave out the pool."""
-        return self._without_pool(passed)
 
     def describe(self) -> str:
         return f'give Hyperdrive config "{self.hyperdrive}" the password that role {self.role} has now'

@@ -8,15 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from reconciler.core.model.compute import ComputeSettings
-from reconciler.core.model.observed import (
-    Branch,
-    Endpoint,
-    HyperdriveConfig,
-    Observed,
-    ObservedWorker,
-    known,
-    named,
-)
+from reconciler.core.model.observed import Branch, Endpoint, HyperdriveConfig, Observed, ObservedWorker, known, named
 from reconciler.core.values.instant import Instant
 
 

@@ -4,13 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from reconciler.core.model.observed import Branch, Observed, Project, named
-from reconciler.core.steps.base import BRANCHES, NEON_BRANCHES, BranchStep, Part, Phase, Step
-from reconciler.core.steps.prediction import (
-    branches_of,
-    with_branch,
-    with_endpoint,
-    without_branch,
-)
+from reconciler.core.steps.base import BRANCHES, BranchStep, Part, Phase, Step
+from reconciler.core.steps.prediction import branches_of, with_branch, with_endpoint, without_branch
 from reconciler.core.values.duration import for_people
 from reconciler.core.values.timeline import Timeline
 
@@ -50,9 +45,7 @@ class RenameBranch(BranchStep):
 
     wire_name = "RenameBranch"
     phase = Phase.PROMOTE
-    touches = NEON_BRANCHES
     rechecks = BRANCHES
-    locks_project = True
 
     to: str
 
@@ -74,9 +67,7 @@ class SetDefaultBranch(BranchStep):
 
     wire_name = "SetDefaultBranch"
     phase = Phase.PROMOTE
-    touches = NEON_BRANCHES
     rechecks = BRANCHES
-    locks_project = True
 
     def describe(self) -> str:
         return f'make "{self.branch}" the default branch'
@@ -92,9 +83,7 @@ class ProtectBranch(BranchStep):
 
     wire_name = "ProtectBranch"
     phase = Phase.PROMOTE
-    touches = NEON_BRANCHES
     rechecks = BRANCHES
-    locks_project = True
     is_safety_net = True
 
     def describe(self) -> str:
@@ -114,9 +103,7 @@ class UnprotectBranch(BranchStep):
 
     wire_name = "UnprotectBranch"
     phase = Phase.RESTORE
-    touches = NEON_BRANCHES
     rechecks = BRANCHES
-    locks_project = True
 
     noted_on: str = ""
     for_good: bool = False
@@ -152,7 +139,6 @@ class RestoreBranch(BranchStep):
     phase = Phase.RESTORE
     touches = frozenset({Part.BRANCHES, Part.OPERATIONS, Part.ROLES_AND_DATABASES, Part.CHECKS})
     rechecks = BRANCHES
-    locks_project = True
 
     source: str
     proved_on: str
@@ -200,10 +186,8 @@ class DeleteBranch(BranchStep):
 
     wire_name = "DeleteBranch"
     phase = Phase.PROMOTE
-    touches = NEON_BRANCHES
     rechecks = BRANCHES
     depends_on_uses = True
-    locks_project = True
 
     unprotects: bool = False
 

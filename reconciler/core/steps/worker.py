@@ -155,6 +155,11 @@ class _RequestStep(Step):
         return ", ".join(self.scripts)
 
     @property
+    def key(self) -> str:
+        """Recorded for the config: all of its Workers are checked together."""
+        return f"{self.key_prefix}:{self.hyperdrive}"
+
+    @property
     def checks(self) -> tuple[str, ...]:
         """The gates."""
         return self.gates
@@ -168,12 +173,8 @@ class VerifyWorker(_RequestStep):
     """Run the HTTP gates against the staged versions."""
 
     wire_name = "VerifyWorker"
+    key_prefix = "http"
     phase = Phase.VERIFY_STAGED
-
-    @property
-    def key(self) -> str:
-        """Set once all gates have passed."""
-        return f"http:{self.hyperdrive}"
 
     def describe(self) -> str:
         return f"verify {self.target} at 0 %: {', '.join(self.gates)}"
@@ -184,14 +185,10 @@ class VerifyLive(_RequestStep):
     """Run the HTTP gates once more, now as users reach the Workers: the last check."""
 
     wire_name = "VerifyLive"
+    key_prefix = "live"
     phase = Phase.VERIFY_LIVE
 
     on_failure: OnFailure
-
-    @property
-    def key(self) -> str:
-        """Set in `Observed.passed` or `Observed.failed` once the gates have passed or failed."""
-        return f"live:{self.hyperdrive}"
 
     @property
     def rolls_back(self) -> bool:

@@ -6,10 +6,7 @@
 from dataclasses import dataclass
 
 from reconciler.core.model.desired import Desired
-from reconciler.core.model.observed import (
-    HyperdriveConfig,
-    Project,
-)
+from reconciler.core.model.observed import HyperdriveConfig, Project
 from reconciler.core.model.provider_limits import PAID_CONFIGS, neon_plan
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.waivers import unwaived

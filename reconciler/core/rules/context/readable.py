@@ -2,12 +2,7 @@
 
 from dataclasses import dataclass
 
-from reconciler.core.model.observed import (
-    Observed,
-    ObservedWorker,
-    Unbound,
-    Unknown,
-)
+from reconciler.core.model.observed import Observed, ObservedWorker, Unbound, Unknown
 from reconciler.core.model.refusal import Refusal
 
 

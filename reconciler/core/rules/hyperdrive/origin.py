@@ -3,10 +3,7 @@
 from dataclasses import dataclass, replace
 
 from reconciler.core.model.desired import Desired, Hyperdrive, Waivable
-from reconciler.core.model.observed import (
-    Branch,
-    HyperdriveConfig,
-)
+from reconciler.core.model.observed import Branch, HyperdriveConfig
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.waivers import is_waived
 
@@ -26,11 +23,7 @@ def config(desired: Desired, hyperdrive: Hyperdrive, existing: HyperdriveConfig,
         "user": hyperdrive.role,
         "host": f"{branch.endpoint.host}:{branch.endpoint.port}",
     }
-    found = {
-        "database": existing.database,
-        "user": existing.user,
-        "host": f"{existing.host}:{existing.port}",
-    }
+    found = {"database": existing.database, "user": existing.user, "host": f"{existing.host}:{existing.port}"}
     differences = tuple(
         f"{part} is {found[part]}, not {value}" for part, value in sorted(wanted.items()) if found[part] != value
     )

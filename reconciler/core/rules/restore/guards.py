@@ -7,19 +7,9 @@ from datetime import timedelta
 from reconciler.core.lineage import lsn
 from reconciler.core.lineage.lineage import BeforeSourceExisted, Lineage, TimelineBranch
 from reconciler.core.model.desired import Desired, Method, OnFailure, Restore
-from reconciler.core.model.observed import (
-    Branch,
-    Observed,
-    Project,
-    Unknown,
-    known,
-    named,
-)
+from reconciler.core.model.observed import Branch, Observed, Project, Unknown, known, named
 from reconciler.core.model.refusal import Refusal
-from reconciler.core.rules.context.limits import (
-    branch_room,
-    root_room,
-)
+from reconciler.core.rules.context.limits import branch_room, root_room
 from reconciler.core.rules.restore import role_changes
 from reconciler.core.rules.retention.expiry import SourceExpires
 from reconciler.core.values.instant import Instant
