@@ -25,7 +25,7 @@ from reconciler.core.model.observed import (
 )
 from reconciler.core.model.roles_and_databases import RoleOrDatabase, RolesAndDatabases
 from reconciler.core.rules.hyperdrive.repoint import about_to_move
-from reconciler.core.rules.hyperdrive.upkeep import logged_in_to
+from reconciler.core.rules.hyperdrive.upkeep import branch_with_password
 from reconciler.core.rules.restore import role_changes
 from reconciler.core.rules.restore.workers import label_purpose
 from reconciler.core.rules.retention import expiry, pruning
@@ -104,7 +104,7 @@ async def with_replaced(desired: Desired, observed: Observed, ports: Ports) -> O
 async def _accounts(
     desired: Desired, observed: Observed, ports: Ports, known: tuple[RolesAndDatabases, ...]
 ) -> tuple[RolesAndDatabases, ...] | Unknown:
-    return await _read_accounts(desired, role_changes.worth_reading(desired, observed.branches), ports, known)
+    return await _read_accounts(desired, role_changes.branches_to_read(desired, observed.branches), ports, known)
 
 
 async def _read_accounts(
@@ -186,7 +186,7 @@ async def _with_password(desired: Desired, observed: Observed, ports: Ports) -> 
 
     Where it can't be read, nothing follows from that: it decides only whether a password is written once more.
     """
-    hyperdrive, branch = desired.hyperdrive, logged_in_to(desired, observed)
+    hyperdrive, branch = desired.hyperdrive, branch_with_password(desired, observed)
     if hyperdrive is None or branch is None:
         return observed
     changed = await _known(ports.neon.password_changed, desired.primary.project, branch.id, hyperdrive.role)

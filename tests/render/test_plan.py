@@ -53,7 +53,7 @@ Steps
    1. create branch "main.candidate.r-20261121T100000000Z-inc-42" from "main" at 2026-11-21T10:00:00.000Z
       because no branch carries r-20261121T100000000Z-inc-42, and origin was live at 2026-11-21T10:00:00.000Z
    2. verify branch "main.candidate.r-20261121T100000000Z-inc-42": identity, login, tables, listings
-      because r-20261121T100000000Z-inc-42 must be proved before anything points to it
+      because r-20261121T100000000Z-inc-42 must be verified before anything points to it
 """
     assert expected == shown(as_text, ASKED)[: len(expected)]
 

@@ -28,7 +28,7 @@ def test_a_held_branch_has_age_size_config_and_end():
 def test_the_fate_of_held_branches_is_shown():
     assert "an apply deletes it" in as_text(facts(DESIRED, ENDED), "")
     kept = as_text(facts(BY_BRANCH, later(after(BY_BRANCH, WORLD), timedelta(days=30))), "")
-    assert "and it is kept: main was made from it; Neon never deletes a project's first branch" in kept
+    assert "and it is kept: main was created from it; Neon never deletes a project's first branch" in kept
 
 
 def test_a_failed_branch_is_managed_and_deleted():

@@ -40,7 +40,7 @@ def warnings(
         *_about_the_gates(desired, steps),
         *_about_promotion(desired, lineage, steps),
         *(role_changes.differences(desired, observed, lineage) if steps else ()),
-        *settings.told(desired, observed, lineage, steps),
+        *settings.warnings(desired, observed, lineage, steps),
         *pruning.warnings(desired, observed, lineage, steps),
         *child_warnings.warnings(desired, observed, lineage, steps),
     )

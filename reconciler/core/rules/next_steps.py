@@ -6,16 +6,14 @@ old branch if the file asks for it. Switch traffic, or repoint the one config th
 reach it. Only then rename, so that the old history is held under a name that says what it is.
 
 By the method `in-place`: create the timeline on a branch of its own and verify it. Then restore the primary to
-that very point, never without a branch that keeps what the primary held. Host and password stay, so the rest is to
-restart connection pools and to check. The branch that served as proof is deleted last.
+that very point, and keep what it held as a branch. Host and password stay, so all that remains is to restart
+connection pools and to check. The candidate is deleted last.
 
 If the last check fails, the old branch still has the primary's name and every row. The new branch is first renamed to
-say that it failed, and then left. A run that dies in between continues by leaving it, and no later run tries it again
-until the file asks for something else.
+say that it failed, and users then leave it. No later run tries it again until the file asks for something else.
 
 Settings of the project and declared branches come after the restore. A refused declared branch blocks nothing else.
-What is held is deleted when its hold has ended and nothing uses or needs it: last of all, or first if a restore has no
-room otherwise.
+A held branch is deleted when its hold has ended and nothing needs it: last of all, or first if a restore lacks room.
 
 Pure: no clock, no input or output, no randomness. Steps that are returned together do not depend on each other, and at
 most one of them writes to Neon, which locks the whole project for every write.
@@ -41,8 +39,7 @@ from reconciler.core.values.timeline import candidate_name, failed_name
 
 def next_steps(desired: Desired, observed: Observed) -> tuple[Step, ...] | Blocked:
     """Return the steps to take now, none if reality is as desired, or the refusals."""
-    desired = with_source_from_receipts(desired, observed)
-    steps = _next(desired, observed)
+    steps = _next(with_source_from_receipts(desired, observed), observed)
     if isinstance(steps, tuple) and (refusals := concurrency.overdue(desired, observed, steps)):
         return Blocked(tuple(refusals))
     return steps
@@ -63,7 +60,7 @@ def _next(desired: Desired, observed: Observed) -> tuple[Step, ...] | Blocked:
 
 
 def _restore(context: PlanningContext) -> tuple[Step, ...] | Blocked:
-    """The argument itself: the first step that is missing, from the timeline's branch to its name."""
+    """The first step that is missing, from the timeline's branch to its name."""
     target = context.target
     if target is None or in_place.is_under_way(context):
         return fence.leave_writable(context) or _create(context)
@@ -91,9 +88,9 @@ def _create(context: PlanningContext) -> tuple[Step, ...] | Blocked:
     """Create the candidate. In place, also verify it, and then restore the primary to its point."""
     candidate = context.lineage.candidate(context.desired.timeline)
     if candidate is None:
-        made = in_place.create_candidate(context)
+        steps = in_place.create_candidate(context)
         return in_place.protect_again(context) or (
-            expiry.make_room(context, made) if isinstance(made, Blocked) else made
+            expiry.make_room(context, steps) if isinstance(steps, Blocked) else steps
         )
     if candidate == context.lineage.stale_candidate:
         return in_place.protect_again(context) or in_place.delete_proof_branch(context)
@@ -127,10 +124,7 @@ def _prepare(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ..
 
 
 def _clean_up(context: PlanningContext) -> tuple[Step, ...]:
-    """What comes once the primary is as desired, even if a declared branch is not.
-
-    Any other refusal is about the primary or what users reach. Then nothing is deleted: what is held is the way back.
-    """
+    """What comes once the primary is as desired. After a refusal about it, nothing is deleted: it is the way back."""
     return pruning.prune(context) or expiry.set_expiry(context)
 
 

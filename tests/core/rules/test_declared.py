@@ -166,13 +166,13 @@ def test_only_the_newest_kept_branch_stays():
 def test_a_kept_branch_with_a_compute_stays():
     observed = world(*RECORDED, kept("a", 2, endpoint=MAIN.endpoint))
     assert plan(asked(RESET), observed).in_sync
-    assert warnings(asked(RESET), observed, "was kept at an older reset and is not deleted: ")
+    assert warnings(asked(RESET), observed, "was kept at an older reset, but it is not deleted: ")
 
 
 HOSTED = HyperdriveConfig("c1", "other", "ep-staging.neon.tech", 5432, "tech961", "app")
 NOT_RESET = {
     "default": (RESET, world(ours(default=True)), "it is the default branch"),
-    "protected": (RESET, world(ours(protected=True)), "it is protected, and Neon resets no such branch"),
+    "protected": (RESET, world(ours(protected=True)), "it is protected, and Neon does not reset protected branches"),
     "reset by hand": (RESET, world(ours(last_reset_at=hours_ago(1))), "no branch keeps what it held before"),
     "no parent": (replace(RESET, parent="gone"), world(), 'can\'t be created from "gone" or reset to it: there is no'),
     "a parent that is gone": (replace(RESET, parent="gone"), world(ours()), "there is no such branch"),
@@ -192,7 +192,7 @@ def test_a_branch_that_serves_users_is_not_reset():
     served = replace(WORLD.workers[0], deployed=(DeployedVersion("v1", 50, "c1"), DeployedVersion("v0", 50, "c0")))
     observed = world(ours(), configs=(*WORLD.configs, HOSTED), workers=(served,))
     (refusal,) = child_guards.reset(read(asked(RESET), observed), RESET, ours())
-    assert refusal.message == '"staging" must not be reset: users are served from it, by Hyperdrive config "other"'
+    assert refusal.message == '"staging" must not be reset: users are served from it, through Hyperdrive config "other"'
 
 
 def test_a_config_without_users_stops_no_reset():
@@ -226,7 +226,7 @@ def test_a_branch_of_others_is_not_harmed(child, words, mark):
 @pytest.mark.parametrize("made", [True, False])
 def test_a_schema_only_branch_stays_so(made):
     ((rule, message),) = refused(asked(DeclaredBranch("staging", schema_only=not made)), world(ours(schema_only=made)))
-    assert (rule, "was made with the schema only" in message) == ("child-differs", made)
+    assert (rule, "was created with the schema only" in message) == ("child-differs", made)
 
 
 def test_undeclared_branches_are_deleted_leaf_first():
@@ -238,10 +238,10 @@ BOTH = (*WORLD.configs, HOSTED)
 STAY = {
     "default": (ours("a", default=True), {}, "it is the default branch"),
     "protected": (ours("a", protected=True), {}, "it is protected"),
-    "a config": (ours("a", endpoint=ours().endpoint), {"configs": BOTH}, "Hyperdrive leads to it (other)"),
-    "a child of others": (ours("a"), {"of": "br-a"}, "s was made from it"),
+    "a config": (ours("a", endpoint=ours().endpoint), {"configs": BOTH}, "Hyperdrive points to it (other)"),
+    "a child of others": (ours("a"), {"of": "br-a"}, "s was created from it"),
     "a primary": (ours("a"), {"claims": (Claim("demo", PROJECT.id, "a"),)}, "it is the primary of demo"),
-    "a declared branch": (ours("a"), {"declared": "a"}, "the file makes new from it"),
+    "a declared branch": (ours("a"), {"declared": "a"}, "the file creates new from it"),
 }  # fmt: skip
 
 
@@ -251,18 +251,18 @@ def test_an_undeclared_branch_is_kept_by(branch, more, reason):
     desired = asked(DeclaredBranch("new", more["declared"], expires=hours_ago(1))) if "declared" in more else asked()
     observed = world(branch, *others, **{key: more[key] for key in ("configs", "claims") if key in more})
     assert plan(desired, observed).in_sync
-    assert warnings(desired, observed, f'"a" is not declared any more and is not deleted: {reason}')
+    assert warnings(desired, observed, f'"a" is no longer declared, but it is not deleted: {reason}')
 
 
 def test_a_branch_after_its_time_is_not_made():
     desired = asked(DeclaredBranch("new", expires=hours_ago(1)))
     assert plan(desired, WORLD).in_sync
-    assert warnings(desired, WORLD, f'"new" was to be there until {hours_ago(1)}')
+    assert warnings(desired, WORLD, f'"new" expired at {hours_ago(1)}')
 
 
 def test_without_a_list_ours_are_named_and_left():
     assert plan(DESIRED, world(ours("a"))).in_sync
-    assert warnings(DESIRED, world(ours("a")), '"branches": [] would delete it')
+    assert warnings(DESIRED, world(ours("a")), 'set "branches": [] to delete it')
     assert plan(DESIRED, world(Branch("br-x", "x", CREATED, MAIN.id))).warnings == ()
 
 
@@ -281,7 +281,7 @@ def test_an_expiry_may_be_a_moment():
         ([ours(protected=True)], DAYS, "it is protected"),
         ([ours()], timedelta(days=1), "has passed"),
         ([ours()], hours_ago(-24 * 31), "is more than 30 days ahead"),
-        ([ours(), Branch("br-x", "x", CREATED, "br-staging")], DAYS, "must not expire: x was made from it"),
+        ([ours(), Branch("br-x", "x", CREATED, "br-staging")], DAYS, "must not expire: x was created from it"),
     ],
 )
 def test_an_expiry_is_refused(branches, expires, said):
@@ -348,7 +348,7 @@ def test_unreadable_databases_are_refused():
 
 def test_a_branch_of_an_older_timeline_stays():
     desired = asked(STAGING, desired=BY_BRANCH)
-    assert warnings(desired, world(ours()), '"staging" was made from origin and stays so')
+    assert warnings(desired, world(ours()), '"staging" was created from origin and still holds that')
     assert "ResetChild" not in planned(desired, world(ours()))
 
 
@@ -360,7 +360,7 @@ FAMILY = replace(WORLD, branches=(PROTECTED, ours(), ours("drill", parent_id="br
 @pytest.mark.parametrize(
     "words",
     [
-        'resetting "staging" drops its connections for some seconds',
+        'resetting "staging" drops its connections for a few seconds',
         '"drill" becomes a child of that',
         '"main" is protected, so every role has a new password on "preview"',
     ],

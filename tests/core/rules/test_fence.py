@@ -202,8 +202,8 @@ def test_the_plan_says_when_writes_fail():
     ("desired", "observed", "words"),
     [
         (FENCED, RESTORED, "about 11 s"),
-        (asking(RESTORE, ALONE), LONELY, "until you have changed what uses it"),
-        (ASKED, SWITCHED, "users are on another one already"),
+        (asking(RESTORE, ALONE), LONELY, "so point its users to the new branch"),
+        (ASKED, SWITCHED, "users are on another branch already"),
     ],
     ids=["an undo, which lifts another", "nothing is switched", "users are switched"],
 )

@@ -123,7 +123,7 @@ WARNED = [
     (BY_BRANCH, many_configs(10), "has 10 Hyperdrive configs"),
     (
         IN_PLACE, replace(WORLD, branches=(MAIN, STAGING, *others(1))),
-        f'what was made from "main" is a child of "main.held.origin.before.{RESTORED}.in-place" after that: "staging"',
+        f'children of "main" become children of "main.held.origin.before.{RESTORED}.in-place": "staging"',
     ),
 ]  # fmt: skip
 

@@ -10,7 +10,7 @@ from reconciler.core.model.desired import Method
 from reconciler.core.model.hyperdrive import CACHING_OFF, NOTHING, Caching, Mtls, Settings, Strategy
 from reconciler.core.model.observed import Unknown
 from reconciler.core.plan.plan import plan
-from reconciler.core.rules.hyperdrive.upkeep import logged_in_to, most_connections
+from reconciler.core.rules.hyperdrive.upkeep import branch_with_password, most_connections
 from reconciler.core.steps import arguments
 from reconciler.core.steps.hyperdrive import UpdateHyperdrive
 from reconciler.core.values.instant import Instant
@@ -55,7 +55,7 @@ SMALL = small(world())
         (
             {"caching": CACHING_OFF, "mtls": MTLS, "connection_limit": None},
             Settings(connection_limit=40),
-            "no connection limit that is told",
+            "no known connection limit",
         ),
     ],
 )
@@ -216,7 +216,7 @@ def test_a_password_is_left_alone(observed):
 
 def test_a_held_password_is_renewed_before_users_return():
     observed = replace(RESTORED, password_changed_at=hours_ago(1))
-    held = logged_in_to(DESIRED, RESTORED)
+    held = branch_with_password(DESIRED, RESTORED)
     assert (".held." in held.name, held.name) == (True, step_of(DESIRED, observed, "RenewPassword").branch)
     steps = planned(DESIRED, observed)
     assert steps.index("RenewPassword") < steps.index("SwitchTraffic")
@@ -241,7 +241,7 @@ def test_by_repoint_the_password_goes_along():
     ],
 )
 def test_a_password_is_read_for_the_login(desired, observed, branch):
-    assert logged_in_to(desired, observed) == branch
+    assert branch_with_password(desired, observed) == branch
 
 
 # The file

@@ -317,7 +317,7 @@ PREVIEW = replace(MAIN, id="br-child", name="preview", parent_id=proved()[0].bra
     [
         ({"default": True}, {}, {}, (), "it is the default branch"),
         ({"protected": True}, {}, {}, (), "it is protected"),
-        ({}, {}, {}, (PREVIEW,), "preview was made from it"),
+        ({}, {}, {}, (PREVIEW,), "preview was created from it"),
         ({}, {"proved": ()}, {}, (), "it is not one of ours"),
         ({}, {}, {"timeline": ORIGIN}, (), f"no other branch carries {RESTORED}"),
         ({}, {}, {"ready": False}, (), f"no other branch carries {RESTORED}"),

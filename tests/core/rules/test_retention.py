@@ -142,7 +142,7 @@ def test_the_plan_says_what_is_deleted_for_good():
         (DESIRED, later(UNDONE, 6 * DAY), "left)"),
         (primary(hold=None), ENDED, "kept for ever"),
         (DESIRED, changed(ENDED, LEAF, updated_at=None), "kept: Neon does not tell when it was replaced"),
-        (DESIRED, SHIELDED, "and it is kept: it is protected, as it was the primary"),
+        (DESIRED, SHIELDED, "and it is kept: it was protected as the primary"),
     ],
 )
 def test_its_fate_says(desired, observed, words):
@@ -174,8 +174,8 @@ KEPT = {
     "a wrangler.jsonc": (
         with_worker(file_hyperdrive_id=CONFIG_ID), f'wrangler.jsonc names Hyperdrive config "{LEAF_CONFIG}"'
     ),
-    "protected": (changed(ENDED, LEAF, protected=True), "it is protected: unprotect it, and it goes"),
-    "protected as the primary": (SHIELDED, "it is protected, as it was the primary: unprotect it, or set"),
+    "protected": (changed(ENDED, LEAF, protected=True), "it is protected: to have it deleted, unprotect it"),
+    "protected as the primary": (SHIELDED, "it was protected as the primary: to have it deleted, unprotect it, or set"),
     "another environment's mark": (
         changed(ENDED, LEAF, mark=Annotation("staging", RESTORED)), 'it is annotated for environment "staging"'
     ),
@@ -184,7 +184,7 @@ KEPT = {
         'it is the primary of environment "staging"',
     ),
     "Neon is at work": (changed(ENDED, LEAF, ready=False), "Neon is at work on it"),
-    "a parent": (replace(ENDED, branches=(*ENDED.branches, MADE_FROM_IT)), "x was made from it"),
+    "a parent": (replace(ENDED, branches=(*ENDED.branches, MADE_FROM_IT)), "x was created from it"),
     "a config of somebody else": (
         replace(ENDED, configs=(*ENDED.configs, replace(CONFIG_OF_LEAF, id="c9", name="tech961-reports"))),
         'Hyperdrive config "tech961-reports" leads to it, and was not made for a timeline',
@@ -214,7 +214,7 @@ def test_a_compute_with_unknown_users_stays():
 def test_the_first_branch_stays_for_ever():
     world = later(after(BY_BRANCH, WORLD), 30 * DAY)
     assert unit(world, HELD, BY_BRANCH).stays[:2] == (
-        "main was made from it", "Neon never deletes a project's first branch",
+        "main was created from it", "Neon never deletes a project's first branch",
     )  # fmt: skip
 
 
@@ -242,7 +242,7 @@ def test_in_place_only_older_replacements_go():
 
 def test_a_former_primary_that_is_protected_is_named():
     (told,) = warnings(DESIRED, SHIELDED, "its protection keeps it")
-    assert told.startswith(f'the hold of "{LEAF}" has ended, and its protection keeps it: it is protected, as it was')
+    assert told.startswith(f'the hold of "{LEAF}" has ended, and its protection keeps it: it was protected as')
     assert not warnings(DESIRED, later(SHIELDED, -5 * DAY), "its protection")
 
 
@@ -260,7 +260,7 @@ def test_the_file_may_unprotect_it_to_delete_it():
 def test_a_protection_by_hand_is_kept():
     world, desired = changed(ENDED, LEAF, protected=True), primary(BY_THE_FILE, protected=False)
     assert plan(desired, world).in_sync
-    assert "it is protected: unprotect it, and it goes" in of_leaf(world, desired).stays
+    assert "it is protected: to have it deleted, unprotect it" in of_leaf(world, desired).stays
 
 
 # Room
@@ -386,7 +386,7 @@ def declaring(*children: DeclaredBranch, desired: Desired = DESIRED) -> Desired:
     ("child", "observed", "stays"),
     [
         (COPY, FULL, ("the file makes copy from it",)),
-        (COPY, after(declaring(COPY), ENDED), ("copy was made from it",)),
+        (COPY, after(declaring(COPY), ENDED), ("copy was created from it",)),
         (COPY, MADE_FIRST, ()),
         (RESET, MADE_FIRST, ("the file makes copy from it",)),
         (replace(COPY, expires=ENDED.at), ENDED, ()),

@@ -8,7 +8,7 @@ from reconciler.core.model.desired import Method, Restore, Waivable, Waiver
 from reconciler.core.model.observed import Unknown, named
 from reconciler.core.model.roles_and_databases import RoleOrDatabase, RolesAndDatabases
 from reconciler.core.plan.plan import plan
-from reconciler.core.rules.restore.role_changes import changes, replaced, since, worth_reading
+from reconciler.core.rules.restore.role_changes import branches_to_read, changes, replaced, since
 from reconciler.core.values.instant import Instant
 from reconciler.core.values.timeline import ORIGIN, Timeline
 from tests.core.files import (
@@ -71,9 +71,13 @@ def test_what_is_younger_than_the_moment_is_named():
 @pytest.mark.parametrize(
     ("desired", "observed", "words"),
     [
-        (BY_BRANCH, PASSWORD, f'role "app" was changed at {YOUNG}, after {RESTORE.to}, most often its password: Hyper'),
-        (IN_PLACE, PASSWORD, "a restore in place keeps the password, by what is known"),
-        (IN_PLACE, changed(PASSWORD, "main", protected=True), "a restore in place keeps the password"),
+        (
+            BY_BRANCH,
+            PASSWORD,
+            f'role "app" was changed at {YOUNG}, after {RESTORE.to}, most likely its password: Hyper',
+        ),
+        (IN_PLACE, PASSWORD, "as far as is known, a restore in place keeps it"),
+        (IN_PLACE, changed(PASSWORD, "main", protected=True), "a restore in place keeps it"),
     ],
     ids=["by branch", "in place", "in place, protected"],
 )
@@ -107,7 +111,7 @@ def test_times_on_a_preserved_branch_say_nothing():
     assert warnings(
         desired,
         observed,
-        f'"{held.name}" was made by a restore: which roles and databases there were is not known before',
+        f'"{held.name}" was created by a restore: which roles and databases existed is not known yet',
     )
     assert "login-too-young" not in rules(desired, observed)
 
@@ -132,7 +136,7 @@ def test_nothing_is_said_where(desired, observed):
 def test_unread_roles_stop_no_restore():
     observed = replace(WORLD, accounts=Unknown("Neon: 403"))
     assert rules(BY_BRANCH, observed) == []
-    assert "which roles and databases a restore changes can't be told: Neon: 403" in warnings(BY_BRANCH, observed)
+    assert "which roles and databases a restore changes is unknown: Neon: 403" in warnings(BY_BRANCH, observed)
 
 
 # The login
@@ -223,7 +227,7 @@ def test_what_differs_since_is_said_by_both_names():
 
 def test_unread_differences_since_are_said():
     assert since(replace(LIVE, accounts=Unknown("403")), lineage_of(LIVE)) == (
-        "which roles and databases differ from what was replaced can't be told: 403",
+        "which roles and databases the restore changed is unknown: 403",
     )
 
 
@@ -243,7 +247,7 @@ def test_a_failed_timeline_is_not_compared():
     left, _ = run(desired, WORLD, steps=planned(desired, WORLD).index("VerifyLive") + 2)
     failed = next(each for each in left.branches if ".failed." in each.name)
     assert said(desired, knowing(listed("br-main"), listed(failed.id, ("app", "other")), observed=left)) == []
-    assert worth_reading(desired, left.branches) == ()
+    assert branches_to_read(desired, left.branches) == ()
 
 
 # What is worth a request
@@ -267,4 +271,4 @@ READ = {
 
 @pytest.mark.parametrize(("desired", "branches", "read"), READ.values(), ids=READ)
 def test_roles_are_read_for(desired, branches, read):
-    assert worth_reading(desired, branches) == read
+    assert branches_to_read(desired, branches) == read

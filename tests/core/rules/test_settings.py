@@ -53,8 +53,12 @@ def test_a_longer_history_is_one_step():
 
 
 HISTORY = {
-    "longer": (keeping(days=30), WORLD, "what is older than 7 d does not come back, so 30 d are reached in 23 d"),
-    "shorter": (keeping(days=1), WORLD, f"no moment from {MAIN.created_at} to {hours_ago(24)} can be restored"),
+    "longer": (
+        keeping(days=30),
+        WORLD,
+        "what is older than 7 d does not come back. It reaches back 30 d in 23 d from now",
+    ),
+    "shorter": (keeping(days=1), WORLD, f"moments from {MAIN.created_at} to {hours_ago(24)} can no longer be restored"),
     "shorter, of an old project": (keeping(days=1), with_main(created_at=hours_ago(24 * 90)), f"to {hours_ago(24)} "),
 }
 

@@ -98,7 +98,7 @@ def test_a_config_repointed_right_before_is_left_alone(first):
 def test_other_users_of_the_config_are_named_and_listed_once(first):
     put_worker(first, "reports")
     planned = first.plan()
-    assert any("does not name them: reports" in each for each in planned.warnings)
+    assert any("does not name these, which move too: reports" in each for each in planned.warnings)
     first.watch.requests.clear()
     assert first.apply(expect=planned.digest).converged
     assert len(first.reads("/workers/scripts")) == 1

@@ -1,7 +1,4 @@
-"""The refusals for what is full: a plan of Neon or Cloudflare allows no more of something.
-
-`held` is what the end of a hold would make room of: sentences that say of which, and when.
-"""
+"""The refusals when a plan of Neon or Cloudflare has no room for more."""
 
 from dataclasses import dataclass
 
@@ -12,9 +9,29 @@ from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context.waivers import unwaived
 
 
+class _Full:
+    """What these refusals share: `held` has sentences that say which holds will make room, and when they end."""
+
+    __slots__ = ()
+    needed: int
+    held: tuple[str, ...]
+
+    @property
+    def more(self) -> str:
+        """How many more are needed."""
+        return f"{self.needed} more {'is' if self.needed == 1 else 'are'}"
+
+    @property
+    def ends(self) -> str:
+        """When the holds end."""
+        if not self.held:
+            return ""
+        return f"; {', '.join(self.held)}. A shorter primary.hold ends it earlier, unless something else still needs it"
+
+
 @dataclass(frozen=True, slots=True)
-class BranchLimitReached(Refusal):
-    """The project is full."""
+class BranchLimitReached(_Full, Refusal):
+    """The project has no room for another branch."""
 
     rule = "branch-limit"
     before_the_call = "the look, Neon"
@@ -26,22 +43,12 @@ class BranchLimitReached(Refusal):
     problem = "the project has {count} branches, its limit is {limit}, and {more} needed"
     way_out = "delete a branch that you don't need (never a held one that you may go back to), then run it again{ends}"
 
-    @property
-    def more(self) -> str:
-        """How many more branches are needed."""
-        return _more(self.needed)
-
-    @property
-    def ends(self) -> str:
-        """Which holds end when."""
-        return _ends(self.held)
-
 
 @dataclass(frozen=True, slots=True)
-class RootBranchLimitReached(Refusal):
+class RootBranchLimitReached(_Full, Refusal):
     """The project has as many root branches as its plan allows, and a branch preserved in place is one more.
 
-    Neon does not tell this limit; it is in its documentation (Plans, "Root branches per project").
+    Neon's API does not report this limit; it is in its documentation (Plans, "Root branches per project").
     """
 
     rule = "root-branch-limit"
@@ -55,20 +62,10 @@ class RootBranchLimitReached(Refusal):
     problem = 'the project has {count} root branches, Neon\'s plan "{plan}" allows {limit}, and {more} needed'
     way_out = 'delete a root branch that you don\'t need, or set "method": "branch", which needs no root branch{ends}'
 
-    @property
-    def more(self) -> str:
-        """How many more branches are needed."""
-        return _more(self.needed)
-
-    @property
-    def ends(self) -> str:
-        """Which holds end when."""
-        return _ends(self.held)
-
 
 @dataclass(frozen=True, slots=True)
-class ConfigLimitReached(Refusal):
-    """The account has as many Hyperdrive configs as Cloudflare gives (Hyperdrive documentation, Limits)."""
+class ConfigLimitReached(_Full, Refusal):
+    """The account has as many Hyperdrive configs as Cloudflare allows (Hyperdrive documentation, Limits)."""
 
     rule = "config-limit"
     before_the_call = "the look, Cloudflare"
@@ -83,31 +80,16 @@ class ConfigLimitReached(Refusal):
         "Cloudflare has raised your limit, waive config-limit in the file and give that as the reason{ends}"
     )
 
-    @property
-    def ends(self) -> str:
-        """Which holds end when."""
-        return _ends(self.held)
-
-
-def _more(needed: int) -> str:
-    return f"{needed} more {'is' if needed == 1 else 'are'}"
-
-
-def _ends(held: tuple[str, ...]) -> str:
-    if not held:
-        return ""
-    return f"; {', '.join(held)}. A shorter primary.hold ends it earlier, unless something else still needs it"
-
 
 def branch_room(desired: Desired, count: int, project: Project, more: int) -> list[Refusal]:
-    """Refuse so many more branches than there are where the project's limit is lower."""
+    """Refuse `more` branches if the project's limit is lower."""
     if project.branches_limit is None or count + more <= project.branches_limit:
         return []
     return unwaived(desired, [BranchLimitReached(count, project.branches_limit, more)])
 
 
 def root_room(desired: Desired, count: int, project: Project, more: int = 1) -> list[Refusal]:
-    """Refuse so many more root branches than there are where the project's plan allows fewer."""
+    """Refuse `more` root branches if the project's plan allows fewer."""
     limit = root_limit(project)
     if limit is None or count + more <= limit:
         return []

@@ -1,4 +1,4 @@
-"""What the rules decide on: what was asked and what was seen, once it is known that all of it could be read."""
+"""What the rules decide on: the desired and the observed state, once all of it could be read."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from reconciler.core.values.timeline import Timeline
 
 @dataclass(frozen=True, slots=True)
 class TimelineFailed(Refusal):
-    """The timeline took traffic, failed its last check, and was put back. It is not tried again by itself."""
+    """The timeline took traffic, failed its last check, and was rolled back. No run tries it again by itself."""
 
     rule = "timeline-failed"
     before_the_call = "read again"
@@ -43,13 +43,13 @@ class Blocked:
 
     @property
     def is_verdict(self) -> bool:
-        """Whether the steps before it are taken all the same: it ends a putting back, or is about children."""
+        """Whether the steps before it are taken anyway: it completes a rollback, or is about declared branches."""
         return self.is_about_declared_branches or any(isinstance(each, TimelineFailed) for each in self.refusals)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanningContext:
-    """One environment: what is asked of it, what is there, and who carries what."""
+    """One environment: its desired state, what was observed, and which branch carries which timeline."""
 
     desired: Desired
     observed: Observed
@@ -61,27 +61,27 @@ class PlanningContext:
 
     @property
     def target(self) -> TimelineBranch | None:
-        """The branch that carries the timeline that is asked for."""
+        """The branch that carries the desired timeline."""
         return self.lineage.timeline_branch(self.desired.timeline)
 
     @property
     def config_name(self) -> str:
-        """The name of its Hyperdrive config, whether there is one or not."""
+        """The name of the target's Hyperdrive config, even if there is none yet."""
         target, seen = self.target, self.observed.workers
         return config_name(self.desired, target, self.lineage, self.branches, self.configs, seen) if target else ""
 
     @property
     def config(self) -> HyperdriveConfig | None:
-        """Its Hyperdrive config, or the one that is to be led to it."""
+        """The target's Hyperdrive config, or the one that will be pointed to it."""
         return named(self.configs, self.config_name)
 
     @property
     def is_repointed(self) -> bool:
-        """Whether a restore leads the Hyperdrive config that serves to another branch, instead of making one."""
+        """Whether a restore points the config that serves to another branch, instead of creating one."""
         return self.desired.hyperdrive is not None and self.desired.hyperdrive.is_repointed
 
     def is_serving(self, target: TimelineBranch) -> bool:
-        """Whether the branch is the primary, or the switch to it has happened and only renames are missing."""
+        """Whether the branch is the primary, or users were switched to it and only renames are missing."""
         if target == self.lineage.live:
             return True
         config = self.config
@@ -92,14 +92,14 @@ class PlanningContext:
 
     @property
     def is_new(self) -> bool:
-        """Whether the timeline was never live before this restore: the file's gates judge only such a one."""
+        """Whether the timeline was never live before this restore: only then are the file's gates run."""
         timeline, lineage = self.desired.timeline, self.lineage
         was_replaced = any(each.timeline == timeline for each in (*lineage.held, *lineage.superseded))
         return not was_replaced and (timeline != lineage.live.timeline or lineage.proof_branch is not None)
 
 
 def read(desired: Desired, observed: Observed) -> PlanningContext | Blocked:
-    """Bring together what is needed to decide, or say why nothing can be decided."""
+    """Return what the rules decide on, or say why nothing can be decided."""
     project, branches, configs = observed.project, observed.branches, observed.configs
     unreadable = readable.unreadable(observed)
     if unreadable or isinstance(project, Unknown) or isinstance(branches, Unknown) or isinstance(configs, Unknown):

@@ -1,4 +1,4 @@
-"""Refuses to decide on what could not be read, and on Workers that cannot be switched."""
+"""Refuses to decide on what could not be read, and on Workers that can't be switched."""
 
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ def workers(observed: tuple[ObservedWorker, ...]) -> list[Refusal]:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable(Refusal):
-    """A part of the world could not be read, so nothing can be decided about it."""
+    """Something could not be read, so nothing can be decided about it."""
 
     rule = "unreadable"
     before_the_call = "read again"
@@ -81,7 +81,7 @@ class WorkerNotDeployed(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class SameWorkerTwice(Refusal):
-    """Two entries of `worker` lead to one script."""
+    """Two entries of `worker` name the same script."""
 
     rule = "same-worker-twice"
     script: str

@@ -1,8 +1,7 @@
 """Guards that a file waives: by name, with a reason, and one at a time.
 
-Few guards can be waived: a provider decides anyway before anything changes (a limit, a lock), no data is concerned (a
-pooled host of the very same branch), or only a person who has looked can decide (what can no longer be verified).
-Whatever a waived guard lets through still has to pass every other guard.
+Few guards can be waived: a provider decides anyway before anything changes (a limit, a lock), no data is at risk (a
+pooled host of the same branch), or the data can only be checked by hand. Every other guard still applies.
 """
 
 from collections.abc import Iterable

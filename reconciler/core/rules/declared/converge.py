@@ -1,10 +1,10 @@
-"""The rules of declared branches: made, reset once per id, protected, expired, and deleted when only we made them.
+"""The rules of declared branches: create, reset once per id, protect, expire, and delete those that we created.
 
-They come after everything of the primary, and what is refused of a branch stands in nobody's way: neither in that of
-the primary, nor in that of another branch. Where `branches` is not in the file at all, nothing here is done.
+They come after everything of the primary. A refused branch blocks neither the primary nor another branch. If the file
+has no `branches`, nothing here is done.
 
-A branch that somebody else has made may be declared too: it can be given a compute, a database and protection, which
-costs nobody any data, and everything else of it is refused.
+You may also declare a branch that reconciler did not create. It can get a compute, a database and protection, which
+puts no data at risk; everything else is refused.
 """
 
 from reconciler.core.model.declared_branch import has_expired, in_order, is_ours, lifetime, record_name, records, resets
@@ -26,32 +26,32 @@ from reconciler.core.steps.declared import (
 )
 from reconciler.core.values.instant import Instant
 
-_Found = tuple[Step, ...] | list[Refusal]
+_StepsOrRefusals = tuple[Step, ...] | list[Refusal]
 
 
 def converge(context: PlanningContext) -> tuple[Step, ...] | Blocked:
-    """Return the next step of the first branch that needs one; then deletions; then what is refused."""
+    """Return the next step of the first branch that needs one; then deletions; then refusals."""
     declared = context.desired.branches
     if declared is None:
         return ()
     refusals: list[Refusal] = []
     for child in in_order(declared):
-        found = _towards(context, child)
-        if isinstance(found, list):
-            refusals += found
-        elif found:
-            return found
-    return _dispose(context) or (Blocked(tuple(refusals)) if refusals else ())
+        steps = _next(context, child)
+        if isinstance(steps, list):
+            refusals += steps
+        elif steps:
+            return steps
+    return _delete_undeclared(context) or (Blocked(tuple(refusals)) if refusals else ())
 
 
-def _towards(context: PlanningContext, child: DeclaredBranch) -> _Found:
+def _next(context: PlanningContext, child: DeclaredBranch) -> _StepsOrRefusals:
     branch = named(context.branches, child.name)
     if branch is None:
         return _create(context, child)
     if refusals := guards.identity(context, child, branch):
         return refusals
     if not branch.ready:
-        return (AwaitBranch(branch=branch.name, reason="Neon is still making or resetting it"),)
+        return (AwaitBranch(branch=branch.name, reason="Neon is still creating or resetting it"),)
     return (
         _reset(context, child, branch)
         or _add_compute(child, branch)
@@ -59,11 +59,11 @@ def _towards(context: PlanningContext, child: DeclaredBranch) -> _Found:
         or _expire(context, child, branch)
         or _protect(context, child, branch)
         or _create_database(context, child, branch)
-        or _forget_older(context, child, branch)
+        or _delete_older_records(context, child, branch)
     )
 
 
-def _create(context: PlanningContext, child: DeclaredBranch) -> _Found:
+def _create(context: PlanningContext, child: DeclaredBranch) -> _StepsOrRefusals:
     if has_expired(child, context.observed.at):
         return ()
     parent = parent_name(context, child)
@@ -76,13 +76,13 @@ def _create(context: PlanningContext, child: DeclaredBranch) -> _Found:
         reset=child.reset,
         schema_only=child.schema_only,
         compute=child.compute,
-        reason="the file declares it, and there is none",
+        reason="the file declares it, and it does not exist",
     )
     return (step,)
 
 
-def _reset(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> _Found:
-    """Reset a branch where it has not had the reset that is asked for: by its annotations, and by what was kept."""
+def _reset(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> _StepsOrRefusals:
+    """Reset a branch once per id: its annotations and the branches kept at resets show which ids it has had."""
     if not child.reset or child.reset in resets(branch, records(child.name, context.branches)):
         return ()
     if refusals := guards.reset(context, child, branch):
@@ -99,43 +99,41 @@ def _reset(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> _
 def _add_compute(child: DeclaredBranch, branch: Branch) -> tuple[Step, ...]:
     if not child.compute or branch.endpoint is not None:
         return ()
-    return (AddCompute(branch=branch.name, reason="the file declares one for it"),)
+    return (AddCompute(branch=branch.name, reason="the file declares a compute for it"),)
 
 
 def _unprotect(child: DeclaredBranch, branch: Branch) -> tuple[Step, ...]:
-    """Take protection before anything else is set: what is protected may not expire."""
+    """Unprotect it before anything else is set: a protected branch can't expire."""
     if child.protected is not False or not branch.protected:
         return ()
-    return (
-        ProtectDeclaredBranch(branch=branch.name, protected=False, reason="the file says that it is not protected"),
-    )
+    return (ProtectDeclaredBranch(branch=branch.name, protected=False, reason='the file says "protected": false'),)
 
 
-def _expire(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> _Found:
+def _expire(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> _StepsOrRefusals:
     if child.expires is None:
         return ()
     wanted, is_set = lifetime(child.expires, branch), branch.expires_at
     if wanted is None:
-        return (ClearExpiry(branch=branch.name, reason="the file says for ever"),) if is_set is not None else ()
+        return (ClearExpiry(branch=branch.name, reason='the file says "forever"'),) if is_set is not None else ()
     if is_set is not None and abs(is_set - wanted) <= NEAR:
         return ()
     if refusals := guards.expiry(context, branch, wanted):
         return refusals
     at = wanted if isinstance(child.expires, Instant) else None
     seconds = None if isinstance(child.expires, Instant) else int(child.expires.total_seconds())
-    reason = f"it expires at {is_set}" if is_set is not None else "it does not expire, and the file says when"
+    reason = f"it expires at {is_set}" if is_set is not None else "the file gives it an expiry, and it has none"
     return (ExpireDeclaredBranch(branch=branch.name, seconds=seconds, at=at, reason=reason),)
 
 
-def _protect(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> _Found:
+def _protect(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> _StepsOrRefusals:
     if not child.protected or branch.protected:
         return ()
     if refusals := guards.protection(context, branch):
         return refusals
-    return (ProtectDeclaredBranch(branch=branch.name, protected=True, reason="the file says that it is protected"),)
+    return (ProtectDeclaredBranch(branch=branch.name, protected=True, reason='the file says "protected": true'),)
 
 
-def _create_database(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> _Found:
+def _create_database(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> _StepsOrRefusals:
     found = next((each for each in context.observed.databases if each.branch_id == branch.id), None)
     if not child.database or found is None:
         return ()
@@ -143,14 +141,12 @@ def _create_database(context: PlanningContext, child: DeclaredBranch, branch: Br
         return [DeclaredDatabasesUnknown(branch.name, found.names.reason)]
     if child.database in found.names:
         return ()
-    owner = context.desired.verify.role
-    return (
-        CreateDatabase(branch=branch.name, database=child.database, owner=owner, reason="it has none of that name"),
-    )
+    reason, owner = "it has no database of that name", context.desired.verify.role
+    return (CreateDatabase(branch=branch.name, database=child.database, owner=owner, reason=reason),)
 
 
-def _forget_older(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> tuple[Step, ...]:
-    """Delete what older resets have kept: the newest tells which reset it was, and stays."""
+def _delete_older_records(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> tuple[Step, ...]:
+    """Delete the branches kept at older resets. The newest stays: it records which reset was the last."""
     if not is_ours(context.desired.environment, branch):
         return ()
     for each in records(child.name, context.branches)[:-1]:
@@ -160,13 +156,9 @@ def _forget_older(context: PlanningContext, child: DeclaredBranch, branch: Branc
     return ()
 
 
-def _dispose(context: PlanningContext) -> tuple[Step, ...]:
-    """Delete what we made and the file does not declare any more, and first what its resets have kept."""
+def _delete_undeclared(context: PlanningContext) -> tuple[Step, ...]:
+    reason = "the file no longer declares it, and reconciler created it"
     for branch in disposable(context):
         if not guards.undeletable(context, branch):
-            return (
-                DeleteDeclaredBranch(
-                    branch=branch.name, reason="the file does not declare it any more, and we made it"
-                ),
-            )
+            return (DeleteDeclaredBranch(branch=branch.name, reason=reason),)
     return ()

@@ -1,23 +1,26 @@
-"""What must hold before a declared branch is made, reset, protected, expired or deleted."""
+"""What must hold before a declared branch is created, reset, protected, expired or deleted."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import attrgetter
 
+from reconciler.core.lineage.hyperdrive import points_to
 from reconciler.core.model.declared_branch import is_ours, record, records
 from reconciler.core.model.desired import DeclaredBranch
-from reconciler.core.model.observed import Branch, HyperdriveConfig, named
+from reconciler.core.model.observed import Branch, named
 from reconciler.core.model.provider_limits import LONGEST_EXPIRY
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.rules.context import limits
 from reconciler.core.rules.context.planning import PlanningContext
 from reconciler.core.rules.project.protection import has_room, limit
+from reconciler.core.rules.retention.deletion import default_or_protected, has_children
 from reconciler.core.values.instant import Instant
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredParentUnusable(Refusal):
-    """A declared branch can't be made from its parent, or reset to it."""
+    """A declared branch can't be created from its parent, or reset to it."""
 
     rule = "child-parent"
     before_the_call = "the look, Neon"
@@ -32,24 +35,24 @@ class DeclaredParentUnusable(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class DeclaredBranchNotOurs(Refusal):
-    """A branch of a declared name was made by somebody else, and something is asked that could harm it."""
+    """A declared branch was not created by this environment, and a setting in the file could cost its data."""
 
     rule = "child-not-ours"
     before_the_call = "read again"
     about_declared_branch = True
     branch: str
-    asked: tuple[str, ...]
+    settings: tuple[str, ...]
 
     problem = (
-        '"{branch}" was not created by this environment (it lacks the annotations), and {asked} could cost its owner '
-        "data: it is left alone"
+        '"{branch}" was not created by this environment (it lacks the annotations), and {settings} could cost its '
+        "owner data: it is left alone"
     )
     way_out = "give the declared branch another name, remove that setting, or delete the branch if you don't need it"
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredBranchDiffers(Refusal):
-    """A declared branch of ours is not what is declared, and can't be made so; or it can't be told what it is."""
+    """A declared branch of ours differs from the file in a way that can't be changed or can't be determined."""
 
     rule = "child-differs"
     before_the_call = "read again"
@@ -63,7 +66,7 @@ class DeclaredBranchDiffers(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class DeclaredBranchKept(Refusal):
-    """A declared branch must not be reset, or expire, as it is now: Neon forbids it, or too much hangs on it."""
+    """A declared branch must not be reset, or expire, now: Neon forbids it, or users or a timeline need it."""
 
     rule = "child-kept"
     before_the_call = "read again, Neon"
@@ -78,7 +81,7 @@ class DeclaredBranchKept(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class DeclaredBranchLimitReached(Refusal):
-    """There is no room for what a declared branch needs (Neon documentation, Plans)."""
+    """The project has no room for what a declared branch needs (Neon documentation, Plans)."""
 
     rule = "child-limit"
     before_the_call = "the look, Neon"
@@ -94,7 +97,7 @@ class DeclaredBranchLimitReached(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class DeclaredDatabasesUnknown(Refusal):
-    """It could not be read which databases a declared branch has."""
+    """The databases of a declared branch could not be read."""
 
     rule = "child-databases-unknown"
     about_declared_branch = True
@@ -105,33 +108,33 @@ class DeclaredDatabasesUnknown(Refusal):
     way_out = "nothing was changed on it; run it again when this can be read"
 
 
-# Neon sets an expiry again at a reset, from a length that it has rounded.
+# A reset makes Neon set the expiry again, from a rounded length.
 NEAR = timedelta(minutes=5)
 
 
 def parent_name(context: PlanningContext, child: DeclaredBranch) -> str:
-    """Return the name of what a branch is made from and reset to; the primary is what carries that name now."""
+    """Return the name of the branch that it is created from and reset to: without one in the file, the primary."""
     return child.parent or context.desired.primary.branch
 
 
 def identity(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> list[Refusal]:
-    """Refuse what could harm a branch of somebody else's, and what can't be changed of one of ours."""
+    """Refuse what could harm a branch that is not ours, and what can't be changed on one of ours."""
     if not is_ours(context.desired.environment, branch):
-        asked = (
+        settings = (
             *(["reset"] if child.reset else []),
             *(["expires"] if child.expires is not None else []),
             *(["protected: false"] if child.protected is False else []),
             *(["schema_only"] if child.schema_only else []),
         )
-        return [DeclaredBranchNotOurs(branch.name, asked)] if asked else []
+        return [DeclaredBranchNotOurs(branch.name, settings)] if settings else []
     if branch.child is not None and branch.child.schema_only is not child.schema_only:
         has, declared = ("the schema only", "data") if branch.child.schema_only else ("data", "the schema only")
-        return [DeclaredBranchDiffers(branch.name, f"it was made with {has}, and is declared with {declared}")]
+        return [DeclaredBranchDiffers(branch.name, f"it was created with {has}, and the file declares {declared}")]
     return []
 
 
 def creation(context: PlanningContext, child: DeclaredBranch) -> list[Refusal]:
-    """Refuse to make a branch that has no parent to be made from, or no room."""
+    """Refuse to create a branch without a usable parent, or without room."""
     refusals = [*_parent(context, child), *_room(context, child.name)]
     if child.schema_only:
         roots = sum(branch.parent_id is None for branch in context.branches)
@@ -142,25 +145,23 @@ def creation(context: PlanningContext, child: DeclaredBranch) -> list[Refusal]:
 
 
 def reset(context: PlanningContext, child: DeclaredBranch, branch: Branch) -> list[Refusal]:
-    """Refuse to reset what users are on, what Neon does not reset, and what may have had this very reset."""
+    """Refuse to reset a branch that is in use, that Neon does not reset, or that may have had this very reset."""
     reasons = tuple(_in_use(context, branch))
     kept: list[Refusal] = [DeclaredBranchKept(branch.name, "be reset", reasons)] if reasons else []
     if branch.last_reset_at is not None and not records(child.name, context.branches):
         difference = (
-            f"it was reset at {branch.last_reset_at}, and no branch keeps what it held before, so it can't be told "
-            f'whether that was reset "{child.reset}"'
+            f"it was reset at {branch.last_reset_at}, and no branch keeps what it held before, so whether that was "
+            f'reset "{child.reset}" is unknown'
         )
         kept.append(DeclaredBranchDiffers(branch.name, difference))
     return [*kept, *_parent(context, child), *_room(context, child.name)]
 
 
 def expiry(context: PlanningContext, branch: Branch, at: Instant) -> list[Refusal]:
-    """Refuse an expiry that Neon does not take (documentation, Branch expiration)."""
-    children = sorted(each.name for each in context.branches if each.parent_id == branch.id)
+    """Refuse an expiry that Neon does not accept (documentation, Branch expiration)."""
     reasons = (
-        *(["it is the default branch"] if branch.default else []),
-        *(["it is protected"] if branch.protected else []),
-        *([f"{', '.join(children)} was made from it"] if children else []),
+        *default_or_protected(branch),
+        *has_children(branch, context.branches),
         *([f"{at} has passed"] if at <= context.observed.at else []),
         *([f"{at} is more than 30 days ahead"] if at - context.observed.at > LONGEST_EXPIRY else []),
     )
@@ -177,25 +178,23 @@ def protection(context: PlanningContext, branch: Branch) -> list[Refusal]:
 
 
 def undeletable(context: PlanningContext, branch: Branch) -> tuple[str, ...]:
-    """Say why a branch that is not declared any more must stay all the same."""
-    children = sorted(each.name for each in context.branches if each.parent_id == branch.id)
+    """Return the reasons why a branch that is no longer declared must stay."""
     waiting = sorted(each.name for each in context.desired.branches or () if each.parent == branch.name)
-    configs = sorted(each.name for each in context.configs if _points_to(each, branch))
+    configs = sorted(each.name for each in context.configs if points_to(each, branch))
     claimed = context.project.id, branch.name
     claims = sorted(each.environment for each in context.observed.claims if (each.project, each.branch) == claimed)
     return (
-        *(["it is the default branch"] if branch.default else []),
-        *(["it is protected"] if branch.protected else []),
-        *(["somebody has given it a compute"] if record(branch) and branch.endpoint else []),
-        *([f"{', '.join(children)} was made from it"] if children else []),
-        *([f"the file makes {', '.join(waiting)} from it"] if waiting else []),
-        *([f"Hyperdrive leads to it ({', '.join(configs)})"] if configs else []),
+        *default_or_protected(branch),
+        *(["it was given a compute"] if record(branch) and branch.endpoint else []),
+        *has_children(branch, context.branches),
+        *([f"the file creates {', '.join(waiting)} from it"] if waiting else []),
+        *([f"Hyperdrive points to it ({', '.join(configs)})"] if configs else []),
         *([f"it is the primary of {', '.join(claims)}"] if claims else []),
     )
 
 
 def disposable(context: PlanningContext) -> tuple[Branch, ...]:
-    """List what we made and the file does not declare any more; what its resets have kept comes first."""
+    """List the branches that we created and the file no longer declares, after those that their resets kept."""
     declared = {each.name for each in context.desired.branches or ()}
     timeline_branches = {each.branch.id for each in context.lineage.all}
     gone = [
@@ -205,11 +204,7 @@ def disposable(context: PlanningContext) -> tuple[Branch, ...]:
     ]
     names = {each.name for each in gone}
     kept = [each for each in context.branches if (found := record(each)) is not None and found.of in names]
-    return (*sorted(kept, key=_name), *sorted(gone, key=_name))
-
-
-def _name(branch: Branch) -> str:
-    return branch.name
+    return (*sorted(kept, key=attrgetter("name")), *sorted(gone, key=attrgetter("name")))
 
 
 def _parent(context: PlanningContext, child: DeclaredBranch) -> list[Refusal]:
@@ -218,13 +213,13 @@ def _parent(context: PlanningContext, child: DeclaredBranch) -> list[Refusal]:
     if parent is None:
         return [DeclaredParentUnusable(child.name, name, "there is no such branch")]
     if parent.expires_at is not None:
-        reason = f"it expires at {parent.expires_at}, and Neon makes no branch from such a one"
+        reason = f"it expires at {parent.expires_at}, and Neon creates no child of a branch that expires"
         return [DeclaredParentUnusable(child.name, name, reason)]
     return []
 
 
 def _room(context: PlanningContext, name: str) -> list[Refusal]:
-    """A reset needs as much room as a new branch: what was there is kept."""
+    """A reset needs room for a branch too: it keeps what was there."""
     count, limit = len(context.branches), context.project.branches_limit
     if limit is None or not limits.branch_room(context.desired, count, context.project, 1):
         return []
@@ -238,12 +233,7 @@ def _in_use(context: PlanningContext, branch: Branch) -> Iterator[str]:
     if branch.default:
         yield "it is the default branch"
     if branch.protected:
-        yield "it is protected, and Neon resets no such branch"
+        yield "it is protected, and Neon does not reset protected branches"
     for config in context.configs:
-        if _points_to(config, branch) and any(seen.serves(config.id) for _, seen in context.workers):
-            yield f'users are served from it, by Hyperdrive config "{config.name}"'
-
-
-def _points_to(config: HyperdriveConfig, branch: Branch) -> bool:
-    endpoint = branch.endpoint
-    return endpoint is not None and (config.host, config.port) == (endpoint.host, endpoint.port)
+        if points_to(config, branch) and any(seen.serves(config.id) for _, seen in context.workers):
+            yield f'users are served from it, through Hyperdrive config "{config.name}"'

@@ -1,4 +1,4 @@
-"""What a person should know about declared branches before saying yes."""
+"""What you should know about declared branches before you approve a plan."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from reconciler.core.values.instant import Instant
 
 
 def warnings(desired: Desired, observed: Observed, lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:
-    """List what is left to people, and what the steps cost, one sentence each."""
+    """List what is left to you, and what the steps cost, one sentence each."""
     branches = known(observed.branches)
     if desired.branches is None:
         yield from _undeclared(desired, branches)
@@ -32,8 +32,8 @@ def _undeclared(desired: Desired, branches: tuple[Branch, ...]) -> Iterator[str]
     made = sorted(f'"{each.name}"' for each in branches if is_ours(desired.environment, each))
     if made:
         yield (
-            f"the file says nothing of branches, and {', '.join(made)} was made for this environment: it is left "
-            'alone, and "branches": [] would delete it'
+            f"the file has no branches, and {', '.join(made)} was created for this environment: it is left alone; "
+            'set "branches": [] to delete it'
         )
 
 
@@ -41,31 +41,31 @@ def _past(desired: Desired, observed: Observed, branches: tuple[Branch, ...]) ->
     for child in desired.branches or ():
         gone = named(branches, child.name) is None
         if gone and isinstance(child.expires, Instant) and child.expires <= observed.at:
-            yield f'"{child.name}" was to be there until {child.expires}, and is not made any more'
+            yield f'"{child.name}" expired at {child.expires}, so it is not created: remove it from the file'
 
 
 def _left_behind(desired: Desired, branches: tuple[Branch, ...], lineage: Lineage) -> Iterator[str]:
-    """Say which branches hold what was made from a timeline that is not live any more: none is reset by itself."""
+    """Say which branches were created from a timeline that is no longer live: none is reset by itself."""
     timelines = {each.branch.id: each.timeline for each in (lineage.live, *lineage.held, *lineage.superseded)}
     for child in desired.branches or ():
         branch = named(branches, child.name)
         made_from = timelines.get(branch.parent_id or "") if branch else None
         if child.parent is None and made_from is not None and made_from != desired.timeline:
             yield (
-                f'"{child.name}" was made from {made_from} and stays so: give its reset another id to have it take '
-                f"{desired.timeline}"
+                f'"{child.name}" was created from {made_from} and still holds that: to reset it to '
+                f"{desired.timeline}, give its reset another id"
             )
 
 
 def _kept(context: PlanningContext) -> Iterator[str]:
-    """Say what is not deleted, although nobody declares or needs it."""
+    """Say what is not deleted, although the file does not declare it."""
     older = [
         each.branch for child in context.desired.branches or () for each in records(child.name, context.branches)[:-1]
     ]
     for branch in (*disposable(context), *older):
         if reasons := undeletable(context, branch):
-            what = "was kept at an older reset" if record(branch) else "is not declared any more"
-            yield f'"{branch.name}" {what} and is not deleted: {"; ".join(reasons)}'
+            what = "was kept at an older reset" if record(branch) else "is no longer declared"
+            yield f'"{branch.name}" {what}, but it is not deleted: {"; ".join(reasons)}'
 
 
 def _about(step: Step, branches: tuple[Branch, ...]) -> Iterator[str]:
@@ -77,8 +77,8 @@ def _about(step: Step, branches: tuple[Branch, ...]) -> Iterator[str]:
             for each in branches
             if (branch := named(branches, step.branch)) and each.parent_id == branch.id
         )
-        children = f"; {', '.join(moved)} becomes a child of that" if moved else ""
+        children = f"; {', '.join(moved)} becomes a child of that branch" if moved else ""
         yield (
-            f'resetting "{step.branch}" drops its connections for some seconds; what it holds is kept as '
+            f'resetting "{step.branch}" drops its connections for a few seconds; what it holds is kept as '
             f'"{step.keep_as}" until it is reset again{children}'
         )

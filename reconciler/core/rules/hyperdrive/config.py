@@ -3,17 +3,13 @@
 from reconciler.core.lineage.lineage import TimelineBranch
 from reconciler.core.rules.context import limits
 from reconciler.core.rules.context.planning import Blocked, PlanningContext
-from reconciler.core.rules.hyperdrive import origin, repoint
-from reconciler.core.rules.hyperdrive import upkeep as hyperdrive_upkeep
+from reconciler.core.rules.hyperdrive import origin, repoint, upkeep
 from reconciler.core.steps import Step
 from reconciler.core.steps.hyperdrive import CreateHyperdrive
 
 
 def point_hyperdrive(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ...] | Blocked:
-    """Create a config for each timeline. The live one is never edited, so going back is one deployment.
-
-    By `repoint`, the config that serves is pointed to the branch later; here it is only created if missing.
-    """
+    """Create a config for each timeline, so going back is one deployment. To `repoint`, only create a missing one."""
     hyperdrive, existing = context.desired.hyperdrive, context.config
     if hyperdrive is None:
         return ()
@@ -30,7 +26,7 @@ def point_hyperdrive(context: PlanningContext, target: TimelineBranch) -> tuple[
         branch=target.branch.name,
         database=hyperdrive.database,
         role=hyperdrive.role,
-        settings=hyperdrive_upkeep.of_new(context, hyperdrive, target.branch),
+        settings=upkeep.for_new_config(context, hyperdrive, target.branch),
         reason=f"no Hyperdrive config points to {target.timeline}",
     )
     return (step,)

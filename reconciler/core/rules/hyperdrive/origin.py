@@ -9,15 +9,15 @@ from reconciler.core.rules.context.waivers import is_waived
 
 
 def config(desired: Desired, hyperdrive: Hyperdrive, existing: HyperdriveConfig, branch: Branch) -> list[Refusal]:
-    """Refuse a Hyperdrive config that does not point to the branch: it is never edited, nor trusted by its name.
+    """Refuse a Hyperdrive config that does not point to the branch.
 
-    A pooled host leads to the same branch as the direct one: where that guard is lifted, this is still asked.
+    A pooled host belongs to the same branch as the direct one, so it is compared too if that guard is waived.
     """
     if (unpooled := direct(existing)) != existing:
         if not is_waived(desired, Waivable.POOLED_ORIGIN):
             return [PooledOrigin(existing.host)]
         existing = unpooled
-    assert branch.endpoint is not None  # a branch gets a compute before anything is asked of its config
+    assert branch.endpoint is not None  # a branch gets a compute before its config is checked
     wanted = {
         "database": hyperdrive.database,
         "user": hyperdrive.role,
@@ -31,7 +31,7 @@ def config(desired: Desired, hyperdrive: Hyperdrive, existing: HyperdriveConfig,
 
 
 def direct(config: HyperdriveConfig) -> HyperdriveConfig:
-    """Return a config as if it led past Neon's pooler, which the first part of a host name says."""
+    """Return a config with the direct host in place of Neon's pooled one: both belong to the same branch."""
     label, dot, domain = config.host.partition(".")
     return replace(config, host=f"{label.removesuffix('-pooler')}{dot}{domain}")
 
@@ -54,7 +54,7 @@ class HyperdriveDiffers(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class PooledOrigin(Refusal):
-    """Hyperdrive pools by itself and needs the direct host."""
+    """The config has Neon's pooled host. Hyperdrive pools connections itself and needs the direct host."""
 
     rule = "pooled-origin"
     before_the_call = "read again"

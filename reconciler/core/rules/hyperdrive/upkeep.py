@@ -1,10 +1,9 @@
-"""What is set on a Hyperdrive config, and the password that nobody can read in it.
+"""The settings of a Hyperdrive config, and its password, which can't be read.
 
-What the file does not declare is not ours to change, but a restore does not change it either: a new config is given
-what the replaced one has. A password is write-only, so it is never compared. Cloudflare has logged in with it when the
-config was last changed (Hyperdrive documentation, Troubleshoot and debug), so it can only have become wrong since, and
-Neon tells when it last changed the role. So the two times are all that is kept of a password, by the providers
-themselves, and nobody can learn anything about it from them.
+A setting that the file does not declare stays as it is, also across a restore: a new config gets what the replaced one
+has. A password is write-only, so it is never compared. Cloudflare logged in with it when the config was last changed
+(Hyperdrive documentation, Troubleshoot and debug), and Neon reports when it last changed the role. The password can
+only be wrong if the role was changed later.
 """
 
 from bisect import bisect_right
@@ -23,9 +22,9 @@ from reconciler.core.rules.context.planning import PlanningContext
 from reconciler.core.steps import Phase, Step
 from reconciler.core.steps.hyperdrive import CreateHyperdrive, RenewPassword, RepointHyperdrive, UpdateHyperdrive
 
-# How far two providers' clocks may be apart. What is changed at both in so short a time is taken for one change.
+# How far the providers' clocks may be apart. Changes at both within this time count as one.
 _CLOCKS = timedelta(minutes=1)
-# `max_connections` from so many compute units (CU) on, of which Neon keeps seven for itself (Neon documentation,
+# Compute units (CU), and `max_connections` from that size on; Neon keeps seven for itself (Neon documentation,
 # Connection pooling). A compute that scales counts as its largest size, and at most as eight times its smallest.
 _CONNECTIONS = (
     (0.25, 104), (0.5, 209), (1, 419), (2, 839), (3, 1258), (4, 1678), (5, 2098), (6, 2517), (7, 2937), (8, 3357),
@@ -37,7 +36,7 @@ _SCALES_BY = 8
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimitTooHigh(Refusal):
-    """More connections are declared for Hyperdrive than the compute takes."""
+    """The file declares more connections for Hyperdrive than the compute accepts."""
 
     rule = "connection-limit-too-high"
     before_the_call = "read again"
@@ -48,19 +47,16 @@ class ConnectionLimitTooHigh(Refusal):
     most: int
 
     problem = (
-        'hyperdrive.connection_limit is {limit}, but the compute of "{branch}" takes {most} connections: "{name}" '
+        'hyperdrive.connection_limit is {limit}, but the compute of "{branch}" accepts {most} connections: "{name}" '
         "could use up all of them"
     )
-    way_out = "declare less than {most}, or make the compute larger first"
+    way_out = "declare fewer than {most}, or make the compute larger first"
 
 
-def of_new(context: PlanningContext, hyperdrive: Hyperdrive, branch: Branch) -> Settings:
-    """Return what a new config of a branch gets: what is declared, and otherwise what the one that serves has.
-
-    What Cloudflare sets by default is left out.
-    """
+def for_new_config(context: PlanningContext, hyperdrive: Hyperdrive, branch: Branch) -> Settings:
+    """Return the settings of a new config: declared ones, else those of the serving one, without the defaults."""
     replaced = config_of(context.desired, context.lineage.live, context.configs)
-    declared = _taken_by(branch, hyperdrive.settings)
+    declared = _accepted_by(branch, hyperdrive.settings)
     wanted = declared.or_else(replaced.settings) if replaced else declared
     return replace(
         wanted,
@@ -70,17 +66,17 @@ def of_new(context: PlanningContext, hyperdrive: Hyperdrive, branch: Branch) -> 
 
 
 def sync_settings(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ...]:
-    """Set what differs from the file on the config that serves, as far as the compute takes it."""
+    """Set what differs from the file on the config that serves, except a limit that the compute can't take."""
     hyperdrive, config = context.desired.hyperdrive, context.config
     if hyperdrive is None or config is None:
         return ()
-    different = _taken_by(target.branch, hyperdrive.settings).diff(config.settings)
-    reason = f"the file declares otherwise; it has {_found(different, config)}"
+    different = _accepted_by(target.branch, hyperdrive.settings).diff(config.settings)
+    reason = f"the file differs; the config has {_current(different, config)}"
     return (UpdateHyperdrive(hyperdrive=config.name, settings=different, reason=reason),) if different else ()
 
 
 def beyond_compute(context: PlanningContext) -> list[Refusal]:
-    """Refuse what is declared and can't be set on the config of the live branch. Nothing else waits for it."""
+    """Refuse a declared limit that the compute of the live branch can't take. Nothing else waits for it."""
     hyperdrive, config, live = context.desired.hyperdrive, context.config, context.lineage.live
     if hyperdrive is None or config is None or context.target != live:
         return []
@@ -90,33 +86,29 @@ def beyond_compute(context: PlanningContext) -> list[Refusal]:
     return [ConnectionLimitTooHigh(config.name, limit, live.branch.name, most)]
 
 
-def _taken_by(branch: Branch, settings: Settings) -> Settings:
-    """Return settings without a limit that lets Hyperdrive use up all connections of a branch's compute."""
+def _accepted_by(branch: Branch, settings: Settings) -> Settings:
+    """Return settings without a limit at which Hyperdrive could use up all connections of a branch's compute."""
     limit, most = settings.connection_limit, most_connections(branch)
     return settings if limit is None or most is None or limit < most else replace(settings, connection_limit=None)
 
 
-def _found(different: Settings, config: HyperdriveConfig) -> str:
-    found = config.settings
-    return str(
-        Settings(
-            found.caching if different.caching else None,
-            found.connection_limit if different.connection_limit else None,
-            found.mtls if different.mtls else None,
-        )
-        or "no connection limit that is told"
-    )
+def _current(different: Settings, config: HyperdriveConfig) -> str:
+    current = config.settings
+    caching = current.caching if different.caching else None
+    connection_limit = current.connection_limit if different.connection_limit else None
+    mtls = current.mtls if different.mtls else None
+    return str(Settings(caching, connection_limit, mtls) or "no known connection limit")
 
 
 def renew_password(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ...]:
-    """Write a password that has been changed since into the config of what is live, or is to be live again."""
+    """Write the password again if the role was changed after Cloudflare last logged in with it."""
     hyperdrive, config = context.desired.hyperdrive, context.config
     if hyperdrive is None or config is None or not points_to(config, target.branch):
         return ()
     changed, proved = context.observed.password_changed_at, config.modified_at
     if changed is None or proved is None or changed - proved <= _CLOCKS:
         return ()
-    reason = f"Neon has changed role {hyperdrive.role} at {changed}, and Hyperdrive's login was last proved at {proved}"
+    reason = f"Neon changed role {hyperdrive.role} at {changed}; Hyperdrive's login last worked for sure at {proved}"
     step = RenewPassword(
         hyperdrive=config.name,
         branch=target.branch.name,
@@ -127,20 +119,20 @@ def renew_password(context: PlanningContext, target: TimelineBranch) -> tuple[St
     return () if step.key in context.observed.passed else (step,)
 
 
-def logged_in_to(desired: Desired, observed: Observed) -> Branch | None:
-    """Find the branch that a password is to be looked at on: the one that is asked for, where a config leads to it."""
+def branch_with_password(desired: Desired, observed: Observed) -> Branch | None:
+    """Return the branch whose role may have a new password: the desired one, if a config points to it."""
     if not isinstance(observed.branches, tuple) or not isinstance(observed.configs, tuple):
         return None
     lineage = infer_lineage(desired, observed.branches)
-    target = (
-        lineage.timeline_branch(effective_desired(desired, lineage).timeline) if isinstance(lineage, Lineage) else None
-    )
-    led_to = target is not None and any(points_to(each, target.branch) for each in observed.configs)
-    return target.branch if target and led_to else None
+    if not isinstance(lineage, Lineage):
+        return None
+    target = lineage.timeline_branch(effective_desired(desired, lineage).timeline)
+    is_used = target is not None and any(points_to(each, target.branch) for each in observed.configs)
+    return target.branch if target and is_used else None
 
 
 def most_connections(branch: Branch) -> int | None:
-    """Return how many connections a branch's compute takes from roles of its owner; None where that is not known."""
+    """Return how many connections a branch's compute accepts from its owner's roles; None if unknown."""
     endpoint = branch.endpoint
     if endpoint is None or endpoint.settings.maximum is None:
         return None
@@ -151,12 +143,12 @@ def most_connections(branch: Branch) -> int | None:
 
 
 def warnings(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> Iterator[str]:
-    """Say what a repoint moves besides, and where Hyperdrive may use more connections than a compute takes."""
+    """Say what else a repoint moves, and if Hyperdrive may open more connections than a compute accepts."""
     for step in steps:
         if isinstance(step, RepointHyperdrive):
             yield from _about_the_repoint(observed, step, fenced=any(each.stops_writes for each in steps))
             if any(each.phase is Phase.VERIFY_LIVE for each in steps):
-                yield "by repoint the HTTP gates run only once users are served by the branch: none is tried at 0 %"
+                yield "with repoint, the HTTP gates run only after users are on the branch: none runs at 0 %"
         if isinstance(step, RepointHyperdrive | CreateHyperdrive):
             yield from _about_connections(desired, observed, step)
 
@@ -165,11 +157,11 @@ def _about_the_repoint(observed: Observed, step: RepointHyperdrive, *, fenced: b
     sharers = known(observed.sharers)
     ours = {getattr(each, "script", "") for each in observed.workers}
     others = [name for name in sharers if name not in ours]
-    moved = f"; these move too, and the file does not name them: {', '.join(others)}" if others else ""
-    written = f'. What is written over its old connections until they are dropped stays on "{step.leaves}"'
+    moved = f". The file does not name these, which move too: {', '.join(others)}" if others else ""
+    written = f'. Writes over its old connections stay on "{step.leaves}" until these are dropped'
     yield (
         f'repointing "{step.hyperdrive}" moves every version of every Worker that is bound to it at once{moved}. '
-        f"`wrangler rollback` does not undo that: a revert of the commit does{'' if fenced else written}"
+        f"To undo it, revert the commit: `wrangler rollback` does not{'' if fenced else written}"
     )
 
 
@@ -184,8 +176,8 @@ def _about_connections(
     declared = desired.hyperdrive.settings.connection_limit if desired.hyperdrive else None
     if limit is not None and limit >= most:
         yield (
-            f'"{name}" may open {limit} connections, and the compute of "{step.branch}" takes {most}: give it more '
-            "compute units, or declare less as hyperdrive.connection_limit"
+            f'"{name}" may open {limit} connections, but the compute of "{step.branch}" accepts {most}: give it more '
+            "compute units, or declare fewer as hyperdrive.connection_limit"
         )
     elif declared is not None and declared >= most:
         refusal = ConnectionLimitTooHigh(name, declared, step.branch, most)
@@ -193,7 +185,7 @@ def _about_connections(
 
 
 def _limit_after(observed: Observed, step: RepointHyperdrive | CreateHyperdrive) -> tuple[str, int | None]:
-    """Tell which config a step is about, and how many connections that may open right after it."""
+    """Return the config that a step is about, and how many connections it may open right after it."""
     if isinstance(step, CreateHyperdrive):
         return step.name, step.settings.connection_limit
     config = named(known(observed.configs), step.hyperdrive)

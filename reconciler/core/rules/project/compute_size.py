@@ -1,9 +1,8 @@
-"""The size and the suspension of the primary's compute: as the file says, or carried over to what becomes the primary.
+"""The size and the suspension of the primary's compute: as the file says, or carried over to the new primary.
 
-What becomes the primary gets them before it is proved and before users are on it, as Neon restarts a compute for them.
+The new primary gets them before it is verified and before users are on it, because Neon restarts the compute for them.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
@@ -17,7 +16,7 @@ from reconciler.core.steps.branch import SetCompute
 
 @dataclass(frozen=True, slots=True)
 class ComputeBeyondPlan(Refusal):
-    """The file asks for a compute that Neon's plan does not offer. Nothing waits for it but the compute itself."""
+    """The file asks for a compute that Neon's plan does not offer. Nothing else waits for it."""
 
     rule = "compute-beyond-plan"
     before_the_call = "Neon"
@@ -31,46 +30,44 @@ class ComputeBeyondPlan(Refusal):
 
 
 def beyond_plan(desired: Desired, project: Project) -> list[ComputeBeyondPlan]:
-    """Refuse what the project's plan is known not to offer; of any other, Neon has the last word."""
-    return list(_beyond_plan(desired.primary.compute, project))
-
-
-def _beyond_plan(asked: ComputeSettings, project: Project) -> Iterator[ComputeBeyondPlan]:
-    plan = neon_plan(project.plan)
+    """Refuse what the project's plan is known not to offer. On an unknown plan, Neon decides."""
+    plan, wanted, refusals = neon_plan(project.plan), desired.primary.compute, []
     if plan is None:
-        return
+        return []
     largest, suspensions = plan.largest_compute, plan.suspensions
-    if largest is not None and asked.maximum is not None and asked.maximum > largest:
-        what = str(ComputeSettings(asked.minimum, asked.maximum))
-        yield ComputeBeyondPlan(what, project.plan, f"up to {largest:g} CU")
-    if suspensions is not None and asked.suspend is not None and asked.suspend not in suspensions:
+    if largest is not None and wanted.maximum is not None and wanted.maximum > largest:
+        what = str(ComputeSettings(wanted.minimum, wanted.maximum))
+        refusals.append(ComputeBeyondPlan(what, project.plan, f"up to {largest:g} CU"))
+    if suspensions is not None and wanted.suspend is not None and wanted.suspend not in suspensions:
+        what = f"a compute {ComputeSettings(suspend=wanted.suspend)}"
         offers = " or ".join(str(ComputeSettings(suspend=each)) for each in suspensions)
-        yield ComputeBeyondPlan(f"a compute {ComputeSettings(suspend=asked.suspend)}", project.plan, f"one {offers}")
+        refusals.append(ComputeBeyondPlan(what, project.plan, f"one {offers}"))
+    return refusals
 
 
 def for_new(desired: Desired, project: Project, lineage: Lineage) -> ComputeSettings:
-    """Return what a compute gets that is made for what is to be the primary."""
+    """Return the settings of a new compute for a branch that becomes the primary."""
     return _wanted(desired, project, lineage).for_new_compute
 
 
 def carry_over(desired: Desired, project: Project, lineage: Lineage, target: TimelineBranch) -> tuple[SetCompute, ...]:
-    """Give the compute of what becomes the primary what the primary's has."""
-    is_declared = _set(target, _asked(desired, project), "")
-    why = "of which the file says so" if is_declared else "whose compute is so"
+    """Give the compute of the new primary the settings of the old one's."""
+    is_declared = _set(target, _declared(desired, project), "")
+    why = "and the file says so" if is_declared else "whose compute has these"
     return _set(target, _wanted(desired, project, lineage), f"it becomes the primary, {why}")
 
 
 def declared(desired: Desired, project: Project, lineage: Lineage) -> tuple[SetCompute, ...]:
-    """Give the primary's compute what the file says of it."""
-    return _set(lineage.live, _asked(desired, project), "the file says so")
+    """Give the primary's compute what the file declares."""
+    return _set(lineage.live, _declared(desired, project), "the file says so")
 
 
 def _wanted(desired: Desired, project: Project, lineage: Lineage) -> ComputeSettings:
     endpoint = lineage.live.branch.endpoint
-    return _asked(desired, project).over(endpoint.settings if endpoint else UNSAID)
+    return _declared(desired, project).over(endpoint.settings if endpoint else UNSAID)
 
 
-def _asked(desired: Desired, project: Project) -> ComputeSettings:
+def _declared(desired: Desired, project: Project) -> ComputeSettings:
     return UNSAID if beyond_plan(desired, project) else desired.primary.compute
 
 

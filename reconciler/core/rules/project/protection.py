@@ -1,17 +1,17 @@
-"""The protection of the primary: whether it has to be protected again, and what is done where Neon has no room for it.
+"""The protection of the primary, and what happens if Neon's plan has no room for it.
 
-A plan of Neon has room for few protected branches, and what is held stays protected. A restore does not wait for room:
-in an incident the data comes first, and protection only keeps people from deleting a branch. So the primary stays
-unprotected then, and every plan says so.
+Neon's plans allow few protected branches, and held branches stay protected. A restore does not wait for room: in an
+incident the data comes first, and protection only prevents deletion. The primary then stays unprotected, and every
+plan says so.
 
-What is held keeps its protection, and Neon deletes no protected branch. By its annotation it can be told that a branch
-was protected as the primary, but not that nobody protected it once more since, to keep it. So only a person takes its
-protection, or the file does it by a word of its own (`unprotect_held`), and then of nothing else that is protected.
+Neon deletes no protected branch. The annotation of a held branch shows that it was protected as the primary, but not
+whether it was protected again later, to keep it. So you unprotect it yourself, or the file does (`unprotect_held`),
+and then only those that were protected as the primary.
 """
 
 from collections.abc import Iterator
 
-from reconciler.core.lineage.lineage import Lineage, TimelineBranch
+from reconciler.core.lineage.lineage import Lineage
 from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Branch, Observed, Project, named
 from reconciler.core.model.provider_limits import neon_plan
@@ -21,54 +21,51 @@ from reconciler.core.steps.primary import ProtectBranch
 
 
 def is_wanted(desired: Desired, lineage: Lineage) -> bool:
-    """Whether the primary is to be protected: as the file says, or, where it does not say, as it was."""
+    """Whether the primary must be protected: as the file says, or else as it was."""
     declared = desired.primary.protected
     return was_there(lineage) if declared is None else declared
 
 
 def was_there(lineage: Lineage) -> bool:
-    """Whether the primary is protected, or was: what it replaced still is, or it was when a candidate was made."""
-    live, held = lineage.live, lineage.held
-    if live.branch.protected or any(each.branch.protected and _gave_way_to(live, each) for each in held):
+    """Whether the primary is protected, or was: what it replaced still is, or it was when a candidate was created."""
+    live = lineage.live
+    replaced = (each.branch for each in lineage.held if each.held is not None and each.held.before == live.timeline)
+    if live.branch.protected or any(each.protected for each in replaced):
         return True
     was = live.branch.mark is not None and live.branch.mark.protects
     return was or any(each.branch.protects for each in lineage.candidates)
 
 
-def _gave_way_to(live: TimelineBranch, each: TimelineBranch) -> bool:
-    return each.held is not None and each.held.before == live.timeline
-
-
 def is_to_return(desired: Desired, lineage: Lineage) -> bool:
-    """Whether what is there is to be there again after a restore: all else is the file's, and needs no mark."""
+    """Whether protection that was there must be there again after a restore, which then needs a mark."""
     return was_there(lineage) and is_wanted(desired, lineage)
 
 
 def is_taken_at_the_end(desired: Desired, branch: Branch) -> bool:
-    """Whether a held branch is unprotected to be deleted: by the file, and as it was protected as the primary."""
+    """Whether a held branch is unprotected to be deleted: the file says so, and it was protected as the primary."""
     return desired.primary.unprotect_held and branch.protected and branch.protects
 
 
 def keeps(desired: Desired, branch: Branch) -> tuple[str, ...]:
-    """Say that a held branch stays as it is protected, and what to do about it."""
+    """Say that protection keeps a held branch, and what to do about it."""
     if not branch.protected or is_taken_at_the_end(desired, branch):
         return ()
     if branch.protects:
-        return ("it is protected, as it was the primary: unprotect it, or set primary.unprotect_held, and it goes",)
-    return ("it is protected: unprotect it, and it goes",)
+        return ("it was protected as the primary: to have it deleted, unprotect it, or set primary.unprotect_held",)
+    return ("it is protected: to have it deleted, unprotect it",)
 
 
 def restore(
     desired: Desired, project: Project, branches: tuple[Branch, ...], lineage: Lineage, reason: str
 ) -> tuple[ProtectBranch, ...]:
-    """Protect the primary where it was and is not, while something else is under way: a wish of the file waits."""
+    """Protect the primary again if it was protected. While a restore runs, a new wish of the file waits."""
     return protect(desired, project, branches, lineage, reason) if is_to_return(desired, lineage) else ()
 
 
 def protect(
     desired: Desired, project: Project, branches: tuple[Branch, ...], lineage: Lineage, reason: str
 ) -> tuple[ProtectBranch, ...]:
-    """Protect the branch that has the primary's name, where that is wanted and Neon's plan has room."""
+    """Protect the branch with the primary's name, if that is wanted and Neon's plan has room."""
     branch = lineage.live.branch
     if branch.protected or branch.name != desired.primary.branch or not is_wanted(desired, lineage):
         return ()
@@ -76,7 +73,7 @@ def protect(
 
 
 def has_room(project: Project, branches: tuple[Branch, ...]) -> bool:
-    """Whether one more branch can be protected, as far as the plan is known."""
+    """Whether Neon's plan, if known, has room for one more protected branch."""
     most = limit(project)
     return most is None or _count(branches) < most
 
@@ -84,7 +81,7 @@ def has_room(project: Project, branches: tuple[Branch, ...]) -> bool:
 def missing(
     desired: Desired, project: Project, observed: Observed, lineage: Lineage, steps: tuple[Step, ...]
 ) -> Iterator[str]:
-    """Say where the primary is, or will be, without the protection that it had, with the numbers and the way out."""
+    """Say if the primary lacks wanted protection, or will, with the numbers and the way out."""
     primary, branches = lineage.live.branch, branches_of(observed)
     for step in steps:
         observed = step.predict(observed)
@@ -93,16 +90,16 @@ def missing(
     if stays or has_room(project, branches) or not is_wanted(desired, lineage):
         return
     when = " after this" if primary.protected else ""
-    what = "was protected and is not any more" if was_there(lineage) else "is to be protected and is not"
+    what = "is no longer protected" if was_there(lineage) else "can't be protected"
     yield (
         f"the primary {what}{when}: the project has {_count(branches)} protected branches, "
-        f'and Neon\'s plan "{project.plan}" allows {limit(project)}. Nothing waits for that: in the Neon Console, '
-        "take the protection from a branch that can do without, and give it to the primary"
+        f'and Neon\'s plan "{project.plan}" allows {limit(project)}. Nothing waits for that. In the Neon Console, '
+        "unprotect a branch that doesn't need it, and protect the primary"
     )
 
 
 def limit(project: Project) -> int | None:
-    """Return how many protected branches the project's plan allows; None if that is not known."""
+    """Return how many protected branches the project's plan allows; None if unknown."""
     plan = neon_plan(project.plan)
     return plan.protected_branches if plan else None
 

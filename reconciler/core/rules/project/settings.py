@@ -1,7 +1,7 @@
 """The project's settings that the file declares: its history, the protection of the primary, and its compute.
 
-They come after everything that makes a timeline live and named: nothing waits for them. So what the file asks of them
-and can't be had is refused only where nothing else is to be done; until then it is told.
+They come after everything that makes a timeline live and named: nothing waits for them. A setting that can't be had is
+refused only when nothing else is left to do; until then it is a warning.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from reconciler.core.values.instant import Instant
 
 @dataclass(frozen=True, slots=True)
 class HistoryBeyondPlan(Refusal):
-    """The file asks for more history than Neon's plan keeps."""
+    """The file asks for a longer history window than Neon's plan offers."""
 
     rule = "history-beyond-plan"
     before_the_call = "Neon"
@@ -44,7 +44,7 @@ class HistoryBeyondPlan(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class HistoryNeeded(Refusal):
-    """A shorter history would put a moment out of reach that is still needed to prove a branch, or to make it again."""
+    """A shorter history window would lose a moment that is still needed to verify a branch or to create it again."""
 
     rule = "history-needed"
     before_the_call = "read again"
@@ -66,7 +66,7 @@ class HistoryNeeded(Refusal):
 
 
 def steps(context: PlanningContext) -> tuple[Step, ...]:
-    """Return the next step to what the file says of the project, of which it may be none; never what is refused."""
+    """Return the next step to the file's settings, except refused ones; none if they are as declared."""
     return (
         _history(context)
         or _protection(context)
@@ -75,7 +75,7 @@ def steps(context: PlanningContext) -> tuple[Step, ...]:
 
 
 def refused(desired: Desired, observed: Observed) -> tuple[Refusal, ...]:
-    """Return what of the file's settings can't be had, those of Hyperdrive included, with the numbers."""
+    """Refuse the file's settings that can't be had, those of Hyperdrive included."""
     context = read(desired, observed)
     return () if isinstance(context, Blocked) else tuple(_refusals(context))
 
@@ -102,15 +102,15 @@ def _history_refusals(context: PlanningContext) -> Iterator[Refusal]:
     if plan is not None and asked > plan.history:
         yield HistoryBeyondPlan(asked, project.plan, plan.history, project.history)
     at = context.observed.at
-    for branch, moment in _unproved(context.lineage):
+    for branch, moment in _unverified(context.lineage):
         if at.before(project.history) <= moment < at.before(asked):
             yield HistoryNeeded(asked, project.history, branch.branch.name, moment, at - moment)
 
 
-def _unproved(lineage: Lineage) -> Iterator[tuple[TimelineBranch, Instant]]:
-    """List the branches whose moment is needed: to tell which tables there were, or to try it again.
+def _unverified(lineage: Lineage) -> Iterator[tuple[TimelineBranch, Instant]]:
+    """List the branches whose moment is needed: to read which tables there were, or to try it again.
 
-    A copy of what is held is proved by what is held.
+    A copy of a held branch is verified against that branch.
     """
     held = {each.timeline for each in lineage.held}
     for each in (*lineage.candidates, *lineage.failed):
@@ -122,20 +122,20 @@ def _unproved(lineage: Lineage) -> Iterator[tuple[TimelineBranch, Instant]]:
 def _protection(context: PlanningContext) -> tuple[Step, ...]:
     desired, branch = context.desired, context.lineage.live.branch
     if desired.primary.protected is False and branch.protected:
-        return (UnprotectBranch(branch=branch.name, for_good=True, reason="the file says that it is not protected"),)
-    reason = "the file says that it is protected"
+        return (UnprotectBranch(branch=branch.name, for_good=True, reason='the file says "protected": false'),)
+    reason = 'the file says "protected": true'
     return protection.protect(desired, context.project, context.branches, context.lineage, reason)
 
 
-def told(desired: Desired, observed: Observed, lineage: Lineage, planned: tuple[Step, ...]) -> Iterator[str]:
-    """Say what the steps to the settings cost, and what is refused once everything else is done."""
+def warnings(desired: Desired, observed: Observed, lineage: Lineage, planned: tuple[Step, ...]) -> Iterator[str]:
+    """Say what changes of settings cost, and what will be refused once everything else is done."""
     for step in planned:
         if isinstance(step, SetHistoryRetention):
             yield from _about_history(observed.at, step, lineage)
         elif isinstance(step, SetCompute) and step.branch == lineage.live.branch.name:
             yield (
-                f'Neon restarts the compute of "{step.branch}" to change it: connections drop for some seconds, those '
-                "of Hyperdrive among them"
+                f'Neon restarts the compute of "{step.branch}" to change it: connections, also those of Hyperdrive, '
+                "drop for a few seconds"
             )
     for refusal in refused(desired, observed) if planned else ():
         yield f"{refusal.message}; {refusal.hint}"
@@ -145,8 +145,8 @@ def _about_history(at: Instant, step: SetHistoryRetention, lineage: Lineage) -> 
     former, asked = timedelta(seconds=step.former), timedelta(seconds=step.seconds)
     if asked > former:
         yield (
-            f"a longer history begins now: what is older than {for_people(former)} does not come back, so "
-            f"{for_people(asked)} are reached in {for_people(asked - former)}"
+            f"a longer history begins now: what is older than {for_people(former)} does not come back. It reaches "
+            f"back {for_people(asked)} in {for_people(asked - former)} from now"
         )
         return
     timeline_branches = (lineage.live, *lineage.held, *lineage.superseded)
@@ -154,6 +154,6 @@ def _about_history(at: Instant, step: SetHistoryRetention, lineage: Lineage) -> 
     ends = at.before(asked)
     if begins < ends:
         yield (
-            f"with the history lowered from {for_people(former)} to {for_people(asked)}, no moment from {begins} to "
-            f"{ends} can be restored any more, and a longer history later does not bring them back; what is held stays"
+            f"with the history lowered from {for_people(former)} to {for_people(asked)}, moments from {begins} to "
+            f"{ends} can no longer be restored, even if you raise it again later. Held branches stay"
         )

@@ -19,7 +19,7 @@ from reconciler.core.values.timeline import Timeline, candidate_name, failed_nam
 
 @dataclass(frozen=True, slots=True)
 class RestoreRestricted(Refusal):
-    """Neon says that the primary can't be restored in place now (API reference, Branch, `restricted_actions`)."""
+    """Neon reports that the primary can't be restored in place now (API reference, Branch, `restricted_actions`)."""
 
     rule = "restore-restricted"
     before_the_call = "read again, Neon"
@@ -32,7 +32,7 @@ class RestoreRestricted(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class TimelineNotHeld(Refusal):
-    """The timeline that the file names is neither live nor held, and cannot be made again."""
+    """The timeline that the file names is neither live nor held, and can't be created again."""
 
     rule = "timeline-not-held"
     timeline: Timeline
@@ -45,7 +45,7 @@ class TimelineNotHeld(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class InTheFuture(Refusal):
-    """The moment asked for has not happened yet."""
+    """The moment is in the future."""
 
     rule = "in-the-future"
     before_the_call = "the look, Neon"
@@ -63,7 +63,7 @@ class InTheFuture(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class TooRecent(Refusal):
-    """The moment is so fresh that commits before it may still be on their way to storage."""
+    """The moment is so recent that commits before it may not be durable yet."""
 
     rule = "too-recent"
     to: Instant
@@ -88,7 +88,7 @@ class HistoryDisabled(Refusal):
     project: str
 
     problem = "project {project} keeps no history (history_retention_seconds is 0)"
-    way_out = "no moment can be restored. Raise the history window now, so that the next one can be"
+    way_out = "no past moment can be restored. Raise the history window now to be able to restore later ones"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class NameTaken(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class CandidateDiffers(Refusal):
-    """The candidate was made from another branch, or holds a later moment, than what is asked now."""
+    """The candidate was created from another branch, or holds a later moment, than the file asks for now."""
 
     rule = "candidate-differs"
     before_the_call = "read again, gate `identity`"
@@ -159,9 +159,9 @@ class CandidateDiffers(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class HyperdriveNameTaken(Refusal):
-    """The config that a restore would create exists before its branch does, so it can't point to that branch.
+    """The config that a restore would create exists already, although its branch does not.
 
-    `points_elsewhere`: it points to another branch that is there, so the list of branches does not merely lag behind.
+    `points_elsewhere`: it points to another branch that exists, so the list of branches does not merely lag behind.
     """
 
     rule = "hyperdrive-name-taken"
@@ -182,18 +182,18 @@ class HyperdriveNameTaken(Refusal):
 
     @property
     def may_lag(self) -> bool:
-        """Whether the list of branches may only lag behind: not where the config points to another branch."""
+        """Whether its branch may exist and the list of branches lag behind."""
         return not self.points_elsewhere
 
 
-# A commit needs a moment on its way to storage; Neon's own tests stay a second clear of now.
+# A commit takes a moment to reach storage; Neon's own tests stay a second clear of now.
 SETTLING = timedelta(seconds=2)
 
 
 def creation(
     desired: Desired, observed: Observed, lineage: Lineage, project: Project
 ) -> TimelineBranch | list[Refusal]:
-    """Return the source of the candidate that is to be created, or every reason against it."""
+    """Return the source of the candidate to create, or every reason against it."""
     in_place = desired.primary.method is Method.IN_PLACE
     refusals = [*_names_free(desired, observed), *_room(desired, observed, lineage, project, 1)]
     refusals += _restricted(lineage) if in_place else _config_taken(desired, observed)
@@ -201,7 +201,8 @@ def creation(
     if held is not None:
         return [*refusals, *_expiring(held.branch)] or held
     if restore is None:
-        return [_not_held(desired, lineage)]
+        names = tuple(str(each.timeline) for each in lineage.held)
+        return [TimelineNotHeld(desired.timeline, str(lineage.live.timeline), names)]
     refusals += _moment(restore, observed, project)
     source = lineage.source(restore)
     if isinstance(source, Refusal):
@@ -214,7 +215,7 @@ def creation(
 def in_place(
     desired: Desired, observed: Observed, lineage: Lineage, prepared: TimelineBranch, project: Project
 ) -> list[Refusal]:
-    """Refuse to overwrite the primary, also where something has changed since the candidate was made."""
+    """Refuse to overwrite the primary, also if something has changed since the candidate was created."""
     return [
         *candidate(desired.primary.restore, prepared, lineage),
         *_restricted(lineage),
@@ -228,13 +229,8 @@ def _restricted(lineage: Lineage) -> Iterator[Refusal]:
         yield RestoreRestricted(branch.name, branch.unrestorable)
 
 
-def _not_held(desired: Desired, lineage: Lineage) -> Refusal:
-    held = tuple(str(each.timeline) for each in lineage.held)
-    return TimelineNotHeld(desired.timeline, str(lineage.live.timeline), held)
-
-
 def _moment(restore: Restore, observed: Observed, project: Project) -> Iterator[Refusal]:
-    """An LSN bears no time: whether it is in the history, Neon tells, before anything is changed."""
+    """An LSN has no time: Neon checks whether it is in the history, before anything is changed."""
     moment, edge = restore.moment, observed.at.before(project.history)
     if moment is not None and moment > observed.at:
         yield InTheFuture(moment, observed.at)
@@ -254,10 +250,10 @@ def _names_free(desired: Desired, observed: Observed) -> Iterator[Refusal]:
 
 
 def _room(desired: Desired, observed: Observed, lineage: Lineage, project: Project, candidates: int) -> list[Refusal]:
-    """Refuse where there is no room for so many candidates, and for what is preserved in place.
+    """Refuse if there is no room for the candidates, and for the branches that a restore in place preserves.
 
-    That is one branch, or three where the last check may have to go back: the failed timeline is kept, and the way back
-    is proved on a candidate as well. What a root held becomes one more root; a candidate is a child.
+    It preserves one branch. If its last check may roll it back, it needs three: the failed timeline is kept too, and
+    the way back is verified on another candidate. What a root held becomes a root; a candidate is a child.
     """
     branches = known(observed.branches)
     in_place = desired.primary.method is Method.IN_PLACE
@@ -270,41 +266,36 @@ def _room(desired: Desired, observed: Observed, lineage: Lineage, project: Proje
 
 
 def _may_go_back(desired: Desired, lineage: Lineage) -> bool:
-    """Whether a last check follows that is answered by putting back what was live: only what is new has one."""
+    """Whether a failed last check would roll the restore back: only a new timeline has a last check."""
     is_new = all(each.timeline != desired.timeline for each in lineage.held)
     checked = bool(desired.verify.http and desired.workers)
     return is_new and checked and desired.verify.on_failure is OnFailure.ROLLBACK
 
 
 def _config_taken(desired: Desired, observed: Observed) -> Iterator[Refusal]:
-    """A branch that is not there yet can be where no config leads."""
+    """No config can point to a branch that does not exist yet."""
     if desired.hyperdrive is None or desired.hyperdrive.is_repointed or isinstance(observed.configs, Unknown):
         return
     existing = named(observed.configs, desired.hyperdrive.config_for(desired.timeline))
     if existing is not None:
         branches = known(observed.branches)
         hosts = {(each.endpoint.host, each.endpoint.port) for each in branches if each.endpoint is not None}
-        astray = (existing.host, existing.port) in hosts
-        yield HyperdriveNameTaken(existing.name, existing.id, existing.host, astray)
+        points_elsewhere = (existing.host, existing.port) in hosts
+        yield HyperdriveNameTaken(existing.name, existing.id, existing.host, points_elsewhere)
 
 
 def _source(restore: Restore, source: TimelineBranch, lineage: Lineage) -> Iterator[Refusal]:
-    """What was preserved in place has a history from before it; where it is not known since when, Neon has to tell."""
+    """A preserved branch has history from before it was created. If its start is unknown, Neon's answer decides."""
     branch = source.branch
+    created = lineage.prepared_at(source) if source.preserved else branch.created_at
+    reset = branch.last_reset_at or lineage.replaced_in_place_at(source)
     if isinstance(restore.to, Lsn):
         yield from lsn.before_source(restore.to, branch)
-    else:
-        yield from _began_later(restore.to, source, lineage)
+    elif created is not None and restore.to <= created:
+        yield BeforeSourceExisted(restore.to, branch.name, created)
+    elif reset is not None and restore.to <= reset:
+        yield BeforeSourceReset(restore.to, branch.name, reset)
     yield from _expiring(branch)
-
-
-def _began_later(moment: Instant, source: TimelineBranch, lineage: Lineage) -> Iterator[Refusal]:
-    branch, replaced = source.branch, lineage.replaced_in_place_at(source)
-    made = lineage.prepared_at(source) if source.preserved else branch.created_at
-    if made is not None and moment <= made:
-        yield BeforeSourceExisted(moment, branch.name, made)
-    elif (reset := branch.last_reset_at or replaced) is not None and moment <= reset:
-        yield BeforeSourceReset(moment, branch.name, reset)
 
 
 def _expiring(branch: Branch) -> Iterator[Refusal]:
@@ -313,9 +304,9 @@ def _expiring(branch: Branch) -> Iterator[Refusal]:
 
 
 def candidate(restore: Restore | None, target: TimelineBranch, lineage: Lineage) -> list[Refusal]:
-    """Refuse a candidate that is not what is asked: made from another branch, or holding a later moment.
+    """Refuse a candidate that was created from another branch, or holds a later moment, than the file asks for.
 
-    A copy of what is held was told from others by its parent, when the branches were read.
+    A copy of a held branch was already recognized by its parent when the branches were read.
     """
     is_copy = any(each.timeline == target.timeline for each in lineage.held)
     if target not in lineage.candidates or lineage.swapping or is_copy:
@@ -337,5 +328,5 @@ def _differences(restore: Restore, branch: Branch, source: TimelineBranch) -> li
         return [CandidateDiffers(branch.name, f"it holds {branch.resolved_at}, later than {restore.to}")]
     reset = source.branch.last_reset_at
     if reset is not None and restore.to <= reset <= branch.created_at:
-        return [CandidateDiffers(branch.name, f'"{source.branch.name}" was reset at {reset}, before it was made')]
+        return [CandidateDiffers(branch.name, f'"{source.branch.name}" was reset at {reset}, before it was created')]
     return []

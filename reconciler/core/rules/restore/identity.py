@@ -1,7 +1,4 @@
-"""The built-in gate: a branch is what was asked, as far as that can be told without looking at its rows.
-
-What is compared was read from Neon; the branch itself is only asked which tables it has.
-"""
+"""The built-in gates: a branch is what the file asks for, by what Neon reports of it and by its list of tables."""
 
 from reconciler.core.lineage.infer import effective_desired, infer_lineage
 from reconciler.core.model.desired import Desired, Method
@@ -16,10 +13,10 @@ _MOST_NAMED = 5
 
 
 def check_identity(desired: Desired, branches: tuple[Branch, ...], branch: Branch) -> None:
-    """Check that the branch is the timeline's own, a child of the source, and holds nothing later than was asked.
+    """Check that the branch carries the timeline, is a child of the source, and holds nothing later than the moment.
 
-    Where the timeline that the file asks for has failed its last check, that is the one that is put back.
-    Raises GateFailed, also where Neon does not tell.
+    If the desired timeline has failed its last check, this is about the one that becomes live again.
+    Raises GateFailed, also if Neon does not report the moment.
     """
     lineage = infer_lineage(desired, branches)
     if isinstance(lineage, Refusal):
@@ -31,12 +28,12 @@ def check_identity(desired: Desired, branches: tuple[Branch, ...], branch: Branc
         raise _failed(branch, f"it does not carry {desired.timeline}")
     for refusal in guards.candidate(desired.primary.restore, target, lineage):
         raise _failed(branch, refusal.message, refusal.hint)
-    if target in lineage.candidates and not _is_told(desired, branch):
-        raise _failed(branch, "Neon does not tell which moment it holds", "run it again in a moment")
+    if target in lineage.candidates and not _has_known_point(desired, branch):
+        raise _failed(branch, "Neon does not report which moment it holds", "run it again in a moment")
 
 
-def _is_told(desired: Desired, branch: Branch) -> bool:
-    """Whether it is known what a candidate holds: its place in the history is what is restored in place."""
+def _has_known_point(desired: Desired, branch: Branch) -> bool:
+    """Whether Neon reports what a candidate holds: in place, its LSN is what is restored."""
     restore = desired.primary.restore
     if desired.primary.method is Method.IN_PLACE or (restore is not None and isinstance(restore.to, Lsn)):
         return bool(branch.lsn)
@@ -49,8 +46,8 @@ def check_tables(branch: Branch, at: Point, wanted: frozenset[Table], found: fro
     if missing:
         few = ", ".join(str(each) for each in missing[:_MOST_NAMED])
         more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
-        message = f'gate "tables" failed: the source had {few}{more} at {at}, and "{branch.name}" has not'
-        raise GateFailed(message, gate="tables", hint="it is not the data of that moment: look at the branch")
+        message = f'gate "tables" failed: the source had {few}{more} at {at}, but "{branch.name}" does not'
+        raise GateFailed(message, gate="tables", hint="it does not hold the data of that moment: look at the branch")
 
 
 def _failed(branch: Branch, problem: str, hint: str = "") -> GateFailed:

@@ -1,7 +1,7 @@
-"""The rules of the method "in-place": a timeline is proved on a branch of its own, and then put into the primary.
+"""The rules of the method "in-place": verify a timeline on a candidate, and then restore the primary to its point.
 
-Until the very end that branch stays: it says by its annotations that the work is not done, and whether the primary
-was protected. So a run that dies at any point is continued from what is there.
+The candidate stays until the end. Its annotations record that the work is not done, and whether the primary was
+protected, so the next run can continue one that died at any point.
 """
 
 from collections.abc import Iterator
@@ -23,12 +23,12 @@ from reconciler.core.steps.hyperdrive import RestartPool
 from reconciler.core.steps.primary import DeleteBranch, RenameBranch, RestoreBranch, UnprotectBranch
 from reconciler.core.values.timeline import candidate_name, proved_name
 
-# Neon tells when a branch was reset to the second, cut off.
+# Neon reports when a branch was reset, cut off to the second.
 _SECOND = timedelta(seconds=1)
 
 
 def is_under_way(context: PlanningContext) -> bool:
-    """Whether the primary is to be restored. What was begun in a branch of its own is finished there first."""
+    """Whether the primary must be restored. What was begun on a branch of its own is finished there first."""
     if context.desired.primary.method is not Method.IN_PLACE or context.lineage.swapping:
         return False
     if context.desired.timeline == context.lineage.live.timeline:
@@ -42,7 +42,7 @@ def is_under_way(context: PlanningContext) -> bool:
 
 
 def create_candidate(context: PlanningContext) -> tuple[Step, ...] | Blocked:
-    """Make the timeline, once every guard agrees that it can be made; or a copy of what is held, to prove that."""
+    """Create a branch for the timeline, once every guard agrees; or a copy of a held branch, to verify that."""
     desired = context.desired
     source = guards.creation(desired, context.observed, context.lineage, context.project)
     taken = _proved_name_taken(context)
@@ -50,9 +50,9 @@ def create_candidate(context: PlanningContext) -> tuple[Step, ...] | Blocked:
         return Blocked((*taken, *(source if isinstance(source, list) else ())))
     restore = desired.primary.restore if context.target is None else None
     if restore is None:
-        reason = f"{desired.timeline} is proved as it was left, before anything is replaced"
+        reason = f"{desired.timeline} must be verified as it was left, before anything is replaced"
     else:
-        why = f"was live at {restore.to}" if restore.moment else f"has {restore.to} in its log, by the file"
+        why = f"was live at {restore.to}" if restore.moment else f"has {restore.to} in its log, the file says"
         reason = f"no branch carries {desired.timeline}, and {source.timeline} {why}"
     step = CreateBranch(
         name=candidate_name(desired.primary.branch, desired.timeline),
@@ -69,26 +69,23 @@ def create_candidate(context: PlanningContext) -> tuple[Step, ...] | Blocked:
 
 
 def _proved_name_taken(context: PlanningContext) -> tuple[Refusal, ...]:
-    """Refuse a name that is needed at the very end before anything is overwritten, unless its branch is deleted then.
-
-    A branch of its own needs no such name.
-    """
+    """In place, refuse a taken name that is needed at the end, unless its branch will be deleted by then."""
     name = proved_name(context.desired.primary.branch, context.desired.timeline)
-    goes = any(
+    will_go = any(
         each.branch.name == name and not undeletable(each, context.lineage, context.branches)
         for each in context.lineage.proved
     )
     in_place = context.desired.primary.method is Method.IN_PLACE
-    return (NameTaken(name),) if in_place and not goes and named(context.branches, name) is not None else ()
+    return (NameTaken(name),) if in_place and not will_go and named(context.branches, name) is not None else ()
 
 
 def restore(context: PlanningContext, candidate: TimelineBranch) -> tuple[Step, ...]:
-    """Put the point that was proved into the primary, and keep what the primary held."""
+    """Restore the primary to the point that was verified, and keep what it held."""
     lineage, primary = context.lineage, context.lineage.live.branch
     if primary.protected:
-        is_said = candidate.branch.protects or not protection.is_wanted(context.desired, lineage)
-        note = "" if is_said else candidate.branch.name
-        reason = "Neon restores no protected branch in place"
+        is_noted = candidate.branch.protects or not protection.is_wanted(context.desired, lineage)
+        note = "" if is_noted else candidate.branch.name
+        reason = "Neon does not restore a protected branch in place"
         return (UnprotectBranch(branch=primary.name, noted_on=note, reason=reason),)
     source = next(each for each in context.branches if each.id == candidate.branch.parent_id)
     step = RestoreBranch(
@@ -97,13 +94,13 @@ def restore(context: PlanningContext, candidate: TimelineBranch) -> tuple[Step, 
         proved_on=candidate.branch.name,
         timeline=candidate.timeline,
         keep_as=lineage.held_name(primary.name, candidate.timeline, in_place=True),
-        reason=f"{candidate.timeline} is proved, and what {lineage.live.timeline} holds is kept",
+        reason=f"{candidate.timeline} is verified, and what {lineage.live.timeline} holds is kept",
     )
     return (step,)
 
 
 def protect_again(context: PlanningContext) -> tuple[Step, ...]:
-    """Protect the primary again, after it had to be unprotected, or was replaced by a branch that never was."""
+    """Protect the primary again, after it was unprotected or replaced by an unprotected branch."""
     reason = "the primary was protected before the restore"
     return protection.restore(context.desired, context.project, context.branches, context.lineage, reason)
 
@@ -119,11 +116,11 @@ def restart_pool(context: PlanningContext) -> tuple[Step, ...]:
 
 
 def delete_proof_branch(context: PlanningContext) -> tuple[Step, ...] | Blocked:
-    """Say that all is checked, and delete the branch that it was proved on. A branch that must stay is left alone."""
+    """Record in the candidate's name that all is checked, and then delete it. One that must stay is left alone."""
     lineage, primary = context.lineage, context.desired.primary.branch
     for each in lineage.proved:
         if not undeletable(each, lineage, context.branches):
-            reason = f'"{primary}" carries {each.timeline}, and it was only there to prove that'
+            reason = f'"{primary}" carries {each.timeline}, and it was only needed to verify that'
             return (DeleteBranch(branch=each.branch.name, reason=reason),)
     done = lineage.proof_branch or lineage.stale_candidate
     if done is None:
@@ -131,24 +128,24 @@ def delete_proof_branch(context: PlanningContext) -> tuple[Step, ...] | Blocked:
     name = proved_name(primary, done.timeline)
     if named(context.branches, name) is not None:
         return Blocked((NameTaken(name),))
-    reason = f"{done.timeline} went into the primary, and nothing has to be checked any more"
+    reason = f"{done.timeline} was restored into the primary, and all checks are done"
     return (RenameBranch(branch=done.branch.name, to=name, reason=reason),)
 
 
 def warnings(desired: Desired, observed: Observed, lineage: Lineage, steps: tuple[Step, ...]) -> Iterator[str]:
-    """Say what a restore in place rewinds, drops and moves besides."""
+    """Say what else a restore in place rewinds, drops and moves."""
     step = next((each for each in steps if isinstance(each, RestoreBranch)), None)
     if step is None:
         return
     primary = lineage.live.branch
     yield (
         f'restoring "{primary.name}" in place rewinds every database and role on it, and drops every connection for '
-        "some seconds; its host and passwords stay"
+        "a few seconds; its host and passwords stay"
     )
     if isinstance(observed.configs, tuple) and any(isinstance(each, RestartPool) for each in steps):
         yield (
             "Hyperdrive may answer reads from its query cache after that, for max_age and stale_while_revalidate "
-            "together (75 s where the config sets neither)"
+            "together (75 s if the config sets neither)"
         )
     if primary.protected:
         after = ", and protected again right after" if desired.primary.protected is not False else ""
@@ -156,9 +153,9 @@ def warnings(desired: Desired, observed: Observed, lineage: Lineage, steps: tupl
     branches = known(observed.branches)
     children = [f'"{each.name}"' for each in branches if each.parent_id == primary.id and each.name != step.proved_on]
     if children:
-        yield f'what was made from "{primary.name}" is a child of "{step.keep_as}" after that: {", ".join(children)}'
+        yield f'children of "{primary.name}" become children of "{step.keep_as}": {", ".join(children)}'
     if primary.parent_id is None:
-        yield f'"{step.keep_as}" becomes a root branch of its own, and Neon\'s plans allow few of them'
+        yield f'"{step.keep_as}" becomes a root branch, and Neon\'s plans allow few of them'
     else:
         yield (
             f'"{primary.name}" is not a root branch: Neon documents restores in place for root branches only, and its '

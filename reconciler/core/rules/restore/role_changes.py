@@ -1,12 +1,12 @@
-"""What a restore does to roles and databases: they are rewound like the rows.
+"""What a restore does to roles and databases: it rewinds them like the rows.
 
-Before the branch of the moment exists, it is told by when Neon noted a role or a database: what is younger than the
-moment will not exist. Once the branch exists, the two lists say it exactly. What was deleted since is only known then.
+Until the branch of the moment exists, Neon's creation times decide: a role or a database that is younger than the
+moment will not exist. Once the branch exists, the two lists are compared, which also shows what was deleted since.
 
-Neon notes what was made by its API or Console when it was made. What SQL has made it notes when it learns of it, and on
-a branch that was itself made or restored, perhaps not before that: such times say nothing (no public source tells), and
-a person who knows better lifts the guard. Which password a changed role has on a restored branch is not documented
-either: the one that Neon tells of that branch is used, and a login proves it before anything points there.
+Neon records the creation of what its API or Console creates. What SQL creates is recorded when Neon learns of it; on a
+branch that was itself created or restored, perhaps not before that. Such times prove nothing (this is undocumented), so
+you can waive the guard. Which password a changed role has on a restored branch is undocumented too: the one that Neon
+reports for that branch is used, and a login checks it before anything points there.
 """
 
 from collections.abc import Iterable, Iterator
@@ -41,15 +41,15 @@ class LoginTooYoung(Refusal):
         "databases too, so nothing could log in"
     )
     way_out = (
-        "ask for a moment after {created_at}, or name a {kind} that existed then. If you know that it did exist (made "
-        "by SQL, which Neon notes later), waive login-too-young in the file with that as the reason: a login still "
-        "proves it before anything points to the branch"
+        "ask for a moment after {created_at}, or name a {kind} that existed then. If you know that it did exist "
+        "(created by SQL, which Neon records later), waive login-too-young in the file with that as the reason: a "
+        "login still checks it before anything points to the branch"
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A role or a database that a restore takes away, or brings back."""
+    """A role or a database that a restore removes or brings back."""
 
     kind: str
     name: str
@@ -59,10 +59,10 @@ class Change:
         return f'{self.kind} "{self.name}" {"is back" if self.comes_back else "is gone"}'
 
 
-def worth_reading(desired: Desired, branches: tuple[Branch, ...] | Unknown) -> tuple[str, ...]:
-    """Name, by their ids, the branches whose roles and databases tell what a restore will change; none without one.
+def branches_to_read(desired: Desired, branches: tuple[Branch, ...] | Unknown) -> tuple[str, ...]:
+    """Return the ids of the branches whose roles and databases show what a pending restore changes.
 
-    That is the live branch, and the one that is to become it, or, as long as that does not exist, its source.
+    These are the live branch, and the one that replaces it, or its source as long as that does not exist.
     """
     lineage = None if isinstance(branches, Unknown) else infer_lineage(desired, branches)
     if not isinstance(lineage, Lineage) or lineage.swapping:
@@ -72,9 +72,9 @@ def worth_reading(desired: Desired, branches: tuple[Branch, ...] | Unknown) -> t
 
 
 def too_young(desired: Desired, observed: Observed, source: TimelineBranch, moment: Instant | None) -> list[Refusal]:
-    """Refuse a moment at which there was no such role or database to log in with. An LSN bears no time."""
+    """Refuse a moment at which the role or database to log in with did not exist. An LSN has no time."""
     found, verify = _of(observed, source), desired.verify
-    if found is None or moment is None or not _tells_when(source):
+    if found is None or moment is None or source.preserved:  # a restore has changed Neon's times there
         return []
     wanted = (("role", verify.role, found.roles), ("database", verify.database, found.databases))
     return unwaived(
@@ -95,7 +95,7 @@ def differences(desired: Desired, observed: Observed, lineage: Lineage) -> Itera
     if other is None or lineage.swapping:
         return
     if isinstance(observed.accounts, Unknown):
-        yield f"which roles and databases a restore changes can't be told: {observed.accounts.reason}"
+        yield f"which roles and databases a restore changes is unknown: {observed.accounts.reason}"
         return
     now, then, restore = _of(observed, live), _of(observed, other), desired.primary.restore
     if now is None or then is None:
@@ -103,13 +103,13 @@ def differences(desired: Desired, observed: Observed, lineage: Lineage) -> Itera
     if restore is None or lineage.timeline_branch(desired.timeline) is not None:
         yield from _exactly(now, then, other.branch.name)
     elif restore.moment is None:
-        yield f"which roles and databases there were at {restore.to} is not known before: an LSN bears no time"
+        yield f"which roles and databases existed at {restore.to} is not known yet: an LSN has no time"
     else:
         yield from _by_age(desired, restore.moment, now, then, other)
 
 
 def changes(desired: Desired, observed: Observed) -> tuple[Change, ...] | None:
-    """Say exactly what the file's timeline, made live, changes; None as long as its branch can't be compared."""
+    """Return exactly what making the file's timeline live changes; None until its branch can be compared."""
     lineage = None if isinstance(observed.branches, Unknown) else infer_lineage(desired, observed.branches)
     if not isinstance(lineage, Lineage) or lineage.swapping:
         return None
@@ -121,33 +121,29 @@ def changes(desired: Desired, observed: Observed) -> tuple[Change, ...] | None:
 
 
 def replaced(lineage: Lineage) -> TimelineBranch | None:
-    """Find what the live timeline has replaced: by its roles and databases it is seen what that has changed."""
+    """Return the branch that the live timeline has replaced, to compare their roles and databases."""
     newest = lineage.newest
     is_last = newest is not None and newest.held is not None and newest.held.before == lineage.live.timeline
     return newest if is_last and not lineage.swapping else None
 
 
 def since(observed: Observed, lineage: Lineage) -> tuple[str, ...]:
-    """Say which roles and databases are on the live branch only, or on what it has replaced, where that was read."""
+    """Say which roles and databases are only on the live branch, or only on the one that it replaced."""
     before = replaced(lineage)
     if before is None:
         return ()
     if isinstance(observed.accounts, Unknown):
-        return (f"which roles and databases differ from what was replaced can't be told: {observed.accounts.reason}",)
+        return (f"which roles and databases the restore changed is unknown: {observed.accounts.reason}",)
     here, there = _of(observed, lineage.live), _of(observed, before)
     if here is None or there is None:
         return ()
     live, held = lineage.live.branch.name, before.branch.name
-    said = (
-        f'{each.kind} "{each.name}" is on "{live if each.comes_back else held}", and not on '
-        f'"{held if each.comes_back else live}"'
-        for each in _changes(there, here)
-    )
-    return tuple(_few(said))
+    sides = ((each, (live, held) if each.comes_back else (held, live)) for each in _changes(there, here))
+    return tuple(_few(f'{each.kind} "{each.name}" is on "{on}", and not on "{off}"' for each, (on, off) in sides))
 
 
 def _other(desired: Desired, lineage: Lineage) -> TimelineBranch | None:
-    """Find the branch that tells what the live one will have: what is to become it, or its source."""
+    """Find the branch that shows what the live one will have: the one that replaces it, or its source."""
     if desired.timeline == lineage.live.timeline:
         return None
     target, restore = lineage.timeline_branch(desired.timeline), desired.primary.restore
@@ -161,17 +157,13 @@ def _of(observed: Observed, target: TimelineBranch) -> RolesAndDatabases | None:
     return next((each for each in known(observed.accounts) if each.branch_id == target.branch.id), None)
 
 
-def _tells_when(target: TimelineBranch) -> bool:
-    """Whether Neon's times on a branch can say when a role was made: not on one that a restore has made."""
-    return not target.preserved
-
-
 def _is_younger(account: RoleOrDatabase, target: TimelineBranch, moment: Instant) -> bool:
-    """Whether it was made after the moment, for certain: not by the making or the resetting of its branch."""
+    """Whether it was certainly created after the moment: not just copied when its branch was created or reset."""
     branch = target.branch
-    copied = branch.created_at if branch.parent_id is not None else None
-    remade = (at for at in (copied, branch.last_reset_at) if at is not None)
-    return account.created_at > moment and all(abs(account.created_at - at) > SAME_RESTORE for at in remade)
+    copied = (branch.created_at if branch.parent_id is not None else None, branch.last_reset_at)
+    return account.created_at > moment and all(
+        abs(account.created_at - at) > SAME_RESTORE for at in copied if at is not None
+    )
 
 
 def _changes(now: RolesAndDatabases, then: RolesAndDatabases) -> Iterator[Change]:
@@ -194,8 +186,8 @@ def _exactly(now: RolesAndDatabases, then: RolesAndDatabases, target: str) -> It
 def _by_age(
     desired: Desired, moment: Instant, now: RolesAndDatabases, then: RolesAndDatabases, source: TimelineBranch
 ) -> Iterator[str]:
-    if not _tells_when(source):
-        yield f'"{source.branch.name}" was made by a restore: which roles and databases there were is not known before'
+    if source.preserved:
+        yield f'"{source.branch.name}" was created by a restore: which roles and databases existed is not known yet'
         return
     for kind, here, there in (("role", now.roles, then.roles), ("database", now.databases, then.databases)):
         known = {each.name: each for each in there}
@@ -211,15 +203,15 @@ def _by_age(
 
 
 def _of_password(desired: Desired, role: RoleOrDatabase, moment: Instant) -> str:
-    said = f'role "{role.name}" was changed at {role.updated_at}, after {moment}, most often its password: '
+    changed = f'role "{role.name}" was changed at {role.updated_at}, after {moment}, most likely its password: '
     if desired.primary.method is Method.IN_PLACE:
-        return said + "a restore in place keeps the password, by what is known, and a login as Hyperdrive's role checks"
-    return said + "Hyperdrive gets the one that Neon tells of the restored branch, and a login proves it"
+        return changed + "as far as is known, a restore in place keeps it; a login as Hyperdrive's role checks that"
+    return changed + "Hyperdrive gets the password that Neon reports for the restored branch, and a login checks it"
 
 
 def _few(sentences: Iterable[str]) -> Iterator[str]:
-    """Say the first ones, and how many more there are."""
-    said = list(sentences)
-    yield from said[:_MOST_NAMED]
-    if len(said) > _MOST_NAMED:
-        yield f"and {len(said) - _MOST_NAMED} more like the last"
+    """Return the first sentences, and how many more there are."""
+    every = list(sentences)
+    yield from every[:_MOST_NAMED]
+    if len(every) > _MOST_NAMED:
+        yield f"and {len(every) - _MOST_NAMED} more like the last"

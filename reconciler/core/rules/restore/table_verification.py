@@ -1,7 +1,7 @@
-"""Whether a candidate can still be proved: Neon tells which tables there were only as far back as its history goes.
+"""Whether a candidate's tables can still be checked: Neon lists past tables only within its history window.
 
-A candidate that was made in time, and not proved before its moment left the history, may be the only copy of that
-moment. It is kept, and a person decides whether it is used.
+A candidate that was not verified before its moment left the window may be the only copy of that moment. It is kept, and
+you decide whether to use it.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from reconciler.core.values.timeline import Point
 
 @dataclass(frozen=True, slots=True)
 class TablesUnprovable(Refusal):
-    """A candidate was not proved, and its moment has left the history: gate "tables" can't run any more."""
+    """A candidate was not verified, and its moment has left the history: gate "tables" can no longer run."""
 
     rule = "tables-unprovable"
     before_the_call = "gate `tables`"
@@ -37,7 +37,7 @@ class TablesUnprovable(Refusal):
 
 
 def unprovable(branch: Branch, point: Point, now: Instant, project: Project) -> list[Refusal]:
-    """Say that the tables of a moment can't be asked for any more. Of an LSN the branch tells which moment that is."""
+    """Refuse if the tables of a moment can no longer be read. For an LSN, the branch has its moment."""
     edge, moment = now.before(project.history), branch.resolved_at if isinstance(point, Lsn) else point
     if moment is None or moment >= edge:
         return []

@@ -21,7 +21,7 @@ from reconciler.core.steps.worker import (
 
 
 def write_bindings(context: PlanningContext) -> tuple[Step, ...]:
-    """Put the id of the config into each wrangler.jsonc that names another one."""
+    """Write the id of the config into each wrangler.jsonc that names another one."""
     return tuple(
         WriteBinding(
             config=worker.config,
@@ -58,7 +58,7 @@ def stage_versions(context: PlanningContext, target: TimelineBranch) -> tuple[St
     if not _request_gates(context):
         return ()
     steps: list[Step] = []
-    for worker, seen, config in _tried_first(context, target):
+    for worker, seen, config in _can_be_staged(context, target):
         upload = _upload(context, worker, seen, config)
         if upload is not None and upload.id not in {version.id for version in seen.deployed}:
             reason = "users must not see it before the HTTP gates have passed"
@@ -70,7 +70,7 @@ def stage_versions(context: PlanningContext, target: TimelineBranch) -> tuple[St
 def verify_staged(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ...]:
     """Run the HTTP gates against the new versions while they take no traffic."""
     gates = _request_gates(context)
-    scripts = tuple(seen.script for _, seen, _ in _tried_first(context, target))
+    scripts = tuple(seen.script for _, seen, _ in _can_be_staged(context, target))
     if not gates or not scripts:
         return ()
     reason = "the Worker must answer from the new database before users do"
@@ -89,17 +89,17 @@ def switch_traffic(context: PlanningContext) -> tuple[Step, ...]:
             script=seen.script,
             hyperdrive=config.name,
             label=version_label(context.desired, worker, seen, context.observed.commit),
-            reason=f"{context.desired.timeline} is proved, and users are still on another history",
+            reason=f"{context.desired.timeline} is verified, and users are still on another timeline",
         )
         for worker, seen, config in _not_switched(context)
     )
 
 
 def verify_live(context: PlanningContext, target: TimelineBranch) -> tuple[Step, ...]:
-    """Check as users do, while the old branch still has the primary's name: until this passes, no name has moved.
+    """Check as users do, before any name moves.
 
-    A swap of names that has begun for this timeline shows that the check passed; one for another timeline does not.
-    What was live before is not checked, as in `branch.verify`.
+    A swap of names that has begun for this timeline shows that the check has passed. A timeline that was live before is
+    not checked, as in `branch.verify`.
     """
     gates = _request_gates(context)
     if not gates or not context.workers or context.lineage.makes_way_for(target):
@@ -110,7 +110,7 @@ def verify_live(context: PlanningContext, target: TimelineBranch) -> tuple[Step,
         gates=gates,
         hyperdrive=context.config_name,
         on_failure=context.desired.verify.on_failure,
-        reason=f"{before} can be put back at once until users are seen to be served by {timeline}",
+        reason=f"until users are seen to reach {timeline}, {before} can be made live again at once",
     )
     if step.key in context.observed.failed:
         return branch.mark_failed(context, target)
@@ -126,13 +126,13 @@ def _not_switched(context: PlanningContext) -> list[tuple[Worker, ObservedWorker
     return [each for each in _bound(context) if not each[1].serves_only(each[2].id)]
 
 
-def _tried_first(
+def _can_be_staged(
     context: PlanningContext, target: TimelineBranch
 ) -> list[tuple[Worker, ObservedWorker, HyperdriveConfig]]:
-    """List the Workers that can be verified at 0 %, beside what serves.
+    """List the Workers that can be verified at 0 %, beside the serving version, which is deployed again with it.
 
-    The serving version is deployed again along with the new one. Cloudflare refuses that if its config is gone (error
-    10157): users of such a Worker reach no database, so only the last check can verify it.
+    Cloudflare refuses that if its config is gone (error 10157). Users of such a Worker reach no database, so only the
+    last check can verify it.
     """
     known = {None, *(config.id for config in context.configs)}
     if not repoint.is_tried_before(context, target):
@@ -151,19 +151,16 @@ def _upload(
 
 
 def _config_called(context: PlanningContext, identity: str | None) -> str:
-    """Name the config with an id, as far as it is known."""
+    """Return the name of a config, if there is one with that id."""
     if not identity:
         return "no Hyperdrive config"
     return next((each.name for each in context.configs if each.id == identity), f"the unknown config {identity}")
 
 
 def version_label(desired: Desired, worker: Worker, seen: ObservedWorker, commit: str) -> str:
-    """Label an upload by its purpose and its code, so that an interrupted run finds it again."""
-    if worker.deploy is DeployDriver.WRANGLER:
-        code = f"commit {commit}"
-    else:
-        code = f"version {seen.serving.id if seen.serving else 'none'}"
-    return f"{label_purpose(desired)}{code}"
+    """Label an upload by its purpose and its code, so that the next run finds it again."""
+    version = f"version {seen.serving.id if seen.serving else 'none'}"
+    return label_purpose(desired) + (f"commit {commit}" if worker.deploy is DeployDriver.WRANGLER else version)
 
 
 def label_purpose(desired: Desired) -> str:

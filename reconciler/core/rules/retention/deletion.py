@@ -1,7 +1,7 @@
-"""The guard of deletions: of a branch on which a timeline was proved and restored in place, and of what is held.
+"""The guard of deletions: of a candidate that was restored in place, and of what is held.
 
-What is held is deleted only when its hold has ended; what else keeps it, `pen` adds. The only other deletion is of a
-declared branch (`children.guards`).
+A held branch is deleted only when its hold has ended; `retained` lists what else keeps it. The only other deletion is
+of a declared branch (`declared.guards`).
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from reconciler.core.model.refusal import Refusal
 
 @dataclass(frozen=True, slots=True)
 class DeletionForbidden(Refusal):
-    """A branch that must not be deleted. It is left alone, and a warning says so."""
+    """A branch that is no longer needed must not be deleted. It is left alone, and a warning says so."""
 
     rule = "deletion-forbidden"
     before_the_call = "read again, Neon"
@@ -27,44 +27,42 @@ class DeletionForbidden(Refusal):
 def undeletable(
     timeline_branch: TimelineBranch, lineage: Lineage, branches: tuple[Branch, ...]
 ) -> list[DeletionForbidden]:
-    """Say why a branch must stay: only what is ours, is not used, and is there a second time may ever be deleted.
+    """Refuse to delete a branch unless it is ours, is not used, and another branch carries its timeline too.
 
-    Neon refuses to delete a default branch, a protected one and a parent by itself (API reference, "Delete branch").
+    Neon itself refuses to delete a default branch, a protected one and a parent (API reference, "Delete branch").
     """
-    branch = timeline_branch.branch
+    branch, timeline = timeline_branch.branch, timeline_branch.timeline
+    is_carried_twice = any(each.timeline == timeline and each.branch.ready for each in (lineage.live, *lineage.held))
     reasons = (
-        *(["it is protected"] if branch.protected else []),
-        *_kept(branch, branches),
+        *default_or_protected(branch),
+        *has_children(branch, branches),
         *(["it is not one of ours"] if timeline_branch not in lineage.proved else []),
-        *(
-            []
-            if _is_carried_elsewhere(timeline_branch, lineage)
-            else [f"no other branch carries {timeline_branch.timeline}"]
-        ),
+        *([] if is_carried_twice else [f"no other branch carries {timeline}"]),
     )
     return [DeletionForbidden(branch.name, reasons)] if reasons else []
 
 
 def kept_by_neon(timeline_branch: TimelineBranch, branches: tuple[Branch, ...]) -> tuple[str, ...]:
-    """Say why Neon would not delete a branch that holds a timeline, protected or not.
+    """Return the reasons, besides protection, why Neon would not delete a branch that holds a timeline.
 
-    A project's first branch is never deleted (same source). It is the one root of ours that no restore in place made.
+    It never deletes a project's first branch (same source): of our roots, the one that no restore in place made.
     """
-    is_first = timeline_branch.branch.parent_id is None and not timeline_branch.preserved
+    branch = timeline_branch.branch
+    is_first = branch.parent_id is None and not timeline_branch.preserved
     return (
-        *_kept(timeline_branch.branch, branches),
+        *(["it is the default branch"] if branch.default else []),
+        *has_children(branch, branches),
         *(["Neon never deletes a project's first branch"] if is_first else []),
     )
 
 
-def _kept(branch: Branch, branches: tuple[Branch, ...]) -> tuple[str, ...]:
+def default_or_protected(branch: Branch) -> tuple[str, ...]:
+    """Return which of these two keeps a branch from being deleted, or from expiring."""
+    default = ("it is the default branch",) if branch.default else ()
+    return (*default, "it is protected") if branch.protected else default
+
+
+def has_children(branch: Branch, branches: tuple[Branch, ...]) -> tuple[str, ...]:
+    """Name the children that keep a branch from being deleted, or from expiring."""
     children = sorted(each.name for each in branches if each.parent_id == branch.id)
-    return (
-        *(["it is the default branch"] if branch.default else []),
-        *([f"{', '.join(children)} was made from it"] if children else []),
-    )
-
-
-def _is_carried_elsewhere(timeline_branch: TimelineBranch, lineage: Lineage) -> bool:
-    others = (lineage.live, *lineage.held)
-    return any(each.timeline == timeline_branch.timeline and each.branch.ready for each in others)
+    return (f"{', '.join(children)} was created from it",) if children else ()
