@@ -135,11 +135,11 @@ def test_a_branch_follows_a_restore_at_its_next_reset(live):
     live.world.ask(live.restore)
     outcome = live.apply()
     assert live.branch("staging").parent_id == old
-    assert [each for each in outcome.final.warnings if each.startswith('"staging" was made from origin')]
+    assert [each for each in outcome.final.warnings if each.startswith('"staging" was created from origin')]
     outcome = declare(live, AGAIN)
     assert outcome.converged
     assert live.branch("staging").parent_id == live.branch("main").id != old
-    assert not [each for each in outcome.final.warnings if "was made from" in each]
+    assert not [each for each in outcome.final.warnings if "was created from" in each]
 
 
 def test_neon_starts_an_expiry_over_with_a_reset(live):
