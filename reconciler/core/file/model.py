@@ -18,12 +18,14 @@ from reconciler.core.file.value_types import (
     LogPlace,
     Moment,
     Patience,
+    Reason,
     Scalar,
     Span,
     Suspension,
     TimelineName,
     Units,
     WebAddress,
+    WranglerEnvironment,
     WranglerPath,
     listed,
 )
@@ -109,7 +111,7 @@ class WorkerModel(_Model):
     """Its wrangler.jsonc, as a path from the repository's root."""
     binding: Annotated[str, Field(pattern=r"^[A-Za-z_$][A-Za-z0-9_$]{0,63}$")]
     """The name of its Hyperdrive binding."""
-    environment: Annotated[Line, Field(min_length=1, max_length=64)] | None = None
+    environment: WranglerEnvironment | None = None
     """Its wrangler environment, where it is not the top level of the file."""
     deploy: Literal["rebind", "wrangler"] = "rebind"
     """rebind: the live code again with another binding. wrangler: build and upload the code of this checkout."""
@@ -178,7 +180,7 @@ class WaiverModel(_Model):
 
     guard: GuardName
     """The name of the guard, as its refusal prints it."""
-    reason: Annotated[Line, Field(min_length=1)]
+    reason: Reason
     """Why, in one line: it is shown in every plan, comment and receipt."""
 
 

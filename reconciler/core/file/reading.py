@@ -170,15 +170,15 @@ _KINDS = {
 
 
 def _sentence(details: ErrorDetails) -> str:
-    """Say in our words what was expected and what was found."""
+    """Say what was expected and what was found."""
     kind, context = details["type"], details.get("ctx", {})
     match kind:
         case "literal_error":
             return f"must be {context['expected']}, and is {_shown(details['input'])}"
         case "string_too_short" | "string_too_long":
-            low, high = context.get("min_length", 1), context.get("max_length")
-            size = f"at most {high}" if high else f"at least {low}"
-            return f"must have {size} characters, and has {len(details['input'])}"
+            high = context.get("max_length")
+            size = f"at most {high} characters" if high else "at least one character"
+            return f"must have {size}, and has {len(details['input'])}"
         case "string_pattern_mismatch":
             return f"must look like {_EXAMPLES.get(str(details['loc'][-1]), context['pattern'])}, and is " + _shown(
                 details["input"]

@@ -134,7 +134,7 @@ MALFORMED: dict[str, tuple[str, dict[str, str]]] = {
     "a role that is too long": (
         file(PRIMARY, HYPERDRIVE.replace("app", "ä" * 32)), {'"äääääääääääää': "64 bytes"}
     ),
-    "an empty query": (verify('"sql": [{"name": "n", "query": ""}]'), {'""}]}': "at least 1 characters"}),
+    "an empty query": (verify('"sql": [{"name": "n", "query": ""}]'), {'""}]}': "at least one character"}),
     "a text that is too long": (
         http_gate('"contains": "' + "y" * 1_001 + '"'), {'"yyyy': "must have at most 1000 characters, and has 1001"}
     ),
