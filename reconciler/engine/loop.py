@@ -15,7 +15,7 @@ from reconciler.core.model.desired import Desired
 from reconciler.core.model.observed import Observed, Operation, Unknown
 from reconciler.core.model.refusal import Refusal
 from reconciler.core.plan.plan import Plan, plan
-from reconciler.core.plan.safety_net import mending
+from reconciler.core.plan.safety_net import safety_net
 from reconciler.core.rules.context import concurrency
 from reconciler.core.rules.context.planning import Blocked
 from reconciler.core.rules.next_steps import next_steps
@@ -195,7 +195,7 @@ class Apply:
                 observed = await self._look(frozenset())
                 if isinstance(observed.branches, Unknown):
                     self._report(NotMended(observed.branches.reason))
-                for step in mending(self._desired, observed):
+                for step in safety_net(self._desired, observed):
                     began, begun = self._ports.clock.now(), self._ports.clock.elapsed()
                     self._report(StepStarted(step))
                     await carry_out(step, self._desired, observed, self._ports)
@@ -207,7 +207,7 @@ class Apply:
         """Whether this run has fenced or unprotected where users are, or has found that an earlier one has."""
         if any(step.needs_safety_net for step in self._tries):
             return True
-        return self.observed is not None and bool(mending(self._desired, self.observed))
+        return self.observed is not None and bool(safety_net(self._desired, self.observed))
 
     def _may_be_too_new(self, result: object, step: Step) -> TypeGuard[ProviderError]:
         """Whether a provider may come to know what it does not know yet; it has said so less than four times."""

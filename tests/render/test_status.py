@@ -41,7 +41,7 @@ def test_a_failed_branch_is_managed_and_deleted():
 def test_unknown_size_and_age_have_no_line():
     world = changed(ENDED, LEAF, updated_at=None, endpoint=None)
     text = as_text(facts(DESIRED, world), "")
-    assert "kept: Neon does not tell when it was replaced" in text
+    assert "kept: Neon does not report when it was replaced" in text
     assert "replaced" not in text.replace("when it was replaced", "")
 
 
@@ -56,7 +56,7 @@ def test_markdown_has_a_row_for_each_timeline_and_worker():
     assert "| `tech961-api` | 100 % on tech961 | `wrangler.jsonc` | `tech961` |" in text
     assert text.endswith(
         "- lease: cannot be read: no \\*remote\\*\n- suspended: until tomorrow\n"
-        "- room: 2 of 25 branches, 1 of these goes by itself; 2 Hyperdrive configs, 1 of these goes by itself\n"
+        "- room: 2 of 25 branches, apply deletes 1 of these; 2 Hyperdrive configs, apply deletes 1 of these\n"
         "- other: branch some\\|body (not managed here)"
     )
 

@@ -1,8 +1,8 @@
-"""What stays in the present when the database goes back, how long it is kept, and how it is recovered on its own.
+"""What a restore does not rewind, how long it is kept, and how you recover it.
 
 A restore rewinds one Neon project and nothing else. The rest is known from two places: the bindings in the Workers'
-wrangler.jsonc, whose retention and recovery are Cloudflare's own rules (each entry of the table names the page that
-it comes from), and the `outside` list of the desired-state file.
+wrangler.jsonc, with Cloudflare's retention and recovery (each entry of the table names its page), and the `outside`
+list of the desired-state file.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ __all__ = ["Outside", "spelled", "stays", "stays_of", "unreached"]
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What is true of every binding of a kind. `what` is put before its name."""
+    """What is true of every binding of a kind. `what` comes before its name."""
 
     what: str
     retention: timedelta | None
@@ -28,15 +28,15 @@ class _Rule:
 
 
 def stays(desired: Desired, observed: Observed) -> tuple[Outside, ...]:
-    """List what a change of the live timeline leaves as it is, as `stays_of` does."""
+    """List what a restore does not rewind, as `stays_of` does."""
     return stays_of(desired, observed.workers)
 
 
 def stays_of(desired: Desired, workers: Iterable[ObservedWorker | Unknown]) -> tuple[Outside, ...]:
-    """List what a restore leaves as it is: bindings first, by Worker, then the file's own list.
+    """List what a restore does not rewind: bindings first, by Worker, then the file's own list.
 
-    Nothing is listed twice. An entry of the file that has the name of what a binding leads to ("tech961-photos" or
-    "R2 bucket tech961-photos") stands for it, since its author knows the retention better than the kind tells.
+    Nothing is listed twice. An entry of the file with the name of a binding's target ("tech961-photos" or "R2 bucket
+    tech961-photos") replaces that binding, because its author knows the retention better.
     """
     listed = {each.name.casefold() for each in desired.outside}
     bound: dict[tuple[str, str], Outside] = {}
@@ -48,7 +48,7 @@ def stays_of(desired: Desired, workers: Iterable[ObservedWorker | Unknown]) -> t
 
 
 def unreached(outside: Iterable[Outside], target: Instant | None, now: Instant) -> tuple[str, ...]:
-    """Say of each that does not reach back to the target that it doesn't, in a sentence for a plan."""
+    """Return a warning for each entry that does not reach back to the target."""
     found = ((each, shortfall(each, target, now)) for each in outside)
     return tuple(f"{each.name} does not reach back that far: {short}" for each, short in found if short)
 
@@ -61,16 +61,14 @@ def shortfall(outside: Outside, target: Instant | None, now: Instant) -> str:
 
 
 def spelled(retention: timedelta | None) -> str | None:
-    """Spell a retention as the desired-state file does: "30d", "36h", "forever"; None where it is not stated."""
+    """Spell a retention as the desired-state file does: "30d", "36h", "forever"; None if it is not stated."""
     if retention is None:
         return None
-    if retention == FOREVER:
-        return "forever"
-    return as_written(retention)
+    return "forever" if retention == FOREVER else as_written(retention)
 
 
 def _bindings(desired: Desired, workers: Iterable[ObservedWorker | Unknown]) -> Iterator[Binding]:
-    """List the bindings that a restore does not change: all but those that the desired state manages."""
+    """List the bindings that the desired state does not manage."""
     managed = {(each.config, each.environment or None, each.binding) for each in desired.workers}
     for worker in workers:
         if not isinstance(worker, ObservedWorker):
@@ -92,9 +90,9 @@ def _days(count: int) -> timedelta:
     return timedelta(days=count)
 
 
-# Named by an id that tells a person nothing: what the code calls them is said first.
+# Their ids mean nothing to a reader, so the variable in the code comes first.
 _OPAQUE = frozenset((BindingKind.KV, BindingKind.HYPERDRIVE, BindingKind.FLAGS, BindingKind.PRIVATE_NETWORK))
-# The comment before each entry is its page below developers.cloudflare.com. Where Cloudflare's plans differ, the paid
+# The comment before each entry is its page below developers.cloudflare.com. If Cloudflare's plans differ, the paid
 # plan counts, and the text names the other.
 _RULES: dict[BindingKind, _Rule] = {
     # agent-memory/concepts/
@@ -127,14 +125,14 @@ _RULES: dict[BindingKind, _Rule] = {
         "point-in-time recovery for 30 days, object by object, by code: onNextSessionRestoreBookmark",
     ),
     # email-routing/email-workers/send-email-workers/
-    BindingKind.EMAIL: _Rule("sent mail", FOREVER, "none, what was sent stays sent"),
+    BindingKind.EMAIL: _Rule("sent mail", FOREVER, "none: what was sent stays sent"),
     # flagship/
     BindingKind.FLAGS: _Rule("feature flags", FOREVER, "set them by hand: they keep their present values"),
-    # hyperdrive/configuration/: a config is one origin, whatever other configs lead to
+    # hyperdrive/configuration/: a config has one origin, independent of other configs
     BindingKind.HYPERDRIVE: _Rule(
         "Hyperdrive config",
         None,
-        "not rebound: it goes on leading where it leads; if that is this database, to the history that was replaced",
+        "not rebound: it keeps its target; if that is this database, it stays on the replaced timeline",
     ),
     # images/storage/manage-images/
     BindingKind.IMAGES: _Rule("hosted images", FOREVER, "none is documented; upload them again from their source"),
@@ -166,8 +164,8 @@ _RULES: dict[BindingKind, _Rule] = {
     # stream/manage-video-library/
     BindingKind.STREAM: _Rule("videos in Stream", FOREVER, "none is documented; upload them again from their source"),
     # workers/observability/logs/tail-workers/
-    BindingKind.TAIL: _Rule("tail Worker", None, "none, what it was told stays told"),
-    BindingKind.UNKNOWN: _Rule("binding", None, "not known here: see whether it holds data of its own"),
+    BindingKind.TAIL: _Rule("tail Worker", None, "none: what it received stays"),
+    BindingKind.UNKNOWN: _Rule("binding", None, "unknown: check whether it holds data of its own"),
     # vectorize/reference/what-is-a-vector-database/ and vectorize/best-practices/insert-vectors/
     BindingKind.VECTORIZE: _Rule(
         "Vectorize index", FOREVER, "none is documented; upsert again from the database, delete what is gone there"

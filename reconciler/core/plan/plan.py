@@ -1,4 +1,4 @@
-"""The plan: the unfolding of `next_steps` through `Step.predict`, and the digest that binds an approval to it."""
+"""The plan: all steps, from `next_steps` and `Step.predict`, and the digest that an approval is bound to."""
 
 import hashlib
 import itertools
@@ -30,12 +30,11 @@ _MOST_WAVES = 100
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be done, or why nothing may be. `live` is None where it cannot be told.
+    """What would be done, or why nothing may be. `live` is None if it is unknown.
 
-    `outside` is what stays in the present, where the steps make another timeline live. `waived` says which guards
-    the file waives, why, and what they would have refused; the warnings have it too. `suspension` is one that
-    stands: it is shown, is no part of the digest, and refuses an apply and not the plan. `drift` is what somebody has
-    changed by hand; it is told, and decides nothing.
+    `outside` is what a restore does not rewind. `waived` says which guards the file waives, why, and what they would
+    refuse; the warnings repeat it. `suspension` is shown: it blocks an apply but not the plan, and is not in the
+    digest. `drift` is what was changed by hand; it decides nothing.
     """
 
     desired: Desired
@@ -58,17 +57,17 @@ class Plan:
 
     @property
     def unreadable(self) -> bool:
-        """Whether nothing could be decided because something could not be read."""
+        """Whether something could not be read, so that nothing could be decided."""
         return any(isinstance(each, Unreadable) for each in self.refusals)
 
     @property
     def is_about_declared_branches(self) -> bool:
-        """Whether all that is refused is about declared branches: the primary is restored all the same."""
+        """Whether all refusals are about declared branches: the primary is restored anyway."""
         return bool(self.refusals) and all(each.about_declared_branch for each in self.refusals)
 
     @property
     def blocks_no_restore(self) -> bool:
-        """Whether something is refused, and none of it would keep a timeline from being made live."""
+        """Whether there are refusals, and none of them blocks a restore."""
         return bool(self.refusals) and not any(each.blocks_restores for each in self.refusals)
 
     @property
@@ -78,10 +77,10 @@ class Plan:
 
 
 def plan(desired: Desired, observed: Observed) -> Plan:
-    """Unfold the steps from what is seen to what is asked.
+    """Return all steps from the observed to the desired state.
 
-    A refusal anywhere on the way is the whole plan, but for what must be done all the same: a timeline that has failed
-    is left, and a live branch that an earlier run has fenced is let free.
+    A refusal anywhere on the way is the whole plan, except for what must be done anyway: users leave a timeline that
+    has failed, and the fence of an earlier run is removed from the live branch.
     """
     lineage = infer_lineage(desired, observed.branches) if isinstance(observed.branches, tuple) else None
     lineage = lineage if isinstance(lineage, Lineage) else None
@@ -90,9 +89,9 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     if not waves and not refusals:
         refusals = settings.refused(desired, observed)
     steps = tuple(step for wave in waves for step in wave)
-    told: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
     if lineage is not None and isinstance(observed.project, Project):
-        told = warnings(with_source_from_receipts(desired, observed), observed, observed.project, lineage, steps)
+        about = warnings(with_source_from_receipts(desired, observed), observed, observed.project, lineage, steps)
     waived = _waived(desired, observed)
     outside = stays(desired, observed) if steps and live != desired.timeline and not refusals else ()
     return Plan(
@@ -100,7 +99,7 @@ def plan(desired: Desired, observed: Observed) -> Plan:
         live=live,
         lineage=lineage,
         waves=waves,
-        warnings=(*desired.notices, *waived, *told, *unreached(outside, desired.timeline.moment, observed.at)),
+        warnings=(*desired.notices, *waived, *about, *unreached(outside, desired.timeline.moment, observed.at)),
         refusals=refusals,
         digest=_digest(desired, observed, steps, refusals),
         outside=outside,
@@ -111,24 +110,26 @@ def plan(desired: Desired, observed: Observed) -> Plan:
 
 
 def _source(desired: Desired, observed: Observed, lineage: Lineage | None, steps: tuple[Step, ...]) -> tuple[str, ...]:
-    """Explain what a candidate is made from, where one is to be made from a timeline's history."""
-    restore, told = with_source_from_receipts(desired, observed).primary.restore, choice(desired, observed)
-    is_made = (made := creation(steps)) is not None and made.at is not None
-    if not is_made or lineage is None or restore is None:
+    """Explain the source of a candidate that the plan creates from a timeline's history."""
+    restore, by_receipts = with_source_from_receipts(desired, observed).primary.restore, choice(desired, observed)
+    step = creation(steps)
+    if step is None or step.at is None or lineage is None or restore is None:
         return ()
-    return explain(lineage, restore, f"{told}; Neon's own signs leave it open" if told else "the file names it")
+    return explain(
+        lineage, restore, f"{by_receipts}; Neon's data leaves it open" if by_receipts else "the file names it"
+    )
 
 
 def _waived(desired: Desired, observed: Observed) -> tuple[str, ...]:
-    """For each guard that the file waives: the reason, and what it would refuse here otherwise."""
-    said = []
+    """Return, for each guard that the file waives, the reason and what it would refuse here."""
+    sentences = []
     for each in desired.waivers:
         others = tuple(waiver for waiver in desired.waivers if waiver is not each)
         _, refusals = _unfold(replace(desired, waivers=others), observed)
         refused = [refusal.message for refusal in refusals if refusal.rule == each.guard.value]
         what = "; ".join(refused) or "it would refuse nothing here"
-        said.append(f'guard {each.guard.value} is waived, "{each.reason}": {what}')
-    return tuple(said)
+        sentences.append(f'guard {each.guard.value} is waived, "{each.reason}": {what}')
+    return tuple(sentences)
 
 
 def _unfold(desired: Desired, observed: Observed) -> tuple[tuple[tuple[Step, ...], ...], tuple[Refusal, ...]]:
@@ -137,8 +138,8 @@ def _unfold(desired: Desired, observed: Observed) -> tuple[tuple[tuple[Step, ...
     for _ in range(_MOST_WAVES):
         wave = next_steps(desired, seen)
         if isinstance(wave, Blocked):
-            # What has failed is left first, and refused then; so is what an earlier run has left half done put right.
-            return tuple(waves if wave.is_verdict else itertools.takewhile(_mends, waves)), wave.refusals
+            # A timeline that failed is left before it is refused, and what an earlier run left half done is completed.
+            return tuple(waves if wave.is_verdict else itertools.takewhile(_is_safety_net, waves)), wave.refusals
         if not wave:
             return tuple(waves), ()
         waves.append(wave)
@@ -147,15 +148,15 @@ def _unfold(desired: Desired, observed: Observed) -> tuple[tuple[tuple[Step, ...
     raise AssertionError(f"the rules did not settle within {_MOST_WAVES} waves; the last was {waves[-1]}")
 
 
-def _mends(wave: tuple[Step, ...]) -> bool:
+def _is_safety_net(wave: tuple[Step, ...]) -> bool:
     return all(step.is_safety_net for step in wave)
 
 
 def _digest(desired: Desired, observed: Observed, steps: tuple[Step, ...], refusals: tuple[Refusal, ...]) -> str:
-    """Bind what was asked, what the decision was made on, and the steps. Clocks and counters are left out.
+    """Return the digest of the desired state, of what the decision was made on, and of the steps.
 
-    So is what stays outside: it is told, and decides nothing. And the label of an upload, which names the commit: a
-    merge has another one than the pull request that was reviewed.
+    Clocks and counters are left out, and `outside`, which decides nothing. So is the label of an upload, which names
+    the commit: a merge has another one than the pull request.
     """
     content = {
         "desired": repr(replace(desired, outside=())),
@@ -168,7 +169,7 @@ def _digest(desired: Desired, observed: Observed, steps: tuple[Step, ...], refus
 
 
 def _fingerprint(observed: Observed) -> list[object]:
-    """Say what the decision was made on. Lists come in the order of their last change, which is no difference."""
+    """Return what the decision was made on. The order of lists, by last change, does not matter."""
     return [
         repr(observed.project),
         _in_order(observed.branches),

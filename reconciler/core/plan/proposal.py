@@ -1,4 +1,4 @@
-"""The refusals of `restore` and `rollback` that no plan has: what they would write makes no sense yet."""
+"""The refusals of `restore` and `rollback` that no plan has: they write nothing that can't be applied."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from reconciler.core.values.timeline import Timeline
 
 @dataclass(frozen=True, slots=True)
 class TimelineUsed(Refusal):
-    """A restore is to make a timeline that was live before: it would come back as it was left, not as of `to`."""
+    """The timeline of a restore was live before: it would come back as it was left, not as of `to`."""
 
     rule = "timeline-used"
     before_the_call = "nothing is called"
@@ -25,7 +25,7 @@ class TimelineUsed(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class NotAppliedYet(Refusal):
-    """What the file asks for is not live, so there is nothing yet that could be rolled back."""
+    """The desired timeline is not live yet, so there is nothing to roll back."""
 
     rule = "not-applied-yet"
     before_the_call = "nothing is called"

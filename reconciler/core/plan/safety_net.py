@@ -1,7 +1,4 @@
-"""What must hold however a run ends: users can write where they are, and what was protected is protected.
-
-The rules ask for it when they have a choice. These are for a run that ends before it is done.
-"""
+"""The safety net for a run that ends early: users can write, and a primary that was protected is protected again."""
 
 from dataclasses import replace
 
@@ -17,11 +14,11 @@ from reconciler.core.steps import Step
 from reconciler.core.steps.branch import RemoveFence
 
 
-def mending(desired: Desired, observed: Observed) -> tuple[Step, ...]:
-    """Return the steps that put right what is half done.
+def safety_net(desired: Desired, observed: Observed) -> tuple[Step, ...]:
+    """Return the steps that complete what is half done.
 
-    Where it cannot be read what users reach, the live branch is let free: it may be where they are. Where it cannot be
-    told which one is live, that is the branch that users reach.
+    If what users reach can't be read, the live branch loses its fence: they may be on it. If the live branch is
+    unknown, the branches that users reach lose theirs.
     """
     if isinstance(observed.branches, Unknown):
         return ()
@@ -29,15 +26,11 @@ def mending(desired: Desired, observed: Observed) -> tuple[Step, ...]:
     if not isinstance(lineage, Lineage):
         return fence.unfence_reached(desired, observed)
     if isinstance(read(desired, observed), Blocked):
-        lifts = fence.unfence_live(desired, lineage)
+        steps = fence.unfence_live(desired, lineage)
     else:
-        asked = next_steps(desired, replace(observed, passed=frozenset()))
-        lifts = () if isinstance(asked, Blocked) else tuple(step for step in asked if isinstance(step, RemoveFence))
-    return (*lifts, *_protection(desired, observed, lineage))
-
-
-def _protection(desired: Desired, observed: Observed, lineage: Lineage) -> tuple[Step, ...]:
-    if not isinstance(observed.project, Project) or not isinstance(observed.branches, tuple):
-        return ()
-    reason = "it was to be restored in place, and was not"
-    return protection.restore(desired, observed.project, observed.branches, lineage, reason)
+        found = next_steps(desired, replace(observed, passed=frozenset()))
+        steps = () if isinstance(found, Blocked) else tuple(step for step in found if isinstance(step, RemoveFence))
+    if not isinstance(observed.project, Project):
+        return steps
+    reason = "it was unprotected for a restore in place that was not done"
+    return (*steps, *protection.restore(desired, observed.project, observed.branches, lineage, reason))

@@ -1,4 +1,4 @@
-"""What a person should know before saying yes, although nothing forbids going on."""
+"""What you should know before you approve a plan."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -8,8 +8,8 @@ from reconciler.core.model.desired import VERSION_PLACEHOLDER, Desired
 from reconciler.core.model.observed import Observed, Project, known, named
 from reconciler.core.model.provider_limits import FREE_CONFIGS, PAID_CONFIGS
 from reconciler.core.rules.context import concurrency
-from reconciler.core.rules.declared import warnings as child_warnings
-from reconciler.core.rules.hyperdrive import upkeep as hyperdrive_upkeep
+from reconciler.core.rules.declared import warnings as declared
+from reconciler.core.rules.hyperdrive import upkeep
 from reconciler.core.rules.project import protection, settings
 from reconciler.core.rules.restore import fence, in_place, role_changes
 from reconciler.core.rules.retention import pruning
@@ -26,7 +26,7 @@ _SOON = timedelta(hours=2)
 def warnings(
     desired: Desired, observed: Observed, project: Project, lineage: Lineage, steps: tuple[Step, ...]
 ) -> tuple[str, ...]:
-    """List what the steps cost or leave to people, one sentence each."""
+    """List what the steps cost or leave to you, one sentence each."""
     return (
         *_about_leftovers(desired, observed, lineage),
         *_about_the_live_branch(lineage),
@@ -35,14 +35,14 @@ def warnings(
         *_about_the_new_branch(observed, project, steps),
         *in_place.warnings(desired, observed, lineage, steps),
         *_about_the_switch(desired, steps),
-        *hyperdrive_upkeep.warnings(desired, observed, steps),
+        *upkeep.warnings(desired, observed, steps),
         *fence.warnings(desired, lineage, steps),
         *_about_the_gates(desired, steps),
         *_about_promotion(desired, lineage, steps),
         *(role_changes.differences(desired, observed, lineage) if steps else ()),
         *settings.warnings(desired, observed, lineage, steps),
         *pruning.warnings(desired, observed, lineage, steps),
-        *child_warnings.warnings(desired, observed, lineage, steps),
+        *declared.warnings(desired, observed, lineage, steps),
     )
 
 
@@ -50,8 +50,8 @@ def _about_leftovers(desired: Desired, observed: Observed, lineage: Lineage) -> 
     for each in lineage.candidates:
         if each.timeline != desired.timeline and each.branch.id != lineage.live.branch.id:
             yield (
-                f'"{each.branch.name}" was prepared and is not asked for any more; it never served, and is left alone, '
-                "with its compute (neon branches delete, when nobody will ask for it again)"
+                f'"{each.branch.name}" was prepared, but the file no longer asks for it. It never served, and is left '
+                "alone with its compute: delete it if you don't need it (neon branches delete)"
             )
     branches = known(observed.branches)
     for each in lineage.proved:
@@ -64,35 +64,34 @@ def _about_the_live_branch(lineage: Lineage) -> Iterator[str]:
     branch, held = lineage.live.branch, [each.branch for each in (*lineage.held, *lineage.superseded)]
     if branch.last_reset_at is not None and not accounts_for(branch.last_reset_at, held):
         yield (
-            f'"{branch.name}" was reset or restored in place at {branch.last_reset_at}, not by this tool: what it '
-            "held before then is not in its history"
+            f'"{branch.name}" was reset or restored in place at {branch.last_reset_at}, not by reconciler: its history '
+            "does not reach back before that"
         )
 
 
 def _about_others(desired: Desired, observed: Observed, steps: tuple[Step, ...]) -> Iterator[str]:
     for operation in concurrency.in_the_way(desired, observed, steps):
         lasted, patience = for_people(observed.at - operation.since), for_people(concurrency.PATIENCE)
-        yield f"Neon has been at work on {operation.action} for {lasted}: its end is waited for, {patience} at most"
+        yield f"Neon has been running {operation.action} for {lasted}: apply waits {patience} at most for its end"
     configs = known(observed.configs)
     if len(configs) >= FREE_CONFIGS and any(step.creates_config for step in steps):
         yield (
-            f"the account has {len(configs)} Hyperdrive configs, and gets {FREE_CONFIGS} on Workers Free or "
-            f"{PAID_CONFIGS} on Paid, which can't be read: if it is full, it ends before anything is switched"
+            f"the account has {len(configs)} Hyperdrive configs. Its limit can't be read ({FREE_CONFIGS} on Workers "
+            f"Free, {PAID_CONFIGS} on Paid): if it is reached, apply ends before anything is switched"
         )
 
 
 def _about_the_new_branch(observed: Observed, project: Project, steps: tuple[Step, ...]) -> Iterator[str]:
     step = creation(steps)
-    branches = known(observed.branches)
-    source = named(branches, step.source) if step is not None else None
+    source = named(known(observed.branches), step.source) if step is not None else None
     if step is None or source is None:
         return
     if isinstance(step.at, Instant) and (left := step.at - observed.at.before(project.history)) < _SOON:
         yield f"{step.at} leaves the history window in {for_people(left)}: apply before then"
     if source.parent_id is not None and step.at is not None:
         yield (
-            f'"{source.name}" is not a root branch, and whether Neon makes a branch at a moment from such a one is '
-            "not documented: Neon's answer decides, before anything is changed"
+            f'"{source.name}" is not a root branch. Whether Neon creates a branch at a moment from it is undocumented: '
+            "Neon's answer decides, before anything is changed"
         )
     if any(isinstance(each, RestoreBranch) for each in steps):
         return
@@ -110,27 +109,27 @@ def _about_the_switch(desired: Desired, steps: tuple[Step, ...]) -> Iterator[str
     swaps = any(step.holds and not isinstance(step, RestoreBranch) for step in steps)
     if len(switches) > 1:
         scripts = ", ".join(switches)
-        yield f"the Workers are switched right after each other ({scripts}): for that moment they use different data"
+        yield f"the Workers are switched one after the other ({scripts}): in between, they use different data"
     if swaps and desired.hyperdrive is None:
-        yield "no hyperdrive in the file: the connection string changes, and putting it where it is used is yours"
+        yield "no hyperdrive in the file: the connection string changes, and you must put it where it is used"
     elif not desired.workers and any(step.creates_config for step in steps):
-        yield "no worker in the file: binding the new Hyperdrive config to whatever uses it is yours"
+        yield "no worker in the file: you must bind the new Hyperdrive config yourself"
     if moves and not desired.verify.sql:
-        yield "no SQL gate in the file: only the branch's identity, login and tables are checked, and none of its rows"
+        yield "no SQL gate in the file: only the branch's identity, login and tables are checked, but no rows"
     elif moves and not any(isinstance(step, VerifyBranch) and step.gates for step in steps):
-        yield f"{desired.timeline} was live before, so it comes back as it was left: the file's gates are not run on it"
+        yield f"{desired.timeline} was live before, so it comes back as it was left: the file's gates do not run on it"
 
 
 def _about_the_gates(desired: Desired, steps: tuple[Step, ...]) -> Iterator[str]:
-    asked = any(step.phase is Phase.VERIFY_STAGED for step in steps)
+    is_staged = any(step.phase is Phase.VERIFY_STAGED for step in steps)
     if any(isinstance(step, VerifyBranch) for step in steps) and not desired.verify.role:
         yield "neither hyperdrive nor verify.role names a role: the login and the tables of the branch are not checked"
     silent = [gate.name for gate in desired.verify.http if not gate.tells_version]
-    if asked and silent:
+    if is_staged and silent:
         names = ", ".join(f'"{name}"' for name in silent)
         yield (
-            f"the answer to {names} does not tell which version gave it, and an override may lag behind a deployment: "
-            f'let the Worker say its version, and set "contains": "{VERSION_PLACEHOLDER}"'
+            f"the answer to {names} does not show which version gave it, and an override may lag behind a deployment: "
+            f'make the Worker return its version, and set "contains": "{VERSION_PLACEHOLDER}"'
         )
 
 
@@ -145,5 +144,5 @@ def _about_promotion(desired: Desired, lineage: Lineage, steps: tuple[Step, ...]
     if desired.workers and not in_place and not any(step.stops_writes for step in steps):
         yield (
             f"writes that reach {lineage.live.timeline} while the Worker is being switched stay there: they are held, "
-            "not carried over"
+            "but not carried over"
         )

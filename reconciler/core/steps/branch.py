@@ -14,11 +14,10 @@ from reconciler.core.values.timeline import Point, Timeline, spelled
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateBranch(Step):
-    """Create a candidate from the source branch as it was at a moment, with a compute of its own.
+    """Create a candidate from the source branch as it was at a moment, with a compute like the primary's.
 
-    `at` is a moment or an LSN of the source; without one, the candidate gets what the source holds now. `protects` is
-    written on it where the primary is protected and must be protected again after it was restored in place. `compute`
-    is what its compute gets: what the primary's has.
+    `at` is a moment or an LSN of the source; without one, the candidate gets what the source holds now. `protects`
+    records on it that the primary must be protected again after a restore in place.
     """
 
     wire_name = "CreateBranch"
@@ -41,8 +40,8 @@ class CreateBranch(Step):
 
     def describe(self) -> str:
         at = f"at {spelled(self.at)}" if self.at else "as it is"
-        made = f'create branch "{self.name}" from "{self.source}" {at}'
-        return f"{made}, with a compute of {self.compute}" if self.compute.maximum is not None else made
+        create = f'create branch "{self.name}" from "{self.source}" {at}'
+        return f"{create}, with a compute of {self.compute}" if self.compute.maximum is not None else create
 
     def predict(self, observed: Observed) -> Observed:
         source = named(branches_of(observed), self.source)
@@ -65,7 +64,7 @@ def creation(steps: Iterable[Step]) -> CreateBranch | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitBranch(BranchStep):
-    """Wait until Neon has finished making a branch."""
+    """Wait until Neon has finished creating a branch."""
 
     wire_name = "AwaitBranch"
     phase = Phase.BRANCH
@@ -135,7 +134,7 @@ class ClearExpiry(BranchStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpireHeldBranch(BranchStep):
-    """Have Neon delete a held branch so many seconds from now, in case no apply has deleted it by then."""
+    """Make Neon delete a held branch so many seconds from now, in case no apply has deleted it by then."""
 
     wire_name = "ExpireHeld"
     phase = Phase.PROMOTE
@@ -145,7 +144,7 @@ class ExpireHeldBranch(BranchStep):
 
     def describe(self) -> str:
         span = for_people(timedelta(seconds=self.seconds))
-        return f'have Neon delete branch "{self.branch}" {span} from then, where no apply has deleted it'
+        return f'make Neon delete branch "{self.branch}" {span} later, if no apply has deleted it by then'
 
     def predict(self, observed: Observed) -> Observed:
         until = observed.at.after(timedelta(seconds=self.seconds))
@@ -156,7 +155,7 @@ class ExpireHeldBranch(BranchStep):
 class VerifyBranch(BranchStep):
     """Check a branch before it is used: its identity, the login of the role, and these SQL gates.
 
-    Where `tables_at` is a moment or an LSN, it must have every table that its parent had then.
+    If `tables_at` is given, it must have every table that its parent had at that moment or LSN.
     """
 
     wire_name = "VerifyBranch"
@@ -170,7 +169,6 @@ class VerifyBranch(BranchStep):
 
     @property
     def checks(self) -> tuple[str, ...]:
-        """The branch's own checks, then the gates."""
         return ("identity", "login", *(("tables",) if self.tables_at else ()), *self.gates)
 
     def describe(self) -> str:
@@ -202,8 +200,8 @@ class _FenceStep(BranchStep):
 class FenceBranch(_FenceStep):
     """Make a database of a branch read-only, and end the sessions that could still write to it.
 
-    Where users are `served` from it, the mark comes first, so that a run that dies in between is followed by one that
-    removes the fence. Elsewhere it comes last, and says that the fence is complete.
+    If users are `served` from it, the mark is set first, so that the next run can remove the fence of one that died.
+    Otherwise it is set last, and shows that the fence is complete.
     """
 
     wire_name = "FenceBranch"
@@ -213,7 +211,6 @@ class FenceBranch(_FenceStep):
 
     @property
     def stops_writes(self) -> bool:
-        """True where users are on the branch."""
         return self.served
 
     def describe(self) -> str:
@@ -234,12 +231,11 @@ class RemoveFence(_FenceStep):
     needs_approval = False
 
     def describe(self) -> str:
-        return f'lift the fence of branch "{self.branch}": database {self.database} takes writes'
+        return f'remove the fence of branch "{self.branch}": database {self.database} takes writes'
 
     def predict(self, observed: Observed) -> Observed:
         return self._fenced(observed, fenced=False)
 
     def is_seen_done(self, observed: Observed) -> bool:
-        """True where the branch is there and is not fenced."""
         branch = named(branches_of(observed), self.branch)
         return branch is not None and not branch.fenced

@@ -16,7 +16,7 @@ _WITH_DATABASES = NEON_BRANCHES | {Part.ROLES_AND_DATABASES}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateDeclaredBranch(Step):
-    """Create a declared branch from what its parent holds now, or from the schema of that, with annotations."""
+    """Create a declared branch from what its parent holds now, or only from its schema, with annotations."""
 
     wire_name = "CreateChild"
     phase = Phase.DECLARED_BRANCHES
@@ -59,10 +59,7 @@ class CreateDeclaredBranch(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetDeclaredBranch(BranchStep):
-    """Reset a declared branch to what its parent holds now.
-
-    What it held is kept, always, as a branch of the name `keep_as`, which says which reset this was.
-    """
+    """Reset a declared branch to what its parent holds now, and keep what it held as the branch `keep_as`."""
 
     wire_name = "ResetChild"
     phase = Phase.DECLARED_BRANCHES
@@ -76,13 +73,10 @@ class ResetDeclaredBranch(BranchStep):
         return f'reset branch "{self.branch}" to "{self.source}" as it is, and keep what it holds as "{self.keep_as}"'
 
     def predict(self, observed: Observed) -> Observed:
-        """Keep what the branch held as a new one, which its children follow.
-
-        Under the same parent its lifetime begins again.
-        """
+        """Move what the branch held, and its children, to a new one. Under the same parent, its lifetime restarts."""
         branches = branches_of(observed)
         target, source = named(branches, self.branch), named(branches, self.source)
-        assert target is not None  # the rules reset what is there, to what is there
+        assert target is not None  # the rules reset only existing branches, to existing ones
         assert source is not None
         kept = Branch(f"(id of {self.keep_as})", self.keep_as, observed.at, target.parent_id)
         until = target.expires_at
@@ -95,7 +89,7 @@ class ResetDeclaredBranch(BranchStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpireDeclaredBranch(BranchStep):
-    """Set when a declared branch expires: so many seconds after it was made or reset, or at a moment."""
+    """Set when a declared branch expires: so many seconds after it was created or reset, or at a moment."""
 
     wire_name = "ExpireChild"
     phase = Phase.DECLARED_BRANCHES
@@ -107,12 +101,12 @@ class ExpireDeclaredBranch(BranchStep):
     def expires_at(self, branch: Branch) -> Instant:
         """Return the moment at which the branch expires."""
         expires = lifetime(self.at or timedelta(seconds=self.seconds or 0), branch)
-        assert expires is not None  # a step that lets a branch live for ever is another one
+        assert expires is not None  # another step makes a branch live for ever
         return expires
 
     def describe(self) -> str:
-        since = f"{for_people(timedelta(seconds=self.seconds or 0))} after it was made or reset"
-        return f'let branch "{self.branch}" expire {f"at {self.at}" if self.at else since}'
+        since = f"{for_people(timedelta(seconds=self.seconds or 0))} after it was created or reset"
+        return f'make branch "{self.branch}" expire {f"at {self.at}" if self.at else since}'
 
     def predict(self, observed: Observed) -> Observed:
         return with_branch(observed, self.branch, lambda branch: replace(branch, expires_at=self.expires_at(branch)))
@@ -120,7 +114,7 @@ class ExpireDeclaredBranch(BranchStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtectDeclaredBranch(BranchStep):
-    """Protect a declared branch, or take its protection away."""
+    """Protect or unprotect a declared branch."""
 
     wire_name = "ProtectChild"
     phase = Phase.DECLARED_BRANCHES
@@ -129,7 +123,7 @@ class ProtectDeclaredBranch(BranchStep):
     protected: bool
 
     def describe(self) -> str:
-        return f'{"protect" if self.protected else "take protection from"} branch "{self.branch}"'
+        return f'{"protect" if self.protected else "unprotect"} branch "{self.branch}"'
 
     def predict(self, observed: Observed) -> Observed:
         return with_branch(observed, self.branch, lambda branch: replace(branch, protected=self.protected))
@@ -151,7 +145,7 @@ class CreateDatabase(BranchStep):
 
     def predict(self, observed: Observed) -> Observed:
         branch = named(branches_of(observed), self.branch)
-        assert branch is not None  # the rules ask for a database on what is there
+        assert branch is not None  # the rules create a database only on an existing branch
         return replace(
             observed,
             databases=tuple(
@@ -165,7 +159,7 @@ class CreateDatabase(BranchStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteDeclaredBranch(BranchStep):
-    """Delete a branch that we made and the file no longer declares, or what an older reset of one has kept."""
+    """Delete a branch that we created and the file no longer declares, or one that an older reset kept."""
 
     wire_name = "DeleteChild"
     phase = Phase.DECLARED_BRANCHES

@@ -55,7 +55,7 @@ class CreateHyperdrive(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ConfigStep(Step):
-    """A step on one config that is there."""
+    """A step on one existing config."""
 
     phase = Phase.HYPERDRIVE
 
@@ -105,7 +105,6 @@ class RepointHyperdrive(_ConfigStep):
 
     @property
     def switches(self) -> str:
-        """The config: everything that uses it moves."""
         return self.hyperdrive
 
     def describe(self) -> str:
@@ -133,7 +132,7 @@ class AwaitCache(_ConfigStep):
     seconds: int
 
     def describe(self) -> str:
-        return f'wait {self.seconds} s, until no answer in the query cache of "{self.hyperdrive}" is older'
+        return f'wait {self.seconds} s for older answers in the query cache of "{self.hyperdrive}" to expire'
 
     def predict(self, observed: Observed) -> Observed:
         return with_passed(observed, self.key)
@@ -193,7 +192,7 @@ class RenewPassword(_ConfigStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteHyperdrive(Step):
-    """Delete the config of a branch whose hold has ended and which is deleted next, or of one that is gone ("")."""
+    """Delete the config of a branch that is deleted next, or of one that is gone (`branch` is empty)."""
 
     wire_name = "DeleteHyperdrive"
     phase = Phase.PROMOTE

@@ -1,7 +1,6 @@
-"""What several predictions share: the observed world with one thing in it changed.
+"""What several predictions share: the observed world with one change.
 
-Ids that only a provider can give are predicted as a phrase such as "(id of main.candidate.r-...)"; nothing compares
-them with real ones.
+Ids that only a provider can give are phrases such as "(id of main.candidate.r-...)", never compared with real ones.
 """
 
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from reconciler.core.values.instant import Instant
 
 
 def branches_of(observed: Observed) -> tuple[Branch, ...]:
-    """Return the branches; none where they could not be read."""
+    """Return the branches; none if they could not be read."""
     return known(observed.branches)
 
 
@@ -39,18 +38,18 @@ def new_endpoint(branch: str, settings: ComputeSettings) -> Endpoint:
 
 
 def host_of(observed: Observed, branch: str) -> Endpoint:
-    """Return the compute of the branch of that name, also where there is none yet."""
+    """Return the compute of the branch of that name, even if there is none yet."""
     found = named(branches_of(observed), branch)
     return found.endpoint if found and found.endpoint else Endpoint("", f"(host of {branch})")
 
 
 def configs_of(observed: Observed) -> tuple[HyperdriveConfig, ...]:
-    """Return the Hyperdrive configs; none where they could not be read."""
+    """Return the Hyperdrive configs; none if they could not be read."""
     return known(observed.configs)
 
 
 def config_id(observed: Observed, name: str) -> str:
-    """Return the id of the config of that name, also where there is none yet."""
+    """Return the id of the config of that name, even if there is none yet."""
     config = named(configs_of(observed), name)
     return config.id if config else f"(id of {name})"
 

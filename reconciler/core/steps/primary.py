@@ -1,4 +1,4 @@
-"""Steps on the project and on its primary: what is promoted, protected, restored in place, or deleted in the end."""
+"""Steps on the project and its primary: promote, protect, restore in place, and delete in the end."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -35,7 +35,7 @@ class SetHistoryRetention(Step):
         return f"set the history of project {self.project} from {former} to {wanted}"
 
     def predict(self, observed: Observed) -> Observed:
-        assert isinstance(observed.project, Project)  # the rules set nothing on what could not be read
+        assert isinstance(observed.project, Project)  # the rules change only a project that could be read
         return replace(observed, project=replace(observed.project, history=timedelta(seconds=self.seconds)))
 
 
@@ -51,7 +51,6 @@ class RenameBranch(BranchStep):
 
     @property
     def holds(self) -> str:
-        """The new name, where that says that the branch holds what was replaced."""
         return self.to if ".held." in self.to else ""
 
     def describe(self) -> str:
@@ -95,10 +94,10 @@ class ProtectBranch(BranchStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnprotectBranch(BranchStep):
-    """Take protection from the primary: while it is restored in place, or for good.
+    """Unprotect the primary: while it is restored in place, or for good.
 
-    Where the candidate was created before the primary was protected, `noted_on` is the candidate: the name of its
-    compute first records that the primary must be protected again.
+    If the candidate was created before the primary was protected, `noted_on` is the candidate: the name of its compute
+    first records that the primary must be protected again.
     """
 
     wire_name = "UnprotectBranch"
@@ -110,14 +109,13 @@ class UnprotectBranch(BranchStep):
 
     @property
     def needs_safety_net(self) -> bool:
-        """True: the primary may have to be protected again."""
         return True
 
     def describe(self) -> str:
         if self.for_good:
-            return f'take protection from branch "{self.branch}"'
-        noted = f', as the name of the compute of "{self.noted_on}" says until then' if self.noted_on else ""
-        return f'take protection from branch "{self.branch}" while it is restored{noted}'
+            return f'unprotect branch "{self.branch}"'
+        noted = f'; the name of the compute of "{self.noted_on}" records that' if self.noted_on else ""
+        return f'unprotect branch "{self.branch}" while it is restored{noted}'
 
     def predict(self, observed: Observed) -> Observed:
         noted = with_branch(
@@ -132,7 +130,7 @@ class UnprotectBranch(BranchStep):
 class RestoreBranch(BranchStep):
     """Restore a branch in place, to the very point of the source at which another branch was verified.
 
-    What it held is kept, always, by Neon, as a branch of the name `keep_as`. There is no restore without.
+    Neon always keeps what it held, as the branch `keep_as`.
     """
 
     wire_name = "RestoreBranch"
@@ -147,11 +145,10 @@ class RestoreBranch(BranchStep):
 
     @property
     def holds(self) -> str:
-        """The branch that Neon preserves."""
         return self.keep_as
 
     def still_passed(self, passed: frozenset[str]) -> frozenset[str]:
-        """Keep what the candidate has passed. All else was passed by what the branch held before."""
+        """Keep the checks of the candidate. All others were about what the branch held before."""
         return passed & {f"sql:{self.proved_on}"}
 
     def describe(self) -> str:
@@ -161,10 +158,7 @@ class RestoreBranch(BranchStep):
         )
 
     def predict(self, observed: Observed) -> Observed:
-        """Keep the branch's id and compute. What it held moves to a new branch, which its children follow.
-
-        A root stays a root. A child gets for its parent the branch that it was restored from.
-        """
+        """Move what the branch held, and its children, to a new one. A root stays a root; a child gets a new parent."""
         observed = replace(observed, passed=self.still_passed(observed.passed))
         branches = branches_of(observed)
         target, source = named(branches, self.branch), named(branches, self.source)
@@ -179,9 +173,9 @@ class RestoreBranch(BranchStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteBranch(BranchStep):
-    """Delete the branch on which a timeline was verified that the primary has now, or one whose hold has ended.
+    """Delete a candidate that was restored into the primary, or a branch whose hold has ended.
 
-    What was protected as the primary is unprotected right before, in the same step: never without being deleted then.
+    The step first unprotects a branch that was protected as the primary.
     """
 
     wire_name = "DeleteBranch"
@@ -193,7 +187,7 @@ class DeleteBranch(BranchStep):
 
     def describe(self) -> str:
         if self.unprotects:
-            return f'take protection from branch "{self.branch}", and delete it'
+            return f'unprotect branch "{self.branch}", and delete it'
         return f'delete branch "{self.branch}"'
 
     def predict(self, observed: Observed) -> Observed:

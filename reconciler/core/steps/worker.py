@@ -11,12 +11,12 @@ from reconciler.core.steps.prediction import config_id, with_passed, with_worker
 _WORKERS = frozenset({Part.WORKERS})
 _DEPLOYMENT = frozenset({Part.WORKERS, Part.HYPERDRIVE_CONFIGS})
 _CHECKS = frozenset({Part.CHECKS})
-_ON_FAILURE = {OnFailure.ROLLBACK: "what is live now is put back", OnFailure.HOLD: "stop there and wait"}
+_ON_FAILURE = {OnFailure.ROLLBACK: "roll back", OnFailure.HOLD: "stop there and wait"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteBinding(Step):
-    """Put the config's id into wrangler.jsonc; no other byte changes."""
+    """Write the config's id into wrangler.jsonc; no other byte changes."""
 
     wire_name = "WriteBinding"
     phase = Phase.HYPERDRIVE
@@ -33,7 +33,6 @@ class WriteBinding(Step):
 
     @property
     def writes_file(self) -> str:
-        """The file."""
         return self.config
 
     def describe(self) -> str:
@@ -130,7 +129,6 @@ class SwitchTraffic(_DeployStep):
 
     @property
     def switches(self) -> str:
-        """The Worker."""
         return self.script
 
     def describe(self) -> str:
@@ -161,7 +159,6 @@ class _RequestStep(Step):
 
     @property
     def checks(self) -> tuple[str, ...]:
-        """The gates."""
         return self.gates
 
     def predict(self, observed: Observed) -> Observed:
@@ -192,7 +189,6 @@ class VerifyLive(_RequestStep):
 
     @property
     def rolls_back(self) -> bool:
-        """As the file says."""
         return self.on_failure is OnFailure.ROLLBACK
 
     def describe(self) -> str:

@@ -37,7 +37,8 @@ def test_drift_opens_one_issue_which_is_kept_and_closed_when_it_is_over(desk, gi
     assert f"| Worker `{world.scripts[0]}` | `100 % on {world.name}` | `100 % on {config['name']}` |" in body
     for expected in (
         "Known since 20",
-        f'Worker "{world.scripts[0]}" serves 100 % on "{config["name"]}", not 100 % on "{world.name}": it is put right',
+        f'Worker "{world.scripts[0]}" serves 100 % on "{config["name"]}", not 100 % on "{world.name}"',
+        "apply repairs it",
         f'switch Worker "{world.scripts[0]}"',
         "gh workflow run apply.yml -f environment=production",
         "reconciler apply production",

@@ -205,12 +205,12 @@ def test_the_first_unknown_says_an_unknown_cause():
 
 
 HELD_TOO_LONG = [
-    ("branches left", {"branches_limit": 3}, State.WARNING, "1: 2 of 3 are there, 1 of these goes by itself"),
-    ("branches left", {"branches_limit": 20}, State.OK, "18: 2 of 20 are there, 1 of these goes by itself"),
-    ("branches left", {"branches_limit": None}, State.OK, "2 branches, 1 of these goes by itself; Neon does not"),
+    ("branches left", {"branches_limit": 3}, State.WARNING, "1: 2 of 3 are there, apply deletes 1 of these"),
+    ("branches left", {"branches_limit": 20}, State.OK, "18: 2 of 20 are there, apply deletes 1 of these"),
+    ("branches left", {"branches_limit": None}, State.OK, "2 branches, apply deletes 1 of these; Neon does not"),
     ("branches left", {"branches_limit": 1}, State.FAILED, "the project has 2 branches, its limit is 1"),
     ("root branches left", {}, State.OK, "24: 1 of 25 of plan scale are there"),
-    ("Hyperdrive configs", {}, State.OK, "2 of 25 on Workers Paid are there, of 10 on Free, 1 of these goes by itself"),
+    ("Hyperdrive configs", {}, State.OK, "2 of 25 on Workers Paid are there, of 10 on Free, apply deletes 1 of these"),
 ]
 
 

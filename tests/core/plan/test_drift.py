@@ -63,7 +63,7 @@ DRIFT = {
     "everything": (
         BY_BRANCH, CHANGED,
         [
-            f'"main" is to be deleted by Neon at {hours_ago(-1)}, and must not expire',
+            f'Neon will delete "main" at {hours_ago(-1)}, and it must not expire',
             'the default branch is none, not "main"',
             f'the database of Hyperdrive config "tech961-{RESTORED}" is other, not tech961',
             f'the user of Hyperdrive config "tech961-{RESTORED}" is reader, not app',
@@ -76,23 +76,23 @@ DRIFT = {
         ['the branch that tech961-api, tech961-jobs use is called "main-old", not "main"'],
     ),
     "what is held": (
-        BY_BRANCH, changed(ONCE, HELD, name="old"), [f'what "main" was made from is called "old", not "{HELD}"']
+        BY_BRANCH, changed(ONCE, HELD, name="old"), [f'the parent of "main" is called "old", not "{HELD}"']
     ),
     "what was held before": (
-        LATER, changed(TWICE, HELD, name="old"), [f'what "{NEWEST}" was made from is called "old", not held']
+        LATER, changed(TWICE, HELD, name="old"), [f'the parent of "{NEWEST}" is called "old", not held']
     ),
     "what is held last": (
         LATER, changed(TWICE, NEWEST, name="old", mark=None),
-        [f'what "main" was made from is called "old", not "{NEWEST}"'],
+        [f'the parent of "main" is called "old", not "{NEWEST}"'],
     ),
     "what was held before, and is live": (
         OLDER, changed(BACK, HELD, name="old"),
         [
-            'what "main" was made from is called "old", not held',
-            f'what "main.held.{RESTORED}.before.{OLDER.timeline}.2" was made from is called "old", not held',
+            'the parent of "main" is called "old", not held',
+            f'the parent of "main.held.{RESTORED}.before.{OLDER.timeline}.2" is called "old", not held',
         ],
     ),
-    "a protection": (primary(protected=True), WORLD, ['"main" is not protected, and the file asks for it']),
+    "a protection": (primary(protected=True), WORLD, ['"main" is not protected, but the file asks for it']),
 }  # fmt: skip
 
 
@@ -108,7 +108,7 @@ def test_a_renamed_primary_is_refused():
 def test_a_reset_without_a_name_is_refused():
     seen = changed(PUT, KEPT, name="old")
     (said,) = plan(ASKED, seen).drift
-    assert said.what.endswith('no name says what keeps what it held ("old" was made then)')
+    assert said.what.endswith('no branch name says what it held ("old" was created then)')
     assert (said.answer, rules(ASKED, seen)) == (Answer.REFUSED, ["before-source-reset"])
 
 

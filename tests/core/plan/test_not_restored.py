@@ -71,7 +71,7 @@ def test_what_is_not_restored_is_named(desired, observed, names):
         (BindingKind.QUEUE, timedelta(days=14), "4 days where not set"),
         (BindingKind.WORKFLOW, timedelta(days=30), "3 days on Workers Free"),
         (BindingKind.HYPERDRIVE, None, "not rebound"),
-        (BindingKind.UNKNOWN, None, "not known here"),
+        (BindingKind.UNKNOWN, None, "unknown: check"),
     ],
 )
 def test_each_kind_has_its_documented_recovery(kind, retention, recovery):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.model.observed import Annotation, Branch, Unknown
-from reconciler.core.plan.safety_net import mending
+from reconciler.core.plan.safety_net import safety_net
 from tests.core.files import BY_BRANCH, DESIRED, RESTORED, hours_ago
 from tests.core.worlds import MADE, MAIN, PROJECT, WORLD
 
@@ -44,5 +44,5 @@ CASES = {
 
 @pytest.mark.parametrize(("desired", "changes", "steps"), CASES.values(), ids=CASES)
 def test_writes_and_protection_hold_however_a_run_ends(desired, changes, steps):
-    found = mending(desired, replace(WORLD, **changes))
+    found = safety_net(desired, replace(WORLD, **changes))
     assert [(step.wire_name, step.branch) for step in found] == steps

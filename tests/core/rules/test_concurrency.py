@@ -47,7 +47,7 @@ def test_a_running_operation_is_refused(observed, words):
 
 def test_an_operation_that_just_began_is_awaited():
     assert rules(BY_BRANCH, running(3)) == []
-    assert warnings(BY_BRANCH, running(3), "create_branch for 3.0 s: its end is waited for, 2 min at most")
+    assert warnings(BY_BRANCH, running(3), "create_branch for 3.0 s: apply waits 2 min at most for its end")
 
 
 def test_without_writes_operations_do_not_matter():

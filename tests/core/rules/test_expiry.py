@@ -69,7 +69,7 @@ LEFT = {
     "by hand, soon after the hold": (ON, SOON),
 }
 TAKEN = {
-    "not wanted": (OFF, EXPIRING, "the file says"),
+    "not wanted": (OFF, EXPIRING, "the file sets"),
     "held for ever": (asking(True, None), EXPIRING, "held for longer than"),
     "held too long": (asking(True, 23 * DAY), EXPIRING, "held for longer than"),
     "used": (ON, replace(EXPIRING, uses=USED), "Worker other is bound"),

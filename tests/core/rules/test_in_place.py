@@ -145,8 +145,8 @@ def test_an_undo_proves_a_held_copy():
 
 
 def test_a_reset_by_hand_is_blamed_on_others():
-    assert not warnings(IN_PLACE, after(IN_PLACE, RESTORED_WORLD), "not by this tool")
-    assert warnings(IN_PLACE, with_main(last_reset_at=hours_ago(2)), "not by this tool")
+    assert not warnings(IN_PLACE, after(IN_PLACE, RESTORED_WORLD), "not by reconciler")
+    assert warnings(IN_PLACE, with_main(last_reset_at=hours_ago(2)), "not by reconciler")
 
 
 def test_a_copy_without_its_original_is_not_restored():

@@ -71,7 +71,7 @@ KEPT = {
         worker(file_hyperdrive_id=IDENTITY), f'wrangler.jsonc names Hyperdrive config "{LEAF_CONFIG}"'
     ),
     "another database": (with_config(GONE, database="reports"), FOREIGN),
-    "an unknown age": (with_config(GONE, modified_at=None), "Cloudflare does not tell when it was last changed"),
+    "an unknown age": (with_config(GONE, modified_at=None), "Cloudflare does not report when it was last changed"),
     "a branch without a compute": (
         with_config(changed(ENDED, LEAF, endpoint=None), modified_at=UNDONE.at),
         f'"{LEAF}" still carries its timeline',

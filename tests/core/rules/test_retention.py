@@ -141,7 +141,7 @@ def test_the_plan_says_what_is_deleted_for_good():
     [
         (DESIRED, later(UNDONE, 6 * DAY), "left)"),
         (primary(hold=None), ENDED, "kept for ever"),
-        (DESIRED, changed(ENDED, LEAF, updated_at=None), "kept: Neon does not tell when it was replaced"),
+        (DESIRED, changed(ENDED, LEAF, updated_at=None), "kept: Neon does not report when it was replaced"),
         (DESIRED, SHIELDED, "and it is kept: it was protected as the primary"),
     ],
 )
@@ -151,7 +151,7 @@ def test_its_fate_says(desired, observed, words):
 
 def test_unknown_users_are_named_with_what_stays():
     (told,) = warnings(DESIRED, replace(ENDED, uses=Unknown("no answer")), "no answer")
-    assert f'the hold of "{LEAF}" has ended; it stays' in told
+    assert f'the hold of "{LEAF}" has ended, but it stays' in told
 
 
 def with_worker(**changes: object) -> Observed:
@@ -183,15 +183,15 @@ KEPT = {
         replace(ENDED, claims=(Claim("staging", DESIRED.primary.project, LEAF),)),
         'it is the primary of environment "staging"',
     ),
-    "Neon is at work": (changed(ENDED, LEAF, ready=False), "Neon is at work on it"),
+    "Neon is at work": (changed(ENDED, LEAF, ready=False), "Neon is running an operation on it"),
     "a parent": (replace(ENDED, branches=(*ENDED.branches, MADE_FROM_IT)), "x was created from it"),
     "a config of somebody else": (
         replace(ENDED, configs=(*ENDED.configs, replace(CONFIG_OF_LEAF, id="c9", name="tech961-reports"))),
-        'Hyperdrive config "tech961-reports" leads to it, and was not made for a timeline',
+        'Hyperdrive config "tech961-reports" points to it, and was not created for a timeline',
     ),
     "a pooled host": (
         replace(changed(ENDED, LEAF, endpoint=Endpoint("ep-r", "ep-r.neon.tech")), configs=(*ENDED.configs, POOLED)),
-        'Hyperdrive config "mine" leads to it, and was not made for a timeline',
+        'Hyperdrive config "mine" points to it, and was not created for a timeline',
     ),
     "a moment that can be asked for": (LONG, "can be asked for, and would be taken for another branch's"),
 }  # fmt: skip
@@ -208,7 +208,7 @@ def test_a_compute_with_unknown_users_stays():
     desired = replace(DESIRED, hyperdrive=None, workers=(), verify=replace(DESIRED.verify, role=""))
     world = replace(ENDED, workers=(), configs=())
     assert plan(desired, world).in_sync
-    assert any("nothing tells whether its compute is still used" in each for each in of_leaf(world, desired).stays)
+    assert any("so whether its compute is still used is unknown" in each for each in of_leaf(world, desired).stays)
 
 
 def test_the_first_branch_stays_for_ever():
@@ -241,8 +241,8 @@ def test_in_place_only_older_replacements_go():
 
 
 def test_a_former_primary_that_is_protected_is_named():
-    (told,) = warnings(DESIRED, SHIELDED, "its protection keeps it")
-    assert told.startswith(f'the hold of "{LEAF}" has ended, and its protection keeps it: it was protected as')
+    (told,) = warnings(DESIRED, SHIELDED, "but it stays: it was protected")
+    assert told.startswith(f'the hold of "{LEAF}" has ended, but it stays: it was protected as')
     assert not warnings(DESIRED, later(SHIELDED, -5 * DAY), "its protection")
 
 
@@ -252,7 +252,7 @@ def test_the_file_may_unprotect_it_to_delete_it():
         DeleteHyperdrive(name=LEAF_CONFIG, branch=LEAF, reason=""),
         DeleteBranch(branch=LEAF, unprotects=True, reason=""),
     )
-    assert steps[1].describe() == f'take protection from branch "{LEAF}", and delete it'
+    assert steps[1].describe() == f'unprotect branch "{LEAF}", and delete it'
     done = after(BY_THE_FILE, SHIELDED)
     assert (names(done), plan(BY_THE_FILE, done).in_sync, done.branches[0].protected) == (["main"], True, True)
 
@@ -385,10 +385,10 @@ def declaring(*children: DeclaredBranch, desired: Desired = DESIRED) -> Desired:
 @pytest.mark.parametrize(
     ("child", "observed", "stays"),
     [
-        (COPY, FULL, ("the file makes copy from it",)),
+        (COPY, FULL, ("the file creates copy from it",)),
         (COPY, after(declaring(COPY), ENDED), ("copy was created from it",)),
         (COPY, MADE_FIRST, ()),
-        (RESET, MADE_FIRST, ("the file makes copy from it",)),
+        (RESET, MADE_FIRST, ("the file creates copy from it",)),
         (replace(COPY, expires=ENDED.at), ENDED, ()),
     ],
     ids=["to be made", "made", "made from another", "to be reset to it", "its time is over"],

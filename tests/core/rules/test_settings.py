@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reconciler.core.model.compute import NEVER, UNSAID, ComputeSettings
 from reconciler.core.model.desired import Method
 from reconciler.core.plan.plan import plan
-from reconciler.core.plan.safety_net import mending
+from reconciler.core.plan.safety_net import safety_net
 from reconciler.core.rules.next_steps import next_steps
 from reconciler.core.steps.branch import AddCompute, SetCompute
 from reconciler.core.steps.primary import ProtectBranch, SetHistoryRetention, UnprotectBranch
@@ -159,7 +159,7 @@ def test_what_is_replaced_is_not_protected_first(method):
 def test_the_file_decides_protection_after_a_crash(killed, declared):
     desired = primary(IN_PLACE, protected=declared)
     left = killed_after(desired, with_main(protected=True), killed)
-    assert bool(mending(desired, left)) == declared
+    assert bool(safety_net(desired, left)) == declared
     assert [each.protected for each in after(desired, left).branches if each.name == "main"] == [declared]
 
 

@@ -1,10 +1,9 @@
-"""Deletes what is held, when its hold has ended: the last of all rules, one thing at a time, leaf first.
+"""Deletes held branches whose hold has ended: the last of all rules, one thing at a time, leaf first.
 
 A config whose branch is gone (`orphans`) comes after that.
 
-Nothing is deleted by a run that replaced something, nor by the next ones of that hour: what has just been restored is
-looked at by people first, and a run that died and is continued is no other than one that went through. So the primary
-must not have been changed in that hour either: a swap of names may end long after it began.
+Nothing is deleted within an hour after a replacement, so that you can look at a restore first. Nor within an hour after
+a change of the primary: a swap of names may end long after it began, in another run.
 """
 
 from collections.abc import Iterator
@@ -30,14 +29,13 @@ _ROOM = frozenset({"config-limit", "branch-limit", "root-branch-limit"})
 
 
 def must_know_uses(desired: Desired, observed: Observed, lineage: Lineage) -> bool:
-    """Whether something could be deleted: who uses the Hyperdrive configs of the account remains to be asked."""
-    if any(each.may_go(observed.at) for each in units(desired, observed, lineage)):
-        return True
-    return any(each.may_go(observed.at) for each in orphans(desired, observed, lineage))
+    """Whether something could be deleted, unless a Worker of the account uses its Hyperdrive configs."""
+    candidates = (*units(desired, observed, lineage), *orphans(desired, observed, lineage))
+    return any(each.may_go(observed.at) for each in candidates)
 
 
 def prune(context: PlanningContext) -> tuple[Step, ...]:
-    """Delete the next thing of what is held too long, where nothing was replaced within the last hour."""
+    """Delete the next thing whose hold has ended, unless something was replaced within the last hour."""
     held = units(context.desired, context.observed, context.lineage)
     changed = [context.lineage.live.branch.updated_at, *(each.replaced_at for each in held)]
     if any(context.observed.at - each < QUIET for each in changed if each is not None):
@@ -46,16 +44,12 @@ def prune(context: PlanningContext) -> tuple[Step, ...]:
 
 
 def next_to_go(context: PlanningContext) -> tuple[Step, ...]:
-    """Name what goes next of all that is held too long, or leads nowhere; whether now is the time is not asked."""
+    """Delete the next thing whose hold has ended, or the next orphan, whatever was replaced when."""
     return _next(context, units(context.desired, context.observed, context.lineage)) or _next_orphan(context)
 
 
 def make_room(context: PlanningContext, refused: Blocked) -> tuple[Step, ...] | Blocked:
-    """Delete what is held too long where it is only room that is lacking; otherwise the refusal stands.
-
-    A restore does not wait until nothing was replaced for an hour. A declared branch that lacks room does, as anything
-    that is deleted in peace.
-    """
+    """If only room is lacking, delete something whose hold has ended, without the hour's wait; else refuse."""
     if any(each.rule not in _ROOM for each in refused.refusals):
         return refused
     held = units(context.desired, context.observed, context.lineage)
@@ -65,7 +59,7 @@ def make_room(context: PlanningContext, refused: Blocked) -> tuple[Step, ...] | 
 
 
 def _with_ends(context: PlanningContext, refusal: Refusal, held: tuple[RetainedBranch, ...]) -> Refusal:
-    """Say with a refusal when there will be room, by the ends of the holds."""
+    """Add to a refusal when the ends of holds will make room."""
     assert isinstance(refusal, BranchLimitReached | RootBranchLimitReached | ConfigLimitReached)  # by their rules
     if isinstance(refusal, RootBranchLimitReached):
         held = tuple(each for each in held if each.branch.parent_id is None)
@@ -75,7 +69,7 @@ def _with_ends(context: PlanningContext, refusal: Refusal, held: tuple[RetainedB
 
 
 def _ends(context: PlanningContext, held: tuple[RetainedBranch, ...], *, with_orphans: bool) -> tuple[str, ...]:
-    """Say of what goes with the end of its hold when that is, the first end first."""
+    """Say when holds end of what is deleted then, the first end first."""
     seen, at = context.observed, context.observed.at
     ends = [
         (each.until, f"the hold of {each.timeline_branch.timeline}")
@@ -91,7 +85,7 @@ def _ends(context: PlanningContext, held: tuple[RetainedBranch, ...], *, with_or
 
 
 def _next(context: PlanningContext, held: tuple[RetainedBranch, ...]) -> tuple[Step, ...]:
-    """Name the next step. What is not known to be unused stays."""
+    """Return the next deletion. A branch whose uses are unknown stays."""
     if isinstance(context.observed.uses, Unknown):
         return ()
     for each in held:
@@ -101,7 +95,7 @@ def _next(context: PlanningContext, held: tuple[RetainedBranch, ...]) -> tuple[S
 
 
 def _next_orphan(context: PlanningContext) -> tuple[Step, ...]:
-    """Delete a config that leads nowhere. What is not known to be unused stays."""
+    """Delete a config that points to no branch. A config whose uses are unknown stays."""
     if isinstance(context.observed.uses, Unknown):
         return ()
     for each in orphans(context.desired, context.observed, context.lineage):
@@ -124,13 +118,12 @@ def warnings(desired: Desired, observed: Observed, lineage: Lineage, steps: tupl
     deleted = {step.branch for step in steps if isinstance(step, DeleteBranch)}
     for each in units(desired, observed, lineage):
         if isinstance(observed.uses, Unknown) and observed.uses != UNASKED and each.may_go(observed.at):
-            why = f"as who uses it is not known: {observed.uses.reason}"
-            yield f'the hold of "{each.branch.name}" has ended; it stays, {why}'
+            why = f"because who uses it is unknown: {observed.uses.reason}"
+            yield f'the hold of "{each.branch.name}" has ended, but it stays, {why}'
         if each.has_ended(observed.at) and each.stays and each.stays == protection.keeps(desired, each.branch):
-            yield f'the hold of "{each.branch.name}" has ended, and its protection keeps it: {each.stays[0]}'
+            yield f'the hold of "{each.branch.name}" has ended, but it stays: {each.stays[0]}'
         if each.branch.name in deleted:
             yield (
-                f'"{each.branch.name}" is deleted for good, as its hold ended at {each.until}: '
-                f"{each.timeline_branch.timeline} "
-                'can\'t be put back as it was left. A longer "hold" in the file keeps it'
+                f'"{each.branch.name}" is deleted for good, because its hold ended at {each.until}: you can then no '
+                f"longer go back to {each.timeline_branch.timeline}. To keep it, set a longer primary.hold"
             )

@@ -1,11 +1,10 @@
-"""The holding pen: what is held, until when, and why it can or cannot go.
+"""Retention: what is held, until when, and why it can or can't be deleted.
 
-A replaced branch and the Hyperdrive configs that lead to it are one unit: kept together, and deleted together. The
-Worker versions that are bound to these configs stay where they are, as Cloudflare has no way to delete a version.
+A replaced branch and the Hyperdrive configs that point to it are kept together and deleted together. The Worker
+versions that are bound to these configs stay, because Cloudflare has no way to delete a version.
 
-A hold ends so long after the replacement as the file says. Neon tells when that was by the time at which it made the
-branch, where that was in place, and otherwise by that of the branch's last change: it was renamed then. Any later
-change makes a hold longer, and none makes it shorter.
+A hold lasts as long as the file says, from the replacement on. In place, that is when Neon created the branch;
+otherwise it is the branch's last change, its rename. Any later change makes a hold longer; none makes it shorter.
 """
 
 import re
@@ -13,10 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from reconciler.core.lineage.evidence import Signs
+from reconciler.core.lineage.hyperdrive import points_to
 from reconciler.core.lineage.lineage import Lineage, TimelineBranch
 from reconciler.core.model.declared_branch import needs_parent
 from reconciler.core.model.desired import Desired, Hyperdrive
 from reconciler.core.model.observed import Branch, HyperdriveConfig, Observed, ObservedWorker, Unknown, known
+from reconciler.core.rules.hyperdrive.origin import direct
 from reconciler.core.rules.project import protection
 from reconciler.core.rules.retention.deletion import kept_by_neon
 from reconciler.core.values.duration import for_people
@@ -26,10 +27,10 @@ from reconciler.core.values.timeline import ORIGIN, Timeline
 
 @dataclass(frozen=True, slots=True)
 class RetainedBranch:
-    """A held branch with the configs that lead to it.
+    """A held branch with the configs that point to it.
 
-    `replaced_at` is None where Neon does not tell it, and `until` where the hold has no end. `stays` says why it is not
-    deleted even when its hold has ended; who uses its configs is known only where that was asked.
+    `replaced_at` is None if Neon does not report it, and `until` if the hold has no end. `stays` has the reasons why it
+    is kept even after its hold; the uses of its configs are known only if they were read.
     """
 
     timeline_branch: TimelineBranch
@@ -48,18 +49,18 @@ class RetainedBranch:
         return self.until is not None and self.until <= at
 
     def may_go(self, at: Instant) -> bool:
-        """Whether nothing speaks against deleting it, as far as it was asked who uses it."""
+        """Whether nothing is known against deleting it."""
         return self.has_ended(at) and not self.stays
 
     def fate(self, at: Instant) -> str:
-        """Say in a sentence what will become of it."""
+        """Say what will happen to it."""
         expires = self.branch.expires_at
         return self._fate(at) + (f"; Neon deletes it at {expires} by itself" if expires is not None else "")
 
     def _fate(self, at: Instant) -> str:
         because = "; ".join(self.stays)
         if self.until is None:
-            return "kept for ever" if self.replaced_at else "kept: Neon does not tell when it was replaced"
+            return "kept for ever" if self.replaced_at else "kept: Neon does not report when it was replaced"
         if not self.has_ended(at):
             held = f"held until {self.until} ({for_people(self.until - at)} left)"
             return f"{held}, and kept then: {because}" if because else held
@@ -68,7 +69,7 @@ class RetainedBranch:
 
 
 def units(desired: Desired, observed: Observed, lineage: Lineage) -> tuple[RetainedBranch, ...]:
-    """List what is held, also of the timelines that were replaced twice or have failed."""
+    """List what is held, including timelines that were replaced twice or have failed."""
     if isinstance(observed.branches, Unknown):
         return ()
     signs = Signs(desired, observed, lineage, observed.branches)
@@ -79,7 +80,7 @@ def units(desired: Desired, observed: Observed, lineage: Lineage) -> tuple[Retai
 def kept_at(
     desired: Desired, observed: Observed, lineage: Lineage, unit: RetainedBranch, at: Instant
 ) -> tuple[str, ...]:
-    """Say what will keep a unit at a later moment, as far as that can be told from what there is now."""
+    """Return what will keep it at a later moment, by what is known now."""
     branches = known(observed.branches)
     return _unit(Signs(desired, replace(observed, at=at), lineage, branches), unit.timeline_branch).stays
 
@@ -89,46 +90,37 @@ def _unit(signs: Signs, timeline_branch: TimelineBranch) -> RetainedBranch:
     replaced_at = timeline_branch.ended or _renamed_at(signs.lineage, timeline_branch)
     hold = desired.primary.hold
     until = None if hold is None or replaced_at is None else replaced_at.after(hold)
-    leading = _leading(observed, timeline_branch)
-    own = tuple(each for each in leading if made_for(desired.hyperdrive, each) is not None)
+    configs = _configs_of(observed, timeline_branch)
+    own = tuple(each for each in configs if made_for(desired.hyperdrive, each) is not None)
     stays = (
         *kept_by_neon(timeline_branch, signs.branches),
         *protection.keeps(desired, timeline_branch.branch),
         *_needed(desired, observed, timeline_branch),
         *_awaited(signs, timeline_branch.branch),
         *signs.needed_of(timeline_branch, replaced_at),
-        *_foreign(desired, timeline_branch, [each for each in leading if each not in own]),
-        *used(observed, leading),
+        *_foreign(desired, timeline_branch, [each for each in configs if each not in own]),
+        *used(observed, configs),
     )
     return RetainedBranch(timeline_branch, own, replaced_at, until, stays)
 
 
 def _renamed_at(lineage: Lineage, timeline_branch: TimelineBranch) -> Instant | None:
-    """Return when a branch was given its name at the earliest: not before what replaced it was there.
+    """Return when a branch got its name at the earliest: not before the branch that replaced it existed.
 
-    That a rename moves the time of the last change is not documented, and no hold may end early for that.
+    Whether a rename moves the time of the last change is undocumented, and no hold may end early because of that.
     """
     changed = timeline_branch.branch.updated_at
     successor = lineage.timeline_branch(timeline_branch.held.before) if timeline_branch.held else None
     return changed if changed is None or successor is None else max(changed, successor.branch.created_at)
 
 
-def _leading(observed: Observed, timeline_branch: TimelineBranch) -> list[HyperdriveConfig]:
-    endpoint, configs = timeline_branch.branch.endpoint, observed.configs
-    if endpoint is None or isinstance(configs, Unknown):
-        return []
-    found = [each for each in configs if direct_host(each.host) == endpoint.host and each.port == endpoint.port]
+def _configs_of(observed: Observed, timeline_branch: TimelineBranch) -> list[HyperdriveConfig]:
+    found = (each for each in known(observed.configs) if points_to(direct(each), timeline_branch.branch))
     return sorted(found, key=lambda each: each.name)
 
 
-def direct_host(host: str) -> str:
-    """Return a host without the mark of Neon's pooler: both lead to the same branch."""
-    label, dot, domain = host.partition(".")
-    return f"{label.removesuffix('-pooler')}{dot}{domain}"
-
-
 def made_for(hyperdrive: Hyperdrive | None, config: HyperdriveConfig) -> Timeline | None:
-    """Return the timeline that a config was made for, by its name. The one that the file names was made for none."""
+    """Return the timeline that a config was created for, by its name; None for the config that the file names."""
     if hyperdrive is None or not config.name.startswith(f"{hyperdrive.name}-"):
         return None
     name = config.name.removeprefix(f"{hyperdrive.name}-")
@@ -146,36 +138,35 @@ def _needed(desired: Desired, observed: Observed, timeline_branch: TimelineBranc
     if claims:
         yield f'it is the primary of environment "{claims[0]}"'
     if not branch.ready:
-        yield "Neon is at work on it"
+        yield "Neon is running an operation on it"
 
 
 def _awaited(signs: Signs, branch: Branch) -> Iterator[str]:
-    """A declared branch needs what it is made from or reset to, until that is done: Neon keeps a parent after that."""
-    made = [
+    """A declared branch needs its parent until it is created or reset; after that, Neon keeps the parent."""
+    children = [
         child.name
         for child in signs.desired.branches or ()
         if child.parent == branch.name and needs_parent(child, signs.branches, signs.observed.at)
     ]
-    if made:
-        yield f"the file makes {', '.join(sorted(made))} from it"
+    if children:
+        yield f"the file creates {', '.join(sorted(children))} from it"
 
 
 def _foreign(desired: Desired, timeline_branch: TimelineBranch, configs: list[HyperdriveConfig]) -> Iterator[str]:
     if desired.hyperdrive is None and timeline_branch.branch.endpoint is not None:
-        yield "the file has no hyperdrive, so nothing tells whether its compute is still used"
+        yield "the file has no hyperdrive, so whether its compute is still used is unknown"
     for each in configs:
-        yield f'Hyperdrive config "{each.name}" leads to it, and was not made for a timeline'
+        yield f'Hyperdrive config "{each.name}" points to it, and was not created for a timeline'
 
 
 def used(observed: Observed, configs: list[HyperdriveConfig]) -> Iterator[str]:
-    """Say who uses one of the configs, as far as that was asked."""
+    """Say who is known to use one of the configs."""
     names = {each.id: each.name for each in configs}
     workers = [each for each in observed.workers if isinstance(each, ObservedWorker)]
     for seen in workers:
         if seen.file_hyperdrive_id in names:
             yield f'{seen.config} names Hyperdrive config "{names[seen.file_hyperdrive_id]}"'
-    bound = [(seen.script, version.hyperdrive_id) for seen in workers for version in seen.deployed]
-    bound += [(seen.script, version.hyperdrive_id) for seen in workers for version in seen.uploaded]
+    bound = [(seen.script, each.hyperdrive_id) for seen in workers for each in (*seen.deployed, *seen.uploaded)]
     bound += [] if isinstance(observed.uses, Unknown) else [(each.script, each.hyperdrive_id) for each in observed.uses]
     for script, identity in dict.fromkeys(bound):
         if identity in names:
