@@ -30,8 +30,8 @@ _ROOM = frozenset({"config-limit", "branch-limit", "root-branch-limit"})
 
 def must_know_uses(desired: Desired, observed: Observed, lineage: Lineage) -> bool:
     """Whether something could be deleted, unless a Worker of the account uses its Hyperdrive configs."""
-    candidates = (*units(desired, observed, lineage), *orphans(desired, observed, lineage))
-    return any(each.may_go(observed.at) for each in candidates)
+    held, lost = units(desired, observed, lineage), orphans(desired, observed, lineage)
+    return any(each.may_go(observed.at) for each in held) or any(each.may_go(observed.at) for each in lost)
 
 
 def prune(context: PlanningContext) -> tuple[Step, ...]:

@@ -166,7 +166,8 @@ def used(observed: Observed, configs: list[HyperdriveConfig]) -> Iterator[str]:
     for seen in workers:
         if seen.file_hyperdrive_id in names:
             yield f'{seen.config} names Hyperdrive config "{names[seen.file_hyperdrive_id]}"'
-    bound = [(seen.script, each.hyperdrive_id) for seen in workers for each in (*seen.deployed, *seen.uploaded)]
+    bound = [(seen.script, version.hyperdrive_id) for seen in workers for version in seen.deployed]
+    bound += [(seen.script, version.hyperdrive_id) for seen in workers for version in seen.uploaded]
     bound += [] if isinstance(observed.uses, Unknown) else [(each.script, each.hyperdrive_id) for each in observed.uses]
     for script, identity in dict.fromkeys(bound):
         if identity in names:
