@@ -19,7 +19,7 @@ class StepStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepFinished:
-    """A step was taken and its effect was read back, so many seconds after it `began`."""
+    """A step was taken and its effect was read back, `seconds` after it `began`."""
 
     step: Step
     began: Instant
@@ -28,7 +28,7 @@ class StepFinished:
 
 @dataclass(frozen=True, slots=True)
 class StepUncertain:
-    """A step's answer was lost, or its effect is not to be seen yet: the world is looked at again."""
+    """A step's answer was lost, or its effect is not visible yet: the run looks again."""
 
     step: Step
     why: str
@@ -36,41 +36,41 @@ class StepUncertain:
 
 @dataclass(frozen=True, slots=True)
 class StepFailed:
-    """The last check has failed, and what was live before is put back."""
+    """The last check failed, and the run rolls back."""
 
     step: Step
     why: str
 
 
 @dataclass(frozen=True, slots=True)
-class NotMended:
-    """The run ends badly, and what it has fenced or unprotected could not be put right: writes may fail until then."""
+class SafetyNetFailed:
+    """The run failed, and what it fenced or unprotected stays so until the next run: writes may fail."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class StepDropped:
-    """A step was begun and not taken, and is not asked for any more: somebody else was at work on the same things."""
+    """A step was begun but not taken, and is no longer needed: something else changed the same things."""
 
     step: Step
 
 
 @dataclass(frozen=True, slots=True)
 class LooksAgain:
-    """A list that lags behind another one may be `why` it is refused: for so many seconds it is looked at again."""
+    """A lagging list may be the reason for the refusal `why`: the run looks again for so many seconds."""
 
     why: str
     seconds: float
 
 
-Event = StepStarted | StepFinished | StepUncertain | StepFailed | StepDropped | NotMended | LooksAgain
+Event = StepStarted | StepFinished | StepUncertain | StepFailed | StepDropped | SafetyNetFailed | LooksAgain
 Report = Callable[[Event], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an apply ended: what was planned at its start, the steps taken, and the last look with its plan."""
+    """How an apply ended: the plan at its start, the steps taken, and the last look with its plan."""
 
     planned: Plan
     taken: tuple[StepFinished, ...]
@@ -85,12 +85,12 @@ class Outcome:
 
 
 class PlanChanged(ReconcilerError):
-    """The plan that was approved is not what would be done now; `fresh` is the plan of what is `observed` now."""
+    """The approved plan is not what would be done now; `fresh` is the plan of what is `observed` now."""
 
     def __init__(self, expected: str, fresh: Plan, observed: Observed) -> None:
         super().__init__(
-            f"the plan is {fresh.digest} now, and {expected} was approved: reality or the file has changed since",
-            hint="read the new plan, and approve that one if it is right",
+            f"the plan is now {fresh.digest}, but {expected} was approved: the file or the observed state has changed",
+            hint="read the new plan, and approve it if it is right",
         )
         self.fresh = fresh
         self.observed = observed

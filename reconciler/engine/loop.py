@@ -1,9 +1,9 @@
 """The loop: look, derive the next steps, take them, look again, until there are none.
 
-Nothing is remembered between runs: a run that was killed is continued by running again. An answer that is lost
-is no error but a reason to look. Success is what is read back, so a step counts as done when the rules do not ask for
-it any more. Before each wave the lease is asked whether this run may still go on, and whether somebody has suspended
-the environment: that stops it too, but never keeps it from letting users write again.
+Nothing is remembered between runs: to continue a run that was killed, run it again. A lost answer is no error but a
+reason to look. A step counts as done when the rules, after a look, no longer ask for it. Before each wave, the run
+checks that it still has the lease and that the environment is not suspended. A suspension stops it, but never prevents
+the safety net, which makes users able to write again.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ from reconciler.core.values.instant import Instant
 from reconciler.engine.effects import carry_out
 from reconciler.engine.events import (
     LooksAgain,
-    NotMended,
     Outcome,
     PlanChanged,
     Report,
+    SafetyNetFailed,
     StepDropped,
     StepFailed,
     StepFinished,
@@ -40,21 +40,21 @@ from reconciler.engine.recheck import recheck
 from reconciler.errors import AnswerLost, GateFailed, NotConverged, ProviderError, ReconcilerError, WorldMoved
 from reconciler.ports import Lease, Ports, SuspensionCheck
 
-# A step that was answered may stay unseen this long: Neon's reads lag behind its writes for up to half a minute.
+# An answered step may stay unseen for this long: Neon's reads lag behind its writes for up to half a minute.
 _SETTLING_SECONDS = 60.0
-# What a list that lags behind another one can bring about is looked at again for as long as Neon's own tests allow.
+# A refusal that a lagging list may cause is looked at again for this long, as in Neon's own tests.
 _LAGGING_SECONDS = 30.0
 _MOST_TRIES = 4
-# A run that ends badly has this long to let users write again: two logins and one call to Neon take about two seconds.
-_MENDING_SECONDS = 30.0
+# The safety net has this long: two logins and one call to Neon take about two seconds.
+_SAFETY_NET_SECONDS = 30.0
 
 
 class Apply:
-    """One run for one environment. How far it came can be read at any time, also after it has failed.
+    """One run for one environment. You can read how far it came at any time, also after it has failed.
 
     `planned` is the plan that it began with, `observed` the last look, `under_way` the steps that were begun and not
-    seen to be done, `failures` the last checks that have failed and were answered by putting back what was live.
-    `rewound` has the roles and databases that come back or go with what is made live, once both can be compared.
+    seen to be done, `failures` the last checks that failed and caused a rollback. `role_changes` has the roles and
+    databases that come back or go, once both branches can be compared.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Apply:
         self.taken: list[StepFinished] = []
         self.under_way: list[Step] = []
         self.failures: list[tuple[Step, GateFailed]] = []
-        self.rewound: tuple[Change, ...] = ()
+        self.role_changes: tuple[Change, ...] = ()
         self._tries: dict[Step, int] = {}
         self._uncertain: set[Step] = set()
         self._doubts: set[str] = set()
@@ -86,16 +86,15 @@ class Apply:
     async def run(self, expect: str | None = None) -> Outcome:
         """Converge. `expect` is the digest of the plan that was approved. Raises ReconcilerError.
 
-        However it ends, it does not leave users with a database that takes no writes, nor the primary unprotected that
-        was protected, as far as that is in its power.
+        However it ends, it tries to leave users a database that takes writes, and the primary protected if it was.
         """
         try:
             outcome = await self._run(expect)
-        except (Exception, asyncio.CancelledError):  # whatever it is, a fault of our own too
-            await self._mend()
+        except (Exception, asyncio.CancelledError):  # whatever it is, a bug of our own too
+            await self._apply_safety_net()
             raise
         if outcome.final.refusals:
-            await self._mend()
+            await self._apply_safety_net()
         return outcome
 
     async def _run(self, expect: str | None) -> Outcome:
@@ -104,36 +103,38 @@ class Apply:
         planned, observed = await self._begin(expect)
         while wave := self._wave(planned, observed):
             busy = concurrency.in_the_way(self._desired, observed, wave)
-            observed = await (self._stand_by(wave, busy, observed) if busy else self._take(wave, observed))
+            observed = await (self._wait_for(wave, busy, observed) if busy else self._take(wave, observed))
             self.observed = observed
         final = plan(self._desired, observed)
         return Outcome(planned, tuple(self.taken), final, observed, clock.elapsed() - begun)
 
     async def _begin(self, expect: str | None) -> tuple[Plan, Observed]:
-        """Look, and plan what is to be done; it must be what was approved."""
+        """Look and plan. Raises PlanChanged if that is not the approved plan."""
         observed = await self._look(frozenset())
         planned = plan(self._desired, observed)
         self.planned, self.observed = planned, observed
         if self._suspension is not None:
-            await self._suspension.confirm()  # now that a fence which an earlier run has left can be seen, and lifted
+            await (
+                self._suspension.confirm()
+            )  # after the look, so that the safety net can see the fence of an earlier run
         if expect is not None:
             self._approve(planned, observed, expect)
         return planned, observed
 
     def _wave(self, planned: Plan, observed: Observed) -> tuple[Step, ...]:
-        """Return what is to be taken now: of a plan that was refused, what it has all the same."""
+        """Return the steps to take now; of a plan that was refused, only those of the safety net."""
         steps = next_steps(self._desired, observed) if planned.steps else ()
         if isinstance(steps, Blocked):
             return ()
-        only_mends = planned.refusals and all(step.is_safety_net for step in planned.steps)
-        return tuple(step for step in steps if step.is_safety_net) if only_mends else steps
+        is_safety_net = planned.refusals and all(step.is_safety_net for step in planned.steps)
+        return tuple(step for step in steps if step.is_safety_net) if is_safety_net else steps
 
-    async def _stand_by(self, wave: tuple[Step, ...], busy: tuple[Operation, ...], observed: Observed) -> Observed:
-        """Wait a little for somebody else's work at Neon, and look again. Where it takes too long, the rules refuse."""
+    async def _wait_for(self, wave: tuple[Step, ...], busy: tuple[Operation, ...], observed: Observed) -> Observed:
+        """Wait a little for an operation at Neon that is not ours, and look again. The rules refuse if it lasts."""
         clock = self._ports.clock
         begun = clock.elapsed()
         if not observed.waited:
-            why = f"it waits while Neon is at work on something that is not ours ({busy[0].action})"
+            why = f"it waits for an operation at Neon that is not ours ({busy[0].action})"
             self._report(StepUncertain(wave[0], why))
         await clock.sleep(min(max(observed.waited.total_seconds() / 2, 0.2), 5.0))
         seen = await self._look(observed.passed)
@@ -146,7 +147,7 @@ class Apply:
         self._approved = list(planned.steps)
 
     async def _take(self, wave: tuple[Step, ...], observed: Observed) -> Observed:
-        """Take steps that do not depend on each other, and look until each is seen to be done."""
+        """Take steps that do not depend on each other, and look until all are seen to be done."""
         self._check_approval(wave, observed)
         if self._lease is not None:
             await self._lease.confirm()
@@ -174,43 +175,43 @@ class Apply:
         return await self._read_back(lost, passed, began, begun)
 
     async def _attempt(self, step: Step, observed: Observed) -> None:
-        """Take a step, unless a list that lags behind hides that this run has taken it."""
+        """Take a step, unless this run has taken it and a lagging list hides that."""
         if step.is_taken_once and any(done.step == step for done in self.taken):
-            raise WorldMoved("this run has uploaded it and has seen it: the list of versions lags behind")
+            raise WorldMoved("this run has uploaded it and seen it, but the list of versions lags behind")
         await recheck(step, self._desired, observed, self._ports)
         await carry_out(step, self._desired, observed, self._ports)
 
-    async def _mend(self) -> None:
-        """Put right what this run leaves half done: until somebody runs this again, nobody could write.
+    async def _apply_safety_net(self) -> None:
+        """Complete what this run leaves half done: otherwise users could not write until the next run.
 
-        From a fresh look in which nothing counts as prepared. What is lifted is fenced again before anything is
-        switched, so this may come at any time, but not from a run that has lost its right.
+        It starts from a fresh look in which nothing counts as verified. The next run fences again before a switch, so
+        this is safe at any time, as long as the run has the lease.
         """
-        if not self._may_have_left_something():
+        if not self._needs_safety_net():
             return
         try:
-            async with asyncio.timeout(_MENDING_SECONDS):
+            async with asyncio.timeout(_SAFETY_NET_SECONDS):
                 if self._lease is not None:
                     await self._lease.confirm()
                 observed = await self._look(frozenset())
                 if isinstance(observed.branches, Unknown):
-                    self._report(NotMended(observed.branches.reason))
+                    self._report(SafetyNetFailed(observed.branches.reason))
                 for step in safety_net(self._desired, observed):
                     began, begun = self._ports.clock.now(), self._ports.clock.elapsed()
                     self._report(StepStarted(step))
                     await carry_out(step, self._desired, observed, self._ports)
                     self._finished(StepFinished(step, began, self._ports.clock.elapsed() - begun))
         except (ReconcilerError, TimeoutError) as error:
-            self._report(NotMended(str(error) or f"no answer within {_MENDING_SECONDS:.0f} s"))
+            self._report(SafetyNetFailed(str(error) or f"no answer within {_SAFETY_NET_SECONDS:.0f} s"))
 
-    def _may_have_left_something(self) -> bool:
-        """Whether this run has fenced or unprotected where users are, or has found that an earlier one has."""
+    def _needs_safety_net(self) -> bool:
+        """Whether this run has fenced or unprotected where users are, or found that an earlier one has."""
         if any(step.needs_safety_net for step in self._tries):
             return True
         return self.observed is not None and bool(safety_net(self._desired, self.observed))
 
     def _may_be_too_new(self, result: object, step: Step) -> TypeGuard[ProviderError]:
-        """Whether a provider may come to know what it does not know yet; it has said so less than four times."""
+        """Whether a 404 may be about something so new that the provider does not know it yet: at most four times."""
         return isinstance(result, ProviderError) and result.status == 404 and self._tries[step] < _MOST_TRIES
 
     def _failed(self, step: Step, error: GateFailed) -> None:
@@ -219,14 +220,14 @@ class Apply:
         self._report(StepFailed(step, error.message))
 
     async def _look(self, passed: frozenset[str]) -> Observed:
-        """Look, and look again before a refusal is believed that a list which lags behind brings about as well."""
+        """Look, and look again for a while if a refusal may only be due to a lagging list."""
         clock, pause = self._ports.clock, 0.2
         begun = clock.elapsed()
         failed = frozenset(step.key for step, _ in self.failures)
         known = self.observed.accounts if self.observed and isinstance(self.observed.accounts, tuple) else ()
         while True:
             observed = await observe(self._desired, self._ports, passed, failed, known)
-            self.rewound = changes(self._desired, observed) or self.rewound
+            self.role_changes = changes(self._desired, observed) or self.role_changes
             doubt = _doubtful(next_steps(self._desired, observed))
             if doubt is None or clock.elapsed() - begun > _LAGGING_SECONDS:
                 return observed
@@ -237,17 +238,17 @@ class Apply:
             pause = min(pause * 1.5, 5.0)
 
     async def _read_back(self, lost: dict[Step, str], passed: frozenset[str], began: Instant, begun: float) -> Observed:
-        """Look until the rules do not ask for the steps under way any more, or it is time to try one again."""
+        """Look until the rules no longer ask for the steps under way, or it is time to try one again."""
         clock, pause, pending = self._ports.clock, 0.2, self.under_way
         answered, is_last = clock.elapsed(), False
         while True:
             observed = await self._look(passed)
-            asked = next_steps(self._desired, observed)
-            if isinstance(asked, Blocked):
-                if not asked.is_verdict and not all(step.is_seen_done(observed) for step in pending):
+            wanted = next_steps(self._desired, observed)
+            if isinstance(wanted, Blocked):
+                if not wanted.is_verdict and not all(step.is_seen_done(observed) for step in pending):
                     return observed
-                asked = ()
-            for step in [each for each in pending if each not in asked]:
+                wanted = ()
+            for step in [each for each in pending if each not in wanted]:
                 pending.remove(step)
                 self._finished(StepFinished(step, began, clock.elapsed() - begun))
             for step in pending:
@@ -285,10 +286,9 @@ class Apply:
             )
 
     def _check_approval(self, wave: tuple[Step, ...], observed: Observed) -> None:
-        """Take only what was approved. Waiting for what it began is part of it, and so is putting back.
+        """Take only what was approved, with the steps that complete it, and a rollback.
 
-        A password that Neon changes meanwhile is no other plan: Hyperdrive logs in to the same branch as the same role,
-        over new connections.
+        A new password is no other plan: Hyperdrive logs in to the same branch as the same role, over new connections.
         """
         if not self._expected or self.failures:
             return
@@ -296,7 +296,7 @@ class Apply:
             raise PlanChanged(self._expected, plan(self._desired, observed), observed)
 
 
-def _doubtful(asked: tuple[Step, ...] | Blocked) -> Refusal | None:
+def _doubtful(steps: tuple[Step, ...] | Blocked) -> Refusal | None:
     """Find a refusal that may be gone on the next look."""
-    refusals = asked.refusals if isinstance(asked, Blocked) else ()
+    refusals = steps.refusals if isinstance(steps, Blocked) else ()
     return next((each for each in refusals if each.may_lag), None)

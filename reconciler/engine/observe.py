@@ -1,4 +1,4 @@
-"""One look at everything, as concurrently as the providers allow. What cannot be read is Unknown, with the reason."""
+"""One look at everything, as concurrently as the providers allow. What can't be read is Unknown, with the reason."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ from reconciler.core.model.observed import (
     known,
     named,
 )
-from reconciler.core.model.roles_and_databases import RoleOrDatabase, RolesAndDatabases
+from reconciler.core.model.roles_and_databases import RolesAndDatabases
 from reconciler.core.rules.hyperdrive.repoint import about_to_move
 from reconciler.core.rules.hyperdrive.upkeep import branch_with_password
 from reconciler.core.rules.restore import role_changes
@@ -32,7 +32,7 @@ from reconciler.core.rules.retention import expiry, pruning
 from reconciler.errors import BindingAbsent, InputError, ProviderError
 from reconciler.ports import Ports, WranglerFile
 
-_Asked = ParamSpec("_Asked")
+_Arguments = ParamSpec("_Arguments")
 _Value = TypeVar("_Value")
 
 
@@ -45,12 +45,11 @@ async def observe(
 ) -> Observed:
     """Read the project, its branches, the Hyperdrive configs, the Workers and their wrangler.jsonc files.
 
-    Where a restore is pending, also the roles and databases that it concerns, but for those that are `known` already.
+    If a restore is pending, also read the roles and databases that it changes, except those that are `known` already.
     """
     at = ports.clock.now()
     files = [_file(worker, ports) for worker in desired.workers]
     deploys_code = any(worker.deploy is DeployDriver.WRANGLER for worker in desired.workers)
-    reading = [_worker(worker, file, ports) for worker, file in zip(desired.workers, files, strict=True)]
     (project, branches, operations, configs), workers = await asyncio.gather(
         asyncio.gather(
             _known(ports.neon.project, desired.primary.project),
@@ -58,7 +57,7 @@ async def observe(
             _known(ports.neon.running, desired.primary.project),
             _configs(desired, ports),
         ),
-        asyncio.gather(*reading),
+        asyncio.gather(*(_worker(*each, ports) for each in zip(desired.workers, files, strict=True))),
     )
     observed = Observed(
         at=at,
@@ -72,9 +71,10 @@ async def observe(
         claims=ports.tree.claims(desired.environment, at),
         failed=failed,
     )
-    observed = replace(observed, live_spans=await _told(desired, branches, ports))
+    observed = replace(observed, live_spans=await _live_spans(desired, branches, ports))
+    to_read = role_changes.branches_to_read(with_source_from_receipts(desired, observed), branches)
     accounts, databases, seen = await asyncio.gather(
-        _accounts(with_source_from_receipts(desired, observed), observed, ports, known),
+        _accounts(desired, to_read, ports, known),
         _databases(desired, branches, ports),
         _with_sharers(desired, observed, ports),
     )
@@ -82,32 +82,26 @@ async def observe(
     return await _with_uses(desired, seen, ports)
 
 
-async def _told(desired: Desired, branches: tuple[Branch, ...] | Unknown, ports: Ports) -> tuple[LiveSpan, ...]:
-    """Read the receipts, where Neon leaves open what they may tell. Where they can't be read, they are no help."""
-    left = live_and_open(desired, branches)
-    if left is None:
+async def _live_spans(desired: Desired, branches: tuple[Branch, ...] | Unknown, ports: Ports) -> tuple[LiveSpan, ...]:
+    """Read the live spans from the receipts, but only if Neon's data leaves them open."""
+    live_and_span = live_and_open(desired, branches)
+    if live_and_span is None:
         return ()
     receipts = await asyncio.to_thread(ports.tree.receipts)
-    return live_spans(receipts, desired.environment, desired.primary.project, left[0])
+    return live_spans(receipts, desired.environment, desired.primary.project, live_and_span[0])
 
 
 async def with_replaced(desired: Desired, observed: Observed, ports: Ports) -> Observed:
-    """Read the roles and databases of what is live and of what that has replaced, to see what a restore has changed."""
+    """Read the roles and databases of the live branch and of the one that it replaced, to compare them."""
     lineage = None if isinstance(observed.branches, Unknown) else infer_lineage(desired, observed.branches)
     before = role_changes.replaced(lineage) if isinstance(lineage, Lineage) else None
     if not isinstance(lineage, Lineage) or before is None:
         return observed
-    read = await _read_accounts(desired, (lineage.live.branch.id, before.branch.id), ports, ())
+    read = await _accounts(desired, (lineage.live.branch.id, before.branch.id), ports, ())
     return replace(observed, accounts=read)
 
 
 async def _accounts(
-    desired: Desired, observed: Observed, ports: Ports, known: tuple[RolesAndDatabases, ...]
-) -> tuple[RolesAndDatabases, ...] | Unknown:
-    return await _read_accounts(desired, role_changes.branches_to_read(desired, observed.branches), ports, known)
-
-
-async def _read_accounts(
     desired: Desired, wanted: tuple[str, ...], ports: Ports, known: tuple[RolesAndDatabases, ...]
 ) -> tuple[RolesAndDatabases, ...] | Unknown:
     have, project = {each.branch_id: each for each in known}, desired.primary.project
@@ -129,19 +123,15 @@ async def _accounts_of(project: str, branch: str, ports: Ports) -> RolesAndDatab
 
 
 async def _databases(desired: Desired, branches: tuple[Branch, ...] | Unknown, ports: Ports) -> tuple[Databases, ...]:
-    """Read the databases of declared branches that must have one, or of what they will be made from."""
-    there = known(branches)
+    """Read the databases of declared branches that must have one, or of their parents before they are created."""
     wanted: dict[str, None] = {}
     for child in desired.branches or ():
-        branch = named(there, child.name) or named(there, child.parent or desired.primary.branch)
+        branch = named(known(branches), child.name) or named(known(branches), child.parent or desired.primary.branch)
         if child.database and branch is not None:
             wanted[branch.id] = None
     found = await asyncio.gather(*(_known(ports.neon.databases, desired.primary.project, each) for each in wanted))
-    return tuple(Databases(each, _names(accounts)) for each, accounts in zip(wanted, found, strict=True))
-
-
-def _names(accounts: tuple[RoleOrDatabase, ...] | Unknown) -> tuple[str, ...] | Unknown:
-    return accounts if isinstance(accounts, Unknown) else tuple(each.name for each in accounts)
+    names = (each if isinstance(each, Unknown) else tuple(database.name for database in each) for each in found)
+    return tuple(Databases(*each) for each in zip(wanted, names, strict=True))
 
 
 def _file(worker: Worker, ports: Ports) -> WranglerFile | Unknown:
@@ -175,16 +165,16 @@ async def _worker(worker: Worker, file: WranglerFile | Unknown, ports: Ports) ->
 
 
 async def _with_sharers(desired: Desired, observed: Observed, ports: Ports) -> Observed:
-    """Look who moves with a config that is to be repointed; and otherwise as ever."""
+    """Read the uploads, and which Workers are bound to a config that will be repointed."""
     observed = await _with_uploads(desired, observed, ports)
     config = about_to_move(desired, observed)
     return observed if config is None else replace(observed, sharers=await _known(ports.cloudflare.bound, config.id))
 
 
 async def _with_password(desired: Desired, observed: Observed, ports: Ports) -> Observed:
-    """Look when the role's password was last changed, where a config leads to the branch that is asked for.
+    """Read when the role's password was last changed, if a config points to the desired branch.
 
-    Where it can't be read, nothing follows from that: it decides only whether a password is written once more.
+    It decides only whether the password is written again, so it may be unreadable.
     """
     hyperdrive, branch = desired.hyperdrive, branch_with_password(desired, observed)
     if hyperdrive is None or branch is None:
@@ -194,32 +184,23 @@ async def _with_password(desired: Desired, observed: Observed, ports: Ports) -> 
 
 
 async def _with_uploads(desired: Desired, observed: Observed, ports: Ports) -> Observed:
-    """Look for versions that an interrupted run has uploaded, where there is something to switch."""
-    hyperdrive, configs = desired.hyperdrive, observed.configs
-    if hyperdrive is None or isinstance(configs, Unknown):
-        return observed
-    branches = known(observed.branches)
+    """Read the versions that an interrupted run has uploaded, if there is something to switch."""
+    branches, configs = known(observed.branches), observed.configs
     lineage = infer_lineage(desired, branches)
-    if not isinstance(lineage, Lineage):
+    if desired.hyperdrive is None or isinstance(configs, Unknown) or not isinstance(lineage, Lineage):
         return observed
     desired = effective_desired(desired, lineage)
-    timeline_branch = lineage.timeline_branch(desired.timeline)
-    config = (
-        named(configs, config_name(desired, timeline_branch, lineage, branches, configs, observed.workers))
-        if timeline_branch
-        else None
-    )
-    workers = await asyncio.gather(
-        *(
-            _upload(desired, worker, seen, config, ports)
-            for worker, seen in zip(desired.workers, observed.workers, strict=True)
-        )
-    )
+    target = lineage.timeline_branch(desired.timeline)
+    if target is None:
+        return observed
+    config = named(configs, config_name(desired, target, lineage, branches, configs, observed.workers))
+    pairs = zip(desired.workers, observed.workers, strict=True)
+    workers = await asyncio.gather(*(_upload(desired, worker, seen, config, ports) for worker, seen in pairs))
     return replace(observed, workers=tuple(workers))
 
 
 async def _with_uses(desired: Desired, observed: Observed, ports: Ports) -> Observed:
-    """Ask who uses the Hyperdrive configs of the account, where the answer decides whether something is deleted."""
+    """Read who uses the account's Hyperdrive configs, if that decides whether something is deleted or expires."""
     lineage = None if isinstance(observed.branches, Unknown) else infer_lineage(desired, observed.branches)
     if not isinstance(lineage, Lineage):
         return observed
@@ -238,10 +219,10 @@ async def _upload(
 
 
 async def _known(
-    read: Callable[_Asked, Awaitable[_Value]], *asked: _Asked.args, **options: _Asked.kwargs
+    read: Callable[_Arguments, Awaitable[_Value]], *positional: _Arguments.args, **named: _Arguments.kwargs
 ) -> _Value | Unknown:
-    """Read, only once it is this one's turn: a reading that was begun and never awaited would be told as a warning."""
+    """Read when it is awaited: a coroutine that is created and never awaited would cause a warning."""
     try:
-        return await read(*asked, **options)
+        return await read(*positional, **named)
     except ProviderError as error:
         return Unknown(error.message, error.hint)

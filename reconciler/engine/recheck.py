@@ -1,10 +1,9 @@
 """The last look before a call that no provider guards.
 
-Names are unique at both providers, so a create or a rename that comes too late is refused by them. But a deployment
-has no precondition, and a rename, a new default, a protection, a restore in place and a deletion go by id, whatever the
-branch is called by then; and what is changed of a Hyperdrive config is changed whatever it is by then.
-So what these steps were decided on is read once more (all there is to read, before what was held is deleted or gets an
-expiry), right before the call, and the rules, guards included, must still ask for the very same step.
+Both providers refuse to create a name twice. But a deployment has no precondition, calls on a branch go by id, whatever
+it is called by then, and a Hyperdrive config is changed whatever it is by then. So right before such a call, what its
+step was decided on is read again (everything, before a held branch is deleted or gets an expiry), and the rules, guards
+included, must still ask for the very same step.
 """
 
 from dataclasses import replace
@@ -19,9 +18,9 @@ from reconciler.ports import Ports
 
 
 async def recheck(step: Step, desired: Desired, observed: Observed, ports: Ports) -> None:
-    """Read again what a step was decided on. Raises WorldMoved where the rules no longer ask for it, and ProviderError.
+    """Read again what a step was decided on. Raises WorldMoved if the rules no longer ask for it, and ProviderError.
 
-    A step that its provider guards, or that harms nothing whenever it is taken, passes unread.
+    A step that its provider guards, or that is harmless at any time, passes without a look.
     """
     if step.depends_on_uses and observed.uses != UNASKED:
         fresh = await observe(desired, ports, observed.passed, observed.failed)
@@ -29,10 +28,11 @@ async def recheck(step: Step, desired: Desired, observed: Observed, ports: Ports
         fresh = await _read_again(step, desired, observed, ports)
     else:
         return
-    if step not in _asked(desired, fresh):
+    steps = next_steps(desired, fresh)
+    if not isinstance(steps, tuple) or step not in steps:
         raise WorldMoved(
-            f"what {step.wire_name} was decided on has changed right before it, so it was not done",
-            hint="look again: somebody else is at work on the same things",
+            f"{step.wire_name} was not done: what it was decided on changed right before it",
+            hint="look again: something else is changing the same things",
         )
 
 
@@ -47,11 +47,6 @@ async def _read_again(step: Step, desired: Desired, observed: Observed, ports: P
     if Part.HYPERDRIVE_CONFIGS in parts:
         observed = replace(observed, configs=await ports.cloudflare.configs())
     return observed
-
-
-def _asked(desired: Desired, observed: Observed) -> tuple[Step, ...]:
-    steps = next_steps(desired, observed)
-    return steps if isinstance(steps, tuple) else ()
 
 
 async def _with_deployment(script: str, desired: Desired, observed: Observed, ports: Ports) -> Observed:

@@ -70,7 +70,7 @@ def receipt(desired: Desired, apply: Apply, around: Circumstances, end: End, pre
 def _rewound(desired: Desired, apply: Apply, end: End) -> tuple[str, ...]:
     """Name the roles and databases that changed with the timeline; none if it is not live."""
     is_live = end.final is not None and end.final.live == desired.timeline
-    return tuple(str(each) for each in apply.rewound) if is_live else ()
+    return tuple(str(each) for each in apply.role_changes) if is_live else ()
 
 
 def _detail(end: End) -> str:

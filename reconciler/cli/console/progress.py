@@ -15,7 +15,7 @@ from reconciler.core.steps import Step
 from reconciler.engine.events import (
     Event,
     LooksAgain,
-    NotMended,
+    SafetyNetFailed,
     StepDropped,
     StepFailed,
     StepFinished,
@@ -48,7 +48,7 @@ class Progress:
 
     def report(self, event: Event) -> None:
         """Show an event."""
-        if isinstance(event, NotMended):
+        if isinstance(event, SafetyNetFailed):
             what = "writes may fail until you run this again, as a fence may still be in place"
             self._say(f"!!  {what}: {shown(event.why)}")
             return

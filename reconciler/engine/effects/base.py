@@ -1,4 +1,4 @@
-"""What every effect is given, and the table in which it is found by the class of its step."""
+"""The arguments of every effect, and the table of effects by the class of their step."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from reconciler.ports import Neon, Ports
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What the file asks for, the look that decided the step, and the ports.
+    """The desired state, the look that decided the step, and the ports.
 
-    Names are looked up in that look; NotConverged is raised for what it has not found.
+    Names are looked up in that look. Raises NotConverged for a name that it does not have.
     """
 
     desired: Desired
@@ -34,7 +34,7 @@ class Situation:
 
     @property
     def branches(self) -> tuple[Branch, ...]:
-        """The branches; none where they could not be read."""
+        """The branches; none if they could not be read."""
         return known(self.observed.branches)
 
     def branch(self, name: str) -> Branch:
@@ -46,13 +46,12 @@ class Situation:
 
     def endpoint(self, branch: Branch) -> Endpoint:
         """Return the compute of a branch that has one."""
-        assert branch.endpoint is not None  # the rules fence, note and resize nothing without a compute
+        assert branch.endpoint is not None  # the rules change no branch's compute without one
         return branch.endpoint
 
     def config(self, name: str) -> HyperdriveConfig:
         """Find a Hyperdrive config."""
-        configs = self.observed.configs
-        config = named(configs, name) if isinstance(configs, tuple) else None
+        config = named(known(self.observed.configs), name)
         if config is None:
             raise NotConverged(f'there is no Hyperdrive config "{name}"')
         return config
@@ -72,13 +71,10 @@ EFFECTS: dict[type[Step], _Effect[Any]] = {}
 
 
 def effect_of(kind: type[_Step]) -> Callable[[_Effect[_Step]], _Effect[_Step]]:
-    """Enter a function into the table: it does what steps of this class say, and waits until the provider has done it.
+    """Register the effect of a step's class. It returns once the provider is done, and may raise ReconcilerError."""
 
-    It may raise ReconcilerError.
-    """
-
-    def enter(effect: _Effect[_Step]) -> _Effect[_Step]:
+    def register(effect: _Effect[_Step]) -> _Effect[_Step]:
         EFFECTS[kind] = effect
         return effect
 
-    return enter
+    return register

@@ -13,7 +13,7 @@ from reconciler.engine.effects.checks import every
 from reconciler.errors import GateFailed, ProviderError
 from reconciler.ports import Origin
 
-# What Neon answers where it allows an account, or a branch, no expiry.
+# Neon's answers if it allows an account, or a branch, no expiry.
 _NOT_ALLOWED = frozenset({400, 403, 404, 405, 422})
 
 
@@ -51,7 +51,7 @@ async def _expire_held_branch(step: steps.ExpireHeldBranch, now: Situation) -> N
         await now.neon.expire(now.project, now.branch(step.branch).id, at)
     except ProviderError as error:
         if error.status in _NOT_ALLOWED and not error.hint:
-            error.hint = "all else is done; where Neon lets nothing expire, leave primary.expire_on_neon out"
+            error.hint = "all else is done; if Neon allows no expiry, remove primary.expire_on_neon from the file"
         raise
 
 
@@ -69,10 +69,7 @@ async def _verify_branch(step: steps.VerifyBranch, now: Situation) -> None:
 
 
 async def _check_tables(now: Situation, branch: Branch, origin: Origin, at: Point) -> None:
-    """Compare the candidate's tables with those that its source had at the moment, from Neon's history of the source.
-
-    SQL gates check the rows.
-    """
+    """Compare the candidate's tables with those of its source at the moment. SQL gates check the rows."""
     try:
         wanted = await now.neon.tables(now.project, branch.parent_id or "", origin.database, at)
     except ProviderError as error:
@@ -84,7 +81,7 @@ async def _check_tables(now: Situation, branch: Branch, origin: Origin, at: Poin
 
 @effect_of(steps.FenceBranch)
 async def _fence_branch(step: steps.FenceBranch, now: Situation) -> None:
-    """Set the mark first where users are served, so that no crash leaves them with a fence that no look shows."""
+    """Set the mark first if users are on the branch, so that the next run sees the fence even after a crash."""
     branch = now.branch(step.branch)
     owner, user = await _logins(now, branch, step.database)
     if step.served:
@@ -103,14 +100,14 @@ async def _remove_fence(step: steps.RemoveFence, now: Situation) -> None:
 
 
 async def mark_compute(now: Situation, branch: Branch, name: Callable[[Endpoint], str]) -> None:
-    """Give the compute the name that says what is to be remembered of its branch."""
+    """Rename the compute: its name is where marks of its branch are kept."""
     endpoint = now.endpoint(branch)
     if name(endpoint) != endpoint.name:
         await now.neon.rename_endpoint(now.project, endpoint.id, name(endpoint))
 
 
 async def _logins(now: Situation, branch: Branch, database: str) -> tuple[Origin, Origin]:
-    """Read how the database's owner logs in, and how the role does that Hyperdrive uses."""
+    """Return the logins of the database's owner, and of the role that Hyperdrive uses."""
     role = now.desired.verify.role
     owner = await now.neon.owner(now.project, branch.id, database)
     user = await now.neon.origin(now.project, branch.id, database, role)

@@ -7,8 +7,8 @@ from reconciler.engine.effects.base import Situation, effect_of
 
 @effect_of(steps.CreateDeclaredBranch)
 async def _create(step: steps.CreateDeclaredBranch, now: Situation) -> None:
-    child = DeclaredAnnotation(step.environment, step.name, step.reset, step.schema_only)
-    await now.neon.create_child(now.project, step.name, now.branch(step.source).id, child, compute=step.compute)
+    mark = DeclaredAnnotation(step.environment, step.name, step.reset, step.schema_only)
+    await now.neon.create_child(now.project, step.name, now.branch(step.source).id, mark, compute=step.compute)
 
 
 @effect_of(steps.ResetDeclaredBranch)

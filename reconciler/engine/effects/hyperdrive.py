@@ -26,7 +26,7 @@ async def _renew_password(step: steps.RenewPassword, now: Situation) -> None:
 
 
 async def _send_origin(step: steps.RepointHyperdrive | steps.RenewPassword, now: Situation) -> None:
-    """Send the password each time: a protected branch's child has another one (Neon documentation, Protected)."""
+    """Send the password each time: a child of a protected branch has another one (Neon documentation, Protected)."""
     origin = await now.neon.origin(now.project, now.branch(step.branch).id, step.database, step.role)
     await now.ports.cloudflare.repoint_config(now.config(step.hyperdrive).id, origin)
 

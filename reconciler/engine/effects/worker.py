@@ -34,7 +34,7 @@ async def _upload_version(step: steps.UploadVersion, now: Situation) -> None:
 @effect_of(steps.StageVersion)
 async def _stage_version(step: steps.StageVersion, now: Situation) -> None:
     serving = now.worker(step.script).serving
-    assert serving is not None  # the guard has refused a Worker that was never deployed
+    assert serving is not None  # a guard has refused a Worker that was never deployed
     version = _uploaded(step, now).id
     await now.ports.cloudflare.deploy(step.script, [(version, 0), (serving.id, 100)], step.label)
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from reconciler.engine import loop
-from reconciler.engine.events import NotMended, PlanChanged, StepFinished, StepStarted
+from reconciler.engine.events import PlanChanged, SafetyNetFailed, StepFinished, StepStarted
 from reconciler.errors import FenceFailed, LeaseLost, ReconcilerError, Suspended
 from reconciler.sandbox import timestamps
 from tests.engine.without_rows.simulation import GATED, EndsWhen, Killed, names, rules, taken
@@ -72,7 +72,7 @@ def test_a_fence_that_cannot_be_lifted_is_reported(fenced):
     fenced.fault("status", "PATCH", "/endpoints/", 400, nth=2)
     with pytest.raises(ReconcilerError):
         fenced.apply()
-    assert isinstance(fenced.events[-1], NotMended)
+    assert isinstance(fenced.events[-1], SafetyNetFailed)
     assert "400" in fenced.events[-1].why
 
 
@@ -93,18 +93,18 @@ def test_lifting_that_takes_too_long_is_reported(fenced, monkeypatch):
             await asyncio.Event().wait()
 
     monkeypatch.setattr(fenced.world.fences, "open", hangs)
-    monkeypatch.setattr(loop, "_MENDING_SECONDS", 1.0)
+    monkeypatch.setattr(loop, "_SAFETY_NET_SECONDS", 1.0)
     fail_the_switch(fenced)
     with pytest.raises(ReconcilerError):
         fenced.apply()
-    assert fenced.events[-1] == NotMended("no answer within 1 s")
+    assert fenced.events[-1] == SafetyNetFailed("no answer within 1 s")
 
 
 def test_a_run_without_its_lease_lifts_nothing(fenced):
     with pytest.raises(LeaseLost):
         fenced.apply(lease=EndsWhen(lambda: fenced.reported(StepFinished) and is_closed(fenced)))
     assert is_closed(fenced)
-    assert isinstance(fenced.events[-1], NotMended)
+    assert isinstance(fenced.events[-1], SafetyNetFailed)
 
 
 def test_a_suspension_keeps_no_fence_up(fenced):
@@ -296,4 +296,4 @@ def test_what_cloudflare_hides_keeps_no_fence_up(fenced, fail_once_fenced, path)
 def test_what_neon_hides_is_reported(fenced, fail_once_fenced):
     fail_once_fenced("/branches$")
     assert rules(fenced.apply()) == ["unreadable"]
-    assert isinstance(fenced.events[-1], NotMended)
+    assert isinstance(fenced.events[-1], SafetyNetFailed)

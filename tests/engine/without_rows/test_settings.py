@@ -116,7 +116,7 @@ def test_a_role_that_goes_is_reported_and_found_on_what_is_held(simulate, method
         apply = Apply(desired, ports, lambda _: None)
         outcome = await apply.run()
         assert outcome.converged
-        return apply.rewound, outcome.final.lineage, await with_replaced(desired, outcome.observed, ports)
+        return apply.role_changes, outcome.final.lineage, await with_replaced(desired, outcome.observed, ports)
 
     changed, lineage, observed = simulation.connected(run)
     assert [str(each) for each in changed] == ['role "late" is gone']
