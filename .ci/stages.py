@@ -79,7 +79,8 @@ class Stage:
 def stages(*, thorough):
     """List them, in the order in which they are to start."""
     test_command = re.search(r"(?m)^(.*) && .venv/bin/pytest$", (ROOT / "README.md").read_text())[1]
-    ready, every = ("install",), "" if thorough else " --every 8"
+    ready = ("install",)
+    every, schedules = ("", "") if thorough else (" --every 12", " --examples 200")
     listed = [
         Stage("install", f"export PIP_QUIET=1; {test_command}"),
         Stage("programs of npm", ".ci/programs npm"),
@@ -110,7 +111,7 @@ def stages(*, thorough):
         ),
         Stage("code broken on purpose", ".venv/bin/python -m tests.exhaustive.mutations --processes 1", ready),
         Stage("faults at requests", f".venv/bin/python -m tests.exhaustive --processes 1{every}", ready),
-        Stage("random schedules", ".venv/bin/python -m tests.randomised --processes 1", ready),
+        Stage("random schedules", f".venv/bin/python -m tests.randomised --processes 1{schedules}", ready),
         Stage("faults with PostgreSQL", ".venv/bin/python -m tests.exhaustive --postgres", ready),
         # Everything that `coverage` has not run, without the clock's being shifted.
         Stage("properties", f"{PYTEST} tests/core -n 2 -m hypothesis", ("coverage",), cores=2, tools=True),
