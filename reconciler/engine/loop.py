@@ -114,9 +114,8 @@ class Apply:
         planned = plan(self._desired, observed)
         self.planned, self.observed = planned, observed
         if self._suspension is not None:
-            await (
-                self._suspension.confirm()
-            )  # after the look, so that the safety net can see the fence of an earlier run
+            # After the look, which shows the safety net the fence of an earlier run.
+            await self._suspension.confirm()
         if expect is not None:
             self._approve(planned, observed, expect)
         return planned, observed

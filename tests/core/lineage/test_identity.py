@@ -35,7 +35,7 @@ def test_what_was_asked_or_is_live_passes():
     [
         ({"parent_id": "br-other"}, "its parent is br-other"),
         ({"resolved_at": hours_ago(23)}, "later than"),
-        ({"resolved_at": None}, "does not tell which moment"),
+        ({"resolved_at": None}, "does not report which moment"),
         ({"name": "main.candidate.other"}, "can't determine which timeline is live"),
         ({"mark": None}, "it does not carry r-"),
         ({"mark": Annotation("staging", ASKED.timeline)}, "it does not carry r-"),
@@ -55,7 +55,7 @@ def test_in_place_the_lsn_must_be_known():
     )
     check_identity(asked, (MAIN, known), known)
     unknown = replace(CANDIDATE, lsn="")
-    with pytest.raises(GateFailed, match="does not tell which moment"):
+    with pytest.raises(GateFailed, match="does not report which moment"):
         check_identity(asked, (MAIN, unknown), unknown)
 
 

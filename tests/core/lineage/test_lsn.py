@@ -67,7 +67,7 @@ def test_it_is_made_from_the_named_timeline(method):
     desired = asking(RESTORE, method=method)
     created = step_of(desired, WORLD, "CreateBranch")
     assert (created.source, created.at, str(created.timeline)) == ("main", PLACE, NAME)
-    assert "origin has 0/1A2B3C8 in its log, by the file" in created.reason
+    assert "origin has 0/1A2B3C8 in its log, the file says" in created.reason
     verified = next(each for each in plan(desired, WORLD).steps if each.wire_name == "VerifyBranch")
     assert (verified.tables_at, rules(desired, WORLD)) == (PLACE, [])
 
@@ -141,7 +141,7 @@ def test_a_branch_of_that_place_passes(changes):
 
 
 @pytest.mark.parametrize(
-    ("lsn", "said"), [("0/1A2B3D0", "it holds 0/1A2B3D0, later than 0/1A2B3C8"), ("", "Neon does not tell")]
+    ("lsn", "said"), [("0/1A2B3D0", "it holds 0/1A2B3D0, later than 0/1A2B3C8"), ("", "Neon does not report")]
 )
 def test_a_branch_of_a_later_place_fails(lsn, said):
     candidate = replace(CANDIDATE, lsn=lsn)

@@ -110,7 +110,7 @@ def test_the_plan_warns_of_an_operation_of_others(first):
     begin_operation(first, 60)
     found = first.plan()
     assert found.refusals == ()
-    assert [each for each in found.warnings if "its end is waited for, 2 min at most" in each]
+    assert [each for each in found.warnings if "apply waits 2 min at most for its end" in each]
 
 
 def test_the_end_of_an_operation_of_others_is_awaited(first):

@@ -183,7 +183,7 @@ def test_where_neon_has_no_expiries_the_hint_says_so(expiring, monkeypatch):
     monkeypatch.setattr(expiring.world.sandbox.states[0].switches, "expires_at_available", False)
     with pytest.raises(ProviderError, match="expiration is not available") as raised:
         expiring.apply()
-    assert "leave primary.expire_on_neon out" in raised.value.hint
+    assert "remove primary.expire_on_neon from the file" in raised.value.hint
 
 
 def test_an_expiry_is_taken_away_when_the_file_says_so(expiring):
