@@ -239,12 +239,12 @@ FAULTS = {
     "the wrong project": (
         in_file('"PROJECT"', '"damp-hill-00000000"'), FAILED, "Neon project", "404.*-> .*compare primary.project",
     ),
-    "no history": (without_history, FAILED, "history window", "keeps no history .*-> .*raise the history window"),
+    "no history": (without_history, FAILED, "history window", "keeps no history .*-> .*aise the history window"),
     "no primary": (in_file('"main"', '"prod"'), FAILED, "primary", 'no branch is named "prod".*-> set primary.branch'),
     "a restricted primary": (
-        restricted_primary, FAILED, "restore in place", 'restoring "kid" in place: .*-> .*"method": "branch"',
+        restricted_primary, FAILED, "restore in place", 'restoring "kid" in place now: .*-> .*"method": "branch"',
     ),
-    "a full project": (full_project, FAILED, "branches left", "has 10 branches.* 10: 1 more is needed -> delete"),
+    "a full project": (full_project, FAILED, "branches left", "has 10 branches.* 10, and 1 more is needed -> delete"),
     "a full account": (full_account, FAILED, "Hyperdrive configs", "has 25 Hyperdrive configs.*-> delete a config"),
     "a pooled origin": (pooled_origin, FAILED, "Hyperdrive origin", "ep-shop-pooler.* -> .*without -pooler"),
     "a compute that is off": (disabled_compute, UNKNOWN, "login", "-> look at the compute"),
