@@ -28,7 +28,8 @@ def test_sentences_use_fields_that_exist(refusal):
 
 @_EVERY
 def test_a_test_names_the_rule(refusal):
-    assert refusal.rule in _TESTS or refusal.__name__ in _TESTS
+    is_named = refusal.rule in _TESTS or refusal.__name__ in _TESTS
+    assert is_named, "add a case to tests/core/rules/test_guards.py"
 
 
 def test_every_waiver_names_a_rule():
@@ -37,4 +38,4 @@ def test_every_waiver_names_a_rule():
 
 def test_the_readme_lists_every_waiver():
     readme = (_ROOT / "README.md").read_text()
-    assert [each.value for each in Waivable if f"`{each.value}`" not in readme] == []
+    assert [each.value for each in Waivable if f"`{each.value}`" not in readme] == [], "add it to its list"

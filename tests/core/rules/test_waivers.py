@@ -15,7 +15,7 @@ from reconciler.core.model.observed import Operation
 from reconciler.core.plan.plan import plan
 from tests.core.files import BY_BRANCH, DESIRED, NOW, asked, asking, hours_ago, restores
 from tests.core.plans import rules
-from tests.core.rules.test_guards import many_configs
+from tests.core.rules.test_guards import FULL, IN_PLACE, many_configs
 from tests.core.rules.test_role_changes import YOUNG, account, knowing, listed
 from tests.core.rules.test_table_verification import LATE
 from tests.core.worlds import WORLD, with_configs, with_project, world_for
@@ -30,6 +30,7 @@ def lifting(desired, *guards):
 IMPORT = replace(WORLD, operations=(Operation("import_data", "br-main", hours_ago(1)),))
 CASES = [
     (Waivable.BRANCH_LIMIT, BY_BRANCH, with_project(branches_limit=1)),
+    (Waivable.ROOT_BRANCH_LIMIT, IN_PLACE, FULL),
     (Waivable.CONFIG_LIMIT, BY_BRANCH, many_configs(25)),
     (Waivable.OPERATION_RUNNING, BY_BRANCH, IMPORT),
     (Waivable.TABLES_UNPROVABLE, BY_BRANCH, LATE),
@@ -47,6 +48,10 @@ def test_a_waived_guard_says_what_it_would_refuse(guard, desired, observed):
     assert (found.refusals, found.waived, found.warnings[0]) == ((), (said,), said)
     assert f'"because of {guard.value}": {refusal.message}' in said
     assert plan(lifting(desired, *(set(Waivable) - {guard})), observed).refusals == (refusal,)
+
+
+def test_every_waiver_has_a_case():
+    assert {guard for guard, *_ in CASES} == set(Waivable), "add a new one to CASES"
 
 
 def test_a_waiver_without_effect_is_said():

@@ -222,7 +222,7 @@ SENTENCES = [
 
 
 def test_every_step_is_in_the_table():
-    assert set(STEPS) == {name for name, *_ in SENTENCES}
+    assert set(STEPS) == {name for name, *_ in SENTENCES}, "add the sentence of a new step to SENTENCES"
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler import core
-from reconciler.core.model.desired import HttpGate, Restore
+from reconciler.core.model.desired import HttpGate, Method, Restore
 from reconciler.core.plan.plan import plan
 from reconciler.core.steps import STEPS, Part, Step, arguments
 from reconciler.core.steps.branch import VerifyBranch
@@ -52,18 +53,18 @@ YIELDED = {
 
 
 def test_wire_names_are_unique_and_never_change():
-    assert set(STEPS) == WIRE_NAMES
+    assert set(STEPS) == WIRE_NAMES, "add a new step's wire name to WIRE_NAMES; those that are there never change"
     assert {each.__qualname__ for each in concrete(Step)} == {each.__qualname__ for each in STEPS.values()}
 
 
 @EVERY
 def test_a_rule_yields_every_step(kind):
-    assert kind.__name__ in YIELDED
+    assert kind.__name__ in YIELDED, f"no module of core/rules/ calls {kind.__name__}(...), imported by its own name"
 
 
 @EVERY
 def test_every_step_has_an_effect(kind):
-    assert kind in EFFECTS
+    assert kind in EFFECTS, f"no function in engine/effects/ has @effect_of(steps.{kind.__name__})"
 
 
 @EVERY
@@ -71,6 +72,30 @@ def test_every_step_is_described_and_predicted_by_its_class(kind):
     assert not isabstract(kind)
     assert kind.phase
     assert kind.touches
+
+
+@EVERY
+def test_what_has_a_key_touches_the_checks(kind):
+    assert Part.CHECKS in kind.touches or not (kind.key_prefix or kind.outdates)
+
+
+READ_AS = {
+    "project": Part.PROJECT, "branches": Part.BRANCHES, "configs": Part.HYPERDRIVE_CONFIGS,
+    "accounts": Part.ROLES_AND_DATABASES, "databases": Part.ROLES_AND_DATABASES, "passed": Part.CHECKS,
+}  # fmt: skip
+
+
+@given(asked(), st.sampled_from(Method))
+def test_a_prediction_changes_only_what_the_step_touches(desired, method):
+    observed = world_for(desired, protected=True)
+    for step in plan(asking(desired.primary.restore, desired, method), observed).steps:
+        seen = step.predict(observed)
+        changed = {each.name for each in fields(seen) if getattr(seen, each.name) != getattr(observed, each.name)}
+        # The same look has the Workers from Cloudflare and their files.
+        parts = {READ_AS[each] for each in changed - {"workers"}}
+        assert parts <= step.touches, step
+        assert "workers" not in changed or step.touches & {Part.WORKERS, Part.WRANGLER_FILES}, step
+        observed = seen
 
 
 @EVERY
