@@ -99,14 +99,14 @@ class Apply:
 
     async def _run(self, expect: str | None) -> Outcome:
         clock = self._ports.clock
-        begun = clock.elapsed()
+        start = clock.elapsed()
         planned, observed = await self._begin(expect)
         while wave := self._wave(planned, observed):
             busy = concurrency.in_the_way(self._desired, observed, wave)
             observed = await (self._wait_for(wave, busy, observed) if busy else self._take(wave, observed))
             self.observed = observed
         final = plan(self._desired, observed)
-        return Outcome(planned, tuple(self.taken), final, observed, clock.elapsed() - begun)
+        return Outcome(planned, tuple(self.taken), final, observed, clock.elapsed() - start)
 
     async def _begin(self, expect: str | None) -> tuple[Plan, Observed]:
         """Look and plan. Raises PlanChanged if that is not the approved plan."""
@@ -131,13 +131,13 @@ class Apply:
     async def _wait_for(self, wave: tuple[Step, ...], busy: tuple[Operation, ...], observed: Observed) -> Observed:
         """Wait a little for an operation at Neon that is not ours, and look again. The rules refuse if it lasts."""
         clock = self._ports.clock
-        begun = clock.elapsed()
+        start = clock.elapsed()
         if not observed.waited:
             why = f"it waits for an operation at Neon that is not ours ({busy[0].action})"
             self._report(StepUncertain(wave[0], why))
         await clock.sleep(min(max(observed.waited.total_seconds() / 2, 0.2), 5.0))
         seen = await self._look(observed.passed)
-        return replace(seen, waited=observed.waited + timedelta(seconds=clock.elapsed() - begun))
+        return replace(seen, waited=observed.waited + timedelta(seconds=clock.elapsed() - start))
 
     def _approve(self, planned: Plan, observed: Observed, expect: str) -> None:
         if planned.digest != expect:
@@ -156,7 +156,7 @@ class Apply:
         for step in wave:
             self._count(step)
             self._report(StepStarted(step))
-        began, begun = self._ports.clock.now(), self._ports.clock.elapsed()
+        began, start = self._ports.clock.now(), self._ports.clock.elapsed()
         results = await asyncio.gather(*(self._attempt(step, observed) for step in wave), return_exceptions=True)
         lost: dict[Step, str] = {}
         for step, result in zip(wave, results, strict=True):
@@ -171,7 +171,7 @@ class Apply:
         for step in wave:
             passed = step.still_passed(passed)
         passed |= {step.key for step in self.under_way if step.key and step not in lost}
-        return await self._read_back(lost, passed, began, begun)
+        return await self._read_back(lost, passed, began, start)
 
     async def _attempt(self, step: Step, observed: Observed) -> None:
         """Take a step, unless this run has taken it and a lagging list hides that."""
@@ -196,10 +196,10 @@ class Apply:
                 if isinstance(observed.branches, Unknown):
                     self._report(SafetyNetFailed(observed.branches.reason))
                 for step in safety_net(self._desired, observed):
-                    began, begun = self._ports.clock.now(), self._ports.clock.elapsed()
+                    began, start = self._ports.clock.now(), self._ports.clock.elapsed()
                     self._report(StepStarted(step))
                     await carry_out(step, self._desired, observed, self._ports)
-                    self._finished(StepFinished(step, began, self._ports.clock.elapsed() - begun))
+                    self._finished(StepFinished(step, began, self._ports.clock.elapsed() - start))
         except (ReconcilerError, TimeoutError) as error:
             self._report(SafetyNetFailed(str(error) or f"no answer within {_SAFETY_NET_SECONDS:.0f} s"))
 
@@ -221,14 +221,14 @@ class Apply:
     async def _look(self, passed: frozenset[str]) -> Observed:
         """Look, and look again for a while if a refusal may only be due to a lagging list."""
         clock, pause = self._ports.clock, 0.2
-        begun = clock.elapsed()
+        start = clock.elapsed()
         failed = frozenset(step.key for step, _ in self.failures)
         known = self.observed.accounts if self.observed and isinstance(self.observed.accounts, tuple) else ()
         while True:
             observed = await observe(self._desired, self._ports, passed, failed, known)
             self.role_changes = changes(self._desired, observed) or self.role_changes
             doubt = _doubtful(next_steps(self._desired, observed))
-            if doubt is None or clock.elapsed() - begun > _LAGGING_SECONDS:
+            if doubt is None or clock.elapsed() - start > _LAGGING_SECONDS:
                 return observed
             if doubt.message not in self._doubts:
                 self._doubts.add(doubt.message)
@@ -236,7 +236,7 @@ class Apply:
             await clock.sleep(pause)
             pause = min(pause * 1.5, 5.0)
 
-    async def _read_back(self, lost: dict[Step, str], passed: frozenset[str], began: Instant, begun: float) -> Observed:
+    async def _read_back(self, lost: dict[Step, str], passed: frozenset[str], began: Instant, start: float) -> Observed:
         """Look until the rules no longer ask for the steps under way, or it is time to try one again."""
         clock, pause, pending = self._ports.clock, 0.2, self.under_way
         answered, is_last = clock.elapsed(), False
@@ -249,9 +249,9 @@ class Apply:
                 wanted = ()
             for step in [each for each in pending if each not in wanted]:
                 pending.remove(step)
-                self._finished(StepFinished(step, began, clock.elapsed() - begun))
+                self._finished(StepFinished(step, began, clock.elapsed() - start))
             for step in pending:
-                self._doubt(step, lost.get(step, "its effect cannot be read back yet"))
+                self._report_uncertain(step, lost.get(step, "its effect cannot be read back yet"))
             if not pending or is_last or clock.elapsed() - answered > _SETTLING_SECONDS:
                 return observed
             is_last = all(step in lost for step in pending)
@@ -267,7 +267,7 @@ class Apply:
             self._approved.remove(done.step)
         self._report(done)
 
-    def _doubt(self, step: Step, why: str) -> None:
+    def _report_uncertain(self, step: Step, why: str) -> None:
         if step not in self._uncertain:
             self._uncertain.add(step)
             self._report(StepUncertain(step, why))

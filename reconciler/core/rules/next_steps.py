@@ -60,11 +60,12 @@ def _next(desired: Desired, observed: Observed) -> tuple[Step, ...] | Blocked:
 
 
 def _restore(context: PlanningContext) -> tuple[Step, ...] | Blocked:
-    """The first step that is missing, from the timeline's branch to its name."""
+    """Return the first steps that are missing: of the restore, then of the settings and the declared branches."""
     target = context.target
     if target is None or in_place.is_under_way(context):
         return fence.leave_writable(context) or _create(context)
     preparing = _prepare(context, target)
+    # Until the switch, users stay on the live branch, so the fence of an earlier run is removed first.
     if target == context.lineage.live or (preparing and not context.is_serving(target)):
         preparing = fence.leave_writable(context) or preparing
     return (
@@ -129,6 +130,7 @@ def _clean_up(context: PlanningContext) -> tuple[Step, ...]:
 
 
 def _leave_failed(context: PlanningContext, effective: Desired) -> tuple[Step, ...] | Blocked:
+    """Return the steps that bring users back from a failed timeline to what was live before it."""
     workers_of = tuple((worker, seen) for worker, (_, seen) in zip(effective.workers, context.workers, strict=True))
     return _restore(replace(context, desired=effective, workers=workers_of))
 

@@ -180,7 +180,7 @@ class VerifyBranch(BranchStep):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _FenceStep(BranchStep):
-    """A step on the fence of a branch: SQL first, and the name of the compute, which records the fence."""
+    """A step on the fence of a branch: it changes the database by SQL, and the compute's name, which is the mark."""
 
     phase = Phase.DEPLOY
     touches = frozenset({Part.BRANCHES, Part.OPERATIONS, Part.CHECKS})

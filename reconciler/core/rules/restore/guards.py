@@ -252,8 +252,8 @@ def _names_free(desired: Desired, observed: Observed) -> Iterator[Refusal]:
 def _room(desired: Desired, observed: Observed, lineage: Lineage, project: Project, candidates: int) -> list[Refusal]:
     """Refuse if there is no room for the candidates, and for the branches that a restore in place preserves.
 
-    It preserves one branch. If its last check may roll it back, it needs three: the failed timeline is kept too, and
-    the way back is verified on another candidate. What a root held becomes a root; a candidate is a child.
+    A restore in place preserves one branch. If its last check may roll it back, that preserves a second one, of the
+    failed timeline, and needs another candidate: three in all. What a root held becomes a root; a candidate is a child.
     """
     branches = known(observed.branches)
     in_place = desired.primary.method is Method.IN_PLACE
