@@ -74,7 +74,7 @@ def test_without_yes_it_shows_what_it_would_do(by_hand, adopt):
     status, said = adopt("--timeline", by_hand.restored)
     assert status == 2
     for expected in (
-        f'"{OLD}" was made then',
+        f'"{OLD}" was created then',
         f'rename     "{OLD}" to "{by_hand.preserved}"',
         f"file       {FILE} asks for {by_hand.restored}: commit it",
         f'take back  neon branches rename "{by_hand.preserved}" "{OLD}", and git checkout {FILE}',
