@@ -145,7 +145,8 @@ async def test_no_restore_in_place_without_point_and_name(point, keep_as):
 
 
 @pytest.mark.parametrize(
-    ("step", "rules"), [("ResetDeclaredBranch", ["_reset"]), ("DeleteDeclaredBranch", ["_forget_older", "_dispose"])]
+    ("step", "rules"),
+    [("ResetDeclaredBranch", ["_reset"]), ("DeleteDeclaredBranch", ["_delete_older_records", "_delete_undeclared"])],
 )
 def test_only_these_rules_reset_declared_branches(step, rules):
     assert list(_callers("reset_branch")) == [("engine/effects/declared.py", "_reset")]
