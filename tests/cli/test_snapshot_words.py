@@ -57,9 +57,9 @@ def test_a_killed_dump_is_removed_after_an_hour(checkout, monkeypatch, capsys):
     directory = checkout / "_db-backups"
     directory.mkdir()
     old, young = directory / ".partial-00", directory / ".partial-11"
-    for path in (old, young):
+    for path, age in ((old, 3700), (young, 0)):
         path.write_bytes(b"PGDMP")
-    os.utime(old, (time.time() - 3700,) * 2)
+        os.utime(path, (time.time() - age,) * 2)
     status, stdout, _ = run_main(monkeypatch, capsys, "snapshot", "prune", "--dry-run")
     assert (status, stdout) == (0, "would remove .partial-00, left by a dump that was killed\n")
     assert run_main(monkeypatch, capsys, "snapshot", "prune")[0] == 0
