@@ -19,7 +19,7 @@ from tests.support.github_endpoints import ENDPOINTS, Call
 from tests.support.github_faults import DONE, Fault, Injected
 from tests.support.github_repository import BareRepository
 from tests.support.github_shapes import Shapes
-from tests.support.github_state import BOT, Blocked, State
+from tests.support.github_state import BOT, Refused, State
 
 __all__ = ["Fault", "GitHubServer"]
 
@@ -198,24 +198,24 @@ class GitHubServer:
     def _answer(self, method, parts, headers, text):
         try:
             return self._served(method, parts, headers, text)
-        except Blocked as refused:
+        except Refused as refused:
             return refused.status, {}, refused.body
 
     def _served(self, method, parts, headers, text):
         login = self.logins.get(headers.get("Authorization", "").removeprefix("Bearer "))
         if login is None:
-            raise Blocked(401, "Bad credentials")
+            raise Refused(401, "Bad credentials")
         path = unquote(parts.path)
         found = self._description.find(method, path)
         if found is None or (method, found.path) not in ENDPOINTS:
             self._violated(method, path, ["there is no such endpoint" if found is None else "it is not served here"])
-            raise Blocked(404, "Not Found")
+            raise Refused(404, "Not Found")
         body = self._judged(found, parts, headers, text)
         function, status, needs = ENDPOINTS[method, found.path]
         _permit(login, needs, method)
         variables = found.pattern.fullmatch(path).groupdict()
         if "owner" in variables and f"{variables.pop('owner')}/{variables.pop('repo')}" != self.repository:
-            raise Blocked(404, "Not Found")
+            raise Refused(404, "Not Found")
         self.state.refresh()
         query = dict(parse_qsl(parts.query))
         result = function(Call(self, login.login, query, body), **variables)
@@ -234,7 +234,7 @@ class GitHubServer:
         wrong += found.judge_request(unquote(parts.path), parts.query, body)
         self._violated(found.method, parts.path, wrong)
         if wrong:
-            raise Blocked(
+            raise Refused(
                 422, "Validation Failed", *({"resource": "?", "code": "invalid", "message": each} for each in wrong)
             )
         return body
@@ -255,7 +255,7 @@ def _permit(login, needs, method):
         return
     granted = {login.permissions.get(name, "none") for name in needs}
     if not granted & ({"read", "write"} if method == "GET" else {"write"}):
-        raise Blocked(403, "Resource not accessible by integration")
+        raise Refused(403, "Resource not accessible by integration")
 
 
 def _handler(server):

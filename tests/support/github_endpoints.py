@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.support.github_shapes import REPOSITORY
-from tests.support.github_state import Blocked, Deployment, Status, invalid
+from tests.support.github_state import Deployment, Refused, Status, invalid
 
 ISSUES, PULLS, STATUSES, DEPLOYMENTS = ("issues",), ("pull-requests",), ("statuses",), ("deployments",)
 # A comment on a pull request may be written with either.
@@ -43,7 +43,7 @@ def endpoint(method, path, status, needs=()):
 @endpoint("GET", "/user", 200)
 def myself(call):
     if call.author.endswith("[bot]"):
-        raise Blocked(403, "Resource not accessible by integration")
+        raise Refused(403, "Resource not accessible by integration")
     return call.shapes.myself(call.author)
 
 
@@ -122,7 +122,7 @@ def list_pulls(call):
 @endpoint("POST", "/pulls", 201, PULLS)
 def open_pull(call):
     if call.server.forbids_pull_requests and call.author.endswith("[bot]"):
-        raise Blocked(403, "GitHub Actions is not permitted to create or approve pull requests.")
+        raise Refused(403, "GitHub Actions is not permitted to create or approve pull requests.")
     _check_title(call.body["title"], "PullRequest")
     return call.shapes.pull(call.state.add_pull(call.author, call.body))
 

@@ -76,7 +76,7 @@ class Deployment:
     states: list[dict] = field(default_factory=list)
 
 
-class Blocked(Exception):
+class Refused(Exception):
     """GitHub says no: a status and a body."""
 
     def __init__(self, status, message, *errors):
@@ -90,7 +90,7 @@ class Blocked(Exception):
 def invalid(resource, field, message):
     """Refuse what is well formed and does not fit what there is."""
     problem = {"resource": resource, "code": "custom", "field": field, "message": message}
-    return Blocked(422, "Validation Failed", problem)
+    return Refused(422, "Validation Failed", problem)
 
 
 class State:
@@ -138,7 +138,7 @@ class State:
     def _found(self, among, name, value):
         found = next((each for each in among if getattr(each, name) == int(value)), None)
         if found is None:
-            raise Blocked(404, "Not Found")
+            raise Refused(404, "Not Found")
         return found
 
     def resolve(self, name):
@@ -147,7 +147,7 @@ class State:
             return name
         commit = self.bare.branch(name) or self.bare.commit(name)
         if not commit:
-            raise Blocked(422, f"No commit found for SHA: {name}")
+            raise Refused(422, f"No commit found for SHA: {name}")
         return commit
 
     def add_issue(self, author, title, body, labels):
@@ -168,7 +168,7 @@ class State:
             raise invalid("PullRequest", "", f"A pull request already exists for {fields['head']}.")
         for name, branch in (("head", head), ("base", base)):
             if self.bare and not self.bare.branch(branch):
-                raise Blocked(422, "Validation Failed", {"resource": "PullRequest", "field": name, "code": "invalid"})
+                raise Refused(422, "Validation Failed", {"resource": "PullRequest", "field": name, "code": "invalid"})
         if self.bare and not self.bare.commits(base, head):
             raise invalid("PullRequest", "", f"No commits between {base} and {head}")
         pull = Pull(self.number(), fields["title"], fields.get("body") or "", author, self.now(), head=head, base=base)
@@ -202,11 +202,11 @@ class State:
         self.refresh()
         pull = self.pull(number)
         if pull.state != "open":
-            raise Blocked(405, "Pull Request is not mergeable")
+            raise Refused(405, "Pull Request is not mergeable")
         message = f"Merge pull request #{number} from {pull.head}\n\n{pull.title}"
         commit = self.bare.merged(pull.base_commit, pull.head_commit, message)
         if not commit:
-            raise Blocked(405, "Pull Request has merge conflicts")
+            raise Refused(405, "Pull Request has merge conflicts")
         self.bare.advance(pull.base, commit, pull.base_commit)
         self.bare.set(f"refs/pull/{number}/merge", "")
         pull.merge_commit = commit

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from reconciler.core.file.value_types import inside
 from reconciler.core.model.desired import DrillSettings, RtoSource
 from reconciler.core.model.destruction import DestructionSpec
 from reconciler.errors import InputError
@@ -30,16 +31,8 @@ def _rto(value: Any) -> Any:
         raise PydanticCustomError("rto", 'must be a length of time such as "30m", or an object of file and section')
     if not all(isinstance(each, str) and each for each in value.values()):
         raise PydanticCustomError("rto", "must name a Markdown file and a section of it")
-    _inside(value["file"])
+    inside(value["file"])
     return value
-
-
-def _inside(path: str) -> str:
-    parts = path.replace("\\", "/").split("/")
-    if path.startswith(("/", "~")) or ":" in parts[0] or ".." in parts or not path.isprintable():
-        problem = "must be a path inside the repository, from its root"
-        raise PydanticCustomError("path", "{problem}", {"problem": problem})
-    return path
 
 
 def _wish(text: str) -> str:
@@ -48,7 +41,7 @@ def _wish(text: str) -> str:
     except InputError as error:
         raise PydanticCustomError("destruction", "{problem}", {"problem": f"{error.message}: {error.hint}"}) from error
     if wish.kind.value == "migration":
-        _inside(wish.of)
+        inside(wish.of)
     return text
 
 
@@ -63,7 +56,7 @@ class DrillModel(BaseModel):
         default_factory=list
     )
     """What is destroyed, in turn: drop-table, truncate, delete-half, corrupt-column, drop-role, migration:FILE."""
-    reports: Annotated[str, Field(min_length=1), AfterValidator(_inside)] = _REPORTS
+    reports: Annotated[str, Field(min_length=1), AfterValidator(inside)] = _REPORTS
     """The directory that reports are written to."""
     worker: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     """The wrangler environment whose deployed Worker a drill borrows and gives back. Left out: it makes a copy."""

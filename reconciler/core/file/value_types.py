@@ -62,12 +62,16 @@ def _printable(text: str) -> str:
     return text
 
 
-def _wrangler_path(path: str) -> str:
+def inside(path: str) -> str:
+    """Accept a path inside the repository, from its root."""
     parts = path.replace("\\", "/").split("/")
     if path.startswith(("/", "~")) or ":" in parts[0] or ".." in parts or not path.isprintable():
-        problem = "must be a path inside the repository, from its root"
-        raise rejected("path", problem)
-    if not path.endswith((".json", ".jsonc")):
+        raise rejected("path", "must be a path inside the repository, from its root")
+    return path
+
+
+def _wrangler_path(path: str) -> str:
+    if not inside(path).endswith((".json", ".jsonc")):
         raise rejected("path", "must end in .jsonc or .json")
     return path
 
